@@ -1,0 +1,53 @@
+"""Turn records into JSON documents and back, checked by type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from resilience.errors import RecordError
+from resilience.model import SCHEMA
+
+T = TypeVar("T")
+
+
+def to_builtins(record: object) -> Any:
+    """Give dicts, lists, strings and numbers; times as RFC 3339 in UTC."""
+    return msgspec.to_builtins(record, enc_hook=_encode)
+
+
+def to_json(record: object, *, indent: int = 1) -> bytes:
+    """Give the record as UTF-8 JSON, indented by `indent` spaces (0: one line)."""
+    data = msgspec.json.encode(record, enc_hook=_encode)
+    return msgspec.json.format(data, indent=indent) if indent else data
+
+
+def from_json(data: bytes | str, kind: type[T], *, source: Path | str = "") -> T:
+    """Read a record. Keys of later versions are ignored.
+
+    Raises RecordError where the text is cut, not JSON, of a newer schema, or not of this shape.
+    """
+    try:
+        head = msgspec.json.decode(data)
+    except msgspec.DecodeError as exc:
+        raise RecordError(source=str(source), found=str(exc), expected=f"a {kind.__name__} as JSON") from exc
+    schema = head.get("schema", SCHEMA) if isinstance(head, dict) else SCHEMA
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise RecordError(
+            source=str(source),
+            found=f"schema {schema}",
+            expected=f"schema {SCHEMA} or older",
+            hint="it was written by a newer version: pipx upgrade resilience-runbook",
+        )
+    try:
+        return msgspec.convert(head, type=kind)
+    except msgspec.ValidationError as exc:
+        raise RecordError(source=str(source), found=str(exc), expected=f"a {kind.__name__}") from exc
+
+
+def _encode(value: object) -> Any:
+    if isinstance(value, str | Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,97 @@
+"""What can go wrong in the runbook itself, each with what was found, what was expected and a command to type.
+
+ResilienceError                     exit code
+├── UsageError                      2    an unknown name or a value that cannot be
+│   └── SettingsError               2    a configuration that cannot be used
+│       └── NotConfiguredError      2    no service is configured at all
+├── OrderError                      2    a stage without its predecessor, or a stale one
+├── LockedError                     75   another run holds the lock
+├── EditedError                     30   somebody edited what was to be restored
+├── StandInError                    20   a stand-in did not come up
+├── SecretLeakError                 30   a secret in bytes that were to leave; nothing was written
+├── RecordError                     30   a record on disk that cannot be read
+└── RunbookError                    30   the runbook failed; nothing is known about the tests
+
+Errors hold fields and build their text; texts are redacted where they are shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class ResilienceError(Exception):
+    """Root of all errors of ours. `str()` is one line: what happened, to what, found, expected, hint."""
+
+    exit_code = 30
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> Sequence[str]:
+        """Show one clean line in notebooks and in papermill's log, not a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UsageError(ResilienceError):
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting that cannot be used: `name` in `source`, what was `found`, what was `expected`."""
+
+    def __init__(self, *, name: str, source: str = "", found: str = "", expected: str = "", hint: str = "") -> None:
+        where = f" in {source}" if source else ""
+        shown = f"={found}" if found else ""
+        wanted = f": {expected} was expected." if expected else "."
+        super().__init__(f"{name}{shown}{where}{wanted}", hint=hint)
+        self.name, self.source, self.found, self.expected = name, source, found, expected
+
+
+class NotConfiguredError(SettingsError):
+    """No service is configured, so nothing can be known."""
+
+
+class OrderError(UsageError):
+    """A stage was asked for that lacks what an earlier one leaves, or finds it too old."""
+
+
+class LockedError(ResilienceError):
+    exit_code = 75
+
+
+class EditedError(ResilienceError):
+    """A file was edited after apply; restoring would lose the edit."""
+
+
+class StandInError(ResilienceError):
+    exit_code = 20
+
+
+class SecretLeakError(ResilienceError):
+    """A secret was found in bytes that were to leave; the value is never named."""
+
+
+class RecordError(ResilienceError):
+    """A record on disk is cut, foreign, or from a newer version."""
+
+    def __init__(self, *, source: str, found: str, expected: str, hint: str = "") -> None:
+        super().__init__(f"{source or 'the record'}: {expected} was expected, found: {found}.", hint=hint)
+        self.source = source
+
+
+class RunbookError(ResilienceError):
+    """The runbook itself failed; nothing is known about the tests."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give 'did you mean "x"?' or a list of what is known, for a name that is not."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names)}"
