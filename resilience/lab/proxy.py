@@ -80,9 +80,9 @@ _REASONS = {
 class FaultProxy:
     """A door to `upstream` on a free port of 127.0.0.1; `set` turns the dial, `async with` opens and closes it.
 
-    A black hole is a full accept queue: the kernel drops the SYN, so that a client's connect really times out. In the modes
-    black_hole and silent open connections freeze, as when packets are lost; they are reset when the dial is turned on.
-    All other dead modes reset them at once.
+    A black hole is a full accept queue: the kernel drops the SYN, so that a client's connect really times out. In the
+    modes black_hole and silent open connections freeze, as when packets are lost; they are reset when the dial is
+    turned on. All other dead modes reset them at once.
     """
 
     def __init__(self, upstream: tuple[str, int], *, name: str = "") -> None:
@@ -117,8 +117,8 @@ class FaultProxy:
         await self.stop()
 
     async def start(self) -> None:
-        # A second, bound socket that never listens keeps the port ours while the mode is `refuse`: the kernel answers RST, and
-        # neither another server nor the source port of some client can take it.
+        # A second, bound socket that never listens keeps the port ours while the mode is `refuse`: the kernel answers
+        # RST, and neither another server nor the source port of some client can take it.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -138,7 +138,7 @@ class FaultProxy:
                 self._holder = None
 
     async def set(self, dial: Dial) -> None:
-        """Turn the dial; when this returns, new connections meet the new mode and the open ones have been dealt with."""
+        """Turn the dial; when this returns, new connections meet the new mode and the open ones are dealt with."""
         async with self._turn:
             if self._holder is None:
                 raise RuntimeError(f"the proxy {self.name or self.port} is not open")
