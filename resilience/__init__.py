@@ -1,0 +1,94 @@
+"""The incident runbook for test suites whose staging infrastructure is down: the front door, names only.
+
+`import resilience` loads nothing but this list; each name is fetched from its room when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_ROOMS = {
+    "resilience.guide": (
+        "ResilientTestRunner",
+        "TestConnectivityValidator",
+        "assess_test_infrastructure_health",
+        "is_service_available",
+        "run_tests_with_resilience",
+        "validate_critical_services",
+        "validate_infrastructure_health",
+    ),
+    "resilience.model": (
+        "Applied",
+        "Cause",
+        "ConnectivityResult",
+        "ConnectivityStatus",
+        "Decision",
+        "FaultCode",
+        "Incident",
+        "InfrastructureHealth",
+        "Outcome",
+        "Plan",
+        "Recovery",
+        "Restored",
+        "TestExecutionMode",
+        "TestSuiteResult",
+        "Verdict",
+    ),
+    "resilience.errors": ("ResilienceError", "SettingsError", "UsageError"),
+    "resilience.edge.environment": ("load_settings",),
+    "resilience.runbook": ("Run", "open_run"),
+    "resilience.widgets": ("open_notebook",),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from resilience.edge.environment import load_settings as load_settings
+    from resilience.errors import (
+        ResilienceError as ResilienceError,
+        SettingsError as SettingsError,
+        UsageError as UsageError,
+    )
+    from resilience.guide import (
+        ResilientTestRunner as ResilientTestRunner,
+        TestConnectivityValidator as TestConnectivityValidator,
+        assess_test_infrastructure_health as assess_test_infrastructure_health,
+        is_service_available as is_service_available,
+        run_tests_with_resilience as run_tests_with_resilience,
+        validate_critical_services as validate_critical_services,
+        validate_infrastructure_health as validate_infrastructure_health,
+    )
+    from resilience.model import (
+        Applied as Applied,
+        Cause as Cause,
+        ConnectivityResult as ConnectivityResult,
+        ConnectivityStatus as ConnectivityStatus,
+        Decision as Decision,
+        FaultCode as FaultCode,
+        Incident as Incident,
+        InfrastructureHealth as InfrastructureHealth,
+        Outcome as Outcome,
+        Plan as Plan,
+        Recovery as Recovery,
+        Restored as Restored,
+        TestExecutionMode as TestExecutionMode,
+        TestSuiteResult as TestSuiteResult,
+        Verdict as Verdict,
+    )
+    from resilience.runbook import Run as Run, open_run as open_run
+    from resilience.widgets import open_notebook as open_notebook
+
+
+def __getattr__(name: str) -> Any:
+    room = _HOME.get(name)
+    if room is None:
+        raise AttributeError(f"module 'resilience' has no attribute {name!r}")
+    value = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -8,6 +8,7 @@ ResilienceError                     exit code
 ├── LockedError                     75   another run holds the lock
 ├── EditedError                     30   somebody edited what was to be restored
 ├── StandInError                    20   a stand-in did not come up
+├── VerdictError                    1    a run in a notebook counts as failed; papermill's exit code tells
 ├── SecretLeakError                 30   a secret in bytes that were to leave; nothing was written
 ├── RecordError                     30   a record on disk that cannot be read
 └── RunbookError                    30   the runbook failed; nothing is known about the tests
@@ -72,6 +73,12 @@ class EditedError(ResilienceError):
 
 class StandInError(ResilienceError):
     exit_code = 20
+
+
+class VerdictError(ResilienceError):
+    """A run in a notebook counts as failed: a stage broke, or the tests said so and `fail_on` asks for it."""
+
+    exit_code = 1
 
 
 class SecretLeakError(ResilienceError):

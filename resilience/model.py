@@ -219,9 +219,6 @@ class ServiceName(str):
         return str(self)
 
 
-
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
     """From where something was seen. `network` names the local network coarsely (a digest), never an address."""
@@ -373,9 +370,6 @@ class Sample:
     stage: str = ""
 
 
-
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """How to run the tests, and why. `asked_by` names who overruled the health: a parameter, a variable, a person."""
@@ -494,9 +488,6 @@ class Restored:
     kept_copies: tuple[str, ...] = ()
     nothing_to_do: bool = False
     steps: tuple[str, ...] = ()
-
-
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -624,9 +615,6 @@ class TestSuiteResult:
         return self.totals.retried
 
 
-
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCheck:
     """One look at staging while waiting for it to stay healthy."""
@@ -650,9 +638,6 @@ class Recovery:
     checks: tuple[RecoveryCheck, ...]
     reason: str = ""
     first_good_at: datetime | None = None
-
-
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

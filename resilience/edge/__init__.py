@@ -1,0 +1,1 @@
+"""What touches the world: probes, processes, files and notebooks."""

@@ -1,0 +1,896 @@
+"""Turn words typed at three in the morning into stages of the runbook, and records into what is read there.
+
+Importing this loads Typer and no more: drivers, pandas and papermill are fetched by the verbs that need them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from resilience.errors import ResilienceError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from resilience.model import InfrastructureHealth
+    from resilience.runbook import Run
+    from resilience.settings import Settings
+
+T = TypeVar("T")
+
+_HELP = """Find out what is broken in staging, and run the tests all the same.
+
+    resilience assess                      what is down, why, and what to type next
+    resilience drill database-unavailable  the whole runbook against an outage of our own
+"""
+
+
+class _Group(typer.core.TyperGroup):
+    """Verbs; a mistyped one gets "did you mean"."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            raise UsageError(f"resilience {args[0]}: no such verb.", hint=did_you_mean(args[0], known))
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Group,
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+services_app = typer.Typer(
+    help="Start, stop and show the stand-ins on this machine.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(services_app, name="services")
+
+Config = Annotated[
+    str,
+    typer.Option("--config", help="The configuration; else RESILIENCE_CONFIG, resilience.toml, config/runbook.toml."),
+]
+Environment = Annotated[str, typer.Option("--environment", help="Its name in texts, such as staging.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else goes to stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log lines on stderr.")]
+TakeOver = Annotated[bool, typer.Option("--take-over", help="Interrupt who holds the lock on this host, and go on.")]
+Force = Annotated[
+    str, typer.Option("--force", help="full, degraded, offline or critical_only, whatever the health says.")
+]
+ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit 0, and say in words what that hides.")]
+
+
+# --------------------------------------------------------------------------- looking
+
+
+@app.command(help="One look at all services: what is down, why, what to type next.")
+def assess(
+    critical: Annotated[bool, typer.Option("--critical", help="Only the critical services.")] = False,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Looks in a row; shows min, p50, p95, max and loss.")
+    ] = 1,
+    url: Annotated[
+        list[str] | None, typer.Option("--url", help="Look at this URL; needs no configuration. May be given again.")
+    ] = None,
+    watch: Annotated[
+        float | None,
+        typer.Option("--watch", help="Look again every so many seconds and print what changes (the guide: 300)."),
+    ] = None,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    _logging(verbose)
+    settings = _settings(config, environment, url)
+    if watch is not None:
+        _run(_watch(settings, watch, critical))
+        return
+    from resilience import runbook
+
+    health = _run(_look(settings, critical))
+    looks = [health]
+    for _ in range(samples - 1):
+        looks.append(_run(_look(settings, critical)))
+    health = looks[-1]
+    decision = _decide(health, settings)
+    if as_json:
+        document = runbook.assess_document(health, decision)
+        if samples > 1:
+            from resilience.steadiness import summarise
+
+            document["samples"] = _builtins(
+                summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
+            )
+        _print_json(document)
+    else:
+        from resilience.edge import terminal
+
+        terminal.show_health(health, decision)
+        if samples > 1:
+            _show_samples(looks)
+        _next(health, settings)
+    _exit(runbook.exit_code_of(health.overall_status), exit_zero)
+
+
+def _show_samples(looks: list[InfrastructureHealth]) -> None:
+    from rich.table import Table
+
+    from resilience import runbook
+    from resilience.edge import terminal
+    from resilience.steadiness import summarise
+    from resilience.words import seconds
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("service", "looks", "min", "p50", "p95", "max", "loss"):
+        table.add_column(column, justify="left" if column == "service" else "right")
+    for row in summarise([s for look in looks for s in runbook.samples_of(look, "assess")]):
+        table.add_row(
+            row.service,
+            str(row.count),
+            *(seconds(v) for v in (row.min_s, row.p50_s, row.p95_s, row.max_s)),
+            f"{row.loss:.0%}",
+        )
+    terminal.out.print(table)
+
+
+def _next(health: InfrastructureHealth, settings: Settings) -> None:
+    from resilience.edge import journal, terminal
+    from resilience.model import ConnectivityStatus
+
+    applied = journal.load(settings.state)
+    if applied is not None:
+        state = "unfinished" if applied.unfinished else "applied"
+        terminal.out.print(
+            f"A fallback is {state} here (mode {applied.mode}, by {applied.user}, since {applied.started_at:%H:%M:%S} UTC): resilience status"
+        )
+    if health.overall_status is ConnectivityStatus.AVAILABLE:
+        terminal.out.print("[bold]Next:[/bold] resilience " + ("recover" if applied else "test"))
+    elif health.overall_status is ConnectivityStatus.UNKNOWN:
+        terminal.out.print("[bold]Next:[/bold] resilience doctor")
+    else:
+        terminal.out.print(
+            "[bold]Next:[/bold] resilience plan   (shows what apply would do)   resilience apply   resilience test"
+        )
+
+
+async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
+    """Print a line when a service or the whole changes, and nothing else."""
+    from resilience import runbook
+    from resilience.edge import terminal
+    from resilience.words import fault_phrase, staging_line
+
+    if interval_s <= 0:
+        raise UsageError(f"--watch {interval_s:g}: seconds above 0 were expected.", hint="--watch 300")
+    before: dict[str, str] = {}
+    while True:
+        health = await runbook.look(settings, critical=critical)
+        now = {result.name: result.status.value for result in health.services}
+        at = f"{health.started_at:%Y-%m-%d %H:%M:%SZ}"
+        if not before:
+            terminal.headline(terminal.out, f"{at} {staging_line(health)}")
+        else:
+            for result in health.services:
+                if now[result.name] != before.get(result.name):
+                    terminal.out.print(
+                        f"{at} {result.name}: {before.get(result.name)} → {now[result.name]} ({fault_phrase(result)})"
+                    )
+            if now != before:
+                terminal.headline(terminal.out, f"{at} {staging_line(health)}")
+        before = now
+        await asyncio.sleep(interval_s)
+
+
+@app.command(help="The mode the tests should run in, and why.")
+def mode(
+    force: Force = "",
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience import runbook
+
+    settings = _settings(config, environment)
+    health = _run(_look(settings))
+    decision = _decide(health, settings, force)
+    if as_json:
+        _print_json({"schema": 1, "overall_status": health.overall_status.value, **_builtins(decision)})
+    else:
+        from resilience.edge import terminal
+        from resilience.words import staging_line
+
+        terminal.headline(terminal.out, staging_line(health))
+        terminal.show_decision(decision)
+    _exit(runbook.exit_code_of(health.overall_status))
+
+
+@app.command(help="What apply would do, in the words it will use. Changes nothing.")
+def plan(
+    force: Force = "",
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience import runbook
+    from resilience.edge.environment import read_env_file
+    from resilience.plan import make_plan
+
+    settings = _settings(config, environment)
+    health = _run(_look(settings))
+    decision = _decide(health, settings, force)
+    made = make_plan(decision, health, settings, before=read_env_file(settings.env_file))
+    if as_json:
+        _print_json({"schema": 1, "overall_status": health.overall_status.value, **_builtins(made)})
+    else:
+        from resilience.edge import terminal
+        from resilience.words import staging_line, tests_line
+
+        terminal.headline(terminal.out, staging_line(health), tests_line(decision))
+        terminal.show_plan(made)
+    _exit(runbook.exit_code_of(health.overall_status))
+
+
+# --------------------------------------------------------------------------- changing
+
+
+@app.command(help="Start stand-ins and write the env file, so that it can be undone to the byte.")
+def apply(
+    force: Force = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Stand-ins with empty data.")] = False,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience.edge import terminal
+    from resilience.plan import changes_anything
+
+    run = _applied_run(_settings(config, environment)) or _new_run(
+        _settings(config, environment), "apply", applies=True
+    )
+
+    async def go() -> Any:
+        with terminal.working("looking at staging", quiet=as_json):
+            await run.assess()
+        decision = run.choose_mode(force or None, asked_by="--force")
+        run.make_plan()
+        if decision.blocked or not changes_anything(decision):
+            return None
+        tell = terminal.err if as_json else terminal.out
+        return await run.apply(
+            on_step=lambda what: tell.print(f"  · {what}", markup=False), fresh=fresh, take_over=take_over
+        )
+
+    applied = _run(go())
+    failed = applied is not None and bool(applied.failed)
+    run.finish()
+    if as_json:
+        _print_json({"schema": 1, "run": run.incident.run, "applied": _builtins(applied) if applied else None})
+    else:
+        terminal.headline(terminal.out, *run.headline())
+        if applied is None:
+            decision = run.incident.decision
+            blocked = decision is not None and decision.blocked
+            terminal.out.print(
+                "Nothing was changed: " + ("tests are blocked." if blocked else "staging can be used as it is.")
+            )
+        else:
+            terminal.show_applied(applied)
+            terminal.out.print('[bold]Next:[/bold] resilience test   (shells: eval "$(resilience env)")')
+    blocked = run.incident.decision is not None and run.incident.decision.blocked
+    _exit(20 if failed or blocked else 0)
+
+
+def _restore(
+    config: str, environment: str, force: bool, keep: bool, take_over: bool, verbose: bool, as_json: bool = False
+) -> None:
+    _logging(verbose)
+    from resilience import runbook
+    from resilience.edge import terminal
+
+    settings = _settings(config, environment)
+    run = _applied_run(settings)
+    console = terminal.err if as_json else terminal.out
+
+    async def go() -> Any:
+        if run is not None:
+            return await run.restore(force=force, keep_stand_ins=keep, take_over=take_over)
+        return await runbook.restore(settings, force=force, keep_stand_ins=keep, take_over=take_over)
+
+    restored = _run(go())
+    terminal.show_restored(restored, console=console)
+    if not restored.nothing_to_do:
+        health = _run(_look(_settings(config, environment)))
+        from resilience.words import staging_line
+
+        terminal.headline(console, staging_line(health))
+    if as_json:
+        _print_json({"schema": 1, **_builtins(restored)})
+    _exit(0)
+
+
+@app.command(help="Put the env file back to the byte and stop the stand-ins. No database is touched.")
+def restore(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where somebody edited the file; a copy of the edit is kept.")
+    ] = False,
+    keep_stand_ins: Annotated[bool, typer.Option("--keep-stand-ins", help="Leave the stand-ins running.")] = False,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _restore(config, environment, force, keep_stand_ins, take_over, verbose, as_json)
+
+
+@app.command(help="The same as restore.")
+def undo(
+    force: Annotated[bool, typer.Option("--force")] = False,
+    keep_stand_ins: Annotated[bool, typer.Option("--keep-stand-ins")] = False,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _restore(config, environment, force, keep_stand_ins, take_over, verbose, as_json)
+
+
+@app.command(help='What the child processes get, for shells: eval "$(resilience env)".')
+def env(
+    unset: Annotated[bool, typer.Option("--unset", help="Take the variables back from this shell.")] = False,
+    config: Config = "",
+    environment: Environment = "",
+) -> None:
+    from resilience.edge import journal
+    from resilience.edge.apply import note_exported
+    from resilience.edge.environment import read_env_file
+    from resilience.envtext import export_lines, unset_lines
+
+    settings = _settings(config, environment)
+    applied = journal.load(settings.state)
+    if unset:
+        names = (
+            set(applied.names) if applied else {name for values in settings.profile_values.values() for name in values}
+        )
+        exported = {name for service in settings.services for name in (*service.local_names, *service.exports)}
+        sys.stdout.write(unset_lines(name for name in {*names, *exported, "RESILIENCE_APPLIED"} if name in os.environ))
+        return
+    if applied is None or applied.status != "applied":
+        raise UsageError("no fallback is applied here, so there is nothing to export.", hint="resilience apply")
+    sys.stdout.write(export_lines(read_env_file(settings.env_file)))
+    note_exported(settings)
+
+
+# --------------------------------------------------------------------------- testing, recovering
+
+
+@app.command(
+    help="Run commands in the mode that fits: resilience test -- pytest tests/unit -v",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": False, "allow_interspersed_args": False},
+)
+def test(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(help="A command after --; else those configured for the mode.", metavar="[-- COMMAND...]"),
+    ] = None,
+    force: Force = "",
+    select: Annotated[str, typer.Option("--select", help="A marker expression instead of the mode's.")] = "",
+    exit_code: Annotated[str, typer.Option("--exit-code", help="ours, or original: the command's own.")] = "ours",
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for each command.")] = None,
+    total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all of them.")] = None,
+    wait_for_services: Annotated[
+        float | None,
+        typer.Option(
+            "--wait-for-services", help="Seconds to wait in all for lost services before tests are run again."
+        ),
+    ] = None,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    import shlex
+
+    _logging(verbose)
+    if exit_code not in ("ours", "original"):
+        raise UsageError(f"--exit-code {exit_code}: ours or original was expected.", hint="--exit-code original")
+    from resilience.edge import terminal
+
+    settings = _settings(config, environment)
+    run = _applied_run(settings) or _new_run(settings, "test")
+    given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
+
+    async def go() -> Any:
+        applied = run.incident.applied
+        with terminal.working("looking at staging", quiet=as_json):
+            await run.assess()
+        decision = run.choose_mode(
+            force or (applied.mode if applied else None), asked_by="--force" if force else "apply" if applied else ""
+        )
+        if applied is None:
+            decision = run.without_stand_ins()
+        if not as_json:
+            terminal.headline(terminal.out, *run.headline())
+        if decision.blocked and not force and given is None:
+            return None
+        return await run.run_tests(
+            given,
+            select=select,
+            timeout_s=timeout,
+            total_timeout_s=total_timeout,
+            wait_for_services_s=wait_for_services,
+            exit_code=exit_code,
+            stream=True,
+            output=sys.stderr if as_json else None,
+            on_progress=None if as_json else _progress_line(),
+            take_over=take_over,
+        )
+
+    result = _run(go())
+    incident = run.finish()
+    if result is None:
+        if as_json:
+            _print_json(_builtins(run.blocked_result()))
+        _exit(20, exit_zero)
+    if as_json:
+        _print_json(_builtins(result))
+    else:
+        terminal.show_tests(result)
+        terminal.out.print(f"[bold]Report:[/bold] resilience report {incident.run}")
+    _exit(result.exit_code, exit_zero)
+
+
+def _progress_line() -> Callable[[Any], None] | None:
+    return None
+
+
+@app.command(help="Wait until staging stays healthy, then restore, run the critical tests, then the full suite.")
+def recover(
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for staging; 0 looks once.")] = 43200.0,
+    run_tests: Annotated[
+        bool, typer.Option("--tests/--no-tests", help="Run the critical tests and the full suite afterwards.")
+    ] = True,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience.edge import terminal
+
+    settings = _settings(config, environment)
+    run = _applied_run(settings) or _new_run(settings, "recover")
+    console = terminal.err if as_json else terminal.out
+
+    def tell(check: Any) -> None:
+        want = settings.recovery.good
+        state = f"{check.in_a_row} of {want} good" if check.good else f"not yet: {check.why}"
+        console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
+
+    from resilience.runbook import recover as recovering
+
+    code = _run(
+        recovering(
+            run,
+            wait_s=wait,
+            tests=run_tests,
+            on_check=tell,
+            take_over=take_over,
+            stream=None if as_json else sys.stdout,
+        )
+    )
+    incident = run.incident
+    if as_json:
+        _print_json(
+            {
+                "schema": 1,
+                "run": incident.run,
+                "exit_code": code,
+                "recovery": _builtins(incident.recovery),
+                "restored": _builtins(incident.restored),
+                "critical_tests": _builtins(incident.critical_tests),
+                "full_tests": _builtins(incident.full_tests),
+            }
+        )
+    else:
+        if incident.recovery is not None:
+            terminal.show_recovery(incident.recovery)
+        if incident.restored is not None:
+            terminal.show_restored(incident.restored)
+        for title, result in (("critical tests", incident.critical_tests), ("full suite", incident.full_tests)):
+            if result is not None:
+                terminal.out.print(f"[bold]{title}[/bold]")
+                terminal.show_tests(result)
+        terminal.out.print(f"[bold]Report:[/bold] {run.folder / 'report.html'}", soft_wrap=True)
+    _exit(code)
+
+
+# --------------------------------------------------------------------------- whole runs
+
+
+@app.command(help="All stages headless through papermill; always leaves a report. Only looks unless --apply is given.")
+def run(
+    apply: Annotated[
+        bool, typer.Option("--apply/--no-apply", help="Start stand-ins, write the env file, run tests.")
+    ] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="name=value for the notebooks. May be given again.")
+    ] = None,
+    out: Annotated[str, typer.Option("--out", help="Where runs go, instead of outputs/.")] = "",
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", help="What makes the exit code not 0: failures, degraded or never.")
+    ] = "",
+    total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all stages.")] = None,
+    stage_timeout: Annotated[float | None, typer.Option("--stage-timeout", help="Seconds for each stage.")] = None,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    _logging(verbose)
+    from resilience.headless import run_all
+
+    settings = _settings(config, environment)
+    code = run_all(
+        settings,
+        apply=apply,
+        parameters=_pairs(parameter),
+        out=out,
+        fail_on=fail_on,
+        total_timeout_s=total_timeout,
+        stage_timeout_s=stage_timeout,
+        take_over=take_over,
+    )
+    _exit(code, exit_zero)
+
+
+@app.command(help="Continue a run at the stage that failed.")
+def resume(
+    folder: Annotated[
+        str, typer.Argument(help="The run, such as 2026-11-22/031407Z-incident; else the newest.")
+    ] = "latest",
+    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter")] = None,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience.headless import resume_run
+
+    settings = _settings(config, environment)
+    _exit(resume_run(_find_run(settings, folder), parameters=_pairs(parameter)))
+
+
+@app.command(help="The whole runbook against an embedded staging that breaks on a timetable. Touches nothing of yours.")
+def drill(
+    scenario: Annotated[
+        str, typer.Argument(help="Which outage; `resilience drill list` names them.")
+    ] = "database-unavailable",
+    out: Annotated[str, typer.Option("--out", help="Where the run goes, instead of outputs/.")] = "",
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience.drill import list_drills, run_drill
+
+    if scenario == "list":
+        list_drills()
+        return
+    _exit(run_drill(scenario, out=out))
+
+
+@app.command(help="The embedded staging by hand: prints its variables and takes faults by name until Ctrl-C.")
+def lab(scenario: Annotated[str, typer.Argument()] = "healthy", verbose: Verbose = False) -> None:
+    _logging(verbose)
+    from resilience.drill import run_lab
+
+    run_lab(scenario)
+
+
+@app.command(help="Write the report of a run again, from its records.")
+def report(
+    folder: Annotated[str, typer.Argument(help="The run; else the newest.")] = "latest",
+    public: Annotated[
+        bool, typer.Option("--public", help="Replace private addresses, host names, project ids and e-mail addresses.")
+    ] = False,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+) -> None:
+    _logging(verbose)
+    from resilience.edge import terminal
+    from resilience.runbook import Run
+
+    settings = _settings(config, environment)
+    opened = Run.open(_find_run(settings, folder), settings)
+    with terminal.working("writing the report"):
+        opened.report(public=public)
+    sys.stdout.write(f"{opened.folder / 'report.html'}\n")
+
+
+@app.command(help="What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer.")
+def status(
+    hand_over: Annotated[bool, typer.Option("--hand-over", help="In full sentences, for the next engineer.")] = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+) -> None:
+    from resilience.status import gather, show
+
+    settings = _settings(config, environment)
+    found = gather(settings)
+    if as_json:
+        _print_json(found)
+    else:
+        show(found, settings, hand_over=hand_over)
+
+
+@app.command(help="What is missing, unset, unreachable or never drilled, and what to type.")
+def doctor(config: Config = "", environment: Environment = "", verbose: Verbose = False) -> None:
+    _logging(verbose)
+    from resilience.status import doctor as examine
+
+    _exit(_run(examine(config, environment)))
+
+
+@app.command(help="Set this repository up: looks at it, shows what it would write, writes resilience.toml.")
+def init(
+    write: Annotated[
+        bool, typer.Option("--write/--look", help="Write; else only show (asked for on a terminal).")
+    ] = False,
+) -> None:
+    from resilience.status import init_repository
+
+    _exit(init_repository(Path.cwd(), write=write))
+
+
+@app.command(help="Open a copy of the notebooks in JupyterLab.")
+def notebook(
+    no_browser: Annotated[bool, typer.Option("--no-browser")] = False,
+    folder: Annotated[str, typer.Option("--folder", help="Where the copy goes.")] = "",
+) -> None:
+    from resilience.status import open_notebooks
+
+    _exit(open_notebooks(folder, browser=not no_browser))
+
+
+@services_app.command("up", help="Start the stand-ins of these services, or of all that have one.")
+def services_up(
+    names: Annotated[list[str] | None, typer.Argument()] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="With empty data.")] = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+) -> None:
+    from resilience.edge import local, terminal
+
+    settings = _settings(config, environment)
+    chosen = _services(settings, names)
+    with terminal.working("starting stand-ins", quiet=as_json):
+        found = _run(local.start(chosen, settings, fresh=fresh))
+    _show_stand_ins(found, as_json)
+    _exit(20 if any(not stand_in.ready for stand_in in found) else 0)
+
+
+@services_app.command("down", help="Stop stand-ins that were started here. Data are kept.")
+def services_down(
+    names: Annotated[list[str] | None, typer.Argument()] = None, config: Config = "", environment: Environment = ""
+) -> None:
+    from resilience.edge import local
+
+    settings = _settings(config, environment)
+    chosen = [service.name for service in _services(settings, names)] if names else None
+    stopped = _run(local.stop(settings, chosen))
+    sys.stdout.write(f"stopped: {', '.join(stopped) or 'nothing was running'}\n")
+
+
+@services_app.command("status", help="Which stand-ins run, where, with which data.")
+def services_status(config: Config = "", environment: Environment = "", as_json: Json = False) -> None:
+    from resilience.edge import local
+
+    _show_stand_ins(local.status(_settings(config, environment)), as_json)
+
+
+def _show_stand_ins(found: Any, as_json: bool) -> None:
+    from resilience.edge import terminal
+
+    if as_json:
+        _print_json({"schema": 1, "services": [_builtins(stand_in) for stand_in in found]})
+        return
+    for stand_in in found:
+        terminal.out.print(terminal.stand_in_line(stand_in))
+    if not found:
+        terminal.out.print("No stand-in runs. Start them: resilience services up")
+
+
+def _services(settings: Settings, names: list[str] | None) -> list[Any]:
+    known = [service.name for service in settings.services]
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"service {name!r} is unknown.", hint=did_you_mean(name, known))
+    return [service for service in settings.services if (service.name in names if names else bool(service.local))]
+
+
+# --------------------------------------------------------------------------- shared
+
+
+def _settings(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
+    from resilience.edge import environment as reading
+
+    if urls:
+        return reading.settings_for_url(urls)
+    return reading.load_settings(config or None, environment=environment)
+
+
+async def _look(settings: Settings, critical: bool = False) -> InfrastructureHealth:
+    from resilience import runbook
+
+    return await runbook.look(settings, critical=critical)
+
+
+def _decide(health: InfrastructureHealth, settings: Settings, force: str = "") -> Any:
+    from datetime import UTC, datetime
+
+    from resilience.mode import decide
+    from resilience.runbook import parse_mode
+
+    return decide(
+        health, settings, now=datetime.now(UTC), force=parse_mode(force) if force else None, asked_by="--force"
+    )
+
+
+def _applied_run(settings: Settings) -> Run | None:
+    """Give the run whose fallback is applied here, so that one incident stays one folder."""
+    from resilience.edge import journal
+    from resilience.runbook import Run
+
+    applied = journal.load(settings.state)
+    if applied is None or not applied.folder or not (Path(applied.folder) / "incident.json").exists():
+        return None
+    return Run.open(applied.folder, settings)
+
+
+def _new_run(settings: Settings, slug: str, *, applies: bool = False) -> Run:
+    from resilience.runbook import Run
+    from resilience.settings import require_configured
+
+    require_configured(settings)
+    return Run.create(settings, slug=slug, apply=applies)
+
+
+def _find_run(settings: Settings, name: str) -> Path:
+    from resilience.runbook import latest
+
+    if name in ("", "latest"):
+        return latest(settings)
+    for path in (Path(name), settings.outputs / name):
+        if (path / "incident.json").exists():
+            return path.resolve()
+    raise UsageError(f"run {name!r} is unknown.", hint=f"ls {settings.outputs}")
+
+
+def _pairs(given: list[str] | None) -> dict[str, object]:
+    pairs: dict[str, object] = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"-p {text}: name=value was expected.", hint="-p samples=3")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _builtins(record: object) -> Any:
+    from resilience.codec import to_builtins
+
+    return to_builtins(record) if record is not None else None
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def _exit(code: int, exit_zero: bool = False) -> NoReturn:
+    if exit_zero and code:
+        from resilience.words import exit_code_phrase
+
+        sys.stderr.write(f"--exit-zero hides exit code {code}: {exit_code_phrase(code)}\n")
+        code = 0
+    raise typer.Exit(code)
+
+
+def _logging(verbose: bool) -> None:
+    import logging
+
+    logging.basicConfig(
+        stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.ERROR
+    )
+
+
+def _run(task: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(task)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
+
+
+def main() -> NoReturn:
+    """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md."""
+    import click
+
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(standalone_mode=False, prog_name="resilience")
+        sys.exit(code if isinstance(code, int) else 0)
+    except ResilienceError as exc:
+        _complain(str(exc), exc.exit_code)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.exceptions.Abort:
+        _complain("interrupted.", 130)
+    except click.exceptions.ClickException as exc:
+        _complain(f"{exc.format_message()} Hint: resilience --help", 2)
+    except _Terminated:
+        _complain("terminated.", 143)
+    except KeyboardInterrupt:
+        _complain("interrupted.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as exc:  # noqa: BLE001 - the last door: no traceback reaches a user
+        _fail(exc)
+
+
+def _fail(exc: Exception) -> NoReturn:
+    import tempfile
+    import traceback
+
+    from resilience.redact import Redactor
+
+    # Values of secret settings are not at hand here; structure is all that can be redacted.
+    text = Redactor(()).text("".join(traceback.format_exception(exc)))
+    with tempfile.NamedTemporaryFile("w", prefix="resilience-", suffix=".log", delete=False) as file:
+        file.write(text)
+    _complain(
+        f"the runbook failed ({type(exc).__name__}: {Redactor(()).text(str(exc))[:200]}); nothing is known about your tests. "
+        f"Hint: attach {file.name} to an issue",
+        30,
+    )
+
+
+def _complain(text: str, code: int) -> NoReturn:
+    sys.stderr.write(f"resilience: {text}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Do what a plan says, journaled so that it can be undone after a crash at any point; and undo it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from resilience.edge import journal as journals
+from resilience.edge.environment import read_env_file
+from resilience.edge.lock import locked
+from resilience.edge.log import log_applied
+from resilience.edge.vantage import vantage
+from resilience.envtext import render
+from resilience.errors import LockedError, StandInError
+from resilience.model import Applied, EnvChange, Plan, Restored, StandIn
+from resilience.settings import Service, Settings
+
+StartStandIns = Callable[[Sequence[Service]], Awaitable[tuple[StandIn, ...]]]
+StopStandIns = Callable[[Sequence[str]], Awaitable[tuple[str, ...]]]
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedHere(Applied):
+    """What was applied, on the host where it was: it can give its environment to this process for a while."""
+
+    @contextmanager
+    def environ(self) -> Iterator[Mapping[str, str]]:
+        """Set the variables that the child processes get in `os.environ`, and put everything back at the end."""
+        values = read_env_file(Path(self.env_file))
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield values
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+async def apply(
+    plan: Plan,
+    values: Mapping[str, str],
+    settings: Settings,
+    *,
+    run: str,
+    folder: Path | str = "",
+    endpoints: Mapping[str, str] | None = None,
+    commit: str = "",
+    start: StartStandIns,
+    on_step: OnStep | None = None,
+    take_over: bool = False,
+) -> AppliedHere:
+    """Start the stand-ins, then write the env file. Applied twice with the same plan it changes nothing more.
+
+    Where a stand-in does not come up, nothing is written, what was started stays for the second decision, and `failed`
+    names it. Raises LockedError, OSError (a read-only folder, a full disk): then the files are as before.
+    """
+    began = perf_counter()
+    paths = [settings.env_file, *([settings.env_target] if settings.env_target else [])]
+    steps: list[str] = []
+
+    def tell(what: str) -> None:
+        steps.append(what)
+        if on_step:
+            on_step(what)
+
+    with locked(settings.state, "apply", run=run, take_over=take_over):
+        earlier = journals.load(settings.state)
+        if earlier is not None and earlier.status == "applied":
+            values = {**values, "RESILIENCE_APPLIED": earlier.run}
+            run = earlier.run
+        text = render(values, header=_header(plan, run)).encode()
+        same = earlier is not None and earlier.status == "applied" and all(_holds(path, text) for path in paths)
+        journal = earlier if same else None
+        if journal is None:
+            if earlier is not None:
+                journals.check_unedited(earlier)
+            journal = journals.begin(
+                settings.state,
+                run=run,
+                folder=folder,
+                mode=plan.mode.value,
+                paths=paths,
+                commit=commit,
+                endpoints=endpoints,
+                names=tuple(values),
+                on_step=tell,
+            )
+        wanted = [service for service in settings.services if service.name in {s.service for s in plan.stand_ins}]
+        stand_ins = await start(wanted) if wanted else ()
+        failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
+        if not same:
+            started = tuple(stand_in.service for stand_in in stand_ins if stand_in.started_here)
+            journal = journals.step(
+                settings.state,
+                journal,
+                "stand-ins are up" if not failed else "a stand-in did not come up",
+                on_step=tell,
+                stand_ins=tuple(dict.fromkeys((*journal.stand_ins, *started))),
+            )
+            if not failed:
+                for path in paths:
+                    journal = journals.write(settings.state, journal, path, text, on_step=tell)
+                journal = journals.step(settings.state, journal, "applied", on_step=tell, status="applied")
+            elif not any(file.written for file in journal.files) and not journal.stand_ins:
+                journals.close(settings.state)
+    applied = AppliedHere(
+        run=run,
+        mode=plan.mode,
+        applied_at=datetime.now(UTC),
+        host=vantage().host,
+        env_file=str(settings.env_file),
+        stand_ins=stand_ins,
+        changes=plan.changes,
+        steps=tuple(steps),
+        duration_s=perf_counter() - began,
+        already=same,
+        failed=failed,
+    )
+    if not failed:
+        log_applied(applied)
+    return applied
+
+
+async def restore(
+    settings: Settings,
+    *,
+    stop: StopStandIns,
+    force: bool = False,
+    keep_stand_ins: bool = False,
+    environ: Mapping[str, str],
+    on_step: OnStep | None = None,
+    take_over: bool = False,
+) -> Restored:
+    """Put everything back to the byte and stop the stand-ins that apply started. No database is touched.
+
+    Raises EditedError where somebody edited a file since (`force` keeps a copy), LockedError on another host.
+    """
+    steps: list[str] = []
+
+    def tell(what: str) -> None:
+        steps.append(what)
+        if on_step:
+            on_step(what)
+
+    with locked(settings.state, "restore", take_over=take_over):
+        journal = journals.load(settings.state)
+        if journal is None:
+            return Restored(
+                run="",
+                restored_at=datetime.now(UTC),
+                files=(),
+                identical=True,
+                nothing_to_do=True,
+                steps=("nothing was applied",),
+            )
+        if journal.host != vantage().host:
+            raise LockedError(
+                f"the fallback was applied on host {journal.host}; only there can it be restored.",
+                hint=f"on {journal.host}: resilience restore",
+            )
+        files, kept = journals.restore_files(settings.state, journal, force=force, on_step=tell)
+        stopped = () if keep_stand_ins or not journal.stand_ins else await stop(journal.stand_ins)
+        if stopped:
+            tell(f"stopped {', '.join(stopped)}")
+        same = journals.identical(journal)
+        if not same:
+            raise StandInError(
+                f"{', '.join(files)} is not as it was before apply; the undo data are kept.",
+                hint="resilience restore --force",
+            )
+        journals.close(settings.state)
+    exported = journal.exported or environ.get("RESILIENCE_APPLIED", "") == journal.run
+    return Restored(
+        run=journal.run,
+        restored_at=datetime.now(UTC),
+        files=files,
+        identical=same,
+        stopped=stopped,
+        shell_variables=journal.names if exported else (),
+        kept_copies=kept,
+        steps=tuple(steps),
+    )
+
+
+def note_exported(settings: Settings) -> None:
+    """Note that a shell has taken over the variables, so that restore can say what it cannot undo there."""
+    journal = journals.load(settings.state)
+    if journal is not None and not journal.exported:
+        journals.step(settings.state, journal, "a shell took over the variables", exported=True)
+
+
+def _header(plan: Plan, run: str) -> tuple[str, ...]:
+    return (
+        f"Written by resilience apply (mode {plan.mode.value}, run {run}).",
+        "Undo with: resilience restore. Edits are noticed and kept, never lost.",
+    )
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def changes_shown(changes: Sequence[EnvChange]) -> tuple[str, ...]:
+    """Give 'NAME: before → after' lines; secrets are masked already."""
+    return tuple(
+        f"{change.name}: {'(unset)' if change.before is None else change.before} → {change.after}" for change in changes
+    )

@@ -1,0 +1,52 @@
+"""Write files so that a crash leaves the old one or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
+    """Write aside, fsync, rename. `mode`: permission bits; None keeps those of the file there, else 0600.
+
+    `durable=False` leaves out the fsyncs, for files that can be made again. Raises OSError; then the old file stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if mode is None:
+        try:
+            mode = path.stat().st_mode & 0o7777
+        except FileNotFoundError:
+            mode = 0o600
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".aside", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_asides(path: Path) -> None:
+    """Remove what `write_atomically` left beside `path` when it was killed."""
+    for aside in path.parent.glob(f".{path.name}.*.aside"):
+        with suppress(FileNotFoundError):
+            aside.unlink()

@@ -1,0 +1,201 @@
+"""Turn records into the sentences a tired person reads first; status and mode never stand without their nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resilience.model import (
+    ConnectivityResult,
+    ConnectivityStatus,
+    Decision,
+    ExitCode,
+    FaultCode,
+    InfrastructureHealth,
+    Recovery,
+    TestExecutionMode,
+    TestSuiteResult,
+    TestTotals,
+    Verdict,
+)
+
+_STAGING = {
+    ConnectivityStatus.AVAILABLE: "UP",
+    ConnectivityStatus.DEGRADED: "DEGRADED",
+    ConnectivityStatus.UNAVAILABLE: "DOWN",
+    ConnectivityStatus.UNKNOWN: "UNKNOWN",
+    ConnectivityStatus.NOT_CONFIGURED: "NOT CONFIGURED",
+}
+
+_FAULTS = {
+    FaultCode.TCP_TIMEOUT: "connect time-out",
+    FaultCode.TCP_REFUSED: "connection refused",
+    FaultCode.DNS_NXDOMAIN: "name not found",
+    FaultCode.DNS_TIMEOUT: "name server time-out",
+    FaultCode.DNS_TEMPFAIL: "name server failed",
+    FaultCode.DNS_NODATA: "name has no address",
+    FaultCode.PROTO_SILENT: "accepts, then no answer",
+    FaultCode.PROTO_CLOSED: "closes the connection",
+    FaultCode.PROTO_RESET: "resets the connection",
+    FaultCode.PROTO_SLOW: "answers too slowly",
+    FaultCode.PROTO_WRONG: "speaks another protocol",
+    FaultCode.TLS_EXPIRED: "certificate expired",
+    FaultCode.APP_STARTING: "starting up",
+    FaultCode.APP_AUTH: "login refused",
+    FaultCode.APP_OVERLOAD: "overloaded",
+    FaultCode.APP_READONLY: "read-only",
+    FaultCode.APP_RATE_LIMIT: "rate limit",
+    FaultCode.APP_NO_DB: "no such database",
+    FaultCode.APP_SLOW: "query time-out",
+}
+
+_TIMED = {
+    FaultCode.TCP_TIMEOUT,
+    FaultCode.DNS_TIMEOUT,
+    FaultCode.PROTO_SILENT,
+    FaultCode.PROTO_SLOW,
+    FaultCode.TLS_TIMEOUT,
+}
+
+
+def plural(count: int, noun: str) -> str:
+    """Give '1 test', '2 tests'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def seconds(value: float | None) -> str:
+    """Give '0.4 ms', '42 ms', '1.23 s' or '2 min 05 s'; '–' for None."""
+    if value is None:
+        return "–"
+    if value < 0.001:
+        return f"{value * 1000:.1f} ms"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 100:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60):02d} s"
+
+
+def fault_phrase(result: ConnectivityResult) -> str:
+    """Give 'connect time-out after 5.0 s' for a result; its status where it has no fault."""
+    if result.fault is None:
+        if result.flapping:
+            return "flapping"
+        if result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None:
+            return f"slow, {seconds(result.response_time_s)}"
+        return result.status.value.replace("_", " ")
+    status_code = result.facts.get("status_code", "")
+    if status_code and status_code != "200" and result.fault not in _TIMED:
+        phrase = status_code
+    else:
+        phrase = _FAULTS.get(result.fault, result.fault.value.replace("_", " "))
+    if result.fault in _TIMED and result.response_time_s is not None:
+        phrase += f" after {seconds(result.response_time_s)}"
+    return phrase
+
+
+def staging_line(health: InfrastructureHealth) -> str:
+    """Give the line that starts with STAGING:, naming what is unwell, critical services first."""
+    word = _STAGING[health.overall_status]
+    wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
+    unwell = [result for status in wanted for result in health.services if result.status is status]
+    unwell.sort(key=lambda result: not result.critical)
+    counts = f"{health.checked} of {health.checked + health.not_configured} checked"
+    if health.not_configured:
+        counts += f", {health.not_configured} not configured"
+    if not unwell:
+        return f"{health.environment.upper()}: {word} ({counts})"
+    shown = "; ".join(f"{result.name}: {fault_phrase(result)}" for result in unwell[:4])
+    more = f"; and {len(unwell) - 4} more" if len(unwell) > 4 else ""
+    return f"{health.environment.upper()}: {word} ({shown}{more}). {counts[0].upper()}{counts[1:]}"
+
+
+def tests_line(decision: Decision) -> str:
+    """Give the line that starts with TESTS:, saying how they can be run."""
+    mode = decision.mode
+    if decision.blocked:
+        return "TESTS: BLOCKED by infrastructure (a critical service is down and nothing usable stands in for it)"
+    if mode is TestExecutionMode.FULL:
+        return "TESTS: can run on real staging (mode full)"
+    if decision.stand_ins:
+        return f"TESTS: can run on local stand-ins for {', '.join(decision.stand_ins)} (mode {mode.value})"
+    if mode is TestExecutionMode.CRITICAL_ONLY:
+        return "TESTS: only the critical ones should run (mode critical_only)"
+    if decision.held:
+        return f"TESTS: can run, but for those that need {', '.join(decision.held)} (mode {mode.value})"
+    return f"TESTS: can run (mode {mode.value})"
+
+
+def totals_line(totals: TestTotals) -> str:
+    """Give '1,204 passed, 3 failed (product), 212 held back or lost to infrastructure …', leaving out zeros."""
+    parts = [
+        (totals.passed, "passed"),
+        (totals.failed, "failed (product)"),
+        (totals.error, "errors (product)"),
+        (totals.infrastructure_unavailable, "infrastructure unavailable"),
+        (totals.stand_in_gap, "stand-in gap"),
+        (totals.timeout, "timed out"),
+        (totals.not_run, "not run"),
+        (totals.skipped, "skipped"),
+        (totals.xfailed, "xfailed"),
+        (totals.xpassed, "xpassed"),
+        (totals.deselected, "deselected"),
+    ]
+    text = ", ".join(f"{count:,} {word}" for count, word in parts if count) or "no tests"
+    if totals.retried:
+        text += f"; {totals.retried:,} run again, {totals.passed_on_retry:,} of them passed"
+    return text
+
+
+def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
+    """Give the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
+    lines = [f"TESTS: {verdict_phrase(result.verdict, result.mode)}", f"       {totals_line(result.totals)}"]
+    if result.totals.failed + result.totals.error and result.totals.infrastructure_unavailable:
+        lines.append("       The failures are the product's; what infrastructure took is counted apart.")
+    return tuple(lines)
+
+
+def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> str:
+    """Give the verdict as a sentence that cannot be mistaken at three in the morning."""
+    in_mode = f" (mode {mode.value})" if mode else ""
+    return {
+        Verdict.RUNNING: "still running",
+        Verdict.PASSED: "PASSED on real staging (mode full)",
+        Verdict.PASSED_ON_STAND_INS: f"NOT A FULL PASS: what ran passed, on stand-ins or a reduced selection{in_mode}",
+        Verdict.PRODUCT_FAILURES: f"PRODUCT FAILURES{in_mode}"
+        + ("" if mode is TestExecutionMode.FULL else "; and NOT A FULL RUN"),
+        Verdict.INFRASTRUCTURE_UNAVAILABLE: f"BLOCKED by infrastructure: NOT A FULL PASS{in_mode}",
+        Verdict.UNKNOWN: "UNKNOWN: nothing was proved",
+        Verdict.RUNBOOK_FAILED: "unknown: the runbook failed; nothing is known about your tests",
+        Verdict.INTERRUPTED: "interrupted; what was known until then is below",
+        Verdict.TIMED_OUT: "TIMED OUT; what was known until then is below",
+    }[verdict]
+
+
+def recovery_line(recovery: Recovery) -> str:
+    """Give the line that says whether staging is back."""
+    gauge = f"{recovery.in_a_row} of {recovery.good_needed} good checks in a row"
+    if recovery.recovered:
+        return f"RECOVERY: confirmed, {gauge} over {seconds(recovery.dwell_s)}"
+    return f"RECOVERY: not yet, {gauge}" + (f" ({recovery.reason})" if recovery.reason else "")
+
+
+def exit_code_phrase(code: int) -> str:
+    """Give what an exit code of ours means."""
+    return {
+        ExitCode.PASSED: "passed on real staging",
+        ExitCode.PRODUCT_FAILURES: "product failures",
+        ExitCode.USAGE: "usage or settings",
+        ExitCode.NOT_A_FULL_PASS: "NOT A FULL PASS",
+        ExitCode.BLOCKED: "tests blocked by infrastructure",
+        ExitCode.UNKNOWN: "unknown",
+        ExitCode.RUNBOOK_FAILED: "the runbook failed; nothing is known about your tests",
+        ExitCode.LOCKED: "another holds the lock",
+        ExitCode.TIMED_OUT: "timed out",
+        ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.TERMINATED: "terminated",
+    }.get(code, "the command's own")
+
+
+def listing(names: Sequence[str]) -> str:
+    """Give 'a', 'a and b' or 'a, b and c'."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
