@@ -1,0 +1,982 @@
+"""Write what pytest does, as it happens, to a file of ours; stand-alone, for Python 3.8 and later and pytest 7 and
+later.
+
+This module is copied into a folder on PYTHONPATH and enters the team's pytest by an entry point. It imports nothing
+but the
+standard library and pytest, and stays silent where the variable RESILIENCE_PYTEST does not name a configuration. Each
+line
+of the events file is one `os.write` to a descriptor opened with O_APPEND, so that several processes share the file
+and a
+crash loses nothing that was known.
+"""
+# Its types are pytest's own, of many versions at once, and Python 3.8 reads it.
+# mypy: ignore-errors
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+
+import pytest
+
+VARIABLE = "RESILIENCE_PYTEST"
+SNAPSHOT = "RESILIENCE_SNAPSHOT"
+
+MARKERS = {
+    "staging": "needs the staging environment itself",
+    "real_services": "needs real services, not mocks",
+    "real_database": "needs a real database",
+    "real_redis": "needs a real Redis",
+    "clickhouse": "needs ClickHouse",
+    "websocket": "needs the WebSocket service",
+    "critical": "business critical",
+    "mission_critical": "mission critical",
+    "golden_path": "the golden path of a user",
+    "offline_capable": "runs without any service",
+    "slow": "takes long",
+    "unit": "a unit test",
+    "integration": "an integration test",
+    "e2e": "an end-to-end test",
+}
+
+_CONTROL_EVERY_S = 0.05
+_CHAIN_LIMIT = 24
+_TEXT_LIMIT = 400
+_CHUNK = 1000
+
+
+class MarkerExpression:
+    """A marker expression such as `not staging and (critical or slow)`, asked with the names of an item's markers."""
+
+    _token = re.compile(r"\s*(?:(\()|(\))|((?:[\w:+.\-\[\]\\/])+))")
+
+    def __init__(self, text):
+        self.text = text
+        self._tokens = []
+        position = 0
+        stripped = text.rstrip()
+        while position < len(stripped):
+            match = self._token.match(stripped, position)
+            if match is None:
+                raise ValueError("not a marker expression: %r" % text)
+            self._tokens.append(match.group().strip())
+            position = match.end()
+        self._at = 0
+        self._tree = self._or() if self._tokens else None
+        if self._at != len(self._tokens):
+            raise ValueError("not a marker expression: %r" % text)
+
+    def _peek(self):
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _next(self):
+        token = self._peek()
+        self._at += 1
+        return token
+
+    def _or(self):
+        parts = [self._and()]
+        while self._peek() == "or":
+            self._next()
+            parts.append(self._and())
+        return ("or", parts)
+
+    def _and(self):
+        parts = [self._not()]
+        while self._peek() == "and":
+            self._next()
+            parts.append(self._not())
+        return ("and", parts)
+
+    def _not(self):
+        word = self._next()
+        if word == "not":
+            return ("not", [self._not()])
+        if word == "(":
+            tree = self._or()
+            if self._next() != ")":
+                raise ValueError("not a marker expression: %r" % self.text)
+            return tree
+        if word in ("", ")", "and", "or"):
+            raise ValueError("not a marker expression: %r" % self.text)
+        return ("is", word)
+
+    def __call__(self, names):
+        return True if self._tree is None else self._ask(self._tree, names)
+
+    def _ask(self, tree, names):
+        kind, parts = tree
+        if kind == "is":
+            return parts in names
+        if kind == "not":
+            return not self._ask(parts[0], names)
+        asked = (self._ask(part, names) for part in parts)
+        return any(asked) if kind == "or" else all(asked)
+
+
+# What an exception says of itself, by type and code; texts are only for people.
+
+_ANSI = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)[^\s/@'\"]*@")
+_SECRET = re.compile(
+    r"(?i)\b(password|passwd|pwd|secret|token|api[_-]?key|authorization|cookie)(['\"]?\s*[=:]\s*)((?:bearer|basic)\s+\S+|['\"][^'\"]*['\"]|[^\s,;&'\"]+)"
+)
+
+
+def clean(text, limit=_TEXT_LIMIT):
+    """One line without control characters, credentials in URLs or values of secret-looking names."""
+    text = _ANSI.sub("", str(text)[: limit * 4])
+    text = _SECRET.sub(r"\1\2***", _USERINFO.sub(r"\1***@", text))
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _name(kind):
+    module = getattr(kind, "__module__", "") or ""
+    name = getattr(kind, "__qualname__", None) or getattr(kind, "__name__", "?")
+    return name if module in ("builtins", "exceptions", "") else module + "." + name
+
+
+def _attribute(thing, *names):
+    for name in names:
+        try:
+            thing = getattr(thing, name)
+        except Exception:
+            return None
+        if thing is None:
+            return None
+    return thing
+
+
+def _number(thing):
+    return thing if isinstance(thing, int) and not isinstance(thing, bool) else None
+
+
+def _port(thing):
+    if isinstance(thing, str) and thing.isdigit():
+        thing = int(thing)
+    return thing if isinstance(thing, int) and not isinstance(thing, bool) and 0 < thing < 65536 else None
+
+
+_PORTS = {
+    "http": 80,
+    "ws": 80,
+    "https": 443,
+    "wss": 443,
+    "postgresql": 5432,
+    "postgres": 5432,
+    "redis": 6379,
+    "rediss": 6379,
+}
+
+
+def _from_url(url):
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(str(url))
+        scheme = parts.scheme.split("+")[0]
+        if not parts.hostname:
+            return None
+        return [parts.hostname, parts.port or _PORTS.get(scheme)]
+    except Exception:
+        return None
+
+
+_CLIENTS = (
+    "redis", "valkey", "asyncpg", "psycopg", "psycopg2", "pg8000", "aiopg", "sqlalchemy", "httpx", "httpcore",
+    "aiohttp",
+    "urllib3", "requests", "urllib", "http", "websockets", "websocket", "wsproto", "clickhouse_connect",
+    "clickhouse_driver",
+    "asynch", "openai", "anthropic", "asyncio", "socket", "anyio", "trio", "grpc", "kombu", "celery", "kafka",
+    "pymongo",
+    "elasticsearch", "elastic_transport", "boto3", "botocore", "docker", "pymysql", "pika", "tornado", "uvloop", "ssl",
+)  # fmt: skip
+
+
+def _addresses(exc):
+    """Give [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is
+    read."""
+    found = []
+
+    def add(host, port=None):
+        if isinstance(host, bytes):
+            host = host.decode("utf-8", "replace")
+        if isinstance(host, (list, tuple)) and len(host) == 1:
+            host = host[0]
+        if isinstance(host, str) and 0 < len(host) < 256 and "@" not in host and [host, _port(port)] not in found:
+            found.append([host, _port(port)])
+
+    def add_url(url):
+        if isinstance(url, (str, bytes)) or type(url).__name__ == "URL":
+            pair = _from_url(url.decode("utf-8", "replace") if isinstance(url, bytes) else url)
+            if pair:
+                add(*pair)
+
+    for path in (
+        ("request", "url"),
+        ("response", "url"),
+        ("response", "request", "url"),
+        ("request_info", "url"),
+        ("url",),
+    ):
+        add_url(_attribute(exc, *path))
+    for owner in (
+        exc,
+        _attribute(exc, "pool"),
+        _attribute(exc, "conn"),
+        _attribute(exc, "_conn"),
+        _attribute(exc, "connection_key"),
+    ):
+        if owner is not None:
+            host = _attribute(owner, "host")
+            if isinstance(host, str):
+                add(host, _attribute(owner, "port"))
+    for arg in getattr(exc, "args", ())[:4]:
+        if isinstance(arg, tuple) and len(arg) >= 2 and isinstance(arg[0], str) and _port(arg[1]):
+            add(arg[0], arg[1])
+
+    trace = getattr(exc, "__traceback__", None)
+    steps = 0
+    while trace is not None and steps < 200:
+        steps += 1
+        frame = trace.tb_frame
+        if frame.f_globals.get("__name__", "").split(".")[0] in _CLIENTS:
+            values = frame.f_locals
+            for key in ("addr", "address", "server_address", "sockaddr", "sa"):
+                value = values.get(key)
+                if isinstance(value, (tuple, list)) and len(value) >= 2 and _port(value[1]):
+                    add(value[0], value[1])
+            if isinstance(values.get("host"), (str, bytes)) and _port(values.get("port")):
+                add(values["host"], values["port"])
+            for key in ("url", "uri", "dsn", "wsuri"):
+                add_url(values.get(key))
+            owner = values.get("self")
+            if owner is not None:
+                inside = getattr(owner, "__dict__", None)
+                if isinstance(inside, dict):
+                    for host, port in (("host", "port"), ("_host", "_port")):
+                        if isinstance(inside.get(host), str) and _port(inside.get(port)):
+                            add(inside[host], inside[port])
+                    for key in ("uri", "url"):
+                        add_url(inside.get(key))
+        trace = trace.tb_next
+    return found[:8]
+
+
+def _children(exc):
+    """Give (edge, exception) for all that lies behind this one: cause, context even if suppressed, groups, wrapped
+    ones."""
+    for edge, name in (("cause", "__cause__"), ("context", "__context__")):
+        other = getattr(exc, name, None)
+        if isinstance(other, BaseException):
+            yield edge, other
+    for name in ("exceptions", "failures"):
+        others = _attribute(exc, name)
+        if isinstance(others, (list, tuple)):
+            for other in others[:16]:
+                if isinstance(other, BaseException):
+                    yield "group", other
+    for name in ("exc_info", "excinfo"):
+        info = _attribute(exc, name)
+        if isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException):
+            yield "cause", info[1]
+    for name in ("reason", "os_error", "_os_error", "orig", "cause", "inner_exception", "original_exception"):
+        other = _attribute(exc, name)
+        if isinstance(other, BaseException):
+            yield "cause", other
+    for other in getattr(exc, "args", ())[:4]:
+        if isinstance(other, BaseException):
+            yield "cause", other
+
+
+def describe(exc):
+    """Give the exception and all that lies behind it as JSON-able dicts, the outermost first."""
+    nodes = []
+    queue = [("root", -1, exc)]
+    seen = set()
+    while queue and len(nodes) < _CHAIN_LIMIT:
+        edge, parent, current = queue.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        try:
+            text = str(current)
+        except Exception:
+            text = ""
+        node = {
+            "type": _name(type(current)),
+            "mro": [_name(kind) for kind in type(current).__mro__ if kind not in (object, BaseException)][:10],
+            "via": edge,
+            "of": parent,
+            "text": clean(text),
+        }
+        number = _number(_attribute(current, "errno"))
+        if number is not None:
+            node["errno"] = number
+        for path in (("sqlstate",), ("pgcode",), ("diag", "sqlstate")):
+            state = _attribute(current, *path)
+            if isinstance(state, str) and len(state) == 5:
+                node["sqlstate"] = state
+                break
+        for path in (("response", "status_code"), ("response", "status"), ("status_code",), ("status",), ("code",)):
+            status = _number(_attribute(current, *path))
+            if status is not None and 100 <= status < 600:
+                node["status"] = int(status)
+                break
+        word = _attribute(current, "status_code")
+        if isinstance(word, str) and len(word) < 40:
+            node["status_word"] = word
+        verify = _number(_attribute(current, "verify_code"))
+        if verify is not None:
+            node["verify_code"] = verify
+        closed = _number(_attribute(current, "rcvd", "code"))
+        if closed is not None:
+            node["close_code"] = int(closed)
+        try:
+            addresses = _addresses(current)
+        except Exception:
+            addresses = []
+        if addresses:
+            node["addresses"] = addresses
+        nodes.append(node)
+        at = len(nodes) - 1
+        queue.extend((edge, at, other) for edge, other in _children(current))
+    return nodes
+
+
+_NETWORK = frozenset(
+    ("ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError",
+     "TimeoutError", "gaierror", "timeout", "SSLError", "SSLCertVerificationError", "OperationalError", "ConnectError",
+     "ConnectTimeout", "ReadTimeout", "InterfaceError", "CannotConnectNowError", "NewConnectionError", "MaxRetryError",
+     "ConnectTimeoutError", "ClientConnectorError", "InvalidStatus", "ConnectionDoesNotExistError",
+     "TooManyConnectionsError")
+)  # fmt: skip
+
+
+def _smells_of_network(nodes):
+    """Whether an error at collection may be an outage's; the parent judges for good."""
+    if any(name.split(".")[-1] == "AssertionError" for name in nodes[0]["mro"]):
+        return False
+    return any(
+        name.split(".")[-1] in _NETWORK
+        or node.get("errno") in (101, 104, 110, 111, 113)
+        or node.get("status") in (502, 503, 504)
+        for node in nodes
+        for name in node["mro"]
+    )
+
+
+class _Spoken:
+    """The addresses this process connected to, by an audit hook; what a client in C connects to is not seen."""
+
+    def __init__(self):
+        self.on = False
+        self.recent = []
+        self.all = {}
+
+    def install(self):
+        if self.on or not hasattr(sys, "addaudithook"):
+            return
+        self.on = True
+        recent, everything = self.recent, self.all
+
+        def hook(event, args):
+            if event == "socket.connect":
+                address = args[1]
+            elif event == "socket.getaddrinfo":
+                address = args
+            else:
+                return
+            try:
+                if isinstance(address, tuple) and len(address) >= 2:
+                    host = address[0].decode("ascii", "replace") if isinstance(address[0], bytes) else address[0]
+                    if isinstance(host, str):
+                        pair = (host, _port(address[1]))
+                        if pair not in recent[-8:]:
+                            recent.append(pair)
+                        if event == "socket.connect" and len(everything) < 200:
+                            everything[pair] = everything.get(pair, 0) + 1
+            except Exception:
+                return
+
+        try:
+            sys.addaudithook(hook)
+        except Exception:
+            self.on = False
+
+
+_spoken = _Spoken()
+
+
+class _Writer:
+    def __init__(self, path, session):
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.set_inheritable(self.fd, False)
+        self.session = session
+        self.held = b""
+
+    def raw(self, data):
+        if self.held:
+            data, self.held = self.held + data, b""
+        try:
+            os.write(self.fd, data)
+        except OSError:
+            return
+
+    def event(self, kind, **fields):
+        fields["k"] = kind
+        fields["s"] = self.session
+        self.raw(json.dumps(fields, default=str, separators=(",", ":")).encode("utf-8", "replace") + b"\n")
+
+
+class Recorder:
+    """One pytest session, or one worker of pytest-xdist, and what it tells."""
+
+    def __init__(self, settings, worker=""):
+        self.settings = settings
+        self.worker = worker
+        self.pid = os.getpid()
+        self.session = "%d.%x%s" % (self.pid, int(time.time() * 1000) & 0xFFFFFF, "." + worker if worker else "")
+        self.writer = _Writer(settings["events"], self.session)
+        self.index = {}
+        self.names = {}
+        self.pending = {}
+        self.cached = {}
+        self.failures = []
+        self.current = None
+        self.state = None
+        self.duration = 0.0
+        self.reported = None
+        self.controller = False
+        self.started = False
+        self.held = {}
+        self.held_fixtures = {}
+        self.next_look = 0.0
+        self.control_seen = None
+        self.rearm = False
+        self.stack = None
+        self.nothing_of_ours = False
+        self.only = None
+        self.config = None
+        self.held.update({name: tuple(value) for name, value in settings.get("held", {}).items()})
+
+    # the session
+
+    def start(self, config, **more):
+        if self.started:
+            return
+        self.started = True
+        self.config = config
+        args = []
+        root = ""
+        try:
+            args = [str(arg) for arg in config.invocation_params.args]
+            root = str(getattr(config, "rootpath", None) or config.rootdir)
+        except Exception:
+            args = args or []
+        self.root = root
+        self.key = root + "\0" + "\0".join(args)
+        self.writer.event(
+            "start", at=time.time(), pid=self.pid, python="%d.%d.%d" % sys.version_info[:3], executable=sys.executable,
+            pytest=pytest.__version__, root=root, key=hashlib.sha256(self.key.encode("utf-8",
+            "replace")).hexdigest()[:16],
+            cwd=_cwd(), worker=self.worker, **more
+        )  # fmt: skip
+        again = self.settings.get("again")
+        if again is not None:
+            key = hashlib.sha256(self.key.encode("utf-8", "replace")).hexdigest()[:16]
+            if key in again["seen"] or (self.worker and more.get("known")):
+                self.only = (set(again["ids"].get(root, ())), tuple(again["prefixes"].get(root, ())))
+
+    def arm(self):
+        """Have the stacks of all threads written shortly before the parent's deadline ends this process."""
+        self.rearm = False
+        deadline = self.settings.get("deadline")
+        if not deadline:
+            return
+        try:
+            import faulthandler
+
+            if float(self.config.getini("faulthandler_timeout") or 0) > 0:
+                return
+            left = deadline - time.time()
+            if left <= 0:
+                return
+            if self.stack is None:
+                path = os.path.join(self.settings["stacks"], "%s.txt" % self.session)
+                self.stack = open(path, "w")  # noqa: SIM115  faulthandler writes to it until the end
+            faulthandler.dump_traceback_later(left, file=self.stack)
+        except Exception:
+            self.stack = None
+
+    def disarm(self):
+        if self.stack is None:
+            return
+        try:
+            import faulthandler
+
+            faulthandler.cancel_dump_traceback_later()
+            self.stack.close()
+        finally:
+            self.stack = None
+
+    def digests(self):
+        """Give digests of the variables that lead to stand-ins, as this process sees them."""
+        salt = self.settings.get("run", "")
+        return {
+            name: hashlib.sha256((salt + os.environ[name]).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+            if name in os.environ
+            else None
+            for name in self.settings.get("exports", ())
+        }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session):
+        self.arm()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        self.disarm()
+        if int(exitstatus) == 5 and self.nothing_of_ours and not self.worker:
+            session.exitstatus = pytest.ExitCode.OK
+        self.writer.event(
+            "finish", at=time.time(), exit=int(exitstatus), digests=self.digests(),
+            spoke=[[host, port, count] for (host, port), count in list(_spoken.all.items())],
+        )  # fmt: skip
+
+    # collection
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector):
+        outcome = yield
+        try:
+            report = outcome.get_result()
+        except BaseException:
+            return
+        if report.outcome == "passed":
+            return
+        try:
+            call = getattr(report, "call", None)
+            info = getattr(call, "excinfo", None)
+            nodes = describe(info.value) if info is not None else []
+            self.writer.event(
+                "collect_error" if report.outcome == "failed" else "collect_skip", at=time.time(), id=report.nodeid,
+                chain=nodes, spoke=[list(pair) for pair in _spoken.recent[-6:]],
+            )  # fmt: skip
+            if report.outcome == "failed":
+                self.failures.append(bool(nodes) and _smells_of_network(nodes))
+        except Exception:
+            return
+
+    def pytest_collectreport(self, report):
+        if self.controller and report.outcome == "failed":
+            self.failures.append(None)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, session, config, items):
+        before = list(items)
+        original = {id(item): number for number, item in enumerate(before)}
+        ids = [item.nodeid for item in before]
+        marked = {}
+        names = [None] * len(before)
+        wanted = self.settings.get("marks")
+        wanted = None if wanted is None else frozenset(wanted)
+        for number, item in enumerate(before):
+            found = {mark.name for mark in item.iter_markers()}
+            if found:
+                names[number] = found
+                for name in found:
+                    if wanted is None or name in wanted:
+                        marked.setdefault(name, []).append(number)
+        for start in range(0, len(ids), _CHUNK):
+            self.writer.event("ids", first=start, ids=ids[start : start + _CHUNK])
+        self.writer.event("collected", at=time.time(), n=len(ids), marked=marked, digests=self.digests())
+        yield
+        try:
+            self._leave_out(config, items, before, original, names)
+        except Exception as exc:
+            self.writer.event("trouble", what="selection", text=clean(repr(exc)))
+        self.index = {item.nodeid: original[id(item)] for item in items if id(item) in original}
+        del before[:]
+
+    def _leave_out(self, config, items, before, original, names):
+        kept = {id(item) for item in items}
+        theirs = [number for number, item in enumerate(before) if id(item) not in kept]
+        if theirs:
+            self.writer.event("left_out", why="command", i=theirs)
+        expression = MarkerExpression(self.settings.get("select") or "")
+        empty = frozenset()
+        out = {"round": [], "mode": []}
+        left, dropped = [], []
+        for item in items:
+            number = original.get(id(item))
+            if number is None:
+                left.append(item)
+                continue
+            if self.only is not None and not self._again(item.nodeid):
+                out["round"].append(number)
+                dropped.append(item)
+                continue
+            if expression.text:
+                found = names[number] or empty
+                if self.held:
+                    found = found.difference(self.held)
+                if not expression(found):
+                    out["mode"].append(number)
+                    dropped.append(item)
+                    continue
+            left.append(item)
+        for why, numbers in out.items():
+            if numbers:
+                self.writer.event("left_out", why=why, i=numbers)
+        if dropped:
+            items[:] = left
+            self.nothing_of_ours = not left
+            config.hook.pytest_deselected(items=dropped)
+
+    def _again(self, nodeid):
+        ids, prefixes = self.only
+        if nodeid in ids or nodeid.rsplit("@", 1)[0] in ids:
+            return True
+        return bool(prefixes) and nodeid.startswith(prefixes)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        # A healthy suite has no such errors, so its behaviour is not touched.
+        if self.failures and all(self.failures) and not self.controller:
+            try:
+                session.config.option.continue_on_collection_errors = True
+            except Exception:
+                return
+
+    # tests
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        if self.controller:
+            return
+        number = self.index.get(nodeid)
+        self.current = nodeid
+        self.state = None
+        self.duration = 0.0
+        del _spoken.recent[:]
+        if number is None:
+            self.writer.event("begin", id=nodeid)
+        else:
+            self.writer.raw(b'{"k":"b","s":"%s","i":%d}\n' % (self.session.encode(), number))
+        if self.rearm:
+            self.arm()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        now = time.monotonic()
+        if now >= self.next_look:
+            self.next_look = now + _CONTROL_EVERY_S
+            self.look()
+        if self.held or self.held_fixtures:
+            self.hold(item)
+
+    def look(self):
+        """Read what the parent holds back, if it changed."""
+        path = self.settings.get("control")
+        if not path:
+            return
+        try:
+            found = os.stat(path)
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if stamp == self.control_seen:
+                return
+            self.control_seen = stamp
+            with open(path, encoding="utf-8") as stream:
+                control = json.load(stream)
+            back = set(control.get("back", ()))
+            held = {name: tuple(value) for name, value in self.settings.get("held", {}).items() if value[1] not in back}
+            held.update({name: tuple(value) for name, value in control.get("markers", {}).items()})
+            self.held = held
+            self.held_fixtures = {name: tuple(value) for name, value in control.get("fixtures", {}).items()}
+        except Exception:
+            return
+
+    def hold(self, item):
+        found = None
+        if self.held:
+            for mark in item.iter_markers():
+                if mark.name in self.held:
+                    found = self.held[mark.name]
+                    break
+        if found is None and self.held_fixtures:
+            for name in _fixture_keys(item):
+                if name in self.held_fixtures:
+                    found = self.held_fixtures[name]
+                    break
+        if found is None:
+            return
+        reason, service = found
+        self.state = "held"
+        self.writer.event("held", id=self._id(item.nodeid), reason=reason, service=service)
+        raise _skip("infrastructure unavailable: " + reason)
+
+    def _id(self, nodeid):
+        number = self.index.get(nodeid)
+        return nodeid if number is None else number
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item, call):
+        yield
+        info = call.excinfo
+        if info is None:
+            return
+        try:
+            value = info.value
+            if type(value).__name__ in ("Skipped", "XFailed", "Exit", "KeyboardInterrupt"):
+                return
+            known = self.cached.get(id(value))
+            if known is not None and known[0] is value:
+                evidence = dict(known[1])
+            else:
+                evidence = {"chain": describe(value), "spoke": [list(pair) for pair in _spoken.recent[-6:]]}
+            if call.when == "setup":
+                fixtures, lasting = _failed_fixtures(item, value)
+                evidence["fixtures"] = fixtures
+                if lasting:
+                    # pytest keeps it too, and raises it again for each test that asks for this fixture.
+                    if len(self.cached) > 200:
+                        self.cached.clear()
+                    self.cached[id(value)] = (value, evidence)
+            evidence["when"] = call.when
+            self.pending.setdefault(item.nodeid, []).append(evidence)
+        except Exception as exc:
+            self.writer.event("trouble", what="makereport", text=clean(repr(exc)))
+
+    def pytest_runtest_logreport(self, report):
+        when = report.when
+        outcome = report.outcome
+        if self.controller:
+            if when not in ("setup", "call", "teardown"):
+                self.writer.event("crash", at=time.time(), id=report.nodeid, text=clean(report.longrepr))
+            return
+        if outcome == "passed":
+            if when == "call":
+                if getattr(report, "context", None) is not None:
+                    return
+                self.duration += report.duration
+                if self.state is None:
+                    self.state = "xpassed" if hasattr(report, "wasxfail") else "passed"
+                return
+            self.duration += report.duration
+            if when == "teardown":
+                self.finish(report.nodeid)
+            return
+        self.duration += report.duration
+        nodeid = report.nodeid
+        if outcome == "failed":
+            # Report hooks cancel the timer of faulthandler.
+            self.rearm = True
+            found = self.pending.pop(nodeid, None)
+            if found is None and self.state == "failed":
+                found = ()
+            text = _crash_text(report)
+            for evidence in [{"chain": [], "when": when, "spoke": []}] if found is None else found:
+                self.writer.event(
+                    "fail", at=time.time(), id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence
+                )
+            if self.state != "failed":
+                self.state = "failed" if when == "call" else "error" if self.state != "failed" else "failed"
+        elif outcome == "skipped":
+            self.pending.pop(nodeid, None)
+            if hasattr(report, "wasxfail"):
+                if self.state in (None, "passed"):
+                    self.state = "xfailed"
+            elif self.state in (None, "passed") and getattr(report, "context", None) is None:
+                self.state = "skipped"
+                self.writer.event("skip", id=self._id(nodeid), reason=_skip_reason(report))
+        elif outcome == "rerun":
+            self.pending.pop(nodeid, None)
+            self.state = None
+            self.writer.event("rerun", id=self._id(nodeid))
+        if when == "teardown":
+            self.finish(nodeid)
+
+    def finish(self, nodeid):
+        number = self.index.get(nodeid)
+        self.pending.clear()
+        state = self.state or "unknown"
+        # Written together with the next test's beginning: one call to the system for each test that passes.
+        if number is None:
+            self.writer.event("end", id=nodeid, o=state, d=round(self.duration, 4))
+        else:
+            line = b'{"k":"t","s":"%s","i":%d,"o":"%s","d":%.4f}\n' % (
+                self.session.encode(), number, state.encode(), self.duration,
+            )  # fmt: skip
+            if state == "passed":
+                self.writer.held += line
+            else:
+                self.writer.raw(line)
+        self.state = None
+        self.current = None
+
+    # what ends a run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr, excinfo):
+        self.writer.event(
+            "internal",
+            at=time.time(),
+            chain=describe(excinfo.value),
+            spoke=[list(pair) for pair in _spoken.recent[-6:]],
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo):
+        self.writer.event("interrupt", at=time.time(), type=_name(type(excinfo.value)), text=clean(excinfo.value))
+
+
+class Nodes:
+    """What the controller of pytest-xdist hands to its workers; registered only where pytest-xdist is."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+
+    def pytest_configure_node(self, node):
+        self.recorder.controller = True
+        node.workerinput["resilience"] = json.dumps(
+            dict(self.recorder.settings, known=self.recorder.only is not None, key=self.recorder.key)
+        )
+
+
+def _cwd():
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def _skip(reason):
+    try:
+        return pytest.skip.Exception(reason, _use_item_location=True)
+    except TypeError:
+        return pytest.skip.Exception(reason)
+
+
+def _skip_reason(report):
+    longrepr = report.longrepr
+    return clean(longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else longrepr or "")
+
+
+def _crash_text(report):
+    try:
+        message = report.longrepr.reprcrash.message
+    except Exception:
+        message = report.longrepr if isinstance(report.longrepr, str) else ""
+    return clean(message)
+
+
+def _fixture_keys(item):
+    info = getattr(item, "_fixtureinfo", None)
+    for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
+        if defs:
+            yield "%s::%s" % (getattr(defs[-1], "baseid", ""), name)
+
+
+def _failed_fixtures(item, value):
+    """Give the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their
+    failure."""
+    found = []
+    lasting = False
+    info = getattr(item, "_fixtureinfo", None)
+    for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
+        for definition in defs[-1:]:
+            cached = getattr(definition, "cached_result", None)
+            raised = cached[2] if isinstance(cached, tuple) and len(cached) == 3 else None
+            if raised is not None and any(part is value for part in raised if isinstance(part, BaseException)):
+                found.append("%s::%s" % (getattr(definition, "baseid", ""), name))
+                lasting = lasting or getattr(definition, "scope", "function") != "function"
+    return found, lasting
+
+
+def _load():
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except Exception:
+        return None
+
+
+_recorder = None
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config, parser, args):
+    """Begin before the first conftest, where a connection at import may already end the run."""
+    global _recorder
+    settings = _load()
+    if settings is not None and not hasattr(early_config, "workerinput"):
+        try:
+            _recorder = Recorder(settings)
+            _spoken.install()
+            _recorder.start(early_config)
+        except Exception:
+            _recorder = None
+    outcome = yield
+    if _recorder is not None and outcome.excinfo is not None:
+        try:
+            _recorder.writer.event(
+                "conftest",
+                at=time.time(),
+                chain=describe(outcome.excinfo[1]),
+                spoke=[list(p) for p in _spoken.recent[-6:]],
+            )
+        except Exception:
+            return
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    global _recorder
+    recorder = _recorder
+    _recorder = None
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        if "resilience" not in worker:
+            return
+        try:
+            settings = json.loads(worker["resilience"])
+            recorder = Recorder(settings, worker.get("workerid", "worker"))
+            _spoken.install()
+            recorder.start(config, known=settings.get("known", False))
+        except Exception:
+            return
+    # A pytest that the suite itself starts must not write to this file.
+    os.environ.pop(VARIABLE, None)
+    _register_markers(config, recorder)
+    if recorder is None:
+        return
+    recorder.config = config
+    config.pluginmanager.register(recorder, "resilience-recorder")
+    if worker is None and config.pluginmanager.hasplugin("dsession"):
+        recorder.controller = True
+    if worker is None and config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Nodes(recorder), "resilience-nodes")
+
+
+def _register_markers(config, recorder):
+    if recorder is None and not os.environ.get(SNAPSHOT):
+        return
+    try:
+        known = {line.split(":", 1)[0].split("(", 1)[0].strip() for line in config.getini("markers")}
+        more = dict(MARKERS)
+        if recorder is not None:
+            more.update({name: "needs a service" for name in recorder.settings.get("markers", ()) if name not in more})
+        for name, what in more.items():
+            if name not in known:
+                config.addinivalue_line("markers", "%s: %s" % (name, what))
+    except Exception:
+        return
