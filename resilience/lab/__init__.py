@@ -1,0 +1,27 @@
+"""The drill: an embedded staging with faults on demand, and the scenarios of the outage guide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resilience.lab.lab import Lab, serve
+    from resilience.lab.scenario import Scenario, load_scenario, scenario_names
+
+__all__ = ["Lab", "Scenario", "load_scenario", "scenario_names", "serve"]
+
+_HOMES = {
+    "Lab": "lab",
+    "serve": "lab",
+    "Scenario": "scenario",
+    "load_scenario": "scenario",
+    "scenario_names": "scenario",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

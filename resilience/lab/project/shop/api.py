@@ -1,0 +1,23 @@
+"""The shop's HTTP services."""
+
+import httpx
+
+from shop.config import setting
+
+
+def backend() -> httpx.Client:
+    return httpx.Client(base_url=setting("BACKEND_URL"), timeout=5, trust_env=False)
+
+
+def auth() -> httpx.Client:
+    return httpx.Client(base_url=setting("AUTH_SERVICE_URL"), timeout=5, trust_env=False)
+
+
+def llm() -> httpx.Client:
+    return httpx.Client(base_url=setting("LLM_URL"), timeout=5, trust_env=False)
+
+
+def token(scope: str = "orders") -> str:
+    with auth() as client:
+        answer = client.post("/token", data={"grant_type": "client_credentials", "client_id": "shop", "scope": scope})
+    return str(answer.raise_for_status().json()["access_token"])
