@@ -136,13 +136,13 @@ PARAMETERS: tuple[Parameter, ...] = (
         kind=Kind.DURATION,
         default=0.0,
         unit_s=60,
-        help="how long to wait for the recovery; 0 takes as long as the good checks themselves need",
+        help="how long to go on after a bad look; 0 gives up at the first",
     ),
     Parameter(
         name="restore",
         kind=Kind.FLAG,
         default=True,
-        help="True puts everything back once the recovery is proved, or the run ends",
+        help="True puts everything back at the end; False leaves the fallback applied",
     ),
     Parameter(
         name="max_age_minutes",

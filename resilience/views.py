@@ -1,0 +1,602 @@
+"""Turn records into small HTML tables and texts for notebooks; every status is a word as well as a colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from pathlib import PurePath
+from typing import Any
+
+from resilience.errors import ResilienceError
+from resilience.model import (
+    Applied,
+    ConnectivityStatus,
+    Decision,
+    EnvChange,
+    Incident,
+    InfrastructureHealth,
+    Outcome,
+    Plan,
+    Recovery,
+    RecoveryCheck,
+    Restored,
+    Sample,
+    StageName,
+    StageStatus,
+    StandIn,
+    TestExecutionMode,
+    TestOutcome,
+    TestSuiteResult,
+)
+from resilience.settings import ModeSettings
+from resilience.words import (
+    fault_phrase,
+    plural,
+    recovery_line,
+    result_lines,
+    seconds,
+    staging_line,
+    tests_line,
+)
+
+# Colours that hold 4.5:1 against white, told apart by a colour-blind reader, and each beside a sign and a word.
+_GOOD, _WARN, _BAD, _DIM = "#1a7444", "#8a5a00", "#b3261e", "#57606a"
+
+_STATUS = {
+    ConnectivityStatus.AVAILABLE: (_GOOD, "●", "up"),
+    ConnectivityStatus.DEGRADED: (_WARN, "▲", "degraded"),
+    ConnectivityStatus.UNAVAILABLE: (_BAD, "✕", "down"),
+    ConnectivityStatus.UNKNOWN: (_DIM, "?", "unknown"),
+    ConnectivityStatus.NOT_CONFIGURED: (_DIM, "–", "not configured"),
+}
+
+_STAGE = {
+    StageStatus.FINISHED: (_GOOD, "✓"),
+    StageStatus.DONE_BY_HAND: (_GOOD, "✓"),
+    StageStatus.STARTED: (_WARN, "▶"),
+    StageStatus.SKIPPED: (_DIM, "–"),
+}
+
+_OUTCOME = {
+    Outcome.PASSED: (_GOOD, "●"),
+    Outcome.FAILED: (_BAD, "✕"),
+    Outcome.ERROR: (_BAD, "✕"),
+    Outcome.INFRASTRUCTURE_UNAVAILABLE: (_WARN, "▲"),
+    Outcome.STAND_IN_GAP: (_WARN, "▲"),
+    Outcome.TIMEOUT: (_BAD, "◷"),
+    Outcome.NOT_RUN: (_DIM, "–"),
+}
+
+# Theme colours come from JupyterLab's variables where there are any, else from the page around.
+_STYLE = """<style>
+.rb{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:14px;line-height:1.45;max-width:72rem;
+color:var(--jp-ui-font-color1,inherit)}
+.rb .head{font-size:16px;font-weight:600;margin:.2em 0 .5em}
+.rb table{border-collapse:collapse;margin:.3em 0 .8em;width:auto}
+.rb th,.rb td{text-align:left;vertical-align:top;padding:.25em .9em .25em 0;border:0;background:none;
+border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.35));white-space:normal;max-width:34rem;
+overflow-wrap:anywhere}
+.rb th{font-weight:600;color:var(--jp-ui-font-color2,inherit);white-space:nowrap}
+.rb td.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.rb td.line{white-space:nowrap}
+.rb .pill{display:inline-block;border-radius:1em;padding:0 .65em;color:#fff;font-weight:600;white-space:nowrap}
+.rb .dim{color:var(--jp-ui-font-color2,inherit);opacity:.9}
+.rb ul,.rb ol{margin:.2em 0 .8em;padding-left:1.4em}
+.rb code,.rb pre{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:13px;background:none;
+color:inherit;white-space:pre-wrap;overflow-wrap:anywhere}
+.rb pre{border:1px solid var(--jp-border-color2,rgba(128,128,128,.35));border-radius:4px;
+padding:.5em .8em;margin:.3em 0}
+.rb .box{border-left:4px solid;padding:.4em .8em;margin:.4em 0}
+.rb .bar{display:flex;height:14px;border-radius:7px;overflow:hidden;max-width:40rem;
+background:var(--jp-border-color2,rgba(128,128,128,.35))}
+.rb .bar i{display:block;height:100%}
+.rb .cell{display:inline-block;width:1.5em;height:1.5em;line-height:1.5em;text-align:center;border-radius:3px;
+color:#fff;margin-right:3px;font-weight:600}
+.rb .cell.todo{border:1px dashed var(--jp-ui-font-color2,currentColor);color:inherit;box-sizing:border-box}
+.rb summary{cursor:pointer}
+.rb svg{vertical-align:middle}
+</style>"""
+
+_TESTS_SHOWN = 40
+
+
+def html(record: object) -> str:
+    """Give a record as an HTML fragment that stands alone: no script, nothing loaded, all texts escaped."""
+    for kind, render in _HTML.items():
+        if isinstance(record, kind):
+            return page(render(record))
+    return page(f"<pre>{escape(str(record))}</pre>")
+
+
+def text(record: object) -> str:
+    """Give a record as the lines that say it, for a terminal and for papermill's log."""
+    for kind, render in _TEXT.items():
+        if isinstance(record, kind):
+            return "\n".join(render(record))
+    return str(record)
+
+
+def page(*parts: str) -> str:
+    """Wrap fragments into one with our style."""
+    return f'{_STYLE}<div class="rb">{"".join(parts)}</div>'
+
+
+def head(line: str) -> str:
+    return f'<div class="head">{escape(line)}</div>'
+
+
+def box(message: str, *, kind: str = "note", hint: str = "") -> str:
+    """Give a note, a warning (`warn`) or an error (`bad`) that cannot be overlooked."""
+    colour, sign = {"bad": (_BAD, "✕ "), "warn": (_WARN, "▲ "), "good": (_GOOD, "● ")}.get(kind, (_DIM, ""))
+    after = f'<br><span class="dim">What to do: </span><code>{escape(hint)}</code>' if hint else ""
+    return f'<div class="box" style="border-color:{colour}"><b>{sign}{escape(message)}</b>{after}</div>'
+
+
+def error(exc: BaseException) -> str:
+    """Give an error as a box: what happened, and what to do."""
+    if isinstance(exc, ResilienceError):
+        return box(f"{type(exc).__name__}: {exc.message}", kind="bad", hint=exc.hint)
+    return box(f"{type(exc).__name__}: {exc or 'no message'}", kind="bad", hint="see the run's logs/ folder")
+
+
+def busy(what: str, lines: Sequence[str] = ()) -> str:
+    """Give what is being done, and its latest steps."""
+    steps = "".join(f"<li>{escape(line)}</li>" for line in lines[-8:])
+    return f"{head('⏳ ' + what)}<ul>{steps}</ul>" if steps else head("⏳ " + what)
+
+
+def pill(status: ConnectivityStatus) -> str:
+    colour, sign, word = _STATUS[status]
+    return _pill(colour, f"{sign} {word}")
+
+
+def spark(samples: Sequence[Sample], *, width: int = 110, height: int = 22) -> str:
+    """Draw one service's response times as a line; a look that found it down is a red tick across the full height."""
+    if len(samples) < 2:
+        return ""
+    times = [sample.response_time_s or 0.0 for sample in samples]
+    top = max(times) or 1.0
+    step = width / max(len(samples) - 1, 1)
+    points, marks = [], []
+    for position, (sample, value) in enumerate(zip(samples, times, strict=True)):
+        x = position * step
+        if sample.status in (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN):
+            marks.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" stroke="{_BAD}" stroke-width="2.5"/>')
+        else:
+            points.append(f"{x:.1f},{height - 2 - (height - 4) * value / top:.1f}")
+    line = (
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
+        if len(points) > 1
+        else "".join(
+            f'<circle cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="2" fill="currentColor"/>' for p in points
+        )
+    )
+    label = f"{plural(len(samples), 'look')}, slowest {seconds(max(times))}, {len(marks)} failed"
+    return (
+        f'<svg width="{width}" height="{height}" viewBox="-2 0 {width + 4} {height}" role="img" aria-label="{label}">'
+        f"<title>{label}</title>{''.join(marks)}{line}</svg>"
+    )
+
+
+def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) -> str:
+    """Give the status table, with a trend per service where there are samples, and the causes below it."""
+    by_service: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.target == "staging":
+            by_service.setdefault(sample.service, []).append(sample)
+    trend = any(len(found) > 1 for found in by_service.values())
+    rows = []
+    for result in health.services:
+        well = result.status is ConnectivityStatus.AVAILABLE
+        configured = result.status is not ConnectivityStatus.NOT_CONFIGURED
+        found = "" if well or not configured else fault_phrase(result)
+        if result.never_reached and not well and configured:
+            found += "; never yet reached from this host"
+        name = escape(result.name) + (' <span class="dim">critical</span>' if result.critical else "")
+        row = [
+            ("line", name),
+            ("line", pill(result.status)),
+            ("num", escape(seconds(result.response_time_s)) if configured else ""),
+            ("", escape(found or (result.detail if not configured else ""))),
+            ("", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
+        ]
+        if trend:
+            row.append(("line", spark(by_service.get(result.name, [])[-40:])))
+        rows.append(row)
+    columns = ["Service", "Status", "Answered in", "What was found", "Endpoint", *(["Trend"] if trend else [])]
+    where = (
+        f'<div class="dim">seen from {escape(health.vantage.host)} at {health.started_at:%H:%M:%S} UTC, '
+        f"in {escape(seconds(health.duration_s))}</div>"
+    )
+    return head(staging_line(health)) + _table(columns, rows) + causes_view(health) + where
+
+
+def causes_view(health: InfrastructureHealth) -> str:
+    """Give the causes, each with its evidence and the next thing to do."""
+    parts = []
+    for cause in health.causes:
+        evidence = "".join(f"<li>{escape(line)}</li>" for line in cause.evidence)
+        name = cause.cause.value.replace("_", " ")
+        issue = f" ({escape(cause.issue)})" if cause.issue else ""
+        parts.append(
+            f"<b>Likely cause: {escape(name)}{issue}</b> — {escape(', '.join(cause.services))}<ul>{evidence}</ul>"
+            + (f'<div><span class="dim">Next: </span>{escape(cause.next)}</div>' if cause.next else "")
+        )
+    return "".join(f'<div class="box" style="border-color:{_WARN}">{part}</div>' for part in parts)
+
+
+def decision_view(decision: Decision) -> str:
+    """Give the mode, why, and what is held back."""
+    parts = [head(tests_line(decision)), _list(decision.reasons)]
+    if decision.forced and decision.would_be:
+        parts.append(
+            box(
+                f"mode {decision.mode.value} was asked for by {decision.asked_by or 'a person'}; "
+                f"by health it would be {decision.would_be.value}",
+                kind="warn",
+            )
+        )
+    if decision.held:
+        parts.append("<b>Held back</b>" + _list(f"{name}: {why}" for name, why in decision.held.items()))
+    return "".join(parts)
+
+
+def modes_view(modes: Mapping[TestExecutionMode, ModeSettings], chosen: TestExecutionMode | None = None) -> str:
+    """Give what each mode would run, with the chosen one marked."""
+    rows = []
+    for mode in TestExecutionMode:
+        known = modes.get(mode)
+        commands = "".join(
+            f"<div><code>{escape(command)}</code></div>" for command in (known.commands if known else ())
+        )
+        mark = _pill(_GOOD, "✓ chosen") if mode is chosen else ""
+        select = f"<code>{escape(known.select)}</code>" if known and known.select else ""
+        rows.append(
+            [
+                ("line", f"<b>{escape(mode.value)}</b> {mark}"),
+                ("", _MODE_WORDS[mode]),
+                ("", commands or '<span class="dim">no command is configured</span>'),
+                ("", select),
+            ]
+        )
+    return _table(["Mode", "Means", "Would run", "Selected by"], rows)
+
+
+def plan_view(plan: Plan) -> str:
+    """Give all that apply would do, how to undo it, and how to do it by hand."""
+    parts = [head(f"PLAN: mode {plan.mode.value}, {plural(len(plan.steps), 'step')}; nothing has been done yet")]
+    parts.append(f"<ol>{''.join(f'<li>{escape(step)}</li>' for step in plan.steps)}</ol>")
+    if plan.changes:
+        title = f"{plural(len(plan.changes), 'variable')} in {PurePath(plan.env_file).name or 'the env file'}"
+        parts.append(_details(title, _changes(plan.changes), is_open=len(plan.changes) <= 6))
+    commands = "\n".join(command.command for command in plan.commands)
+    if commands:
+        parts.append(f"<b>Tests</b><pre>{escape(commands)}</pre>")
+    if plan.select:
+        parts.append(f"<div>selected by <code>{escape(plan.select)}</code></div>")
+    if plan.held_markers:
+        parts.append(
+            "<b>Tests held back</b>" + _list(f"marked {name}: {why}" for name, why in plan.held_markers.items())
+        )
+    if plan.undo:
+        parts.append("<b>Undo</b>" + _list(plan.undo))
+    parts.append(_by_hand(plan.by_hand))
+    parts.extend(box(note) for note in plan.notes)
+    return "".join(parts)
+
+
+def applied_view(applied: Applied) -> str:
+    """Give what was applied, stand-in by stand-in."""
+    ready = [stand_in for stand_in in applied.stand_ins if stand_in.ready]
+    if applied.failed:
+        line = f"APPLIED with gaps: no stand-in for {', '.join(applied.failed)} (mode {applied.mode.value})"
+    elif not applied.stand_ins and not applied.changes:
+        line = f"APPLIED: nothing had to be changed (mode {applied.mode.value})"
+    else:
+        count = plural(len(ready), "stand-in")
+        line = f"APPLIED: {count} ready in {seconds(applied.duration_s)} (mode {applied.mode.value})"
+    parts = [head(line)]
+    if applied.stand_ins:
+        parts.append(
+            _table(["Stand-in for", "Ready", "Provided by", "Endpoint", "Start"], map(_stand_in, applied.stand_ins))
+        )
+    if applied.redecided:
+        parts.append(box("A stand-in did not come up, so the mode was chosen again.", kind="warn"))
+    if applied.env_file:
+        name = escape(PurePath(applied.env_file).name)
+        parts.append(f"<div>Wrote <code>{name}</code>; undo with <code>resilience restore</code></div>")
+    parts.append(_details(plural(len(applied.steps), "step"), _list(applied.steps)) if applied.steps else "")
+    return "".join(parts)
+
+
+def progress_view(
+    counts: Mapping[str, int], *, done: int, total: int, current: str = "", note: str = "", failures: Sequence[str] = ()
+) -> str:
+    """Give a running test run: a bar, the counts, the test in flight and the failures so far."""
+    bad = counts.get("failed", 0) + counts.get("error", 0)
+    lost = counts.get("infrastructure_unavailable", 0) + counts.get("stand_in_gap", 0)
+    good = max(done - bad - lost, 0)
+    whole = max(total, done, 1)
+    bar = "".join(
+        f'<i style="width:{100 * part / whole:.2f}%;background:{colour}"></i>'
+        for part, colour in ((good, _GOOD), (lost, _WARN), (bad, _BAD))
+    )
+    shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "starting"
+    of = f"{done:,} of {total:,}" if total else f"{done:,}"
+    parts = [
+        head(f"TESTS: running, {of}" + (f" · {note}" if note else "")),
+        f'<div class="bar" role="img" aria-label="{escape(of)} tests">{bar}</div>',
+        f"<div>{escape(shown)}</div>",
+    ]
+    if current:
+        parts.append(f'<div class="dim">now: <code>{escape(current)}</code></div>')
+    if failures:
+        parts.append("<b>Failed so far</b>" + _list(failures[-8:], code=True))
+    return "".join(parts)
+
+
+def tests_view(result: TestSuiteResult) -> str:
+    """Give the verdict first, then the counts, then each test that needs a person."""
+    lines = result_lines(result)
+    kind = "good" if result.exit_code == 0 else "bad" if result.exit_code in (1, 20, 30) else "warn"
+    parts = [box(lines[0].strip(), kind=kind), *(f"<div>{escape(line.strip())}</div>" for line in lines[1:])]
+    parts.append(f'<div class="dim">in {escape(seconds(result.duration_s))}, exit code {result.exit_code}</div>')
+    product = [test for test in result.tests if test.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.TIMEOUT)]
+    lost = [test for test in result.tests if test.outcome in (Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP)]
+    recovered = [test for test in result.tests if test.outcome is Outcome.PASSED and test.rounds > 1]
+    parts.append(_tests("The product's failures", product, is_open=True))
+    parts.append(_tests("Lost to infrastructure, not the product's", lost, is_open=not product))
+    parts.append(_tests("Passed when run again", recovered))
+    if result.reached:
+        rows = [
+            [
+                ("line", escape(reached.service)),
+                ("num", "–" if reached.connections is None else f"{reached.connections:,}"),
+                ("", escape(reached.detail)),
+            ]
+            for reached in result.reached
+        ]
+        proof = _table(["Stand-in", "Connections by tests", "Detail"], rows)
+        parts.append(_details("Did the tests reach the stand-ins?", proof))
+    parts.extend(box(note) for note in result.notes)
+    return "".join(parts)
+
+
+def gauge(in_a_row: int, needed: int, checks: Sequence[RecoveryCheck] = ()) -> str:
+    """Draw n of m good checks as a row of cells, with the latest reason of a bad one."""
+    cells = "".join(
+        f'<span class="cell" style="background:{_GOOD}">✓</span>'
+        if position < in_a_row
+        else '<span class="cell todo">·</span>'
+        for position in range(max(needed, in_a_row if in_a_row <= 12 else needed))
+    )
+    last = next((check for check in reversed(checks) if not check.good), None)
+    why = f'<div class="dim">last bad check at {last.at:%H:%M:%S} UTC: {escape(last.why)}</div>' if last else ""
+    label = f"{in_a_row} of {needed} good checks in a row"
+    return f'<div role="img" aria-label="{label}">{cells} <b>{label}</b></div>{why}'
+
+
+def recovery_view(recovery: Recovery) -> str:
+    """Give whether staging is back, as a gauge and a sentence."""
+    note = (
+        box("Staging is back.", kind="good")
+        if recovery.recovered
+        else box("Staging is not proved to be back.", kind="warn", hint="run this stage again later")
+    )
+    row = _table(
+        ["At (UTC)", "Look", "In a row", "Why"],
+        [
+            [
+                ("line", f"{check.at:%H:%M:%S}"),
+                ("line", _pill(_GOOD, "● good") if check.good else _pill(_BAD, "✕ bad")),
+                ("num", str(check.in_a_row)),
+                ("", escape(check.why)),
+            ]
+            for check in recovery.checks[-12:]
+        ],
+    )
+    return (
+        head(recovery_line(recovery))
+        + gauge(recovery.in_a_row, recovery.good_needed, recovery.checks)
+        + note
+        + _details(plural(len(recovery.checks), "check"), row)
+    )
+
+
+def restored_view(restored: Restored) -> str:
+    """Give what restoring found and did."""
+    if restored.nothing_to_do:
+        return head("RESTORED: nothing had been applied, so there was nothing to put back")
+    parts = [
+        head("RESTORED: every file is as it was, to the byte" if restored.identical else "RESTORED, but look below")
+    ]
+    parts.append(_list((*restored.steps, *(f"stopped the stand-in {name}" for name in restored.stopped))))
+    if restored.kept_copies:
+        parts.append(box("Edited files were kept as copies: " + ", ".join(restored.kept_copies), kind="warn"))
+    if restored.shell_variables:
+        names = " ".join(restored.shell_variables)
+        parts.append(box(f"This shell still has {names} set.", kind="warn", hint='eval "$(resilience env --unset)"'))
+    return "".join(parts)
+
+
+def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
+    """Give the run at a glance: stages, verdict, and where its files are."""
+    rows = []
+    for name in StageName:
+        stage = incident.stage(name)
+        if stage is None:
+            rows.append([("line", name.value), ("line", '<span class="dim">not yet</span>'), ("num", ""), ("", "")])
+            continue
+        colour, sign = _STAGE.get(stage.status, (_BAD, "✕"))
+        took = (stage.finished_at - stage.started_at).total_seconds() if stage.finished_at else None
+        said = " ".join(
+            filter(None, (stage.error, f"in cell {stage.cell}" if stage.cell else "", stage.hint, stage.note))
+        )
+        rows.append(
+            [
+                ("line", name.value),
+                ("line", _pill(colour, f"{sign} {stage.status.value.replace('_', ' ')}")),
+                ("num", escape(seconds(took))),
+                ("", escape(said)),
+            ]
+        )
+    drill = (
+        box(f"A drill ({incident.drill}): nothing here says anything about staging.", kind="warn")
+        if incident.drill
+        else ""
+    )
+    listed = _list((path.name for path in files), code=True) if files else ""
+    code = "" if incident.exit_code is None else f", exit code {incident.exit_code}"
+    return (
+        head(f"RUN {incident.run}: {incident.verdict.value.replace('_', ' ')}{code}")
+        + drill
+        + _table(["Stage", "Status", "Took", "Note"], rows)
+        + (f"<b>Files</b>{listed}" if listed else "")
+    )
+
+
+def by_hand_view(lines: Sequence[str]) -> str:
+    """Give how to do a step by hand."""
+    return _by_hand(lines)
+
+
+_MODE_WORDS = {
+    TestExecutionMode.FULL: "everything, on real staging",
+    TestExecutionMode.DEGRADED: "everything that stand-ins and the living services can carry",
+    TestExecutionMode.OFFLINE: "only what needs nothing off this machine",
+    TestExecutionMode.CRITICAL_ONLY: "only the critical tests",
+}
+
+
+def _pill(colour: str, words: str) -> str:
+    return f'<span class="pill" style="background:{colour}">{escape(words)}</span>'
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> str:
+    top = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td class="{kind}">{cell}</td>' if kind else f"<td>{cell}</td>" for kind, cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _list(lines: Iterable[str], *, code: bool = False) -> str:
+    items = "".join(f"<li><code>{escape(x)}</code></li>" if code else f"<li>{escape(x)}</li>" for x in lines)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _details(title: str, body: str, *, is_open: bool = False) -> str:
+    return f"<details{' open' if is_open else ''}><summary>{escape(title)}</summary>{body}</details>" if body else ""
+
+
+def _by_hand(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return _details("The same by hand", f"<pre>{escape(chr(10).join(lines))}</pre>")
+
+
+def _changes(changes: Sequence[EnvChange]) -> str:
+    def shown(value: str | None) -> str:
+        return '<span class="dim">unset</span>' if value is None else f"<code>{escape(value)}</code>"
+
+    rows = [[("line", f"<code>{escape(c.name)}</code>"), ("", shown(c.before)), ("", shown(c.after))] for c in changes]
+    return _table(["Variable", "Before", "After"], rows)
+
+
+def _stand_in(stand_in: StandIn) -> list[tuple[str, str]]:
+    said = stand_in.error or "; ".join(stand_in.gaps)
+    return [
+        ("line", escape(stand_in.service)),
+        ("line", _pill(_GOOD, "● ready") if stand_in.ready else _pill(_BAD, "✕ not ready")),
+        ("", escape(f"{stand_in.provider} {stand_in.version}".strip()) + (f"<br>{escape(said)}" if said else "")),
+        ("", f"<code>{escape(stand_in.endpoint)}</code>"),
+        ("num", escape(seconds(stand_in.start_s + stand_in.prepare_s))),
+    ]
+
+
+def _tests(title: str, tests: Sequence[TestOutcome], *, is_open: bool = False) -> str:
+    if not tests:
+        return ""
+    rows = []
+    for test in tests[:_TESTS_SHOWN]:
+        colour, sign = _OUTCOME.get(test.outcome, (_DIM, "–"))
+        said = test.message or test.reason or ""
+        if test.suspect:
+            said = f"suspect: smells of infrastructure, but the service answers. {said}"
+        rows.append(
+            [
+                ("", f"<code>{escape(test.id)}</code>"),
+                ("line", _pill(colour, f"{sign} {test.outcome.value.replace('_', ' ')}")),
+                ("line", escape(test.service or "")),
+                ("", escape(said[:300])),
+            ]
+        )
+    more = (
+        f'<div class="dim">and {len(tests) - _TESTS_SHOWN:,} more, in junit.xml</div>'
+        if len(tests) > _TESTS_SHOWN
+        else ""
+    )
+    table = _table(["Test", "Outcome", "Service", "Said"], rows)
+    return _details(f"{title} ({len(tests):,})", table + more, is_open=is_open)
+
+
+def _health_text(health: InfrastructureHealth) -> list[str]:
+    lines = [staging_line(health)]
+    for result in health.services:
+        answered = seconds(result.response_time_s)
+        lines.append(f"  {result.name:<14} {result.status.value:<15} {answered:>9}  {fault_phrase(result)}")
+    for cause in health.causes:
+        lines.append(f"  likely cause: {cause.cause.value} ({', '.join(cause.services)}); next: {cause.next}")
+    return lines
+
+
+def _tests_text(result: TestSuiteResult) -> list[str]:
+    return [
+        *result_lines(result),
+        *(
+            f"  {t.outcome.value}: {t.id}"
+            for t in result.tests
+            if t.outcome in _OUTCOME and t.outcome is not Outcome.PASSED
+        ),
+    ]
+
+
+def _incident_text(incident: Incident) -> list[str]:
+    stages = [
+        f"  {stage.name.value:<18} {stage.status.value:<12} {stage.error or stage.note}" for stage in incident.stages
+    ]
+    return [f"RUN {incident.run}: {incident.verdict.value}", *stages]
+
+
+_HTML: dict[type, Callable[[Any], str]] = {
+    InfrastructureHealth: health_view,
+    Decision: decision_view,
+    Plan: plan_view,
+    Applied: applied_view,
+    TestSuiteResult: tests_view,
+    Recovery: recovery_view,
+    Restored: restored_view,
+    Incident: incident_view,
+    BaseException: error,
+}
+
+_TEXT: dict[type, Callable[[Any], list[str]]] = {
+    InfrastructureHealth: _health_text,
+    Decision: lambda decision: [tests_line(decision), *(f"  - {reason}" for reason in decision.reasons)],
+    Plan: lambda plan: [f"PLAN: mode {plan.mode.value}", *(f"  {n}. {step}" for n, step in enumerate(plan.steps, 1))],
+    Applied: lambda applied: [
+        f"APPLIED: mode {applied.mode.value}",
+        *(f"  {s.service}: {'ready' if s.ready else s.error} ({s.provider})" for s in applied.stand_ins),
+    ],
+    TestSuiteResult: _tests_text,
+    Recovery: lambda recovery: [recovery_line(recovery)],
+    Restored: lambda restored: [
+        "RESTORED: nothing to do" if restored.nothing_to_do else "RESTORED",
+        *(f"  {step}" for step in restored.steps),
+    ],
+    Incident: _incident_text,
+    ResilienceError: lambda exc: [f"{type(exc).__name__}: {exc}"],
+}
