@@ -487,8 +487,10 @@ _KNOWN_TOKENS = re.compile(
 )
 
 
-_TOKEN_SIGNS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza", "ya29.")
-_TOKEN_SIGNS += ("sk-", "npm_")
+_TOKEN_SIGNS = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza", "ya29.", "sk-"),
+    "npm_",
+)
 
 
 def _by_structure(text: str) -> str:
@@ -538,7 +540,8 @@ def _hide_keyed(match: re.Match[str]) -> str:
     """Hide `password=…`; a count of tokens, or prose such as 'password: required', is none."""
     value = match[2].rstrip(".:!?")
     counted = "token" in match[1].lower() and value.replace(".", "").isdecimal()
-    if counted or value.lower() in _HARMLESS or value.startswith(("$", HIDDEN)):
+    folder = match[1].lower().startswith("pwd") and value.startswith("/")
+    if counted or folder or value.lower() in _HARMLESS or value.startswith(("$", HIDDEN)):
         return match[0]
     return f"{match[1]}{HIDDEN}"
 
