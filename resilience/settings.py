@@ -84,6 +84,8 @@ class Service:
     """A text the body must contain."""
     expect_json: Mapping[str, str] = field(default_factory=dict)
     """Dotted field → value the JSON body must hold."""
+    mock_routes: tuple[str, ...] = ()
+    """What the mock of a backend echoes: `METHOD /path/{any} STATUS`, GET and 200 where they are left out."""
     echo: str = ""
     """WebSocket: a message to send that must come back; empty: ping only."""
     readiness_url: str = ""
@@ -605,6 +607,7 @@ def _url_regions(masked: str) -> tuple[int, int]:
     return max(masked.rfind("@", scheme.end(), end), 0), end
 
 
+_ROUTE = re.compile(r"(?:(?:[A-Z]+|\*) )?/\S*(?: [1-5]\d\d)?")
 _COMMON_KEYS = (
     *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
     *("degraded_above_s", "network", "depends_on", "markers", "tls_ca", "runbook_url", "owner", "dashboard_url"),
@@ -613,7 +616,7 @@ _TYPE_KEYS: Mapping[ServiceType, tuple[str, ...]] = {
     ServiceType.POSTGRESQL: ("readiness_url", "write_check"),
     ServiceType.REDIS: ("write_check",),
     ServiceType.CLICKHOUSE: ("write_check", "headers"),
-    ServiceType.HTTP: ("headers", "expect_status", "expect_body", "expect_json"),
+    ServiceType.HTTP: ("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
     ServiceType.WEBSOCKET: ("headers", "echo", "expect_status"),
     ServiceType.OPENAI: ("headers", "expect_status", "expect_body", "expect_json"),
 }
@@ -663,6 +666,7 @@ def _service(table: _Table, variables: _Variables, deadlines: Deadlines, local_n
         expect_status=_statuses(table, (101,) if kind is ServiceType.WEBSOCKET else (200,)),
         expect_body=table.text("expect_body"),
         expect_json=_expect_json(table),
+        mock_routes=_mock_routes(table),
         echo=table.text("echo"),
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
@@ -849,6 +853,15 @@ def _expect_json(table: _Table) -> dict[str, str]:
     if not isinstance(given, dict) or any(isinstance(value, list | dict) for value in given.values()):
         raise table.error("expect_json", found=_kind(given), expected='fields and their values, as { status = "ok" }')
     return {name: _json_text(value) for name, value in given.items()}
+
+
+def _mock_routes(table: _Table) -> tuple[str, ...]:
+    routes = table.texts("mock_routes")
+    if bad := next((route for route in routes if not _ROUTE.fullmatch(route)), None):
+        raise table.error(
+            "mock_routes", found=repr(bad)[:60], expected='"METHOD /path STATUS", such as "POST /api/orders 201"'
+        )
+    return routes
 
 
 def _json_text(value: object) -> str:

@@ -30,6 +30,7 @@ from aiohttp import WSMsgType, web
 MARK = "X-Resilience-Mock"
 OWN_AGENT = "resilience"
 """Requests whose User-Agent begins so are our own looks and do not count as use by the tests."""
+HEALTH = ("health", "healthz", "ready", "readyz", "live", "livez", "ping", "status", "up")
 KINDS = ("backend", "auth", "websocket", "llm")
 
 
@@ -67,6 +68,33 @@ class Mock:
     """`METHOD /path STATUS`, the method and the status where they are not `GET` and `200`: answered with an echo."""
     dial: Dial = field(default_factory=Dial)
     used: int = 0
+    expect_json: Mapping[str, str] = field(default_factory=dict)
+    """What the team's own health check wants to find in the body."""
+    expect_body: str = ""
+    expect_status: int = 200
+
+    @property
+    def base(self) -> str:
+        """Below what its routes lie: `path` without the part that only asks whether it is well."""
+        head, _, last = self.path.rstrip("/").rpartition("/")
+        return head if last in HEALTH else self.path.rstrip("/")
+
+    @property
+    def wells(self) -> tuple[str, ...]:
+        """Where it is asked whether it is well."""
+        return self.path.rstrip("/"), self.base, f"{self.base}/health"
+
+    def health(self) -> web.Response:
+        body: dict[str, Any] = {"status": "ok", "service": self.name, "mock": True}
+        if self.expect_body:
+            body["expected"] = self.expect_body
+        for dotted, value in self.expect_json.items():
+            *parents, last = dotted.split(".")
+            inner = body
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+            inner[last] = value
+        return web.json_response(body, status=self.expect_status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +186,8 @@ class _Place:
         path = request.path
         if "websocket" in by_kind and request.headers.get("Upgrade", "").lower() == "websocket":
             return by_kind["websocket"]
-        longest = sorted((mock for mock in self.services if mock.path.strip("/")), key=lambda mock: -len(mock.path))
-        for mock in longest:
-            if path.rstrip("/").startswith(mock.path.rstrip("/")):
+        for mock in sorted((mock for mock in self.services if mock.base), key=lambda mock: -len(mock.base)):
+            if f"{path}/".startswith(f"{mock.base}/"):
                 return mock
         if "auth" in by_kind and path.startswith(("/oauth", "/.well-known", "/userinfo")):
             return by_kind["auth"]
@@ -189,10 +216,11 @@ class _Place:
             headers = {"Retry-After": "1"} if dial.fail_status in (429, 503) else {}
             body = {"error": {"message": f"failure dialled on the mock of {mock.name}", "type": "mock", "code": None}}
             return web.json_response(body, status=dial.fail_status, headers=headers)
-        if request.path == "/health" or (
-            request.method in ("GET", "HEAD") and request.path.rstrip("/").endswith("/health")
+        asked = request.path.rstrip("/")
+        if request.method in ("GET", "HEAD") and (
+            asked == "/health" or (mock.kind != "websocket" and asked in mock.wells)
         ):
-            return web.json_response({"status": "ok", "service": mock.name, "mock": True})
+            return mock.health()
         handler = {"backend": backend, "auth": auth, "websocket": websocket, "llm": llm}[mock.kind]
         return await handler(request, mock, self.all)
 
@@ -227,19 +255,12 @@ def _bearer(request: web.Request) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
-def _base(request: web.Request) -> str:
-    return f"http://{request.host}"
-
-
 # Backend
 
 
 async def backend(request: web.Request, mock: Mock, _: Mocks) -> web.StreamResponse:
     """Echo the configured routes; everything else is not there, for an invented answer would hide a missing one."""
-    base = mock.path.rstrip("/")
-    if request.method in ("GET", "HEAD") and request.path.rstrip("/") == base:
-        return web.json_response({"status": "ok", "service": mock.name, "mock": True})
-    status = _route_status(request.method, request.path, [*mock.routes, "* /echo", f"* {base}/echo"])
+    status = _route_status(request.method, request.path, [*mock.routes, "* /echo", f"* {mock.base}/echo"])
     if status is None:
         return web.json_response(
             {"detail": f"the mock of {mock.name} has no route {request.method} {request.path}", "mock": True},
@@ -307,11 +328,9 @@ class Keys:
 
 async def auth(request: web.Request, mock: Mock, mocks: Mocks) -> web.StreamResponse:
     """Grant tokens that verify against the JWKS; with credentials in the `local` URL, only to these."""
-    base = mock.path.rstrip("/")
-    issuer = _base(request) + base
+    base = mock.base
+    issuer = f"http://{request.host}{base}"
     match request.method, request.path.removeprefix(base).rstrip("/"):
-        case "GET" | "HEAD", "":
-            return web.json_response({"status": "ok", "service": mock.name, "mock": True})
         case "GET", "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server":
             return web.json_response(
                 {
@@ -523,11 +542,8 @@ async def llm(request: web.Request, mock: Mock, _: Mocks) -> web.StreamResponse:
     """Answer as an OpenAI-compatible server does; the answer repeats the last message, so that tests can tell."""
     if mock.password and not secrets.compare_digest(_bearer(request).encode(), mock.password.encode()):
         return _llm_error(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key")
-    base = mock.path.rstrip("/")
-    path = request.path.removeprefix(base).rstrip("/")
+    path = request.path.removeprefix(mock.base).rstrip("/")
     path = path.removeprefix("/v1") if path.startswith("/v1/") else path
-    if request.method == "GET" and path == "":
-        return web.json_response({"status": "ok", "service": mock.name, "mock": True})
     if request.method == "GET" and path.startswith("/models"):
         model = {"id": "mock-model", "object": "model", "created": 1700000000, "owned_by": "resilience-mock"}
         if name := path.removeprefix("/models").strip("/"):

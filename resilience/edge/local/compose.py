@@ -113,8 +113,7 @@ def variables(place: Endpoint | None) -> dict[str, str]:
     if place is None:
         return given
     prefix = PREFIX[place.type]
-    given |= {f"{prefix}_PASSWORD": place.password, f"{prefix}_BIND": place.bind}
-    given["CLICKHOUSE_HTTP_PORT" if prefix == "CLICKHOUSE" else f"{prefix}_PORT"] = str(place.port)
+    given |= {f"{prefix}_PASSWORD": place.password, f"{prefix}_BIND": place.bind, f"{prefix}_PORT": str(place.port)}
     if place.type is not ServiceType.REDIS:
         given |= {f"{prefix}_USER": place.user, f"{prefix}_DB": place.database or "default"}
     return given

@@ -52,6 +52,12 @@ def minimal_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
+def import_path(inherited: str) -> str:
+    """Give a PYTHONPATH under which a process of ours finds the same `resilience` as we run."""
+    ours = str(Path(__file__).resolve().parents[3])
+    return os.pathsep.join([ours, *(part for part in inherited.split(os.pathsep) if part and part != ours)])
+
+
 def spawn(launch: Launch) -> subprocess.Popen[bytes]:
     """Start the server, in a process group of its own, writing to its log.
 

@@ -24,7 +24,7 @@ from resilience.edge.files import write_atomically
 from resilience.edge.local import compose, postgresql, prepare as preparing, redis, running, supervisor
 from resilience.edge.local.endpoints import Endpoint, endpoint
 from resilience.edge.local.postgresql import PostgresServer, port_open
-from resilience.edge.local.processes import SIGTERM, Launch, is_alive
+from resilience.edge.local.processes import SIGTERM, Launch, import_path, is_alive
 from resilience.edge.local.redis import RedisServer
 from resilience.edge.local.supervisor import Lease, Running
 from resilience.errors import RecordError, ResilienceError, StandInError
@@ -269,6 +269,8 @@ async def _server(run: Start, group: Sequence[Item], passed: list[str]) -> list[
             passed.append(f"compose: {why}")
         elif len(group) > 1:
             passed.append("compose: several databases on one port")
+        elif place.type is ServiceType.REDIS and place.user not in ("", "default"):
+            passed.append(f"compose: its Redis has no user {place.user}")
         else:
             try:
                 return await _composed(run, group)
@@ -500,7 +502,7 @@ async def _mocks(run: Start, group: Sequence[Item], passed: list[str]) -> list[U
             cwd=str(run.settings.data),
             log=str(log),
             stop_signals=(SIGTERM,),
-            env={"PYTHONPATH": supervisor._import_path(os.environ.get("PYTHONPATH", ""))},
+            env={"PYTHONPATH": import_path(os.environ.get("PYTHONPATH", ""))},
             digest=hashlib.sha256(config).hexdigest()[:16],
         )
 
@@ -542,7 +544,12 @@ def _mock_config(run: Start, items: Sequence[Item], *, keep: bool) -> bytes:
             "path": place.path,
             "user": place.user,
             "password": place.password,
-            "routes": list(getattr(item.service, "routes", ())),
+            "routes": list(item.service.mock_routes),
+            "expect_json": dict(item.service.expect_json),
+            "expect_body": item.service.expect_body,
+            "expect_status": 200
+            if place.type is ServiceType.WEBSOCKET
+            else next(iter(item.service.expect_status), 200),
         }
     limits = run.settings.deadlines
     config = {
@@ -569,7 +576,7 @@ def kind_of(service: Service) -> str:
 async def _mock_answers(item: Item, service: Running, log: Path) -> None:
     while True:
         if not is_alive(service.pid, service.identity):
-            raise StandInError(f"the mocks ended while starting: {supervisor._tail(log)}", hint=f"read {log}")
+            raise StandInError(f"the mocks ended while starting: {supervisor.last_line(log)}", hint=f"read {log}")
         if port_open(item.place.bind, item.place.port):
             answer = await asyncio.to_thread(running.ask_json, item.place, "/__resilience__/connections", 2.0)
             if answer.get("pid") != service.pid or item.service.name not in answer.get("services", {}):

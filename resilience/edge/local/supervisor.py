@@ -28,7 +28,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from resilience.edge.local.processes import Launch, identity, is_alive, minimal_environment, private_log, send, spawn
+from resilience.edge.local.processes import (
+    Launch,
+    identity,
+    import_path,
+    is_alive,
+    minimal_environment,
+    private_log,
+    send,
+    spawn,
+)
 from resilience.errors import StandInError
 
 LEASE_S = 8 * 3600.0
@@ -152,7 +161,7 @@ async def _ask(folder: Path, request: Mapping[str, Any], *, start: bool, timeout
                 state, sent = read_state(folder), None
                 if not state.alive:
                     raise StandInError(
-                        f"the supervisor of the stand-ins ended at once: {_tail(folder / 'supervisor.log')}",
+                        f"the supervisor of the stand-ins ended at once: {last_line(folder / 'supervisor.log')}",
                         hint=f"read {folder / 'supervisor.log'}",
                     )
             if sent is None:
@@ -180,7 +189,7 @@ async def _start_supervisor(folder: Path, timeout_s: float) -> None:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "resilience.edge.local.supervisor", str(folder)),
             cwd=folder,
-            env={**environment, "PYTHONPATH": _import_path(environment.get("PYTHONPATH", ""))},
+            env={**environment, "PYTHONPATH": import_path(environment.get("PYTHONPATH", ""))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -199,12 +208,6 @@ async def _start_supervisor(folder: Path, timeout_s: float) -> None:
         ) from None
 
 
-def _import_path(inherited: str) -> str:
-    """Give a PYTHONPATH under which the supervisor finds the same `resilience` as we run."""
-    ours = str(Path(__file__).resolve().parents[3])
-    return os.pathsep.join([ours, *(part for part in inherited.split(os.pathsep) if part and part != ours)])
-
-
 def write_whole(path: Path, value: object) -> None:
     """Write JSON aside, then rename: a reader sees the old text or the new one, never half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -213,7 +216,7 @@ def write_whole(path: Path, value: object) -> None:
     os.replace(aside, path)
 
 
-def _tail(path: Path) -> str:
+def last_line(path: Path) -> str:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
