@@ -16,7 +16,7 @@ __all__ = ["availability", "connections", "hold", "release", "start", "status", 
 
 def availability(services: Sequence[Service], settings: Settings) -> tuple[StandInAvailability, ...]:
     """Say for each service whether it could be stood in for here; nothing is started and nobody is asked."""
-    from resilience.edge.local.availability import availability as look
+    from resilience.edge.local.offers import availability as look
 
     return look(services, settings)
 
