@@ -229,7 +229,7 @@ def parse(
             raise SettingsError(
                 name=f"parameter {name}",
                 source=source,
-                expected="a parameter that is declared",
+                expected="one that is declared",
                 hint=did_you_mean(name, [k for k in known if k in BY_NAME]),
             )
     return Asked({name: _value(BY_NAME[name], value, source) for name, value in values.items()})
