@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
 
@@ -28,8 +28,9 @@ T = TypeVar("T")
 
 _HELP = """Find out what is broken in staging, and run the tests all the same.
 
-    resilience assess                      what is down, why, and what to type next
-    resilience drill database-unavailable  the whole runbook against an outage of our own
+\b
+  resilience assess                      what is down, why, and what to type next
+  resilience drill database-unavailable  the whole runbook against an outage of our own
 """
 
 
@@ -135,10 +136,10 @@ def _show_samples(looks: list[InfrastructureHealth]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("service", "looks", "min", "p50", "p95", "max", "loss"):
         table.add_column(column, justify="left" if column == "service" else "right")
-    for row in summarise([s for look in looks for s in runbook.samples_of(look, "assess")]):
+    for row in summarise([s for look in looks for s in runbook.samples_of(look, "assess")]).values():
         table.add_row(
             row.service,
-            str(row.count),
+            str(row.samples),
             *(seconds(v) for v in (row.min_s, row.p50_s, row.p95_s, row.max_s)),
             f"{row.loss:.0%}",
         )
@@ -153,7 +154,8 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
     if applied is not None:
         state = "unfinished" if applied.unfinished else "applied"
         terminal.out.print(
-            f"A fallback is {state} here (mode {applied.mode}, by {applied.user}, since {applied.started_at:%H:%M:%S} UTC): resilience status"
+            f"A fallback is {state} here (mode {applied.mode}, by {applied.user}, "
+            f"since {applied.started_at:%H:%M:%S} UTC): resilience status"
         )
     if health.overall_status is ConnectivityStatus.AVAILABLE:
         terminal.out.print("[bold]Next:[/bold] resilience " + ("recover" if applied else "test"))
@@ -227,7 +229,7 @@ def plan(
 ) -> None:
     _logging(verbose)
     from resilience import runbook
-    from resilience.edge.environment import read_env_file
+    from resilience.edge.files import read_env_file
     from resilience.plan import make_plan
 
     settings = _settings(config, environment)
@@ -362,7 +364,7 @@ def env(
 ) -> None:
     from resilience.edge import journal
     from resilience.edge.apply import note_exported
-    from resilience.edge.environment import read_env_file
+    from resilience.edge.files import read_env_file
     from resilience.envtext import export_lines, unset_lines
 
     settings = _settings(config, environment)
@@ -441,9 +443,7 @@ def test(
             total_timeout_s=total_timeout,
             wait_for_services_s=wait_for_services,
             exit_code=exit_code,
-            stream=True,
-            output=sys.stderr if as_json else None,
-            on_progress=None if as_json else _progress_line(),
+            output=_pass_through(sys.stderr if as_json else sys.stdout),
             take_over=take_over,
         )
 
@@ -461,8 +461,14 @@ def test(
     _exit(result.exit_code, exit_zero)
 
 
-def _progress_line() -> Callable[[Any], None] | None:
-    return None
+def _pass_through(stream: TextIO) -> Callable[[bytes], None]:
+    """Give what writes the tests' own output to this stream, byte by byte as it came."""
+
+    def write(data: bytes) -> None:
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+    return write
 
 
 @app.command(help="Wait until staging stays healthy, then restore, run the critical tests, then the full suite.")
@@ -498,7 +504,7 @@ def recover(
             tests=run_tests,
             on_check=tell,
             take_over=take_over,
-            stream=None if as_json else sys.stdout,
+            output=None if as_json else _pass_through(sys.stdout),
         )
     )
     incident = run.incident

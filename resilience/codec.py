@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +46,24 @@ def from_json(data: bytes | str, kind: type[T], *, source: Path | str = "") -> T
         return msgspec.convert(head, type=kind)
     except msgspec.ValidationError as exc:
         raise RecordError(source=str(source), found=str(exc), expected=f"a {kind.__name__}") from exc
+
+
+def mapped(tree: Any, change: Callable[[str], str]) -> Any:
+    """Give the same dicts and lists with every text in them, keys included, changed; equal texts are changed once."""
+    known: dict[str, str] = {}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, str):
+            if node not in known:
+                known[node] = change(node)
+            return known[node]
+        if isinstance(node, dict):
+            return {walk(key): walk(value) for key, value in node.items()}
+        if isinstance(node, list | tuple):
+            return [walk(item) for item in node]
+        return node
+
+    return walk(tree)
 
 
 def _encode(value: object) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from resilience import runbook
 from resilience.edge.environment import load_settings
 from resilience.errors import UsageError, did_you_mean
+from resilience.mode import decide
 from resilience.model import (
     Applied,
     ConnectivityStatus,
@@ -20,7 +21,6 @@ from resilience.model import (
     TestExecutionMode,
     TestSuiteResult,
 )
-from resilience.mode import decide
 from resilience.plan import changes_anything, make_plan, values_to_apply
 from resilience.settings import Settings
 
@@ -137,7 +137,7 @@ class ResilientTestRunner:
     def plan_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Plan:
         """Give what `apply_resilient_configuration` would do; nothing is done."""
         decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
-        from resilience.edge.environment import read_env_file
+        from resilience.edge.files import read_env_file
 
         return make_plan(decision, health, self.settings, before=read_env_file(self.settings.env_file))
 
@@ -174,7 +174,7 @@ class ResilientTestRunner:
         run = self.run
         run.save(tests=result)
         run.report()
-        return markdown(run.incident, run.samples(), redactor=run.redactor)
+        return markdown(run.incident, run.samples())
 
 
 async def run_tests_with_resilience(

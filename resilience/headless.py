@@ -83,6 +83,7 @@ async def go(
     stages: Sequence[StageName] | None = None,
     total_timeout_s: float | None = None,
     stage_timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Executed:
     """Execute the notebooks of a run; where one breaks, restore and report all the same."""
     from resilience.edge.notebooks import execute
@@ -104,7 +105,7 @@ async def go(
         total_timeout_s=total_timeout_s,
         stage_timeout_s=stage_timeout_s,
         on_progress=_Teller().tell,
-        environ=os.environ,
+        environ=os.environ if environ is None else environ,
         restore=restore,
         report=report,
         redact=run.redactor.text,

@@ -16,7 +16,7 @@ from resilience.model import (
     TestExecutionMode,
 )
 from resilience.redact import Redactor
-from resilience.settings import Service, Settings
+from resilience.settings import Service, Settings, looks_secret
 from resilience.words import listing, plural
 
 APPLIED = "RESILIENCE_APPLIED"
@@ -45,6 +45,7 @@ _SWITCHES = {
     "auth_service": "AUTH_FALLBACK_MODE",
     "llm_service": "LLM_FALLBACK_MODE",
 }
+_MODE_SWITCHES = ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS")
 _ISSUE_1278 = ("ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE")
 
 
@@ -59,7 +60,7 @@ def make_plan(
     """Give the plan. `before` is what the env file holds now; secrets are masked in the result."""
     mode = decision.mode
     redactor = Redactor(settings.secrets)
-    values = values_to_apply(decision, health, settings, run=run) if changes_anything(decision) else {}
+    values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
     changes = tuple(_change(name, before.get(name), after, redactor) for name, after in sorted(values.items()))
     stand_ins = tuple(_planned(service, health, redactor) for service in _chosen(decision, settings))
     held = held_markers(decision, settings)
@@ -89,16 +90,23 @@ def changes_anything(decision: Decision) -> bool:
 
 
 def values_to_apply(
-    decision: Decision, health: InfrastructureHealth, settings: Settings, *, run: str = ""
+    decision: Decision,
+    health: InfrastructureHealth,
+    settings: Settings,
+    *,
+    run: str = "",
+    before: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Give the variables of the env file with their true values: the mode's profile, the guide's, the exports.
+    """Give the variables of the env file with their true values: what was there, the mode's profile, the exports.
 
+    What was there (`before`) stays where nothing overrides it, since a healthy service may be configured by it.
     Variables that only make up the stand-in of a service which is not stood in for are left out, so that the tests of a
     healthy service are not sent to a port where nothing listens.
     """
     mode = decision.mode
     chosen = _chosen(decision, settings)
     values = dict(settings.profile_values.get(mode, {}))
+    stays = dict(before or {})
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
     for service in settings.services:
         for name in (*service.local_names, *service.exports):
@@ -112,7 +120,7 @@ def values_to_apply(
         "TEST_GRACEFUL_DEGRADATION": "true",
         "INFRASTRUCTURE_DEGRADED_MODE": "true",
     }
-    for name in ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS"):
+    for name in _MODE_SWITCHES:
         values.pop(name, None)
     if mode is TestExecutionMode.OFFLINE:
         values |= {"TEST_OFFLINE": "true", "NO_REAL_SERVERS": "true"}
@@ -130,7 +138,9 @@ def values_to_apply(
             values[name] = "true"
     values |= _deadlines(settings)
     values[APPLIED] = run or "planned"
-    return values
+    for name in (*_SWITCHES.values(), *_ISSUE_1278, *_MODE_SWITCHES):
+        stays.pop(name, None)
+    return {**stays, **values}
 
 
 def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
@@ -182,7 +192,7 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
 
 def _change(name: str, before: str | None, after: str, redactor: Redactor) -> EnvChange:
     def shown(value: str | None) -> str | None:
-        return None if value is None else redactor.variable(name, value)
+        return None if value is None else "***" if looks_secret(name) and value else redactor.text(value)
 
     return EnvChange(name=name, before=shown(before), after=shown(after), secret=shown(after) != after)
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from resilience import codec
 from resilience.assess import assess as judge_all, is_good, judge
 from resilience.edge import apply as applying, journal as journals, memory
-from resilience.edge.environment import load_settings, read_env_file
-from resilience.edge.files import write_atomically
+from resilience.edge.environment import load_settings
+from resilience.edge.files import read_env_file, write_atomically
 from resilience.edge.log import log_health
 from resilience.edge.vantage import vantage
 from resilience.errors import NotConfiguredError, OrderError, ResilienceError, RunbookError, SettingsError, UsageError
@@ -45,6 +45,7 @@ from resilience.model import (
     StandIn,
     TestExecutionMode,
     TestSuiteResult,
+    TestTotals,
     TimelineEvent,
     Verdict,
 )
@@ -260,6 +261,8 @@ class Run:
         incident = codec.from_json(file.read_bytes(), Incident, source=file)
         if settings is None:
             settings = load_settings(incident.parameters.get("config") or None, environment=incident.environment)
+        # The run may have been made with --out: what it remembers stays beside it.
+        settings = replace(settings, outputs=path.resolve().parent.parent)
         run = cls(settings, path.resolve(), incident)
         run._saved = file.read_bytes()
         return run
@@ -276,7 +279,7 @@ class Run:
         """Put the incident, with these fields changed, on disk: redacted, atomically."""
         if changes:
             self.incident = replace(self.incident, **changes)  # type: ignore[arg-type]
-        document = self.redactor.tree(codec.to_builtins(self.incident))
+        document = codec.mapped(codec.to_builtins(self.incident), self.redactor.text)
         data = codec.to_json(document)
         if data != self._saved:
             write_atomically(self.folder / "incident.json", data, mode=0o644)
@@ -461,7 +464,7 @@ class Run:
         """Give what apply would do, in the words it will use. Changes nothing but the run's record."""
         health = self._need(self.incident.latest, StageName.ASSESS, "01_assess.ipynb", "resilience assess")
         decision = self._need(self.incident.decision, StageName.CHOOSE_MODE, "02_choose_mode.ipynb", "resilience mode")
-        before = read_env_file(self.settings.env_file)
+        before = journals.variables_before(self.settings.state, self.settings.env_file)
         plan = make_plan(decision, health, self.settings, before=before, run=self._applied_id())
         self.save(plan=plan)
         return plan
@@ -525,7 +528,13 @@ class Run:
             )
         return await applying.apply(
             plan,
-            values_to_apply(decision, health, self.settings, run=self._applied_id()),
+            values_to_apply(
+                decision,
+                health,
+                self.settings,
+                run=self._applied_id(),
+                before=journals.variables_before(self.settings.state, self.settings.env_file),
+            ),
             self.settings,
             run=self._applied_id(),
             folder=self.folder,
@@ -546,8 +555,7 @@ class Run:
         total_timeout_s: float | None = None,
         wait_for_services_s: float | None = None,
         exit_code: str = "ours",
-        stream: bool = False,
-        output: IO[str] | None = None,
+        output: Callable[[bytes], None] | None = None,
         take_over: bool = False,
     ) -> TestSuiteResult:
         """Stage 4: run the team's commands in the mode; an outage never looks like a bug, nor a bug like an outage.
@@ -575,7 +583,6 @@ class Run:
                         total_timeout_s,
                         wait_for_services_s,
                         exit_code,
-                        stream,
                         output,
                     )
             self.save(tests=result)
@@ -610,8 +617,7 @@ class Run:
         total_timeout_s: float | None,
         wait_for_services_s: float | None,
         exit_code: str,
-        stream: bool,
-        output: IO[str] | None,
+        output: Callable[[bytes], None] | None,
         *,
         on_staging: bool = False,
     ) -> TestSuiteResult:
@@ -645,7 +651,6 @@ class Run:
                 attempts=deadlines.retry_attempts,
                 delay_s=deadlines.retry_delay_s,
                 connections=local.connections,
-                stream=stream,
                 output=output,
             )
         finally:
@@ -737,7 +742,7 @@ class Run:
         return recovery
 
     async def run_on_staging(
-        self, mode: TestExecutionMode, *, output: IO[str] | None = None, take_over: bool = False
+        self, mode: TestExecutionMode, *, output: Callable[[bytes], None] | None = None, take_over: bool = False
     ) -> TestSuiteResult | None:
         """Run the commands of this mode on real staging, nothing held back; None where the mode has no commands."""
         from resilience.edge.lock import locked
@@ -756,9 +761,7 @@ class Run:
         select = modes.select or SELECT.get(mode, "")
         planned = tuple(PlannedCommand(command=command, select=select) for command in modes.commands)
         with locked(self.settings.state, "recover", run=self.incident.run, take_over=take_over):
-            return await self._suite(
-                planned, decision, health, None, None, None, None, "ours", output is not None, output, on_staging=True
-            )
+            return await self._suite(planned, decision, health, None, None, None, None, "ours", output, on_staging=True)
 
     async def restore(
         self,
@@ -792,6 +795,7 @@ class Run:
         from resilience.report import render
 
         with self.stage(StageName.REPORT, notebook="06_report.ipynb"):
+            self._add_lab_events()
             self.finish()
             return render(
                 self.incident,
@@ -802,6 +806,17 @@ class Run:
                 public=public,
                 charts=charts,
             )
+
+    def _add_lab_events(self) -> None:
+        """In a drill, add what the lab did, so that the report can be held against it."""
+        file = self.folder / "lab.jsonl"
+        if not file.exists():
+            return
+        known = {(event.at, event.what) for event in self.incident.timeline}
+        for line in file.read_bytes().splitlines():
+            event = codec.from_json(line, TimelineEvent, source=file)
+            if (event.at, event.what) not in known:
+                self.event(event.what, event.detail, kind=event.kind, at=event.at)
 
     def _need(self, record: Any, stage: StageName, notebook: str, command: str) -> Any:
         if record is None:
@@ -817,6 +832,22 @@ class Run:
             )
         return record
 
+    def blocked_result(self) -> TestSuiteResult:
+        """Give the result of a test run that did not take place, because infrastructure blocks it."""
+        decision = self.incident.decision
+        return TestSuiteResult(
+            mode=decision.mode if decision else TestExecutionMode.FULL,
+            started_at=datetime.now(UTC),
+            duration_s=0.0,
+            exit_code=ExitCode.BLOCKED,
+            commands=(),
+            totals=TestTotals(),
+            tests=(),
+            verdict=Verdict.INFRASTRUCTURE_UNAVAILABLE,
+            notes=decision.reasons if decision else (),
+            held=decision.held if decision else {},
+        )
+
     def headline(self) -> tuple[str, str]:
         """Give the two lines that start with STAGING: and TESTS:."""
         health, decision = self.incident.latest, self.incident.decision
@@ -831,7 +862,7 @@ async def recover(
     tests: bool = True,
     on_check: Callable[[RecoveryCheck], None] | None = None,
     take_over: bool = False,
-    output: IO[str] | None = None,
+    output: Callable[[bytes], None] | None = None,
 ) -> int:
     """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite; give the exit code.
 

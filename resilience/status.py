@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resilience import codec, runbook
-from resilience.edge import journal as journals
-from resilience.edge import local, lock, terminal
+from resilience.edge import journal as journals, local, lock, terminal
 from resilience.edge.environment import load_settings
 from resilience.edge.vantage import vantage
 from resilience.errors import NotConfiguredError, RecordError, ResilienceError, UsageError
@@ -151,8 +150,7 @@ async def doctor(config: str, environment: str) -> int:
 
 def init_repository(folder: Path, *, write: bool) -> int:
     """Show what would be written for this repository, and write it where asked to."""
-    from resilience.edge.setup import inspect_repository
-    from resilience.edge.setup import write as write_proposal
+    from resilience.edge.setup import inspect_repository, write as write_proposal
 
     proposal = inspect_repository(folder)
     for line in proposal.found:

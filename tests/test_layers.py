@@ -18,6 +18,7 @@ WORLD = {
     "requests", "select", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time", "websockets",
 }  # fmt: skip
 ALLOWED = {
+    ("faults", "socket"): "the names of the resolver's error numbers; no socket is made",
     ("settings", "dotenv"): "python-dotenv's parser, given a text: no file and no environment is touched",
 }
 

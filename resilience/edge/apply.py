@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from resilience.edge import journal as journals
-from resilience.edge.environment import read_env_file
+from resilience.edge.files import read_env_file
 from resilience.edge.lock import locked
 from resilience.edge.log import log_applied
 from resilience.edge.vantage import vantage

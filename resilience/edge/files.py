@@ -7,6 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from resilience.settings import read_env_text
+
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
     """Write aside, fsync, rename. `mode`: permission bits; None keeps those of the file there, else 0600.
@@ -34,6 +36,15 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durabl
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Give the variables of an env file, none where it is not there. Raises SettingsError by line for a broken one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    return {name: value for name, (value, _line) in read_env_text(text, str(path)).items()}
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,10 +16,11 @@ import psutil
 from dotenv import dotenv_values
 
 from resilience.codec import from_json, to_json
-from resilience.edge.files import remove_asides, sync_folder, write_atomically
+from resilience.edge.files import read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.edge.vantage import vantage
 from resilience.envtext import changed_names
 from resilience.errors import EditedError, LockedError
+from resilience.settings import read_env_text
 
 _FILE = "journal.json"
 
@@ -78,7 +79,7 @@ class Journal:
             return False
         with suppress(psutil.NoSuchProcess):
             if self.host == vantage().host:
-                return abs(psutil.Process(self.pid).create_time() - self.created) > 1
+                return bool(abs(psutil.Process(self.pid).create_time() - self.created) > 1)
         return True
 
 
@@ -93,6 +94,16 @@ def load(state: Path) -> Journal | None:
     except FileNotFoundError:
         return None
     return from_json(data, Journal, source=path)
+
+
+def variables_before(state: Path, env_file: Path) -> dict[str, str]:
+    """Give the variables of the env file as they were before the first change. Raises SettingsError for a broken line."""
+    journal = load(state)
+    noted = next((file for file in journal.files if file.path == str(env_file)), None) if journal else None
+    if noted is None:
+        return read_env_file(env_file)
+    text = noted.bytes_before().decode("utf-8")
+    return {name: value for name, (value, _line) in read_env_text(text, str(env_file)).items()}
 
 
 def begin(

@@ -83,12 +83,19 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _file(settings: Settings) -> Path:
+    """A drill's outages are not the team's: they have a history of their own."""
+    return settings.outputs / ("drills.sqlite" if settings.drill else "history.sqlite")
+
+
 def history(settings: Settings) -> History | None:
     """Give the history of this checkout, or None where it cannot be opened; the report is made without it."""
-    from resilience.edge.history import History, HistoryError
-
     try:
-        return History(settings.outputs / "history.sqlite")
+        from resilience.edge.history import History, HistoryError
+    except ImportError:
+        return None
+    try:
+        return History(_file(settings))
     except (OSError, HistoryError):
         return None
 
@@ -103,7 +110,7 @@ def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) ->
 
 def down_since(settings: Settings, incident: Incident) -> datetime | None:
     """Give since when the outage that lasts is known, over runs; None where there is none."""
-    if not (settings.outputs / "history.sqlite").exists():
+    if not _file(settings).exists():
         return None
     kept = history(settings)
     if kept is None:
@@ -114,7 +121,7 @@ def down_since(settings: Settings, incident: Incident) -> datetime | None:
 
 def suite_failures(settings: Settings) -> int:
     """Give how many test suite runs before this one were lost to infrastructure in a row."""
-    if not (settings.outputs / "history.sqlite").exists():
+    if not _file(settings).exists():
         return 0
     kept = history(settings)
     if kept is None:

@@ -158,7 +158,8 @@ def stand_in_line(stand_in: StandIn) -> str:
     version = f" {escape(stand_in.version)}" if stand_in.version else ""
     gaps = f" [yellow]gap: {escape('; '.join(stand_in.gaps))}[/yellow]" if stand_in.gaps else ""
     took = seconds(stand_in.start_s + stand_in.prepare_s)
-    return f"[green]●[/green] {escape(stand_in.service)}: {stand_in.provider}{version} at {escape(stand_in.endpoint)} ({took}){gaps}"
+    what = f"{escape(stand_in.service)}: {stand_in.provider}{version}"
+    return f"[green]●[/green] {what} at {escape(stand_in.endpoint)} ({took}){gaps}"
 
 
 def show_restored(restored: Restored, *, console: Console = out) -> None:
@@ -185,9 +186,8 @@ def show_tests(result: TestSuiteResult, *, console: Console = out) -> None:
         suspect = (
             " [yellow](suspect: smells of infrastructure, but the probe is green)[/yellow]" if test.suspect else ""
         )
-        console.print(
-            f"  [red]{test.outcome.value}[/red] {escape(test.id)}: {escape((test.message or '').splitlines()[0] if test.message else '')}{suspect}"
-        )
+        first = (test.message or "").partition("\n")[0]
+        console.print(f"  [red]{test.outcome.value}[/red] {escape(test.id)}: {escape(first)}{suspect}")
     if len(product) > 20:
         console.print(f"  … and {len(product) - 20:,} more in the report")
     reasons: dict[str, int] = {}
