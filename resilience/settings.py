@@ -1152,13 +1152,14 @@ def _parse(text: str, source: str) -> _Table:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        place = re.search(r"\(at line (\d+), column \d+\)", str(exc))
+        place = re.search(r"\(at line (\d+)", str(exc))
+        line = int(place[1]) if place else text.count("\n") + 1
         raise SettingsError(
             name="TOML",
-            source=f"{source}:{place[1]}" if place else source,
+            source=f"{source}:{line}",
             found=f"({str(exc).partition(' (at ')[0]})",
             expected="valid TOML",
-            hint=f"sed -n {place[1]}p {shlex.quote(source)}" if place else "",
+            hint=f"sed -n {line}p {shlex.quote(source)}",
         ) from exc
     return _Table(values, "", source, _key_lines(text), "")
 
@@ -1176,7 +1177,9 @@ class _Table:
     def error(self, key: str, *, found: str = "", expected: str = "", hint: str = "") -> SettingsError:
         line = None
         for name in (key, key.partition(".")[0], ""):
-            line = line or self.lines.get((self.address, name)) or self.lines.get((f"{self.address}.{name}", ""))
+            inner = f"{self.address}.{name}".lstrip(".")
+            for place in ((self.address, name), (inner, ""), (f"{inner}#1", "")):
+                line = line or self.lines.get(place)
         return SettingsError(
             name=f"{self.label}.{key}" if self.label else key,
             source=f"{self.source}:{line}" if line else self.source,
