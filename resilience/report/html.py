@@ -1,0 +1,71 @@
+"""Turn a view into one HTML file that loads nothing, runs nothing, prints well and reads well in the dark."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from resilience.model import ConnectivityStatus
+from resilience.report.texts import shorten
+from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, percent, span, when
+from resilience.words import plural, seconds
+
+CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""Inline styles only: charts are inline SVG whose colours are style attributes, which hashes do not cover."""
+TESTS_SHOWN = 500
+"""Tests of one group in the page; junit.xml holds all."""
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(_source),
+    )
+    environment.filters.update(
+        when=when,
+        span=span,
+        percent=percent,
+        seconds=seconds,
+        shorten=shorten,
+        words=lambda text: text.replace("_", " "),
+    )
+    environment.globals.update(plural=plural, held_back=held_back, S=ConnectivityStatus)
+    return environment.get_template("report.html.j2")
+
+
+def _source(name: str) -> str:
+    return (files("resilience.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
+    """Give the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
+    import markupsafe
+
+    return str(
+        _template().render(
+            view=view,
+            incident=view.incident,
+            charts={
+                chart.name: {
+                    "title": chart.title,
+                    "sentence": chart.sentence,
+                    "alt": chart.alt,
+                    "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
+                    "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
+                }
+                for chart in charts
+            },
+            csp=CSP,
+            css=markupsafe.Markup(_source("report.css")),  # noqa: S704 - our own style sheet
+            stopped=failed_stages(view.incident),
+            people=PEOPLE,
+            shown=TESTS_SHOWN,
+        )
+    )

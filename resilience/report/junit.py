@@ -1,0 +1,165 @@
+"""Turn a test run into junit.xml, in which an outage is never a pass and never a failure of the product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC
+from xml.etree import ElementTree as ET  # we write XML here, we parse none
+
+from resilience.model import CommandResult, Outcome, TestOutcome, TestSuiteResult
+from resilience.report.view import held_back
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
+    """Give the XML: one suite a command, each test once.
+
+    A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of the
+    same type; a stand-in's gap and a time-out are errors of type stand_in_gap and timeout; what was never reached is
+    `skipped` of type not_run. Rounds, service, fault and suspicion are properties of the test.
+    """
+    root = ET.Element("testsuites", {"name": "resilience"})
+    suites = _suites(result) if result is not None else []
+    whole = [0, 0, 0, 0]
+    for number, (command, tests) in enumerate(suites):
+        suite = ET.SubElement(root, "testsuite", {"name": _clean(command.command if command else "tests")})
+        properties = ET.SubElement(suite, "properties")
+        assert result is not None
+        described = {
+            "mode": result.mode.value,
+            "verdict": result.verdict.value,
+            "exit_code": str(result.exit_code),
+            "run": run,
+            "rounds": str(command.rounds) if command else "",
+            "kind": command.kind if command else "",
+            "command_exit_code": str(command.exit_code) if command else "",
+            "deselected": str(result.totals.deselected) if number == 0 else "",
+        }
+        for name, value in described.items():
+            if value:
+                ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        tally = [0, 0, 0, 0]
+        for test in tests:
+            _case(suite, test, tally)
+        if command is not None and command.kind != "pytest" and not tests:
+            _case(suite, _of_command(command), tally)
+        suite.attrib.update(
+            {
+                "tests": str(tally[0]),
+                "failures": str(tally[1]),
+                "errors": str(tally[2]),
+                "skipped": str(tally[3]),
+                "time": f"{command.duration_s if command else result.duration_s:.3f}",
+                "timestamp": result.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+                "hostname": _clean(host),
+            }
+        )
+        whole = [a + b for a, b in zip(whole, tally, strict=True)]
+    root.attrib.update(
+        {
+            "tests": str(whole[0]),
+            "failures": str(whole[1]),
+            "errors": str(whole[2]),
+            "skipped": str(whole[3]),
+            "time": f"{result.duration_s if result else 0:.3f}",
+        }
+    )
+    ET.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suites(result: TestSuiteResult) -> list[tuple[CommandResult | None, list[TestOutcome]]]:
+    by_command: dict[int, list[TestOutcome]] = {number: [] for number in range(len(result.commands))}
+    for test in result.tests:
+        if test.outcome is not Outcome.DESELECTED:
+            by_command.setdefault(test.command, []).append(test)
+    return [
+        (result.commands[number] if number < len(result.commands) else None, tests)
+        for number, tests in sorted(by_command.items())
+    ]
+
+
+def _of_command(command: CommandResult) -> TestOutcome:
+    return TestOutcome(
+        id=command.command,
+        outcome=command.outcome,
+        rounds=command.rounds,
+        duration_s=command.duration_s,
+        fault=command.fault,
+        service=command.service,
+        message=f"exit code {command.exit_code}; {command.evidence or 'judged by exit code and output'}",
+    )
+
+
+def _case(suite: ET.Element, test: TestOutcome, tally: list[int]) -> None:
+    classname, name = _names(test.id)
+    case = ET.SubElement(
+        suite, "testcase", {"classname": _clean(classname), "name": _clean(name), "time": f"{test.duration_s:.3f}"}
+    )
+    tally[0] += 1
+    extra = [
+        ("outcome", test.outcome.value if test.outcome not in (Outcome.PASSED, Outcome.FAILED) else ""),
+        ("rounds", str(test.rounds) if test.rounds != 1 else ""),
+        ("service", test.service or ""),
+        ("fault", test.fault.value if test.fault else ""),
+        ("suspect", "true" if test.suspect else ""),
+        ("previous", test.previous or ""),
+        ("reason", test.reason or ""),
+    ]
+    if any(value for _, value in extra):
+        properties = ET.SubElement(case, "properties")
+        for key, value in extra:
+            if value:
+                ET.SubElement(properties, "property", {"name": key, "value": _clean(value)})
+    said = test.message or test.reason or ""
+    match test.outcome:
+        case Outcome.PASSED | Outcome.XPASSED | Outcome.DESELECTED:
+            return
+        case Outcome.FAILED:
+            _add(case, "failure", "product", said, tally, 1)
+        case Outcome.ERROR:
+            _add(case, "error", "product", said, tally, 2)
+        case Outcome.INFRASTRUCTURE_UNAVAILABLE if held_back(test):
+            _add(case, "skipped", "infrastructure", test.reason or said or "held back", tally, 3)
+        case Outcome.INFRASTRUCTURE_UNAVAILABLE:
+            _add(case, "error", "infrastructure", said, tally, 2)
+        case Outcome.STAND_IN_GAP:
+            _add(case, "error", "stand_in_gap", said, tally, 2)
+        case Outcome.TIMEOUT:
+            _add(case, "error", "timeout", said, tally, 2)
+        case Outcome.NOT_RUN:
+            _add(case, "skipped", "not_run", said or "the run ended before it", tally, 3)
+        case Outcome.SKIPPED:
+            _add(case, "skipped", "pytest.skip", said, tally, 3)
+        case Outcome.XFAILED:
+            _add(case, "skipped", "pytest.xfail", said, tally, 3)
+
+
+def _add(case: ET.Element, tag: str, kind: str, text: str, tally: list[int], slot: int) -> None:
+    text = _clean(text)
+    first = next(iter(text.splitlines()), "")[:300]
+    child = ET.SubElement(case, tag, {"type": kind, "message": first or kind})
+    if len(text) > len(first):
+        child.text = text
+    tally[slot] += 1
+
+
+def _names(node: str) -> tuple[str, str]:
+    """Give pytest's own class name and name for a node id: 'tests.unit.test_a.TestB', 'test_x[1]'."""
+    head, bracket, parameters = node.partition("[")
+    path, *rest = head.split("::")
+    if not rest:
+        return "", node
+    module = path.removesuffix(".py").replace("/", ".").replace("\\", ".")
+    return ".".join([module, *rest[:-1]]), rest[-1] + bracket + parameters
+
+
+def _clean(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text)
+
+
+def count(tests: Iterable[TestOutcome], *outcomes: Outcome) -> int:
+    """Give how many tests have one of these outcomes."""
+    return sum(test.outcome in outcomes for test in tests)

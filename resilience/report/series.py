@@ -1,0 +1,353 @@
+"""Turn samples into columns per service: intervals of one status, and latency before, during and after an outage.
+
+A million samples take one pass and about 50 bytes each; nothing here needs pandas.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from resilience.model import ConnectivityStatus, FaultCode, Phases, Sample
+
+STATUSES = tuple(ConnectivityStatus)
+FAULTS = tuple(FaultCode)
+_STATUS = {status: number for number, status in enumerate(STATUSES)}
+_FAULT = {fault: number for number, fault in enumerate(FAULTS)}
+_NO_FAULT = 255
+_NAN = math.nan
+PHASES = ("dns", "tcp", "tls", "first_byte", "query")
+_ANSWERED = (_STATUS[ConnectivityStatus.AVAILABLE], _STATUS[ConnectivityStatus.DEGRADED])
+_DOWN = _STATUS[ConnectivityStatus.UNAVAILABLE]
+_BAD = (_DOWN, _STATUS[ConnectivityStatus.DEGRADED])
+SEVERITY = (
+    ConnectivityStatus.NOT_CONFIGURED,
+    ConnectivityStatus.AVAILABLE,
+    ConnectivityStatus.UNKNOWN,
+    ConnectivityStatus.DEGRADED,
+    ConnectivityStatus.UNAVAILABLE,
+)
+"""From harmless to worst: where many samples share a pixel, the worst is drawn."""
+
+
+def micros(at: datetime) -> int:
+    """Give microseconds since 1970, exactly."""
+    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment(at: int) -> datetime:
+    """Give the time of a count of microseconds since 1970."""
+    return datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
+
+
+@dataclass(slots=True)
+class Line:
+    """The samples of one service on one target, by time. `at` in microseconds, `seconds` NaN where there is none."""
+
+    service: str
+    target: str
+    at: array[int] = field(default_factory=lambda: array("q"))
+    status: array[int] = field(default_factory=lambda: array("B"))
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+    fault: array[int] = field(default_factory=lambda: array("B"))
+    stage: array[int] = field(default_factory=lambda: array("H"))
+    phases: tuple[array[float], ...] = field(default_factory=lambda: tuple(array("f") for _ in PHASES))
+    ordered: bool = True
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def columns(self) -> tuple[array[int] | array[float], ...]:
+        return (self.at, self.status, self.seconds, self.fault, self.stage, *self.phases)
+
+    def status_at(self, index: int) -> ConnectivityStatus:
+        return STATUSES[self.status[index]]
+
+    def fault_at(self, index: int) -> FaultCode | None:
+        return None if self.fault[index] == _NO_FAULT else FAULTS[self.fault[index]]
+
+    def seconds_at(self, index: int) -> float | None:
+        value = self.seconds[index]
+        return None if math.isnan(value) else value
+
+    def phases_at(self, index: int) -> Phases:
+        values = [None if math.isnan(column[index]) else column[index] for column in self.phases]
+        return Phases(dns_s=values[0], tcp_s=values[1], tls_s=values[2], first_byte_s=values[3], query_s=values[4])
+
+
+@dataclass(slots=True)
+class Columns:
+    """All samples, by service and target, in the order in which they came."""
+
+    lines: dict[tuple[str, str], Line] = field(default_factory=dict)
+    order: array[int] = field(default_factory=lambda: array("H"))
+    stages: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample] | Columns) -> Columns:
+        """Take samples in one pass, then put each line into the order of time."""
+        if isinstance(samples, Columns):
+            return samples
+        self = cls()
+        numbers: dict[tuple[str, str], int] = {}
+        stages: dict[str, int] = {}
+        lines: list[Line] = []
+        order = self.order
+        empty = Phases()
+        for sample in samples:
+            key = (sample.service, sample.target)
+            number = numbers.get(key)
+            if number is None:
+                number = numbers[key] = len(lines)
+                lines.append(Line(*key))
+                self.lines[key] = lines[-1]
+            line = lines[number]
+            at = micros(sample.at)
+            if line.at and at < line.at[-1]:
+                line.ordered = False
+            line.at.append(at)
+            line.status.append(_STATUS[sample.status])
+            line.seconds.append(_NAN if sample.response_time_s is None else sample.response_time_s)
+            line.fault.append(_NO_FAULT if sample.fault is None else _FAULT[sample.fault])
+            line.stage.append(stages.setdefault(sample.stage, len(stages)))
+            phases = sample.phases
+            if phases is empty or phases == empty:
+                values: tuple[float | None, ...] = (None, None, None, None, None)
+            else:
+                values = (phases.dns_s, phases.tcp_s, phases.tls_s, phases.first_byte_s, phases.query_s)
+            for column, value in zip(line.phases, values, strict=True):
+                column.append(_NAN if value is None else value)
+            order.append(number)
+        self.stages = list(stages)
+        for line in lines:
+            if not line.ordered:
+                _sort(line)
+        return self
+
+    def staging(self) -> tuple[Line, ...]:
+        """Give the lines of the real services; a stand-in is never drawn in one line with staging."""
+        return tuple(line for line in self.lines.values() if line.target == "staging")
+
+    def csv(self) -> Iterator[str]:
+        """Give samples.csv line by line, in the order recorded."""
+        yield "at,service,target,stage,status,response_time_s,fault," + ",".join(f"{name}_s" for name in PHASES) + "\n"
+        lines = list(self.lines.values())
+        cursors = [0] * len(lines)
+        heads = [f"{_cell(line.service)},{_cell(line.target)}," for line in lines]
+        stages = [_cell(stage) for stage in self.stages]
+        statuses = [status.value for status in STATUSES]
+        faults = [fault.value for fault in FAULTS] + [""] * (256 - len(FAULTS))
+        second, prefix = -1, ""
+        for number in self.order:
+            line, index = lines[number], cursors[number]
+            cursors[number] = index + 1
+            whole, rest = divmod(line.at[index], 1_000_000)
+            if whole != second:
+                second, prefix = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            took = line.seconds[index]
+            phases = ",".join("" if (v := column[index]) != v else f"{v:.6f}" for column in line.phases)
+            shown = "" if took != took else f"{took:.6f}"
+            yield (
+                f"{prefix}.{rest:06d}Z,{heads[number]}{stages[line.stage[index]]},{statuses[line.status[index]]},"
+                f"{shown},{faults[line.fault[index]]},{phases}\n"
+            )
+
+
+def _cell(text: str) -> str:
+    # A leading =, +, - or @ makes spreadsheets run the cell as a formula.
+    text = f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n\r') else text
+
+
+def _sort(line: Line) -> None:
+    by_time = sorted(range(len(line.at)), key=line.at.__getitem__)
+    for column in line.columns():
+        values: Any = [column[index] for index in by_time]
+        mutable: Any = column
+        mutable[:] = array(column.typecode, values)
+    line.ordered = True
+
+
+def read(path: Path, *, problems: list[str] | None = None) -> Iterator[Sample]:
+    """Give the samples of a `samples.jsonl`, passing over lines that cannot be read (a cut last one, for instance)."""
+    decoder = msgspec.json.Decoder(Sample)
+    lost = 0
+    with path.open("rb") as file:
+        for text in file:
+            if not text.strip():
+                continue
+            try:
+                yield decoder.decode(text)
+            except msgspec.DecodeError:
+                lost += 1
+    if lost and problems is not None:
+        problems.append(f"{path.name}: {lost} of its lines could not be read and are left out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A stretch of one status of a service, from its first sample to the first sample of the next."""
+
+    start: int
+    end: int
+    status: ConnectivityStatus
+    samples: int = 1
+
+
+def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> tuple[Interval, ...]:
+    """Give the stretches of one status, at most one per `resolution` microseconds, the worst status winning.
+
+    A stretch ends where nobody looked for over ten usual distances (at least 30 s): a gap is not an outage.
+    """
+    count = len(line)
+    if not count:
+        return ()
+    at, status = line.at, line.status
+    usual = (at[-1] - at[0]) // max(count - 1, 1)
+    if count > 2:
+        step = max(count // 2000, 1)
+        distances = sorted(at[index + 1] - at[index] for index in range(0, count - 1, step))
+        usual = distances[len(distances) // 2]
+    patience = max(10 * usual, 30_000_000)
+    found: list[list[int]] = []
+    severity = [SEVERITY.index(one) for one in STATUSES]
+    for index in range(count):
+        now, here = at[index], status[index]
+        if found and now - found[-1][3] <= patience:
+            last = found[-1]
+            last[1] = now
+            if here == last[2] or (resolution and now - last[0] < resolution):
+                if severity[here] > severity[last[2]]:
+                    last[2] = here
+                last[3] = now
+                last[4] += 1
+                continue
+        elif found:
+            found[-1][1] = found[-1][3] + min(usual, patience)
+        found.append([now, now, here, now, 1])
+    # What the last sample saw holds for one more usual distance, no longer than the picture.
+    last = found[-1]
+    end = last[3] + min(usual, patience)
+    last[1] = max(min(end, until) if until is not None else end, last[3])
+    if until is not None and until - last[3] <= patience:
+        last[1] = max(until, last[3])
+    return tuple(
+        Interval(start=start, end=max(end, start), status=STATUSES[number], samples=samples)
+        for start, end, number, _, samples in found
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """Latency in seconds of the samples that were answered, and the share of samples that were not."""
+
+    samples: int
+    lost: int
+    p50_s: float | None = None
+    p95_s: float | None = None
+    max_s: float | None = None
+
+    @property
+    def loss(self) -> float | None:
+        return self.lost / self.samples if self.samples else None
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Give the nearest-rank percentile of an ordered sequence: a value that was measured, never one between two."""
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
+
+
+def stats(line: Line, start: int | None = None, end: int | None = None) -> Stats:
+    """Give the figures of the samples with `start` <= at < `end`."""
+    first = 0 if start is None else bisect_left(line.at, start)
+    last = len(line) if end is None else bisect_left(line.at, end)
+    took = sorted(answered(line, first, last))
+    lost = line.status[first:last].count(_DOWN)
+    unknown = line.status[first:last].count(_STATUS[ConnectivityStatus.UNKNOWN])
+    return Stats(
+        samples=max(last - first - unknown, 0),
+        lost=lost,
+        p50_s=percentile(took, 0.50),
+        p95_s=percentile(took, 0.95),
+        max_s=took[-1] if took else None,
+    )
+
+
+def answered(line: Line, first: int, last: int) -> list[float]:
+    """Give the seconds of those samples that the service answered; how long a failure took is not a latency."""
+    status, seconds = line.status, line.seconds
+    return [s for index in range(first, last) if status[index] in _ANSWERED and (s := seconds[index]) == s]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The outage that all services are compared by; `end` is None while it lasts. Microseconds."""
+
+    start: int
+    end: int | None
+
+
+def outage(lines: Sequence[Line], *, started: int | None = None, ended: int | None = None) -> Window | None:
+    """Give the stretch from the first bad sample to the first moment after which all were well, or None.
+
+    `started` and `ended` are what is known from elsewhere and win.
+    """
+    first = min((line.at[i] for line in lines for i in _first_bad(line)), default=None)
+    start = started if started is not None and (first is None or started <= first) else first
+    if start is None:
+        return None
+    if ended is not None and ended >= start:
+        return Window(start=start, end=ended)
+    ends = []
+    for line in lines:
+        last = _last_bad(line)
+        if last is None:
+            continue
+        if last == len(line) - 1:
+            return Window(start=start, end=None)
+        ends.append(line.at[last + 1])
+    return Window(start=start, end=max(ends) if ends else None)
+
+
+def _first_bad(line: Line) -> Iterator[int]:
+    places = [place for number in _BAD if (place := _index(line.status, number)) is not None]
+    if places:
+        yield min(places)
+
+
+def _index(values: array[int], wanted: int) -> int | None:
+    try:
+        return values.index(wanted)
+    except ValueError:
+        return None
+
+
+def _last_bad(line: Line) -> int | None:
+    return next((index for index in range(len(line) - 1, -1, -1) if line.status[index] in _BAD), None)
+
+
+def remarkable(line: Line) -> dict[str, int]:
+    """Give the indices of the median probe of those answered and of the worst: the longest failed one, else the longest."""
+    if not len(line):
+        return {}
+    known = [index for index in range(len(line)) if line.seconds[index] == line.seconds[index]]
+    if not known:
+        return {}
+    worst = max(known, key=lambda index: (line.status[index] == _DOWN, line.seconds[index]))
+    good = sorted((i for i in known if line.status[i] in _ANSWERED), key=line.seconds.__getitem__)
+    found = {"failed" if line.status[worst] == _DOWN else "worst": worst}
+    if good:
+        found["median"] = good[(len(good) - 1) // 2]
+    return found

@@ -1,0 +1,87 @@
+"""Turn a record into one whose every text may leave: each string of it passed through a redactor."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Redacts(Protocol):
+    """What a report asks of `resilience.redact.Redactor`."""
+
+    def text(self, text: str) -> str: ...
+
+    def public(self, text: str) -> str: ...
+
+    def leaks(self, data: bytes) -> int | None: ...
+
+
+def redacted(record: T, text: Callable[[str], str]) -> T:
+    """Give the record with every string changed by `text`; enums, numbers and times stay as they are."""
+    return _walk(record, lru_cache(maxsize=65_536)(text))  # type: ignore[no-any-return]
+
+
+def _walk(value: Any, text: Callable[[str], str]) -> Any:
+    if isinstance(value, Enum) or value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        changed = text(str(value))
+        return value if changed == value else changed
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {}
+        for one in dataclasses.fields(value):
+            before = getattr(value, one.name)
+            after = _walk(before, text)
+            if after is not before:
+                changes[one.name] = after
+        return dataclasses.replace(value, **changes) if changes else value
+    if isinstance(value, tuple):
+        items = tuple(_walk(item, text) for item in value)
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    if isinstance(value, Mapping):
+        return {_walk(key, text): _walk(item, text) for key, item in value.items()}
+    return value
+
+
+_FENCE = re.compile(r"`+")
+
+
+def code(text: str) -> str:
+    """Give a Markdown code span that holds the text whatever backticks are in it; one line."""
+    text = " ".join(text.split())
+    if not text:
+        return "–"
+    longest = max((len(run) for run in _FENCE.findall(text)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def fence(text: str, language: str = "text") -> str:
+    """Give a fenced block whose fence is longer than any run of backticks in the text."""
+    longest = max((len(run) for run in _FENCE.findall(text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
+
+
+_HARMLESS = re.compile(r"[\w \t.,;:()'\"/%+=?!–—…·×≥≤→°-]*")
+_MARKS = re.compile(r"\bGH-\d|://|\bwww\.|^\s*(?:[-+]|\d+[.)])\s|^\s*=+\s*$|\bduplicate of\b", re.IGNORECASE)
+
+
+def prose(text: str) -> str:
+    """Give a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code."""
+    text = " ".join(text.split())
+    if _HARMLESS.fullmatch(text) and not _MARKS.search(text):
+        return text.replace("_", "\\_")
+    return code(text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Give the text, cut to `limit` characters with a mark where it was longer."""
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
