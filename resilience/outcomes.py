@@ -783,6 +783,11 @@ _RANK = (
 )  # fmt: skip
 
 
+_SAID = frozenset(
+    {Outcome.PASSED, Outcome.XPASSED, Outcome.XFAILED, Outcome.FAILED, Outcome.ERROR, Outcome.STAND_IN_GAP}
+)
+
+
 class Board:
     """Where every test stands: each once, by rootdir and node id; the worst of several commands, the last of several
     rounds."""
@@ -824,7 +829,12 @@ class Board:
                 known.rounds += 1
                 known.duration_s += test.duration_s
                 continue
-            if _RANK.index(judged.outcome) > _RANK.index(known.judged.outcome):
+            if known.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and judged.outcome in _SAID:
+                # A later command ran the same test after all.
+                known.previous = known.judged.message or known.judged.reason or None
+                known.judged, known.planned, known.command = judged, False, command
+                known.rounds += 1
+            elif _RANK.index(judged.outcome) > _RANK.index(known.judged.outcome):
                 known.judged, known.planned, known.command = judged, held_by_plan, command
             known.rounds = max(known.rounds, 1 if ran else 0)
             known.duration_s += test.duration_s
@@ -932,7 +942,7 @@ def prove(
         codes.append(ExitCode.TIMED_OUT)
     if counts.failed or counts.error or any(command.outcome in (Outcome.FAILED, Outcome.ERROR) for command in commands):
         codes.append(ExitCode.PRODUCT_FAILURES)
-    if blocked or any(command.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE for command in commands):
+    if blocked or any(command.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE for command in whole):
         codes.append(ExitCode.BLOCKED)
     doubts = list(unknown)
     if not commands:

@@ -504,7 +504,13 @@ class _Run:
         kind, evidence, outcome, service, fault = "pytest", "", Outcome.PASSED, None, None
         record = last.record
         if first.record.started:
-            mine = [standing for standing in self.board.standings.values() if standing.command == number]
+            keys = {*first.record.tests, *record.tests}
+            mine = [
+                standing
+                for key, standing in self.board.standings.items()
+                if key in keys or (standing.command == number and key[1][:1] == "(")
+            ]
+            failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
             found = {standing.judged.outcome for standing in mine}
             rank = (
                 Outcome.TIMEOUT, Outcome.FAILED, Outcome.ERROR, Outcome.INFRASTRUCTURE_UNAVAILABLE,
@@ -518,7 +524,7 @@ class _Run:
                 evidence = f"pytest ended in the middle: no finish line, exit code {last.exit_code}"
                 if outcome is Outcome.PASSED:
                     outcome = Outcome.NOT_RUN
-            elif outcome is Outcome.PASSED and last.exit_code not in (0, 5):
+            elif outcome is Outcome.PASSED and last.exit_code not in (0, 5) and not failing:
                 outcome, evidence = Outcome.FAILED, f"exit code {last.exit_code}, although no test failed"
                 if any(session.exit == 4 for session in record.sessions.values()) or last.exit_code == 4:
                     outcome, evidence = Outcome.NOT_RUN, "pytest could not start: exit code 4 (usage)"
@@ -535,7 +541,7 @@ class _Run:
             duration_s=round(duration_s, 3),
             rounds=rounds,
             evidence=self._clean(evidence) or "",
-            collected=sum(1 for s in self.board.standings.values() if s.command == number and not s.test.collector),
+            collected=first.record.collected,
             outcome=outcome,
             fault=fault,
             service=service,
