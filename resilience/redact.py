@@ -595,7 +595,7 @@ class _Pseudonyms:
         self._given = {"host": _any_of(given), "project": _any_of(projects)}
 
     def replace(self, text: str) -> str:
-        text = _EMAIL.sub(lambda m: f"{self._name('person', m[0].lower())}@mail.invalid", text)
+        text = _EMAIL.sub(self._person, text)
         text = _INSTANCE.sub(lambda m: f"{self._name('project', m[1])}{m[2]}{self._name('instance', m[3])}", text)
         text = _PROJECT.sub(lambda m: f"{m[1]}{self._name('project', m[2])}", text)
         for kind, pattern in self._given.items():
@@ -604,6 +604,11 @@ class _Pseudonyms:
         text = _INTERNAL.sub(lambda m: self._name("host", m[0].lower()), text)
         text = _ADDRESS4.sub(self._address, text)
         return _ADDRESS6.sub(self._address, text)
+
+    def _person(self, match: re.Match[str]) -> str:
+        if match[0].endswith("@mail.invalid"):
+            return match[0]
+        return f"{self._name('person', match[0].lower())}@mail.invalid"
 
     def _address(self, match: re.Match[str]) -> str:
         try:
