@@ -185,7 +185,8 @@ class _Execution:
         restored = False
         kernels = _Kernels(self, len(stages))
         # Short on purpose: the kernels' sockets live here, and a socket's path holds at most 107 characters.
-        self.scratch = Path(tempfile.mkdtemp(prefix="rb-"))
+        _remove_scratch_of_the_dead()
+        self.scratch = Path(tempfile.mkdtemp(prefix=f"rb-{os.getpid()}-"))
         put_back = self._listen()
         try:
             kernels.warm(1)
@@ -691,6 +692,14 @@ def sweep(token: str) -> tuple[int, ...]:
                 process.kill()
                 found.append(process.pid)
     return tuple(found)
+
+
+def _remove_scratch_of_the_dead() -> None:
+    """Remove the folders of sockets of runners that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob("rb-*-*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _add_note(run_folder: Path, note: str) -> None:
