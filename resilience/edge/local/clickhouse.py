@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import gzip
 import hashlib
 import json
 import os
@@ -20,8 +19,7 @@ import secrets
 import signal
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -146,37 +144,24 @@ class ClickHouseServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A request, read: the statement, the data that came with it, and their compression."""
+    """A request, read: the statement and the data that came with it."""
 
     sql: str
     data: bytes | None = None
-    compression: str = ""
     format: str = "TabSeparated"
 
 
-def read_query(text: str, body: bytes, encoding: str, default_format: str) -> Query:
-    """Split what came in the URL and in the body into statement and data, as the server does."""
+def read_query(text: str, body: bytes, default_format: str) -> Query:
+    """Split what came in the URL and in the body, unpacked, into statement and data, as the server does."""
     if text:
         head = INSERT.match(text.encode())
-        if head and body:
-            return Query(sql=text, data=body, compression=encoding)
-        return Query(sql=f"{text}\n{_plain(body, encoding).decode()}" if body else text, format=default_format)
-    body = _plain(body, encoding)
+        if head and body and head[1].lower() != b"values":
+            return Query(sql=text, data=body)
+        return Query(sql=f"{text}\n{body.decode()}" if body else text, format=default_format)
     head = INSERT.match(body)
-    if head and head[1].lower() != b"values" and body[head.end() :].strip():
+    if head and head[1].lower() != b"values" and body[head.end() :]:
         return Query(sql=head[0].decode(), data=body[head.end() :])
     return Query(sql=body.decode(), format=default_format)
-
-
-def _plain(body: bytes, encoding: str) -> bytes:
-    match encoding:
-        case "" | "identity":
-            return body
-        case "gzip":
-            return gzip.decompress(body)
-        case "deflate":
-            return zlib.decompress(body)
-    raise ValueError(f"Content-Encoding {encoding} is only read where the statement is in the URL")
 
 
 class Front:
@@ -225,14 +210,14 @@ class Front:
             return web.Response(text="Ok.\n", headers=headers)
         wanted = request.query.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated"
         try:
-            query = read_query(
-                request.query.get("query", ""), body, request.headers.get("Content-Encoding", ""), wanted
-            )
             parameters = {name[6:]: value for name, value in request.query.items() if name.startswith("param_")}
             database = (
                 request.query.get("database") or request.headers.get("X-ClickHouse-Database") or self.config.database
             )
             async with self.lock:
+                if packing := request.headers.get("Content-Encoding", ""):
+                    body = await asyncio.to_thread(self.unpack, body, packing)
+                query = read_query(request.query.get("query", ""), body, wanted)
                 answer = await asyncio.to_thread(self.run, query, database, parameters)
         except Exception as exc:  # noqa: BLE001 - the engine's words are the answer
             return self.refused(str(exc), headers)
@@ -250,13 +235,27 @@ class Front:
         found = re.search(r"\s+FORMAT\s+(\w+)\s*\Z", sql, re.IGNORECASE)
         if found is None:
             raise ValueError("Code: 62. DB::Exception: INSERT with data needs FORMAT. (SYNTAX_ERROR)")
-        # The engine reads files; what it is given is gone again when it has read it.
-        with tempfile.NamedTemporaryFile(dir=self.config.data, prefix=".insert-") as file:
-            file.write(query.data)
-            file.flush()
-            packed = f" COMPRESSION '{query.compression}'" if query.compression.isalnum() else ""
-            self.session.query(f"{sql[: found.start()]} FROM INFILE '{file.name}'{packed} FORMAT {found[1]}")
+        with self._file(query.data) as name:
+            self.session.query(f"{sql[: found.start()]} FROM INFILE '{name}' FORMAT {found[1]}")
         return b""
+
+    def unpack(self, body: bytes, packing: str) -> bytes:
+        """Unpack a body with the engine's own means: lz4, zstd, br, gzip, deflate and more."""
+        if not packing.isalnum():
+            raise ValueError(
+                f"Code: 77. DB::Exception: unknown Content-Encoding {packing!r}. (UNKNOWN_COMPRESSION_METHOD)"
+            )
+        with self._file(body) as name:
+            statement = f"SELECT s FROM file('{name}', 'RawBLOB', 's String', '{packing}')"  # noqa: S608 - both are ours
+            return bytes(self.session.query(statement, "RawBLOB").bytes())
+
+    @contextlib.contextmanager
+    def _file(self, data: bytes) -> Iterator[str]:
+        """Give the engine, which reads files, what came in a request; it is gone again afterwards."""
+        with tempfile.NamedTemporaryFile(dir=self.config.data, prefix=".request-") as file:
+            file.write(data)
+            file.flush()
+            yield file.name
 
     def refused(self, text: str, headers: dict[str, str]) -> Any:
         from aiohttp import web
@@ -281,7 +280,8 @@ async def serve(config: Config) -> None:
     front = Front(config)
     app = web.Application(client_max_size=BODY_LIMIT)
     app.router.add_route("*", "/{tail:.*}", front.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    # Bodies stay packed: the engine unpacks more kinds than aiohttp.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, config.bind, config.port).start()

@@ -731,6 +731,6 @@ async def connections(service: Service) -> int | None:
                 case ServiceType.REDIS:
                     return await redis.count_connections(place.bind, place.port, place.user, place.password)
             answer = await asyncio.to_thread(running.ask_json, place, "/__resilience__/connections", 2.0)
-            return int(answer["services"][service.name])
+            return int(answer["used"] if place.type is ServiceType.CLICKHOUSE else answer["services"][service.name])
     except Exception:  # noqa: BLE001 - a count that cannot be had is None, whatever the reason
         return None

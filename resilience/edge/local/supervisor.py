@@ -320,7 +320,7 @@ class Supervisor:
 
     def loop(self, wake: socket.socket) -> None:
         while True:
-            ready, _, _ = select.select([wake], [], [], TICK_S if not self.hook else 0.05)
+            ready, _, _ = select.select([wake], [], [], self.pause_s())
             if ready:
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
@@ -339,6 +339,16 @@ class Supervisor:
                 and (self.ending or self.had_services or time.monotonic() - self.idle_since > 60)
             ):
                 return
+
+    def pause_s(self) -> float:
+        """Seconds until the next look, which is soon only where something of the lease is due."""
+        if self.hook is not None:
+            return 0.05
+        _, holds = read_lease(self.folder)
+        due = self._lease_ends_at() - time.time() - (0.0 if self.warning else self.lease.warn_s)
+        if self.hook_after > time.monotonic():
+            due = self.hook_after - time.monotonic()
+        return TICK_S if holds else min(TICK_S, max(0.05, due))
 
     def _folder_is_ours(self) -> bool:
         try:
@@ -535,7 +545,7 @@ def main(argv: Sequence[str]) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            if time.monotonic() > until:
+            if read_state(folder).alive or time.monotonic() > until:
                 sys.stderr.write("another supervisor holds the lock\n")
                 return 75
             time.sleep(0.01)
@@ -545,6 +555,7 @@ def main(argv: Sequence[str]) -> int:
         done = os.read(told, 1)
         os._exit(0 if done else 1)
     os.close(told)
+    os.setsid()
     wake, waker = socket.socketpair()
     for end_ in (wake, waker):
         end_.setblocking(False)
