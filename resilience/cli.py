@@ -363,23 +363,20 @@ def env(
     environment: Environment = "",
 ) -> None:
     from resilience.edge import journal
-    from resilience.edge.apply import note_exported
+    from resilience.edge.apply import exported_names, note_exported
     from resilience.edge.files import read_env_file
     from resilience.envtext import export_lines, unset_lines
 
     settings = _settings(config, environment)
     applied = journal.load(settings.state)
     if unset:
-        names = (
-            set(applied.names) if applied else {name for values in settings.profile_values.values() for name in values}
-        )
-        exported = {name for service in settings.services for name in (*service.local_names, *service.exports)}
-        sys.stdout.write(unset_lines(name for name in {*names, *exported, "RESILIENCE_APPLIED"} if name in os.environ))
+        sys.stdout.write(unset_lines(name for name in exported_names(settings) if name in os.environ))
         return
     if applied is None or applied.status != "applied":
         raise UsageError("no fallback is applied here, so there is nothing to export.", hint="resilience apply")
-    sys.stdout.write(export_lines(read_env_file(settings.env_file)))
-    note_exported(settings)
+    values = read_env_file(settings.env_file)
+    note_exported(settings, values)
+    sys.stdout.write(export_lines(values))
 
 
 # --------------------------------------------------------------------------- testing, recovering
@@ -424,13 +421,10 @@ def test(
     given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
 
     async def go() -> Any:
-        applied = run.incident.applied
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
-        decision = run.choose_mode(
-            force or (applied.mode if applied else None), asked_by="--force" if force else "apply" if applied else ""
-        )
-        if applied is None:
+        decision = run.choose_mode(force or None, asked_by="--force")
+        if not run.applied_now:
             decision = run.without_stand_ins()
         if not as_json:
             terminal.headline(terminal.out, *run.headline())
@@ -492,7 +486,7 @@ def recover(
 
     def tell(check: Any) -> None:
         want = settings.recovery.good
-        state = f"{check.in_a_row} of {want} good" if check.good else f"not yet: {check.why}"
+        state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
         console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
 
     from resilience.runbook import recover as recovering

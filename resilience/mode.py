@@ -32,10 +32,14 @@ def decide(
     force: TestExecutionMode | None = None,
     asked_by: str = "",
     failed_stand_ins: Collection[str] = (),
+    applied: TestExecutionMode | None = None,
+    in_use: Collection[str] = (),
 ) -> Decision:
     """Give the mode by the table of design.md; a parameter (`force`) overrules, then the guide's variables.
 
     `failed_stand_ins` are services whose stand-in was tried and did not come up: the second decision of design.md.
+    `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach these,
+    whatever staging does.
     """
     wishes = settings.wishes
     by_health, reasons = _by_health(health, settings, failed_stand_ins)
@@ -53,13 +57,15 @@ def decide(
         mode, who = TestExecutionMode.DEGRADED, wishes.asked_by.get("degraded_at_least", "INFRASTRUCTURE_DEGRADED_MODE")
     elif mode is TestExecutionMode.FULL and _wished(settings):
         mode, who = TestExecutionMode.DEGRADED, _wished_by(settings)
+    if applied is not None and force is None:
+        mode, who = applied, "the fallback that is applied (undo: resilience restore)"
     forced = force is not None
     if force is not None:
         mode, who = force, asked_by or "--force"
     if who and mode is not by_health:
         reasons = (f"mode {mode.value} was asked for by {who}; by health it would be {by_health.value}", *reasons)
 
-    stand_ins = _stand_ins(health, settings, mode, failed_stand_ins)
+    stand_ins = list(in_use) if applied is not None else _stand_ins(health, settings, mode, failed_stand_ins)
     held = _held(health, settings, mode, stand_ins, failed_stand_ins)
     blocked = (
         not forced

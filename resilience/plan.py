@@ -159,13 +159,13 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
     }
     mocked = [service.name for service in _chosen(decision, settings) if service.type in MOCKED]
     if decision.stand_ins:
-        held["staging"] = f"needs real staging; {listing(decision.stand_ins)} is stood in for on this machine"
+        held["staging"] = f"needs real staging; stand-ins are used for {listing(decision.stand_ins)}"
     elif decision.held:
-        held["staging"] = f"needs real staging; {listing(tuple(decision.held))} is down"
+        held["staging"] = f"needs real staging; down: {listing(tuple(decision.held))}"
     if mocked:
-        held["real_services"] = f"needs real services; {listing(mocked)} is a mock"
+        held["real_services"] = f"needs real services; mocks are used for {listing(mocked)}"
     elif decision.held:
-        held.setdefault("real_services", f"needs real services; {listing(tuple(decision.held))} is down")
+        held.setdefault("real_services", f"needs real services; down: {listing(tuple(decision.held))}")
     return held
 
 

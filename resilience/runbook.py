@@ -442,17 +442,37 @@ class Run:
         with self.stage(StageName.CHOOSE_MODE, notebook="02_choose_mode.ipynb"):
             health = self._need(self.incident.latest, StageName.ASSESS, "01_assess.ipynb", "resilience assess")
             mode = parse_mode(force) if force else None
+            applied = self.incident.applied if self.applied_now else None
             decision = decide(
-                health, self.settings, now=datetime.now(UTC), force=mode, asked_by=asked_by or "the parameter mode"
+                health,
+                self.settings,
+                now=datetime.now(UTC),
+                force=mode,
+                asked_by=asked_by or "the parameter mode",
+                applied=applied.mode if applied else None,
+                in_use=tuple(s.service for s in applied.stand_ins if s.ready) if applied else (),
             )
             self.save(decision=decision)
             self.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind="mode")
             self.save()
         return decision
 
+    @property
+    def applied_now(self) -> bool:
+        """Say whether the fallback of this run is applied in this checkout at this moment."""
+        journal = journals.load(self.settings.state)
+        return (
+            self.incident.applied is not None
+            and journal is not None
+            and journal.status == "applied"
+            and journal.run == self.incident.applied.run
+        )
+
     def without_stand_ins(self) -> Decision:
         """Nothing is applied here: hold back, instead, what would have run on stand-ins."""
-        decision = self._need(self.incident.decision, StageName.CHOOSE_MODE, "02_choose_mode.ipynb", "resilience mode")
+        decision: Decision = self._need(
+            self.incident.decision, StageName.CHOOSE_MODE, "02_choose_mode.ipynb", "resilience mode"
+        )
         if decision.stand_ins:
             why = "its stand-in is not applied: resilience apply"
             held = {**decision.held, **{name: f"{name} is down and {why}" for name in decision.stand_ins}}
@@ -624,7 +644,7 @@ class Run:
         from resilience.edge import local
         from resilience.edge.testrun import run_suite
 
-        applied = None if on_staging else self.incident.applied
+        applied = self.incident.applied if self.applied_now and not on_staging else None
         in_use = () if applied is None else tuple(s.service for s in applied.stand_ins if s.ready)
         values = read_env_file(self.settings.env_file) if applied is not None and applied.env_file else {}
         snapshot = self.folder / "snapshot.json"
@@ -797,6 +817,7 @@ class Run:
         with self.stage(StageName.REPORT, notebook="06_report.ipynb"):
             self._add_lab_events()
             self.finish()
+            memory.record(self.settings, self.incident, ())
             return render(
                 self.incident,
                 self.samples(),
@@ -902,8 +923,9 @@ def judge_run(incident: Incident) -> tuple[Verdict, int]:
         return Verdict.INTERRUPTED, ExitCode.INTERRUPTED
     if StageStatus.TIMED_OUT in statuses:
         return Verdict.TIMED_OUT, ExitCode.TIMED_OUT
-    if incident.tests is not None:
-        return incident.tests.verdict, incident.tests.exit_code
+    latest_tests = incident.full_tests or incident.critical_tests or incident.tests
+    if latest_tests is not None:
+        return latest_tests.verdict, latest_tests.exit_code
     if incident.decision is not None and incident.decision.blocked:
         return Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED
     health = incident.latest

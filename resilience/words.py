@@ -83,8 +83,8 @@ def fault_phrase(result: ConnectivityResult) -> str:
         if result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None:
             return f"slow, {seconds(result.response_time_s)}"
         return result.status.value.replace("_", " ")
-    status_code = result.facts.get("status_code", "")
-    if status_code and status_code != "200" and result.fault not in _TIMED:
+    status_code = result.facts.get("status", "")
+    if status_code[:1] in ("4", "5") and result.fault not in _TIMED:
         phrase = status_code
     else:
         phrase = _FAULTS.get(result.fault, result.fault.value.replace("_", " "))
@@ -173,9 +173,10 @@ def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> s
 
 def recovery_line(recovery: Recovery) -> str:
     """Give the line that says whether staging is back."""
-    gauge = f"{recovery.in_a_row} of {recovery.good_needed} good checks in a row"
     if recovery.recovered:
-        return f"RECOVERY: confirmed, {gauge} over {seconds(recovery.dwell_s)}"
+        lasted = f"{recovery.good_needed} needed, over at least {seconds(recovery.dwell_s)}"
+        return f"RECOVERY: confirmed, {recovery.in_a_row} good checks in a row ({lasted})"
+    gauge = f"{recovery.in_a_row} of {recovery.good_needed} good checks in a row"
     return f"RECOVERY: not yet, {gauge}" + (f" ({recovery.reason})" if recovery.reason else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from resilience.edge import journal as journals
-from resilience.edge.files import read_env_file
+from resilience.edge.files import read_env_file, write_atomically
 from resilience.edge.lock import locked
 from resilience.edge.log import log_applied
 from resilience.edge.vantage import vantage
@@ -19,6 +19,8 @@ from resilience.envtext import render
 from resilience.errors import LockedError, StandInError
 from resilience.model import Applied, EnvChange, Plan, Restored, StandIn
 from resilience.settings import Service, Settings
+
+_EXPORTED = "exported"
 
 StartStandIns = Callable[[Sequence[Service]], Awaitable[tuple[StandIn, ...]]]
 StopStandIns = Callable[[Sequence[str]], Awaitable[tuple[str, ...]]]
@@ -191,11 +193,21 @@ async def restore(
     )
 
 
-def note_exported(settings: Settings) -> None:
-    """Note that a shell has taken over the variables, so that restore can say what it cannot undo there."""
+def note_exported(settings: Settings, names: Iterable[str]) -> None:
+    """Note that a shell takes over these variables: restore cannot undo that, but it can say so."""
     journal = journals.load(settings.state)
     if journal is not None and not journal.exported:
         journals.step(settings.state, journal, "a shell took over the variables", exported=True)
+    known = {*exported_names(settings), *names}
+    write_atomically(settings.state / _EXPORTED, "\n".join(sorted(known)).encode(), mode=0o600)
+
+
+def exported_names(settings: Settings) -> tuple[str, ...]:
+    """Give the variables that shells of this checkout took over, also after the restore; names only, no values."""
+    try:
+        return tuple((settings.state / _EXPORTED).read_text().split())
+    except FileNotFoundError:
+        return ()
 
 
 def _header(plan: Plan, run: str) -> tuple[str, ...]:

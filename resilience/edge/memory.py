@@ -90,10 +90,8 @@ def _file(settings: Settings) -> Path:
 
 def history(settings: Settings) -> History | None:
     """Give the history of this checkout, or None where it cannot be opened; the report is made without it."""
-    try:
-        from resilience.edge.history import History, HistoryError
-    except ImportError:
-        return None
+    from resilience.edge.history import History, HistoryError
+
     try:
         return History(_file(settings))
     except (OSError, HistoryError):

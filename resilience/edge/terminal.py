@@ -60,6 +60,7 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
     headline(console, staging_line(health), *([tests_line(decision)] if decision else []))
     console.print()
     console.print(_services(health.services))
+    _unwell(health.services, console)
     for cause in health.causes:
         issue = f" (as in {cause.issue})" if cause.issue else ""
         console.print(f"[bold]Cause:[/bold] {escape(cause.cause.value)}{issue}: {escape(', '.join(cause.services))}")
@@ -71,30 +72,52 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
 
 
 def _services(results: Iterable[ConnectivityResult]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("service", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("endpoint", overflow="fold")
-    table.add_column("what was found, and what to do", overflow="fold", ratio=1)
+    table.add_column("found", overflow="fold")
     for result in results:
         colour = _COLOURS[result.status]
         word = result.status.value.replace("_", " ") + (" (flapping)" if result.flapping else "")
-        found = ""
-        if result.fault is not None or result.status in (ConnectivityStatus.DEGRADED, ConnectivityStatus.UNKNOWN):
-            phase = f" in phase {result.phase.value}" if result.phase else ""
-            found = f"{fault_phrase(result)}{phase}"
-        detail = ". ".join(text.rstrip(".") for text in (found, result.detail, result.hint) if text)
         table.add_row(
             escape(result.name) + ("*" if result.critical else ""),
             f"[{colour}]{_SIGNS[result.status]} {word}[/{colour}]",
             seconds(result.response_time_s),
             escape(result.endpoint) or "–",
-            escape(detail) or "–",
+            escape(_found(result)) or "–",
         )
     table.caption = "* critical"
     table.caption_justify = "left"
     return table
+
+
+def _found(result: ConnectivityResult) -> str:
+    if result.status is ConnectivityStatus.NOT_CONFIGURED:
+        return result.detail
+    if result.fault is None and result.status is ConnectivityStatus.AVAILABLE:
+        return ""
+    phase = f" (phase {result.phase.value.replace('_', ' ')})" if result.phase else ""
+    never = ", never yet reached from this host and network (VPN? tunnel?)" if result.never_reached else ""
+    return f"{fault_phrase(result)}{phase}{never}"
+
+
+def _unwell(results: Iterable[ConnectivityResult], console: Console) -> None:
+    """Print, for each service that is not well, what it said and what to type."""
+    for result in results:
+        well = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.NOT_CONFIGURED)
+        if (result.status in well and result.fault is None) or not (result.detail or result.hint):
+            continue
+        console.print(f"[bold]{escape(result.name)}:[/bold] {escape(result.detail or fault_phrase(result))}")
+        links = [
+            text
+            for text in (result.runbook_url, result.dashboard_url, result.owner and f"owner {result.owner}")
+            if text
+        ]
+        for line in (result.hint, *links):
+            if line:
+                console.print(f"  → {escape(line)}")
 
 
 def show_decision(decision: Decision, *, console: Console = out) -> None:
