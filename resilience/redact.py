@@ -178,7 +178,9 @@ def _too_common(value: str) -> bool:
     """Whether hiding this value wherever it stands would deface the report instead of keeping a secret."""
     if len(value) < SHORTEST or not value.strip("*. \t\n"):
         return True
-    return (value.isdecimal() and len(value) < 6) or value.lower() in _VOCABULARY
+    if (value.isdecimal() and len(value) < 6) or value.lower() in _VOCABULARY:
+        return True
+    return len(value) < 8 and (value in _IN_WORDS or value in _IN_WORDS.upper())
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -223,7 +225,7 @@ def _words() -> Iterator[str]:
             yield from (field.name for field in dataclasses.fields(thing))
 
 
-_VOCABULARY = " ".join(
+_IN_WORDS = " ".join(
     (
         *_words(),
         "password passwd passphrase secret token admin administrator root user username guest anonymous default example",
@@ -233,7 +235,8 @@ _VOCABULARY = " ".join(
         "incident timeline report evidence hostname address certificate expired response request internal error warning",
     )
 ).lower()
-"""Words of ours and of everybody's: a password that is one of them, or a part of one, is hidden by structure only."""
+_VOCABULARY = frozenset(_IN_WORDS.split())
+"""Words of ours and of everybody's: a password that is one, or a short part of one, is hidden by structure only."""
 
 
 _PERCENT_SIGNS = r"(?:%[0-9A-Fa-f]{2})+"

@@ -13,7 +13,15 @@ import pytest
 from resilience.edge.environment import load_settings
 from resilience.edge.setup import Finding, diagnose, inspect_repository, write
 from resilience.errors import UsageError
-from resilience.model import ConnectivityResult, ConnectivityStatus, FaultCode, Phase, Phases, ServiceType, TestExecutionMode
+from resilience.model import (
+    ConnectivityResult,
+    ConnectivityStatus,
+    FaultCode,
+    Phase,
+    Phases,
+    ServiceType,
+    TestExecutionMode,
+)
 
 SECRET = "Zk-never-shown-9"
 
