@@ -681,6 +681,7 @@ _VAGUE: Mapping[tuple[str, str], FaultCode] = {
     ("httpx", "ReadTimeout"): C.PROTO_SILENT,
     ("httpx", "WriteTimeout"): C.PROTO_SILENT,
     ("redis", "TimeoutError"): C.PROTO_SILENT,
+    ("redis", "ResponseError"): C.APP_ERROR,
     ("websockets", "InvalidMessage"): C.PROTO_WRONG,
     ("asyncpg", "ConnectionDoesNotExistError"): C.PROTO_CLOSED,
     ("asyncpg", "InterfaceError"): C.PROTO_CLOSED,

@@ -75,7 +75,8 @@ class Postgres:
             (self.data / "pg_hba.conf").write_text(self.hba)
         return self
 
-    def start(self) -> Postgres:
+    def start(self, *, until: bytes = b"ready to accept") -> Postgres:
+        """Start it and wait until its log says so; b\"\" waits for the port only."""
         folder = binaries()
         assert folder is not None
         options = {
@@ -93,18 +94,24 @@ class Postgres:
             command += ["-c", f"{name}={value}"]
         for option in self.options:
             command += ["-c", option]
-        with (self.folder / "log").open("ab") as log:
+        path = self.folder / "log"
+        before = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as log:
             self.process = subprocess.Popen(_as_user(command), stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self
+            with path.open("rb") as log:
+                log.seek(before)
+                if until in log.read():
+                    try:
+                        socket.create_connection(("127.0.0.1", self.port), 1).close()
+                    except OSError:
+                        pass
+                    else:
+                        return self
+            time.sleep(0.02)
         raise TimeoutError("PostgreSQL did not start")
 
     def stop(self, how: int = signal.SIGINT) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Literal
 
-from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace, dial, parse
+from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
 from resilience.edge.probes.drivers import load
 from resilience.faults import at, classify, fault
 from resilience.model import Fault, FaultCode, Observation, Phase, ServiceType
@@ -22,6 +22,7 @@ __all__ = ["ProbeContext", "control", "loop_is_alive", "probe", "probe_all"]
 Target = Literal["staging", "stand_in"]
 Probe = Callable[[Service, str, Trace, ProbeContext], Awaitable[None]]
 
+_CUT = frozenset({FaultCode.TLS_RESET, FaultCode.PROTO_CLOSED, FaultCode.PROTO_RESET})
 _GRACE_S = 0.05
 """What a driver gets to notice its cancellation; then the probe ends without it."""
 _AT_ONCE = 16
@@ -61,6 +62,14 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         found = classify(exc, trace.phase, protocol=service.type, elapsed_s=getattr(exc, "elapsed_s", None))
     seconds = _end(trace, found)
     endpoint = _endpoint(service, url)
+    if (
+        found is not None
+        and trace.tls
+        and found.code in _CUT
+        and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
+    ):
+        code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
+        found = fault(code, found.phase, found.detail) if code is not None else found
     if found is not None:
         found = at(replace(found, detail=_redactor(service, url).short(found.detail)), endpoint)
     return Observation(

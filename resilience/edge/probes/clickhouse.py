@@ -58,9 +58,6 @@ class _Client:
 
     async def ask(self, sql: str, *, write: bool = False) -> bytes:
         """Give the answer's body; raises Refused where it is an error, at its end too."""
-        if self.wire is None:
-            self.wire = await open_wire(self.service, self.address, self.trace, self.context)
-        wire = self.wire
         target = (self.address.path or "/").rstrip("/") + "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}
         database = self.address.query.get("database", "")
@@ -78,6 +75,9 @@ class _Client:
             headers += [("X-ClickHouse-User", self.address.user), ("X-ClickHouse-Key", self.address.password)]
         target += "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters.items())
         body = sql.encode() if write else b""
+        if self.wire is None:
+            self.wire = await open_wire(self.service, self.address, self.trace, self.context)
+        wire = self.wire
         wire.write(
             request(
                 "POST" if write else "GET", self.address, headers=headers, target=target, body=body, keep_alive=True

@@ -9,9 +9,10 @@ import ipaddress
 import os
 import socket
 import ssl
-import sys
+import struct
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,10 +31,9 @@ HAPPY_EYEBALLS_S = 0.25
 class Refused(Exception):
     """A probe found a fault by itself; `fault` is complete."""
 
-    def __init__(self, found: Fault, shown: str = "") -> None:
+    def __init__(self, found: Fault) -> None:
         super().__init__(found.detail)
         self.fault = found
-        self.shown = shown
 
 
 class Trace:
@@ -50,6 +50,7 @@ class Trace:
         "seconds",
         "started",
         "started_bytes",
+        "tls",
     )
 
     def __init__(self, timeout_s: float) -> None:
@@ -63,6 +64,8 @@ class Trace:
         self.facts: dict[str, str] = {}
         self.expected = ""
         self.found = ""
+        self.tls = False
+        """Whether a TLS handshake was begun."""
 
     def enter(self, phase: Phase) -> None:
         """End the current phase and start this one."""
@@ -525,6 +528,7 @@ async def upgrade(
             transport, _ = await loop.create_connection(factory, sock=sock)
         else:
             trace.enter(Phase.TLS)
+            trace.tls = True
             transport, _ = await loop.create_connection(
                 factory, sock=sock, ssl=tls, server_hostname=host or None if tls.check_hostname else (host or ""),
                 ssl_handshake_timeout=max(trace.left_s, 0.01) + 1,
@@ -532,10 +536,56 @@ async def upgrade(
             cipher = transport.get_extra_info("ssl_object")
             if cipher is not None:
                 trace.facts["tls"] = cipher.version() or ""
+            trace.started_bytes = False
     except BaseException:
         sock.close()
         raise
     return transport
+
+
+async def why_tls_broke(kind: ServiceType, address: Address, seconds: float) -> FaultCode | None:
+    """Look a second time at a TLS server that cut the connection without a word, with a client that accepts anything.
+
+    Gives tls_version where only TLS 1.1 or older works, tls_client_cert where the server asked for a certificate, else
+    None. The first look cannot tell: OpenSSL keeps to TLS 1.2 and up, and a TLS 1.3 handshake ends before the server minds.
+    """
+    asked: list[bool] = []
+
+    def message(_c: object, direction: str, _v: object, content: int, kind_of: int, _d: bytes) -> None:
+        if direction == "read" and int(content) == 22 and int(kind_of) == 13:  # handshake, CertificateRequest
+            asked.append(True)
+
+    context = _unverified()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context._msg_callback = message  # type: ignore[attr-defined]
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=address.host or None)
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, ssl.SSLError, TimeoutError, Refused):
+        async with asyncio.timeout(seconds):
+            sock = await dial(address, Trace(seconds), ProbeContext())
+            with sock:
+                if kind is ServiceType.POSTGRESQL:
+                    await loop.sock_sendall(sock, struct.pack("!ii", 8, 80877103))
+                    if await loop.sock_recv(sock, 1) != b"S":
+                        return None
+                while True:
+                    try:
+                        tls.do_handshake()
+                    except ssl.SSLWantReadError:
+                        await loop.sock_sendall(sock, outgoing.read())
+                        data = await loop.sock_recv(sock, 16384)
+                        if not data:
+                            break
+                        incoming.write(data)
+                    else:
+                        break
+    if asked:
+        return FaultCode.TLS_CLIENT_CERT
+    return FaultCode.TLS_VERSION if tls.version() in ("TLSv1", "TLSv1.1") else None
 
 
 # --- who answers instead
@@ -617,11 +667,6 @@ class Watchdog:
 
 class LoopBlocked(Exception):
     """Raised inside code that kept the event loop from running for longer than any probe may take."""
-
-
-def driver(name: str) -> bool:
-    """Whether the driver was imported already."""
-    return name in sys.modules
 
 
 def quoted_headers(headers: Mapping[str, Secret]) -> Iterator[tuple[str, str]]:

@@ -43,9 +43,10 @@ async def probe_http(service: Service, url: str, trace: Trace, context: ProbeCon
     """Ask for the URL and compare status, body or JSON fields with what is expected."""
     address = parse(service.type, url)
     trace.expected = "status " + " or ".join(map(str, service.expect_status))
+    asked = request("GET", address, headers=headers_of(service, address))
     wire = await open_wire(service, address, trace, context)
     try:
-        wire.write(request("GET", address, headers=headers_of(service, address)))
+        wire.write(asked)
         response = await read_response(wire, address)
     finally:
         wire.abort()

@@ -19,9 +19,10 @@ async def probe_openai(service: Service, url: str, trace: Trace, context: ProbeC
         path += "/models" if path.endswith("/v1") or "/v1/" in path else "/v1/models"
     address = replace(address, path=path)
     trace.expected = "status 200, a list of models"
+    asked = request("GET", address, headers=headers_of(service, address))
     wire = await open_wire(service, address, trace, context)
     try:
-        wire.write(request("GET", address, headers=headers_of(service, address)))
+        wire.write(asked)
         response = await read_response(wire, address)
     finally:
         wire.abort()

@@ -73,9 +73,12 @@ async def _ask_tls(sock: socket.socket, mode: str, trace: Trace, address: Addres
     await loop.sock_sendall(sock, _SSL_REQUEST)
     first = await loop.sock_recv(sock, 1)
     trace.started_bytes = bool(first)
-    if first == b"S":
-        return True
     endpoint = address.endpoint
+    if first == b"S":
+        more = first + _peek(sock)
+        if len(more) > 1:  # PostgreSQL waits for our handshake; an SSH server greets with an S as well
+            raise Refused(_wrong(more, endpoint))
+        return True
     if first == b"N":
         if mode in ("require", "verify-ca", "verify-full"):
             detail = f"the server has ssl off, sslmode={mode} requires it"
@@ -102,6 +105,13 @@ async def _ask_tls(sock: socket.socket, mode: str, trace: Trace, address: Addres
                   hint="it could not start a session (fork failed, out of memory?): read PostgreSQL's log at this time")
         )  # fmt: skip
     raise Refused(_wrong(more, endpoint))
+
+
+def _peek(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(32, socket.MSG_PEEK)
+    except OSError:
+        return b""
 
 
 def _wrong(first: bytes, endpoint: str) -> Any:
@@ -166,6 +176,10 @@ def _reraise(exc: Exception, handed: _Handed, trace: Trace, address: Address) ->
         raise TimeoutError from exc
     if guard is not None and guard.wrong:
         raise Refused(_wrong(guard.wrong, address.endpoint)) from exc
+    nonsense = AttributeError | LookupError | TypeError | ValueError | struct.error
+    if isinstance(exc, nonsense) and not isinstance(exc, ssl.SSLError):
+        detail = f"asyncpg cannot make sense of its answer ({type(exc).__name__}: {exc})"
+        raise Refused(fault(FaultCode.PROTO_WRONG, trace.phase, detail, endpoint=address.endpoint)) from exc
     if (
         isinstance(exc, OSError)
         and exc.errno is None
@@ -263,6 +277,7 @@ class _Handed:
         self._used = True
         inner = factory()
         guard = self.guard = _Guard(inner, self._trace)
+        self._trace.started_bytes = False
         transport = await upgrade(self._sock, lambda: guard, self._address.host, self._trace, self._tls)
         if self._trace.phase is not Phase.QUERY:
             self._trace.enter(Phase.FIRST_BYTE)

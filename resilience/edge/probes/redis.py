@@ -17,6 +17,8 @@ from resilience.model import FaultCode, Phase, ServiceType
 from resilience.settings import Service
 
 _REPLY_LIMIT = 256 * 1024
+_TYPES = tuple(bytes([c]) for c in b"+-:$*_#,(%~>=!|")
+"""First bytes of replies (RESP2 and RESP3)."""
 
 
 async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
@@ -34,13 +36,14 @@ async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeCo
     except Refused:
         raise
     except Exception as exc:
-        if guard.first and guard.first[:1] not in b"+-:$*_#,(%~>=!|":
+        if guard.wrong:
             detail = f"{sniff(guard.first)} answers where Redis was expected"
             raise Refused(fault(FaultCode.PROTO_WRONG, Phase.FIRST_BYTE, detail, endpoint=address.endpoint)) from exc
         if guard.lost is not None:
             raise Refused(classify(guard.lost, trace.phase, endpoint=address.endpoint)) from exc
         raise
     finally:
+        await connection.disconnect(nowait=True)
         writer.transport.abort()
 
 
@@ -118,7 +121,9 @@ class _Guard(asyncio.StreamReaderProtocol):
         super().__init__(reader)
         self.trace = trace
         self.first = b""
+        self.wrong = False
         self.lost: Exception | None = None
+        self.transport: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
         if len(self.first) < 16:
@@ -126,7 +131,15 @@ class _Guard(asyncio.StreamReaderProtocol):
             self.trace.started_bytes = True
             if self.trace.phase is Phase.FIRST_BYTE:
                 self.trace.enter(Phase.QUERY)
+            if self.first[:1] not in _TYPES and self.transport is not None:
+                self.wrong = True  # cut now: without a line's end redis-py would wait for it
+                self.transport.abort()
+                return
         super().data_received(data)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = exc

@@ -22,17 +22,18 @@ async def probe_websocket(service: Service, url: str, trace: Trace, context: Pro
     """Upgrade, then have a message echoed or a ping answered; close codes become faults."""
     address = parse(service.type, url)
     trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
+    key = base64.b64encode(os.urandom(16)).decode()
+    headers = [
+        *headers_of(service, address),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", key),
+        ("Sec-WebSocket-Version", "13"),
+    ]
+    asked = request("GET", address, headers=headers)
     wire = await open_wire(service, address, trace, context)
     try:
-        key = base64.b64encode(os.urandom(16)).decode()
-        headers = [
-            *headers_of(service, address),
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Key", key),
-            ("Sec-WebSocket-Version", "13"),
-        ]
-        wire.write(request("GET", address, headers=headers))
+        wire.write(asked)
         await _handshake(wire, address, key, trace)
         wire.trace.started_bytes = False
         if service.echo:
