@@ -159,7 +159,7 @@ def _svg(figure: Figure) -> str:
 def _png(figure: Figure) -> bytes:
     from PIL import Image
 
-    canvas: Any = FigureCanvasAgg(figure)  # type: ignore[no-untyped-call]
+    canvas: Any = FigureCanvasAgg(figure)
     figure.set_dpi(160)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
