@@ -290,7 +290,6 @@ class Lab:
 
     def _toml(self) -> str:
         timing, url = self.scenario.timing, self.staging.url
-        pytest = "bin/python -m pytest"
         blocks = [
             "[runbook]",
             'environment = "staging"',
@@ -306,14 +305,7 @@ class Lab:
                 blocks.append(f"network = {_quote(NETWORK)}")
         blocks += [
             "",
-            "[modes.full]",
-            f"commands = [{_quote(f'{pytest} tests --tb=short -v')}]",
-            "[modes.degraded]",
-            f"commands = [{_quote(f'{pytest} tests --tb=short -v')}]",
-            "[modes.offline]",
-            f"commands = [{_quote(f'{pytest} tests/unit tests/integration --tb=short -v')}]",
-            "[modes.critical_only]",
-            f"commands = [{_quote(f'{pytest} tests --tb=short -v')}]",
+            *_MODES,
             "",
             "[recovery]",
             f"good = {timing.good}",
@@ -325,6 +317,17 @@ class Lab:
         ]
         return "\n".join(blocks) + "\n"
 
+
+_MODES = (
+    "[modes.full]",
+    'commands = ["bin/python -m pytest tests --tb=short -v"]',
+    "[modes.degraded]",
+    """commands = ['bin/python -m pytest tests --tb=short -v -m "not slow"']""",
+    "[modes.offline]",
+    """commands = ['bin/python -m pytest tests/unit tests/integration --tb=short -v -m "not slow"']""",
+    "[modes.critical_only]",
+    'commands = ["bin/python -m pytest tests --tb=short -v"]',
+)
 
 _SERVICES: Mapping[str, tuple[str, ...]] = {
     "database": (

@@ -40,6 +40,13 @@ def test_an_invoice_abroad_has_no_vat():
     assert invoice({"name": "Grace Compilers", "country": "US"}, 1000) == "Grace Compilers: 10.00 EUR (VAT 0 %)"
 
 
+@pytest.mark.slow
+def test_no_discount_loses_or_makes_a_cent():
+    for cents in range(1, 20_001, 7):
+        for percent in range(0, 101, 5):
+            assert 0 <= discounted(cents, percent) <= cents
+
+
 @pytest.mark.skip(reason="exports moved to the billing service")
 def test_invoices_are_exported_as_csv():
     raise NotImplementedError
