@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,7 +45,8 @@ async def test_each_kind_of_binary_checks_the_password_and_keeps_its_data(
         assert listening == ["127.0.0.1"]
         if tool := shutil.which("redis-cli"):
             command = [tool, "-p", str(free_port), "-a", PASSWORD, "--no-auth-warning", "ping"]
-            assert subprocess.run(command, capture_output=True, check=True, timeout=10).stdout == b"PONG\n"
+            told = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True, timeout=10)
+            assert told.stdout == b"PONG\n"
         await server.stop()
         await server.start()
         async with client(free_port) as connection:

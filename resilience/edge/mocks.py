@@ -196,13 +196,12 @@ class _Place:
         return next(by_kind[kind] for kind in KINDS if kind in by_kind)
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
-        response.headers[MARK] = request.get("mock", self.services[0].name)
+        response.headers[MARK] = self.whose(request).name
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/__resilience__/"):
             return await self.admin(request)
         mock = self.whose(request)
-        request["mock"] = mock.name
         if not request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
             mock.used += 1
         dial = mock.dial
@@ -236,17 +235,15 @@ class _Place:
                 if request.method == "POST":
                     try:
                         await self.turn(request)
-                    except (ValueError, TypeError, StopIteration) as exc:
+                    except (ValueError, TypeError, KeyError, AttributeError) as exc:
                         return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
                 return web.json_response({mock.name: asdict(mock.dial) for mock in self.all.config.services})
         return web.json_response({"error": "known: connections, dial"}, status=404)
 
     async def turn(self, request: web.Request) -> None:
         wanted = await request.json()
-        for name in (
-            [wanted.pop("service")] if "service" in wanted else [mock.name for mock in self.all.config.services]
-        ):
-            mock = next(mock for mock in self.all.config.services if mock.name == name)
+        known = {mock.name: mock for mock in self.all.config.services}
+        for mock in [known[wanted.pop("service")]] if "service" in wanted else known.values():
             mock.dial = Dial() if wanted.get("reset") else replace(mock.dial, **wanted)
 
 
