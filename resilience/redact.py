@@ -125,7 +125,8 @@ class Redactor:
         at = 0
         for start, end in _merged(found):
             # markup inside a secret is the renderer's, and taking it away would unbalance the page
-            parts += (text[at:start], HIDDEN, *_TAG.findall(text[start:end]))
+            tags = "".join(_TAG.findall(text[start:end]))
+            parts += (text[at:start], HIDDEN, "" if any(self._find(tags)) else tags)
             at = end
         parts.append(text[at:])
         return "".join(parts)

@@ -234,7 +234,7 @@ DEFAULT_PORTS: Mapping[str, int] = {
 LONGEST_WAIT_S = 86_400.0
 """No deadline of a runbook is longer than a day; a larger number is a slip of the unit."""
 
-_PERCENT_HINT = (
+PERCENT_HINT = (
     "percent-encode it: "
     "python3 -c 'import getpass, urllib.parse; print(urllib.parse.quote(getpass.getpass(), safe=\"\"))'"
 )
@@ -382,14 +382,15 @@ def require_configured(settings: Settings) -> Settings:
     if any(service.configured for service in settings.services):
         return settings
     unset = list(dict.fromkeys(name for service in settings.services for name in service.unset))
-    missing = f"; unset: {', '.join(unset)}" if unset else ""
+    nearest = min((service.unset for service in settings.services if service.unset), key=len, default=())
+    first = " ".join(f"{name}=…" for name in nearest)
     raise NotConfiguredError(
-        name="services",
+        name="services of staging",
         source=_shown(settings.source, settings.root) if settings.source else "",
-        found=f"0 of {len(settings.services)} configured{missing}",
-        expected="at least one service of staging",
+        found=f"0 of {len(settings.services)} configured" + (f" (unset: {', '.join(unset)})" if unset else ""),
+        expected="at least one",
         hint=(
-            f"{f'export {unset[0]}=…' if unset else 'resilience init'}; or look at one service: "
+            f"{f'export {first}' if first else 'resilience init'}; or look at one without any configuration: "
             "resilience assess --url postgresql://…; or see it at work: resilience drill database-unavailable"
         ),
     )
@@ -747,7 +748,7 @@ def _checked(filled: _Filled, template: str, kind: ServiceType, table: _Table, k
     names = list(dict.fromkeys(name for name, _ in filled.places))
     schemes = " or ".join(f"{scheme}://" for scheme in SCHEMES[kind])
     expected = f"a URL that begins with {schemes}" if "scheme" in what else "a URL that can be read"
-    hint = _PERCENT_HINT if "unescaped" in what else ""
+    hint = PERCENT_HINT if "unescaped" in what else ""
     if "scheme" in what and kind is ServiceType.CLICKHOUSE:
         hint = "the HTTP interface is asked, usually port 8123: http://user:password@host:8123/database"
     if whole and filled.places:

@@ -66,9 +66,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 PASSWORDS = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp", "Co", "Cn"]), min_size=8, max_size=40
-).filter(
-    lambda text: text == text.strip() == plain(text) and len(set(text)) > 3 and not text.replace("_", "").isalpha()
-)
+).filter(lambda text: text == text.strip() == plain(text) and len(set(text)) > 3)
 
 
 @pytest.mark.parametrize("name", list(ENCODINGS))
@@ -88,6 +86,7 @@ def test_a_secret_is_hidden_and_found_in_every_encoding(name: str) -> None:
 def test_no_random_secret_survives_in_any_encoding(secret: str, name: str, before: str, after: str) -> None:
     form = ENCODINGS[name](secret)
     redactor = Redactor([secret])
+    assume("(0 forms)" not in repr(redactor))
     text = f"{before} {form} {after}"
     assert redactor.leaks(text.encode("utf-8", "surrogatepass")) is not None
     hidden = redactor.text(text)
@@ -189,6 +188,10 @@ def test_json_stays_json_after_hiding() -> None:
         hidden = Redactor([SECRET, "with\\"]).text(text)
         json.loads(hidden)
         assert Redactor([SECRET]).leaks(hidden) is None
+
+
+def test_a_secret_that_looks_like_markup_is_hidden_too() -> None:
+    assert Redactor(["<A00000>"]).text("x <A00000> y") == "x *** y"
 
 
 def test_markup_stays_balanced_after_hiding() -> None:

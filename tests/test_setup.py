@@ -168,6 +168,14 @@ def test_doctor_says_of_each_service_what_is_unset_and_what_to_type(repository: 
     assert all(finding.hint for finding in found.values() if not finding.ok)
 
 
+def test_doctor_points_to_a_variable_that_is_almost_the_one(repository: Path) -> None:
+    write(inspect_repository(full_of_things(repository)))
+    env = {**environ(repository), "STAGING_DATABASE_URI": SECRET}
+    found = by_what(diagnose(load_settings(cwd=repository, environ=env), environ=env))["service database"].found
+    assert found.endswith("STAGING_DATABASE_URL; STAGING_DATABASE_URI is set")
+    assert SECRET not in found
+
+
 def test_doctor_says_what_a_look_found(repository: Path) -> None:
     write(inspect_repository(full_of_things(repository)))
     env = {

@@ -13,6 +13,7 @@ from pathlib import Path
 from resilience.errors import SettingsError, UsageError
 from resilience.model import ServiceType
 from resilience.settings import (
+    PERCENT_HINT,
     PROFILE_FILES,
     SCHEMES,
     Secret,
@@ -155,7 +156,8 @@ def _by_scheme(url: str, number: int) -> tuple[ServiceType, str, str]:
     try:
         url_parts(plain, kind)
     except ValueError as exc:
-        raise SettingsError(name=label, found=f"({exc})", expected="a URL that can be read") from None
+        hint = PERCENT_HINT if "unescaped" in str(exc) else ""
+        raise SettingsError(name=label, found=f"({exc})", expected="a URL that can be read", hint=hint) from None
     return kind, names[kind], plain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import difflib
 import json
 import os
 import re
@@ -360,7 +361,7 @@ def diagnose(
     environ = os.environ if environ is None else environ
     return (
         _configuration(settings),
-        *(_service_finding(service, settings, results) for service in settings.services),
+        *(_service_finding(service, settings, results, environ) for service in settings.services),
         *_stand_ins(settings),
         *_env_file(settings, environ),
         *_ignored(settings),
@@ -387,21 +388,27 @@ def _configuration(settings: Settings) -> Finding:
     )
 
 
-def _service_finding(service: Service, settings: Settings, results: Sequence[ConnectivityResult] | None) -> Finding:
+def _service_finding(
+    service: Service,
+    settings: Settings,
+    results: Sequence[ConnectivityResult] | None,
+    environ: Mapping[str, str],
+) -> Finding:
     what = f"service {service.name}"
     if not service.configured:
-        ours = settings.applied_run and [name for name in service.unset if name in service.local_names]
+        found = f"not configured, unset: {', '.join(service.unset)}" if service.unset else "not configured, no url"
+        close = [near for name in service.unset for near in difflib.get_close_matches(name, environ, 1, 0.85)]
+        if settings.applied_run and any(name in service.local_names for name in service.unset):
+            hint = 'eval "$(resilience env --unset)"   # what is set now is the stand-in\'s'
+        elif service.unset:
+            hint = f"export {' '.join(f'{name}=…' for name in service.unset)}"
+        else:
+            hint = f'url = "…" in {_near(settings.source, settings.root)}'
         return Finding(
             what=what,
-            found=f"not configured, unset: {', '.join(service.unset)}" if service.unset else "not configured, no url",
+            found=f"{found}; {', '.join(close)} is set" if close else found,
             expected="staging's own address",
-            hint=(
-                'eval "$(resilience env --unset)"   # what is set now is the stand-in\'s'
-                if ours
-                else f"export {service.unset[0]}=…"
-                if service.unset
-                else f'url = "…" in {_near(settings.source, settings.root)}'
-            ),
+            hint=hint,
             ok=False,
         )
     result = next((result for result in results or () if result.name == service.name), None)
