@@ -843,7 +843,7 @@ def _vague(link: BaseException) -> tuple[int, FaultCode] | None:
         code = _VAGUE.get((kind.__module__.split(".")[0], kind.__name__))
         if code is not None:
             return _RANK_VAGUE, code
-    return None
+    return (_RANK_VAGUE, C.PROTO_CLOSED) if isinstance(link, ConnectionError) else None
 
 
 def _os_code(link: OSError, phase: Phase | None) -> FaultCode | None:
@@ -852,7 +852,12 @@ def _os_code(link: OSError, phase: Phase | None) -> FaultCode | None:
     if isinstance(link, ConnectionRefusedError):
         return C.TCP_REFUSED
     if link.errno is None:
-        return C.UNIX_MISSING if str(link).startswith("AF_UNIX path too long") else None
+        if str(link).startswith("AF_UNIX path too long"):
+            return C.UNIX_MISSING
+        # asyncio joins the errors of several addresses into one text
+        joined = [int(number) for number in re.findall(r"\[Errno (\d+)\]", str(link))]
+        known = [_ERRNO[number] for number in joined if number in _ERRNO]
+        return min(known, key=lambda code: code is C.TCP_NO_ROUTE) if known else None
     code = _ERRNO.get(link.errno)
     if code is C.PROTO_RESET and phase is Phase.TLS:
         return C.TLS_RESET
