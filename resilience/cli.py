@@ -6,6 +6,7 @@ Importing this loads Typer and no more: drivers, pandas and papermill are fetche
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -100,10 +101,7 @@ def assess(
         return
     from resilience import runbook
 
-    health = _run(_look(settings, critical))
-    looks = [health]
-    for _ in range(samples - 1):
-        looks.append(_run(_look(settings, critical)))
+    looks = _run(_looks(settings, critical, samples))
     health = looks[-1]
     decision = _decide(health, settings)
     if as_json:
@@ -123,6 +121,20 @@ def assess(
             _show_samples(looks)
         _next(health, settings)
     _exit(runbook.exit_code_of(health.overall_status), exit_zero)
+
+
+async def _looks(settings: Settings, critical: bool, samples: int) -> list[InfrastructureHealth]:
+    """Look `samples` times; the last one knows what flapped in the ones before."""
+    from resilience import runbook
+    from resilience.edge import terminal
+    from resilience.steadiness import flapping_services
+
+    looks: list[InfrastructureHealth] = []
+    with terminal.working("looking at staging"):
+        for _ in range(samples):
+            flapping = flapping_services(s for look in looks for s in runbook.samples_of(look, "assess"))
+            looks.append(await runbook.look(settings, critical=critical, flapping=flapping))
+    return looks
 
 
 def _show_samples(looks: list[InfrastructureHealth]) -> None:
@@ -168,30 +180,48 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
 
 
 async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
-    """Print a line when a service or the whole changes, and nothing else."""
+    """Print what changes, with a live table above it on a terminal, until interrupted.
+
+    A service is down after 3 bad looks of 10 and up again when at most 1 of 10 was bad; in between, or to and fro, it flaps.
+    """
+    from contextlib import nullcontext
+
+    from rich.live import Live
+
     from resilience import runbook
     from resilience.edge import terminal
+    from resilience.steadiness import Steadiness
     from resilience.words import fault_phrase, staging_line
 
     if interval_s <= 0:
         raise UsageError(f"--watch {interval_s:g}: seconds above 0 were expected.", hint="--watch 300")
-    before: dict[str, str] = {}
-    while True:
-        health = await runbook.look(settings, critical=critical)
-        now = {result.name: result.status.value for result in health.services}
-        at = f"{health.started_at:%Y-%m-%d %H:%M:%SZ}"
-        if not before:
-            terminal.headline(terminal.out, f"{at} {staging_line(health)}")
-        else:
-            for result in health.services:
-                if now[result.name] != before.get(result.name):
-                    terminal.out.print(
-                        f"{at} {result.name}: {before.get(result.name)} → {now[result.name]} ({fault_phrase(result)})"
-                    )
-            if now != before:
-                terminal.headline(terminal.out, f"{at} {staging_line(health)}")
-        before = now
-        await asyncio.sleep(interval_s)
+    followed: dict[str, Steadiness] = {}
+    before: dict[str, str] | None = None
+    out = terminal.out
+    with Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live:
+        while True:
+            flapping = [name for name, one in followed.items() if one.flapping]
+            health = await runbook.look(settings, critical=critical, flapping=flapping)
+            at = f"{health.started_at:%Y-%m-%d %H:%M:%SZ}"
+            lines = [] if before is not None else [f"{at} {staging_line(health)}"]
+            for sample in runbook.samples_of(health, "watch"):
+                one = followed.setdefault(sample.service, Steadiness(sample.service))
+                transition = one.look(sample)
+                if transition is not None and transition.before != "unknown":
+                    lines.append(f"{at} {sample.service}: {transition.before} → {transition.state}")
+            now = {result.name: result.status.value for result in health.services}
+            if before is not None and now != before:
+                changed = [result for result in health.services if now[result.name] != before.get(result.name)]
+                lines += [
+                    f"{at} {r.name}: {before.get(r.name)} → {r.status.value} ({fault_phrase(r)})" for r in changed
+                ]
+                lines.append(f"{at} {staging_line(health)}")
+            before = now
+            for line in lines:
+                out.print(line, markup=False, soft_wrap=True)
+            if live is not None:
+                live.update(terminal.services_table(health.services))
+            await asyncio.sleep(interval_s)
 
 
 @app.command(help="The mode the tests should run in, and why.")
@@ -276,8 +306,12 @@ def apply(
         if decision.blocked or not changes_anything(decision):
             return None
         tell = terminal.err if as_json else terminal.out
+        numbers = itertools.count(1)
         return await run.apply(
-            on_step=lambda what: tell.print(f"  · {what}", markup=False), fresh=fresh, take_over=take_over
+            on_step=lambda what: tell.print(f"  {next(numbers)}. {what}", markup=False),
+            on_progress=lambda what: tell.print(f"     · {what}", markup=False),
+            fresh=fresh,
+            take_over=take_over,
         )
 
     applied = _run(go())
@@ -848,6 +882,7 @@ def main() -> NoReturn:
     import click
 
     signal.signal(signal.SIGTERM, _terminate)
+    _give_watch_its_default(sys.argv)
     try:
         code = app(standalone_mode=False, prog_name="resilience")
         sys.exit(code if isinstance(code, int) else 0)
@@ -868,6 +903,17 @@ def main() -> NoReturn:
         sys.exit(0)
     except Exception as exc:  # noqa: BLE001 - the last door: no traceback reaches a user
         _fail(exc)
+
+
+def _give_watch_its_default(words: list[str]) -> None:
+    """Let `--watch` stand alone for the guide's 300 seconds."""
+    for position, word in enumerate(words):
+        if word == "--":
+            return
+        following = words[position + 1 : position + 2]
+        if word == "--watch" and (not following or following[0].startswith("-")):
+            words.insert(position + 1, "300")
+            return
 
 
 def _fail(exc: Exception) -> NoReturn:

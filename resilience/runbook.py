@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from resilience import codec
 from resilience.assess import assess as judge_all, is_good, judge
 from resilience.edge import apply as applying, journal as journals, memory
-from resilience.edge.environment import load_settings
+from resilience.edge.environment import is_shipped, load_settings
 from resilience.edge.files import read_env_file, write_atomically
 from resilience.edge.log import log_health
 from resilience.edge.vantage import vantage
@@ -49,9 +49,10 @@ from resilience.model import (
     TimelineEvent,
     Verdict,
 )
-from resilience.plan import changes_anything, child_environment, held_markers, make_plan, values_to_apply
+from resilience.plan import NOTHING, changes_anything, child_environment, held_markers, make_plan, values_to_apply
 from resilience.redact import Redactor
 from resilience.settings import Service, Settings, require_configured
+from resilience.steadiness import flapping_services
 from resilience.words import staging_line, tests_line, totals_line
 
 if TYPE_CHECKING:
@@ -66,10 +67,16 @@ MAX_AGE = timedelta(hours=12)
 
 
 async def look(
-    settings: Settings, *, critical: bool = False, names: Sequence[str] | None = None, remember: bool = True
+    settings: Settings,
+    *,
+    critical: bool = False,
+    names: Sequence[str] | None = None,
+    remember: bool = True,
+    flapping: Sequence[str] = (),
 ) -> InfrastructureHealth:
     """Look once at all services at the same time, or at the critical ones; it takes as long as the slowest probe.
 
+    `flapping` are services that earlier looks found to come and go: their good answer alone is not believed.
     Raises NotConfiguredError where no service has a URL, SettingsError where an endpoint changed during an incident.
     """
     from resilience.edge.local import availability
@@ -109,6 +116,8 @@ async def look(
         controls=controls,
         wishes=settings.wishes,
         reached_before=memory.reached(seen, here.network),
+        flapping=flapping,
+        unset_critical_counts=not is_shipped(settings.source),
     )
     if remember:
         memory.remember(settings.state, seen, health)
@@ -384,7 +393,8 @@ class Run:
         with self.stage(StageName.ASSESS, notebook="01_assess.ipynb"):
             health = await self._look(StageName.ASSESS.value, critical=critical)
             for _ in range(samples - 1):
-                health = await self._look(StageName.ASSESS.value, critical=critical)
+                flapping = flapping_services(self.samples())
+                health = await self._look(StageName.ASSESS.value, critical=critical, flapping=flapping)
             first = self.incident.health is None
             self.save(health=self.incident.health or health, latest=health)
             if first or health.overall_status is not ConnectivityStatus.AVAILABLE:
@@ -392,8 +402,8 @@ class Run:
             self.event("assessed", staging_line(health), kind="detected", link="samples.csv")
         return health
 
-    async def _look(self, stage: str, *, critical: bool = False) -> InfrastructureHealth:
-        health = await look(self.settings, critical=critical)
+    async def _look(self, stage: str, *, critical: bool = False, flapping: Sequence[str] = ()) -> InfrastructureHealth:
+        health = await look(self.settings, critical=critical, flapping=flapping)
         self._check_endpoints(health)
         self.add_samples(samples_of(health, stage))
         return health
@@ -493,10 +503,16 @@ class Run:
         return self.incident.run.replace("/", "-")
 
     async def apply(
-        self, *, on_step: Callable[[str], None] | None = None, fresh: bool = False, take_over: bool = False
+        self,
+        *,
+        on_step: Callable[[str], None] | None = None,
+        on_progress: Callable[[str], None] | None = None,
+        fresh: bool = False,
+        take_over: bool = False,
     ) -> Applied:
         """Stage 3: start stand-ins and write the env file; where a stand-in does not come up, decide once more.
 
+        `on_step` is told the plan's own words, `on_progress` (else `on_step` too) what is done meanwhile.
         Raises LockedError (75), EditedError, StandInError where even the second decision cannot be applied.
         """
         with self.stage(StageName.APPLY_FALLBACK, notebook="03_apply_fallback.ipynb"):
@@ -505,7 +521,7 @@ class Run:
                 self.incident.decision, StageName.CHOOSE_MODE, "02_choose_mode.ipynb", "resilience mode"
             )
             plan = self.incident.plan or self.make_plan()
-            applied = await self._apply(plan, decision, health, on_step, fresh, take_over)
+            applied = await self._apply(plan, decision, health, on_step, on_progress, fresh, take_over)
             if applied.failed:
                 errors = "; ".join(f"{s.service}: {s.error}" for s in applied.stand_ins if not s.ready)
                 self.event("a stand-in did not come up", errors, kind="stand_in_failed")
@@ -513,7 +529,7 @@ class Run:
                 self.save(decision=decision)
                 self.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind="mode")
                 plan = self.make_plan()
-                second = await self._apply(plan, decision, health, on_step, False, take_over)
+                second = await self._apply(plan, decision, health, on_step, on_progress, False, take_over)
                 failed = tuple(s for s in applied.stand_ins if not s.ready)
                 applied = replace(second, redecided=True, failed=applied.failed, stand_ins=(*second.stand_ins, *failed))
             self.save(applied=_plain(applied))
@@ -532,6 +548,7 @@ class Run:
         decision: Decision,
         health: InfrastructureHealth,
         on_step: Callable[[str], None] | None,
+        on_progress: Callable[[str], None] | None,
         fresh: bool,
         take_over: bool,
     ) -> applying.AppliedHere:
@@ -544,7 +561,7 @@ class Run:
                 env_file="",
                 stand_ins=(),
                 changes=(),
-                steps=("nothing to change",),
+                steps=(NOTHING,),
             )
         return await applying.apply(
             plan,
@@ -560,8 +577,11 @@ class Run:
             folder=self.folder,
             endpoints={result.name: result.endpoint for result in (self.incident.health or health).services},
             commit=self.incident.commit,
-            start=lambda services: start_stand_ins(self.settings, services, fresh=fresh, on_progress=on_step),
+            start=lambda services: start_stand_ins(
+                self.settings, services, fresh=fresh, on_progress=on_progress or on_step
+            ),
             on_step=on_step,
+            on_progress=on_progress,
             take_over=take_over,
         )
 

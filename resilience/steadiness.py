@@ -125,3 +125,11 @@ class Steadiness:
 
     def _settled(self, seen: list[bool]) -> str:
         return "up" if all(seen[-self.window // 2 :]) else "flapping"
+
+
+def flapping_services(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Give the services that flap by the end of these samples, in the order of first appearance."""
+    followed: dict[str, Steadiness] = {}
+    for sample in samples:
+        followed.setdefault(sample.service, Steadiness(sample.service)).look(sample)
+    return tuple(name for name, one in followed.items() if one.flapping)

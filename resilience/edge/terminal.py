@@ -59,7 +59,7 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
     """Print the two headlines, a table of services, the causes with evidence, and what to type next."""
     headline(console, staging_line(health), *([tests_line(decision)] if decision else []))
     console.print()
-    console.print(_services(health.services))
+    console.print(services_table(health.services))
     _unwell(health.services, console)
     for cause in health.causes:
         issue = f" (as in {cause.issue})" if cause.issue else ""
@@ -71,7 +71,8 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
         console.print(f"[bold]Why mode {decision.mode.value}:[/bold] {escape('; '.join(decision.reasons))}")
 
 
-def _services(results: Iterable[ConnectivityResult]) -> Table:
+def services_table(results: Iterable[ConnectivityResult]) -> Table:
+    """Give the table of services: status, time, endpoint and what was found."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("service", no_wrap=True)
     table.add_column("status", no_wrap=True)
