@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from resilience.errors import SecretLeakError
-from resilience.model import Incident, Sample, TestSuiteResult
+from resilience import codec
+from resilience.errors import RecordError, SecretLeakError
+from resilience.model import SCHEMA, Incident, Sample, TestSuiteResult, Vantage, Verdict
 from resilience.report.junit import junit as _junit
 from resilience.report.markdown import NOBODY, markdown as _markdown
 from resilience.report.prometheus import metrics
@@ -21,7 +23,7 @@ from resilience.report.series import Columns, read
 from resilience.report.texts import Redacts, redacted
 from resilience.report.view import PEOPLE, Chart, Day, PastRun, View, build
 
-__all__ = ["Past", "generate_resilience_report", "html", "junit", "markdown", "read", "render"]
+__all__ = ["Past", "generate_resilience_report", "html", "junit", "load", "markdown", "read", "render"]
 
 _log = logging.getLogger("resilience.report")
 PEOPLE_LIMIT = 20_000
@@ -30,6 +32,8 @@ PEOPLE_LIMIT = 20_000
 
 class Past(Protocol):
     """What a report asks of the history (`resilience.edge.history.History`)."""
+
+    def incident_of(self, incident: Incident) -> str: ...
 
     def incident_runs(self, incident_id: str) -> Iterable[PastRun]: ...
 
@@ -55,6 +59,56 @@ def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> s
     return _junit(result, host=host, run=run)
 
 
+def load(folder: Path) -> tuple[Incident, Iterable[Sample] | Columns, tuple[str, ...]]:
+    """Give what is left of a run in its folder: the incident, its samples as they are read, and what is missing.
+
+    Of a record by a newer version the known part is taken; in place of one that cannot be read stands one that says so.
+    """
+    problems: list[str] = []
+    path = folder / "incident.json"
+    try:
+        incident = _known_part(path, problems)
+    except (OSError, ValueError, RecordError) as exc:
+        problems.append(
+            f"incident.json could not be read ({type(exc).__name__}); what is shown comes from the samples alone"
+        )
+        incident = Incident(
+            run=f"{folder.parent.name}/{folder.name}",
+            slug=folder.name,
+            environment="unknown environment",
+            started_at=_started(folder),
+            vantage=Vantage(host="unknown", user="unknown"),
+            verdict=Verdict.UNKNOWN,
+        )
+    samples = folder / "samples.jsonl"
+    if not samples.exists():
+        return incident, (), tuple(problems)
+    found = Columns.of(read(samples, problems=problems))
+    return incident, found, tuple(problems)
+
+
+def _known_part(path: Path, problems: list[str]) -> Incident:
+    data = path.read_bytes()
+    try:
+        return codec.from_json(data, Incident, source=path.name)
+    except RecordError:
+        head = json.loads(data)
+        if not isinstance(head, dict) or not isinstance(head.get("schema"), int) or head["schema"] <= SCHEMA:
+            raise
+        problems.append(
+            f"incident.json is of schema {head['schema']}, newer than {SCHEMA}: only what is known of it is shown"
+        )
+        return codec.from_json(json.dumps({**head, "schema": SCHEMA}), Incident, source=path.name)
+
+
+def _started(folder: Path) -> datetime:
+    try:
+        named = datetime.strptime(f"{folder.parent.name} {folder.name[:6]}", "%Y-%m-%d %H%M%S")
+    except ValueError:
+        return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    return named.replace(tzinfo=UTC)
+
+
 def generate_resilience_report(incident: Incident, samples: Iterable[Sample] = ()) -> str:
     """Give the guide's report: the Markdown."""
     return markdown(incident, samples)
@@ -69,13 +123,14 @@ def render(
     history: Past | None = None,
     public: bool = False,
     charts: bool = True,
+    missing: Sequence[str] = (),
 ) -> tuple[Path, ...]:
     """Write the report into the run's folder and give the files written, texts before charts.
 
     What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been written
-    where a file would have held a secret; that file was not written.
+    where a file would have held a secret; that file was not written. `missing` is what the caller knows to be lacking.
     """
-    return _Rendering(incident, samples, folder, redactor, history, public).go(charts=charts)
+    return _Rendering(incident, samples, folder, redactor, history, public, missing).go(charts=charts)
 
 
 class _Rendering:
@@ -87,14 +142,15 @@ class _Rendering:
         redactor: Redacts | None,
         history: Past | None,
         public: bool,
+        missing: Sequence[str],
     ) -> None:
         self.folder, self.redactor = folder, redactor
-        self.missing: list[str] = []
+        self.missing: list[str] = list(missing)
         self.written: list[Path] = []
         self.leaks: list[SecretLeakError] = []
         text = _passes(redactor, public)
         self.text = text
-        incident = redacted(incident, text)
+        incident = redacted(self._joined(incident, history), text)
         people = self._people()
         columns = self._columns(incident, samples, history)
         if text is not _same:
@@ -187,6 +243,17 @@ class _Rendering:
                 self._lost("report.previous.md", exc)
         return {key: "\n".join(self.text(line) for line in text.splitlines()) for key, text in found.items()}
 
+    def _joined(self, incident: Incident, history: Past | None) -> Incident:
+        """Give the incident with the id of the outage it belongs to, as the history knows it."""
+        if history is None:
+            return incident
+        try:
+            known = history.incident_of(incident)
+        except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
+            self._lost("history", exc)
+            return incident
+        return replace(incident, incident_id=known) if known else incident
+
     def _columns(self, incident: Incident, samples: Iterable[Sample] | Columns, history: Past | None) -> Columns:
         if isinstance(samples, Columns):
             return samples
@@ -213,7 +280,8 @@ class _Rendering:
             if incident.incident_id:
                 runs = tuple(redacted(run, text) for run in history.incident_runs(incident.incident_id))
             until = incident.finished_at or incident.started_at
-            days = tuple(redacted(day, text) for day in history.days(incident.environment, until=until))
+            place = f"{incident.environment} (drill)" if incident.drill else incident.environment
+            days = tuple(redacted(day, text) for day in history.days(place, until=until))
         except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
             self._lost("history of runs", exc)
         return runs, days

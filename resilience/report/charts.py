@@ -24,7 +24,7 @@ from matplotlib.patches import Rectangle
 
 from resilience.model import ConnectivityStatus, Outcome, StageStatus
 from resilience.report.series import STATUSES, Line, Window, answered, intervals, micros, moment, percentile, stats
-from resilience.report.view import Chart, Day, PhaseRow, View, event_marks, percent, span, when
+from resilience.report.view import Chart, Day, PhaseRow, View, event_marks, outcome_name, percent, span, when
 from resilience.words import listing, plural, seconds
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
@@ -352,7 +352,7 @@ def _wrapped(words: Sequence[str], limit: int) -> list[str]:
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(word) + 3 <= limit:
-            lines[-1] += f"   {word}"
+            lines[-1] += f" · {word}"
         else:
             lines.append(word)
     return lines
@@ -592,13 +592,13 @@ def _tests(view: View, frame: Frame) -> Figure | None:
     first = row * len(totals)
     second = row * len(by_service)
     if frame.narrow:
-        height = top + first + 0.30 + (0.5 + second + 0.3 if by_service else 0)
+        height = top + first + 0.12 + (0.5 + second + 0.3 if by_service else 0)
         spots = [
             (left, top, frame.width - left - 0.55, first),
             (left, top + first + 0.68, frame.width - left - 0.55, second),
         ]
     else:
-        height = top + max(first, second) + 0.42
+        height = top + max(first, second) + 0.12
         wide = (frame.width - left - 0.6) if not by_service else 2.75
         spots = [
             (left, top, wide, first),
@@ -609,7 +609,7 @@ def _tests(view: View, frame: Frame) -> Figure | None:
     most = max(count for _, count in totals)
     _bars(
         axes,
-        [name.value.replace("_", " ") for name, _ in totals],
+        [outcome_name(name.value) for name, _ in totals],
         [[(name, count)] for name, count in totals],
         most,
         frame,
@@ -662,7 +662,7 @@ def _bars(
 
 def _say_tests(view: View) -> tuple[str, str]:
     suite = view.suites[0]
-    counts = listing([f"{count:,} {name.replace('_', ' ')}" for name, count in suite.totals])
+    counts = listing([f"{count:,} {outcome_name(name)}" for name, count in suite.totals])
     product = suite.result.totals.failed + suite.result.totals.error
     lost = suite.result.totals.infrastructure_unavailable
     lost_text = f"nothing is known about {plural(lost, 'test')} that infrastructure took"

@@ -8,7 +8,7 @@ from typing import Any
 
 from resilience.model import ConnectivityStatus
 from resilience.report.texts import shorten
-from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, percent, span, when
+from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
 from resilience.words import plural, seconds
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -35,6 +35,7 @@ def _template() -> Any:
         seconds=seconds,
         shorten=shorten,
         words=lambda text: text.replace("_", " "),
+        outcome=outcome_name,
     )
     environment.globals.update(plural=plural, held_back=held_back, S=ConnectivityStatus)
     return environment.get_template("report.html.j2")
@@ -48,7 +49,7 @@ def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
     """Give the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
     import markupsafe
 
-    return str(
+    page = str(
         _template().render(
             view=view,
             incident=view.incident,
@@ -69,3 +70,5 @@ def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
             shown=TESTS_SHOWN,
         )
     )
+    # On a phone a cell without a value takes a line for nothing.
+    return page.replace(">–</td>", " data-none>–</td>")

@@ -22,6 +22,7 @@ from resilience.report.view import (
     TestGroup,
     View,
     failed_stages,
+    outcome_name,
     percent,
     span,
     when,
@@ -263,7 +264,7 @@ def _timeline(view: View, cut: Cut) -> list[str]:
 def _suite(suite: SuiteView, cut: Cut) -> list[str]:
     result = suite.result
     parts = [f"## {suite.title}", prose(suite.sentence)]
-    parts.append(_table(("outcome", "tests"), ((name.replace("_", " "), f"{count:,}") for name, count in suite.totals)))
+    parts.append(_table(("outcome", "tests"), ((outcome_name(name), f"{count:,}") for name, count in suite.totals)))
     for group in suite.groups:
         if group.key == "retried" and not cut.retried:
             continue

@@ -649,6 +649,11 @@ TOTALS = (
 )
 
 
+def outcome_name(name: str) -> str:
+    """Give an outcome's value as one reads it."""
+    return name.replace("stand_in", "stand-in").replace("_", " ")
+
+
 def _suites(incident: Incident) -> tuple[SuiteView, ...]:
     found = []
     for title, result in (
