@@ -5,49 +5,27 @@ from __future__ import annotations
 import difflib
 import hashlib
 import io
-import ipaddress
 import math
 import re
 import shlex
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 from dotenv.parser import parse_stream
 
 from resilience.errors import NotConfiguredError, SettingsError, did_you_mean
 from resilience.model import ServiceType, TestExecutionMode
-
-
-class Secret(str):
-    """A text that shows itself as `***`; `reveal()` gives the value. (pydantic's SecretStr costs 0.08 s to import.)"""
-
-    __slots__ = ("_value",)
-    _value: str
-
-    def __new__(cls, value: str) -> Secret:
-        self = super().__new__(cls, "***")
-        self._value = value
-        return self
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(("Secret", self._value))
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
+from resilience.secret import Secret as Secret, looks_secret as looks_secret
+from resilience.tables import LONGEST_WAIT_S, Table, parse, sort_of
+from resilience.urls import (
+    SCHEMES as SCHEMES,
+    UrlParts as UrlParts,
+    is_loopback as is_loopback,
+    url_parts as url_parts,
+    url_regions,
+)
 
 _NONE = Secret("")
 
@@ -211,29 +189,6 @@ PROFILE_FILES: Mapping[TestExecutionMode, str] = {
 }
 """Mode → the file name of its profile, in the order in which `${NAME}` is looked up."""
 
-SCHEMES: Mapping[ServiceType, tuple[str, ...]] = {
-    ServiceType.POSTGRESQL: ("postgresql", "postgres"),
-    ServiceType.REDIS: ("redis", "rediss", "unix"),
-    ServiceType.CLICKHOUSE: ("http", "https"),
-    ServiceType.HTTP: ("http", "https"),
-    ServiceType.WEBSOCKET: ("ws", "wss"),
-    ServiceType.OPENAI: ("http", "https"),
-}
-"""The URL schemes a service of each type may have; `postgresql+driver` is read as `postgresql`."""
-
-DEFAULT_PORTS: Mapping[str, int] = {
-    "postgresql": 5432,
-    "redis": 6379,
-    "rediss": 6379,
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-}
-
-LONGEST_WAIT_S = 86_400.0
-"""No deadline of a runbook is longer than a day; a larger number is a slip of the unit."""
-
 PERCENT_HINT = (
     "percent-encode it: "
     "python3 -c 'import getpass, urllib.parse; print(urllib.parse.quote(getpass.getpass(), safe=\"\"))'"
@@ -242,139 +197,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _VARIABLE = re.compile(r"\$\{([^}]*)(\}?)")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)(\}?)|\{([A-Za-z_]+)\}")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*PASSWORDS?|[A-Z0-9]*PASSWD|PASS|PASSPHRASE|[A-Z0-9]*TOKENS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*APIKEY|KEYS?|DSN|CREDENTIALS?|COOKIES?|JWT|PAT|WEBHOOK)(?:_|$|[0-9])"
-)
 _WISH_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlParts:
-    """A service's URL taken apart and decoded. `host` is a folder or socket where it begins with a slash."""
-
-    scheme: str
-    host: str
-    port: int | None
-    user: str = ""
-    password: Secret = _NONE
-    path: str = ""
-    query: str = ""
-
-    @property
-    def database(self) -> str:
-        return unquote(self.path.lstrip("/"))
-
-    @property
-    def is_local(self) -> bool:
-        """Whether this machine itself is meant: loopback, localhost or a socket in the file system."""
-        return is_loopback(self.host)
-
-
-def url_parts(url: Secret | str, kind: ServiceType) -> UrlParts:
-    """Take a URL apart; the port is the scheme's own where none is given, None for sockets.
-
-    Raises ValueError with a text that never shows a value, and the character to blame where there is one.
-    """
-    text = url.reveal() if isinstance(url, Secret) else url
-    if not text:
-        raise ValueError("empty")
-    if bad := next((sign for sign in text if ord(sign) < 33 or ord(sign) == 127), None):
-        raise ValueError("a space or line break" if bad in " \r\n\t" else "a control character")
-    match = _SCHEME.match(text)
-    if match is None:
-        raise ValueError("no scheme")
-    scheme = match[1].lower()
-    if kind is ServiceType.POSTGRESQL:
-        scheme = scheme.partition("+")[0]
-        scheme = "postgresql" if scheme == "postgres" else scheme
-    if scheme not in SCHEMES[kind]:
-        raise ValueError(f"the scheme {scheme}://")
-    rest = text[match.end() :]
-    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
-    netloc, tail = rest[:end], rest[end:]
-    userinfo, _, address = netloc.rpartition("@")
-    host, port = _host_and_port(address, tail, scheme)
-    if "@" in userinfo:
-        raise ValueError("an unescaped @ in the user info")
-    if "@" in tail and not userinfo and kind in (ServiceType.POSTGRESQL, ServiceType.REDIS, ServiceType.CLICKHOUSE):
-        raise ValueError(f"an unescaped {tail[0]} in the user info")
-    if "#" in tail:
-        raise ValueError("an unescaped #")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", userinfo):
-        raise ValueError("an unescaped % in the user info")
-    user, _, password = userinfo.partition(":")
-    if ":" in password:
-        raise ValueError("an unescaped : in the password")
-    path, _, query = tail.partition("?")
-    if kind is ServiceType.POSTGRESQL and not host:
-        given = dict(parse_qsl(query))
-        host = given.get("host", "")
-        port = int(given["port"]) if given.get("port", "").isdecimal() else None
-    if scheme == "unix":
-        host, path = path, ""
-    if not host:
-        raise ValueError("no host")
-    if port is None and not host.startswith("/"):
-        port = DEFAULT_PORTS.get(scheme)
-    return UrlParts(
-        scheme=scheme,
-        host=host,
-        port=None if host.startswith("/") else port,
-        user=unquote(user),
-        password=Secret(unquote(password)),
-        path=path,
-        query=query,
-    )
-
-
-def _host_and_port(address: str, tail: str, scheme: str) -> tuple[str, int | None]:
-    if address.startswith("["):
-        host, closed, port = address[1:].partition("]")
-        if not closed or (port and not port.startswith(":")):
-            raise ValueError("a bracket in the host that is not closed")
-        port = port[1:]
-        try:
-            ipaddress.IPv6Address(host.partition("%")[0])
-        except ValueError:
-            raise ValueError("no IPv6 address between the brackets") from None
-    else:
-        host, _, port = address.partition(":")
-        if ":" in port:
-            raise ValueError(
-                "an unescaped / in the user info" if "@" in tail else "an IPv6 address without brackets, or two ports"
-            )
-        host = unquote(host)
-    if not port:
-        return host, None
-    if not port.isdecimal() or not port.isascii():
-        if "@" in tail:
-            raise ValueError(f"an unescaped {tail[0]} in the user info")
-        if tail.startswith("#"):
-            raise ValueError("an unescaped #")
-        raise ValueError("a port that is not a number")
-    number = int(port) if len(port) < 10 else 10**9
-    if not 1 <= number <= 65535:
-        raise ValueError(f"the port {port[:12]}, where 1 to 65535 can be")
-    return host, number
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name, address or socket is this machine by its writing alone; nothing is looked up."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name.startswith("/") or name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a variable's or header's name says that its value is a secret."""
-    return bool(_SECRET_NAME.search(name.upper().replace("-", "_"))) or name.upper() in ("AUTHORIZATION", "PGPASSWORD")
 
 
 def require_configured(settings: Settings) -> Settings:
@@ -411,7 +234,7 @@ def build(
     `profile_texts` maps the names of env files, relative to `source`'s folder or to `root`, to their texts. Nothing
     is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
     """
-    document = _parse(toml_text, _shown(source, root))
+    document = parse(toml_text, _shown(source, root))
     document.only("runbook", "service", "modes", "recovery", "escalation", "safety", "control")
     variables = _Variables.read(environ, profile_texts, source=source, root=root)
     deadlines = _deadlines(variables)
@@ -551,7 +374,7 @@ class _Variables:
                 yield file[name][0], f"{shown}:{file[name][1]}"
 
 
-def _stand_in_names(tables: Sequence[_Table]) -> frozenset[str]:
+def _stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
     """Give the variables that `apply` may point to a stand-in: those read by a `local`, and every export."""
     names: set[str] = set()
     for table in tables:
@@ -574,10 +397,10 @@ class _Filled:
 _Lookup = Callable[[str], tuple[str, str] | None]
 
 
-def _fill(template: str, lookup: _Lookup, table: _Table, key: str) -> _Filled:
+def _fill(template: str, lookup: _Lookup, table: Table, key: str) -> _Filled:
     """Fill `${NAME}` in; inside the user info of a URL values are percent-encoded, as they are raw there."""
     masked = _VARIABLE.sub(lambda match: "x" * len(match[0]), template)
-    user_end, path_start = _url_regions(masked)
+    user_end, path_start = url_regions(masked)
     unset: list[str] = []
     places: list[tuple[str, str]] = []
 
@@ -599,15 +422,6 @@ def _fill(template: str, lookup: _Lookup, table: _Table, key: str) -> _Filled:
     return _Filled(text, tuple(dict.fromkeys(unset)), tuple(places), profiled)
 
 
-def _url_regions(masked: str) -> tuple[int, int]:
-    """Give where the user info of a URL template ends and where its path starts; 0 and the length for no URL."""
-    scheme = _SCHEME.match(masked)
-    if scheme is None:
-        return 0, len(masked)
-    end = next((at for at in range(scheme.end(), len(masked)) if masked[at] in "/?#"), len(masked))
-    return max(masked.rfind("@", scheme.end(), end), 0), end
-
-
 _ROUTE = re.compile(r"(?:(?:[A-Z]+|\*) )?/\S*(?: [1-5]\d\d)?")
 _COMMON_KEYS = (
     *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
@@ -623,7 +437,7 @@ _TYPE_KEYS: Mapping[ServiceType, tuple[str, ...]] = {
 }
 
 
-def _service(table: _Table, variables: _Variables, deadlines: Deadlines, local_names: frozenset[str]) -> Service:
+def _service(table: Table, variables: _Variables, deadlines: Deadlines, local_names: frozenset[str]) -> Service:
     name = table.text("name", required=True)
     if not _SERVICE_NAME.fullmatch(name):
         raise table.error("name", found=repr(name[:40]), expected="letters, digits, - and _, beginning with a letter")
@@ -678,7 +492,7 @@ def _service(table: _Table, variables: _Variables, deadlines: Deadlines, local_n
 
 
 def _staging_url(
-    table: _Table, kind: ServiceType, variables: _Variables, local_names: frozenset[str]
+    table: Table, kind: ServiceType, variables: _Variables, local_names: frozenset[str]
 ) -> tuple[str, tuple[str, ...]]:
     """Give the URL and what is unset for it. What `apply` may have written never fills it."""
 
@@ -697,7 +511,7 @@ def _staging_url(
     return filled.text, ()
 
 
-def _local_url(table: _Table, kind: ServiceType, variables: _Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
+def _local_url(table: Table, kind: ServiceType, variables: _Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
     """Give the stand-in's URL, what is unset for it, and its variables.
 
     It is always on this machine: a developer's POSTGRES_HOST may well name staging's, and then the profile's counts.
@@ -731,7 +545,7 @@ def _local_url(table: _Table, kind: ServiceType, variables: _Variables) -> tuple
     return filled.text, (), values
 
 
-def _side_url(table: _Table, variables: _Variables) -> tuple[str, tuple[str, ...]]:
+def _side_url(table: Table, variables: _Variables) -> tuple[str, tuple[str, ...]]:
     template = table.text("readiness_url")
     filled = _fill(template, variables.any, table, "readiness_url")
     if filled.text and not filled.unset:
@@ -739,7 +553,7 @@ def _side_url(table: _Table, variables: _Variables) -> tuple[str, tuple[str, ...
     return ("", filled.unset) if filled.unset else (filled.text, ())
 
 
-def _checked(filled: _Filled, template: str, kind: ServiceType, table: _Table, key: str) -> UrlParts:
+def _checked(filled: _Filled, template: str, kind: ServiceType, table: Table, key: str) -> UrlParts:
     try:
         return url_parts(filled.text, kind)
     except ValueError as exc:
@@ -759,7 +573,7 @@ def _checked(filled: _Filled, template: str, kind: ServiceType, table: _Table, k
     raise table.error(key, found=f"({what})", expected=expected, hint=hint)
 
 
-def _headers(table: _Table, variables: _Variables) -> tuple[dict[str, Secret], tuple[str, ...]]:
+def _headers(table: Table, variables: _Variables) -> tuple[dict[str, Secret], tuple[str, ...]]:
     headers: dict[str, Secret] = {}
     unset: list[str] = []
     for name, template in table.mapping("headers").items():
@@ -774,7 +588,7 @@ def _headers(table: _Table, variables: _Variables) -> tuple[dict[str, Secret], t
 
 
 def _exports(
-    table: _Table, kind: ServiceType, variables: _Variables, local: str, local_unset: tuple[str, ...]
+    table: Table, kind: ServiceType, variables: _Variables, local: str, local_unset: tuple[str, ...]
 ) -> dict[str, Secret]:
     """Fill `{local}` and its parts into the exports; none can be given where the stand-in's own URL is not known."""
     known = ("local", "host", "port", "user", "password", "database")
@@ -804,11 +618,11 @@ def _exports(
 
 
 def _export(
-    template: str, name: str, used: Sequence[str], kind: ServiceType, variables: _Variables, local: str, table: _Table
+    template: str, name: str, used: Sequence[str], kind: ServiceType, variables: _Variables, local: str, table: Table
 ) -> str:
     parts = url_parts(local, kind) if local else None
     values = {} if parts is None else _placeholders(parts, local)
-    user_end, _ = _url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
+    user_end, _ = url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
 
     def value(match: re.Match[str]) -> str:
         if match[3]:
@@ -834,14 +648,14 @@ def _placeholders(parts: UrlParts, local: str) -> dict[str, str]:
     }
 
 
-def _timeout(table: _Table, kind: ServiceType, deadlines: Deadlines) -> float:
+def _timeout(table: Table, kind: ServiceType, deadlines: Deadlines) -> float:
     default = deadlines.websocket_connection_s if kind is ServiceType.WEBSOCKET else deadlines.staging_connection_s
     if deadlines.health_check_s is not None:
         default = min(default, deadlines.health_check_s)
     return table.number("timeout_s", default)
 
 
-def _statuses(table: _Table, default: tuple[int, ...]) -> tuple[int, ...]:
+def _statuses(table: Table, default: tuple[int, ...]) -> tuple[int, ...]:
     given = table.values.get("expect_status", list(default))
     found = given if isinstance(given, list) else [given]
     if not found or not all(type(code) is int and 100 <= code <= 599 for code in found):
@@ -849,14 +663,14 @@ def _statuses(table: _Table, default: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _expect_json(table: _Table) -> dict[str, str]:
+def _expect_json(table: Table) -> dict[str, str]:
     given = table.values.get("expect_json", {})
     if not isinstance(given, dict) or any(isinstance(value, list | dict) for value in given.values()):
-        raise table.error("expect_json", found=_kind(given), expected='fields and their values, as { status = "ok" }')
+        raise table.error("expect_json", found=sort_of(given), expected='fields and their values, as { status = "ok" }')
     return {name: _json_text(value) for name, value in given.items()}
 
 
-def _mock_routes(table: _Table) -> tuple[str, ...]:
+def _mock_routes(table: Table) -> tuple[str, ...]:
     routes = table.texts("mock_routes")
     if bad := next((route for route in routes if not _ROUTE.fullmatch(route)), None):
         raise table.error(
@@ -869,14 +683,14 @@ def _json_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _markers(table: _Table) -> tuple[str, ...]:
+def _markers(table: Table) -> tuple[str, ...]:
     markers = table.texts("markers")
     if bad := next((marker for marker in markers if not _NAME.fullmatch(marker)), None):
         raise table.error("markers", found=repr(bad[:40]), expected='names of pytest markers, as ["real_database"]')
     return markers
 
 
-def _check_together(services: Sequence[Service], tables: Sequence[_Table], variables: _Variables) -> None:
+def _check_together(services: Sequence[Service], tables: Sequence[Table], variables: _Variables) -> None:
     """Check what no service can be asked alone: names, dependencies, and that staging is not a stand-in."""
     by_name: dict[str, Service] = {}
     for service, table in zip(services, tables, strict=True):
@@ -931,12 +745,12 @@ def _cycle(edges: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return next((found for name in edges if (found := walk(name, ()))), ())
 
 
-def _mode(table: _Table) -> ModeSettings:
+def _mode(table: Table) -> ModeSettings:
     table.only("commands", "select")
     return ModeSettings(commands=table.texts("commands"), select=table.text("select").strip())
 
 
-def _hosts(table: _Table, key: str) -> tuple[str, ...]:
+def _hosts(table: Table, key: str) -> tuple[str, ...]:
     table.only(key)
     hosts = table.texts(key)
     if key == "deny_hosts" and (bad := next((host for host in hosts if "://" in host or "@" in host), None)):
@@ -1147,148 +961,3 @@ def _shown(path: Path | None, root: Path) -> str:
     if path is None:
         return ""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _parse(text: str, source: str) -> _Table:
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        place = re.search(r"\(at line (\d+)", str(exc))
-        line = int(place[1]) if place else text.count("\n") + 1
-        raise SettingsError(
-            name="TOML",
-            source=f"{source}:{line}",
-            found=f"({str(exc).partition(' (at ')[0]})",
-            expected="valid TOML",
-            hint=f"sed -n {line}p {shlex.quote(source)}",
-        ) from exc
-    return _Table(values, "", source, _key_lines(text), "")
-
-
-@dataclass(slots=True)
-class _Table:
-    """A table of the configuration that is read by type, and refuses by name, file and line."""
-
-    values: dict[str, Any]
-    label: str
-    source: str
-    lines: Mapping[tuple[str, str], int]
-    address: str
-
-    def error(self, key: str, *, found: str = "", expected: str = "", hint: str = "") -> SettingsError:
-        line = None
-        for name in (key, key.partition(".")[0], ""):
-            inner = f"{self.address}.{name}".lstrip(".")
-            for place in ((self.address, name), (inner, ""), (f"{inner}#1", "")):
-                line = line or self.lines.get(place)
-        return SettingsError(
-            name=f"{self.label}.{key}" if self.label else key,
-            source=f"{self.source}:{line}" if line else self.source,
-            found=found,
-            expected=expected,
-            hint=hint,
-        )
-
-    def only(self, *known: str, of: str = "") -> None:
-        for key in self.values:
-            if key not in known:
-                where = of or (f"[{self.address}]" if self.address else "the configuration")
-                raise self.error(key, expected=f"a key of {where}", hint=did_you_mean(key, known))
-
-    def table(self, key: str) -> _Table:
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise self.error(key, found=_kind(value), expected=f"a table [{key}]")
-        address = f"{self.address}.{key}" if self.address else key
-        return _Table(value, address, self.source, self.lines, address)
-
-    def tables(self, key: str) -> tuple[_Table, ...]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.error(key, found=_kind(value), expected=f"tables [[{key}]]", hint=f"[[{key}]] for each of them")
-        return tuple(
-            _Table(item, f"{key} {number}", self.source, self.lines, f"{key}#{number}")
-            for number, item in enumerate(value, start=1)
-        )
-
-    def text(self, key: str, default: str = "", *, required: bool = False, filled: bool = False) -> str:
-        value = self.values.get(key, default)
-        if not isinstance(value, str):
-            raise self.error(key, found=_shown_value(value), expected="a text in quotes", hint=f'{key} = "…"')
-        if (required and key not in self.values) or ((required or filled) and not value.strip()):
-            raise self.error(key, found="nothing", expected=f"a {key}", hint=f'{key} = "…"')
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise self.error(key, found=_shown_value(value), expected="true or false, without quotes")
-        return value
-
-    def number(self, key: str, default: float, *, zero: bool = False) -> float:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, found=_shown_value(value), expected="a number", hint=f"{key} = {default:g}")
-        if not math.isfinite(value) or value < 0 or (value == 0 and not zero) or value > LONGEST_WAIT_S:
-            expected = f"a number, {'0 or more' if zero else 'more than 0'} and at most {LONGEST_WAIT_S:,.0f},"
-            raise self.error(key, found=f"{value:g}", expected=expected, hint=f"{key} = {default:g}")
-        return float(value)
-
-    def whole(self, key: str, default: int, *, least: int) -> int:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1000:
-            expected = f"a whole number from {least} to 1000"
-            raise self.error(key, found=_shown_value(value), expected=expected, hint=f"{key} = {default}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-            raise self.error(key, found=_kind(value), expected="a list of texts", hint=f'{key} = ["…"]')
-        return tuple(value)
-
-    def mapping(self, key: str) -> dict[str, str]:
-        value = self.values.get(key, {})
-        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-            raise self.error(key, found=_kind(value), expected="names and texts", hint=f'{key} = {{ NAME = "…" }}')
-        return value
-
-
-def _kind(value: object) -> str:
-    words = {dict: "a table", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
-    return f"({words.get(type(value), type(value).__name__)})"
-
-
-def _shown_value(value: object) -> str:
-    """Show a number or a flag as it stands; a text may be a secret in the wrong place, so only its kind."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else _kind(value)
-
-
-_HEADER = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*(?:\.\s*[^=]+)?=")
-
-
-def _key_lines(text: str) -> dict[tuple[str, str], int]:
-    """Give the line of each key by its table; `service#2` is the second [[service]]. tomllib itself keeps no lines."""
-    lines: dict[tuple[str, str], int] = {}
-    counts: dict[str, int] = {}
-    table, open_quote = "", ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        inside = bool(open_quote)
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) % 2 and open_quote in ("", quotes):
-                open_quote = "" if open_quote else quotes
-        if inside:
-            continue
-        if header := _HEADER.match(line):
-            name = header[2].replace(" ", "")
-            if header[1] == "[[":
-                counts[name] = counts.get(name, 0) + 1
-            first, dot, rest = name.partition(".")
-            table = f"{first}#{counts[first]}{dot}{rest}" if first in counts else name
-            lines.setdefault((table, ""), number)
-        elif key := _KEY.match(line):
-            lines.setdefault((table, key[1].strip("\"'")), number)
-    return lines
