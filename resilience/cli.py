@@ -868,6 +868,10 @@ def _run(task: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(task)
 
 
+# Typer carries a click of its own and names only some of its errors; this is the root of those it shows to people.
+_ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
 
@@ -879,8 +883,6 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md."""
-    import click
-
     signal.signal(signal.SIGTERM, _terminate)
     _give_watch_its_default(sys.argv)
     try:
@@ -888,11 +890,11 @@ def main() -> NoReturn:
         sys.exit(code if isinstance(code, int) else 0)
     except ResilienceError as exc:
         _complain(str(exc), exc.exit_code)
-    except click.exceptions.Exit as exc:
+    except typer.Exit as exc:
         sys.exit(exc.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         _complain("interrupted.", 130)
-    except click.exceptions.ClickException as exc:
+    except _ClickException as exc:
         _complain(f"{exc.format_message()} Hint: resilience --help", 2)
     except _Terminated:
         _complain("terminated.", 143)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resilience.model import (
     ConnectivityStatus,
@@ -21,6 +21,8 @@ from resilience.words import listing, plural
 
 APPLIED = "RESILIENCE_APPLIED"
 """Set in everything `apply` writes or `env` exports: such values fill only stand-ins and decide no mode."""
+
+NOTHING = "nothing to change"
 
 MOCKED = frozenset({ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI})
 """Types whose stand-in is a mock of ours; the others are real servers."""
@@ -67,7 +69,7 @@ def make_plan(
     modes = settings.modes.get(mode)
     select = (modes.select if modes else "") or SELECT.get(mode, "")
     commands = tuple(PlannedCommand(command=command, select=select) for command in (modes.commands if modes else ()))
-    env_file = _relative(settings.env_file, settings)
+    env_file, files = _relative(settings.env_file, settings), files_written(settings)
     return Plan(
         mode=mode,
         stand_ins=stand_ins,
@@ -75,8 +77,8 @@ def make_plan(
         commands=commands,
         select=select,
         held_markers=held,
-        undo=_undo(stand_ins, changes, env_file),
-        steps=_steps(stand_ins, changes, env_file),
+        undo=_undo(stand_ins, changes, files),
+        steps=_steps(stand_ins, changes, files),
         by_hand=_by_hand(stand_ins, changes, settings, mode),
         env_file=env_file,
         profile=PROFILES.get(mode, ""),
@@ -149,15 +151,19 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
     Tests of a dead service without a stand-in; and tests marked `staging` or `real_services`, which never run against
     mocks, nor pass for the real thing while staging is down.
     """
-    if not settings.wishes.skip_on_failure or not settings.wishes.resilience_enabled:
+    if not settings.wishes.resilience_enabled:
         return {}
+    mocked = [service.name for service in _chosen(decision, settings) if service.type in MOCKED]
+    if not settings.wishes.skip_on_failure:
+        # Nothing else is held back, but a test of staging that passes against a mock would be a lie.
+        why = f"never run against mocks; they are used for {listing(mocked)}"
+        return {"staging": why, "real_services": why} if mocked else {}
     held = {
         marker: reason
         for service in settings.services
         if (reason := decision.held.get(service.name))
         for marker in (*service.markers, service.name)
     }
-    mocked = [service.name for service in _chosen(decision, settings) if service.type in MOCKED]
     if decision.stand_ins:
         held["staging"] = f"needs real staging; stand-ins are used for {listing(decision.stand_ins)}"
     elif decision.held:
@@ -220,22 +226,40 @@ def _relative(path: object, settings: Settings) -> str:
     return text[len(root) + 1 :] if text.startswith(root + "/") else text
 
 
-def _steps(stand_ins: tuple[PlannedStandIn, ...], changes: tuple[EnvChange, ...], env_file: str) -> tuple[str, ...]:
+def files_written(settings: Settings) -> tuple[str, ...]:
+    """Give the names, relative to the root, of the files that applying writes."""
+    return tuple(_relative(path, settings) for path in (settings.env_file, settings.env_target) if path is not None)
+
+
+def words_to_note(files: Sequence[str]) -> str:
+    return f"note what {listing(files)} {'holds' if len(files) == 1 else 'hold'} now, so that it can be put back to the byte"
+
+
+def words_to_start(stand_in: PlannedStandIn) -> str:
+    kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type.value}"
+    prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
+    return f"start or prove the {kind} for {stand_in.service} at {stand_in.local}{prepared}"
+
+
+def words_to_write(count: int, file: str) -> str:
+    return f"write {plural(count, 'variable')} to {file}"
+
+
+def _steps(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
+    """The words that applying says as it begins each step."""
     if not changes:
-        return ("nothing to change",)
-    steps = [f"note what {env_file} holds now, so that it can be put back to the byte"]
-    for stand_in in stand_ins:
-        kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type.value}"
-        steps.append(f"start or prove the {kind} for {stand_in.service} at {stand_in.local}")
-        steps += [f"prepare it: {command}" for command in stand_in.prepare]
-    steps.append(f"write {plural(len(changes), 'variable')} to {env_file}")
-    return tuple(steps)
+        return (NOTHING,)
+    return (
+        words_to_note(files),
+        *(words_to_start(stand_in) for stand_in in stand_ins),
+        *(words_to_write(len(changes), file) for file in files),
+    )
 
 
-def _undo(stand_ins: tuple[PlannedStandIn, ...], changes: tuple[EnvChange, ...], env_file: str) -> tuple[str, ...]:
+def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
     if not changes:
         return ()
-    undo = [f"resilience restore: put {env_file} back to the byte (no database is touched)"]
+    undo = [f"resilience restore: put {listing(files)} back to the byte (no database is touched)"]
     if stand_ins:
         undo.append(f"stop the stand-ins started here: {listing([stand_in.service for stand_in in stand_ins])}")
     undo.append('shells that ran eval "$(resilience env)": eval "$(resilience env --unset)"')

@@ -18,6 +18,7 @@ from resilience.edge.vantage import vantage
 from resilience.envtext import render
 from resilience.errors import LockedError, StandInError
 from resilience.model import Applied, EnvChange, Plan, Restored, StandIn
+from resilience.plan import files_written, words_to_note, words_to_start, words_to_write
 from resilience.settings import Service, Settings
 
 _EXPORTED = "exported"
@@ -58,10 +59,12 @@ async def apply(
     commit: str = "",
     start: StartStandIns,
     on_step: OnStep | None = None,
+    on_progress: OnStep | None = None,
     take_over: bool = False,
 ) -> AppliedHere:
     """Start the stand-ins, then write the env file. Applied twice with the same plan it changes nothing more.
 
+    `on_step` is told each step of the plan in the plan's words as it begins, `on_progress` what is journaled meanwhile.
     Where a stand-in does not come up, nothing is written, what was started stays for the second decision, and `failed`
     names it. Raises LockedError, OSError (a read-only folder, a full disk): then the files are as before.
     """
@@ -74,6 +77,7 @@ async def apply(
         if on_step:
             on_step(what)
 
+    say = on_progress or on_step
     with locked(settings.state, "apply", run=run, take_over=take_over):
         earlier = journals.load(settings.state)
         if earlier is not None and earlier.status == "applied":
@@ -85,6 +89,7 @@ async def apply(
         if journal is None:
             if earlier is not None:
                 journals.check_unedited(earlier)
+            tell(words_to_note(files_written(settings)))
             journal = journals.begin(
                 settings.state,
                 run=run,
@@ -94,8 +99,10 @@ async def apply(
                 commit=commit,
                 endpoints=endpoints,
                 names=tuple(values),
-                on_step=tell,
+                on_step=say,
             )
+        for planned in plan.stand_ins:
+            tell(words_to_start(planned))
         wanted = [service for service in settings.services if service.name in {s.service for s in plan.stand_ins}]
         stand_ins = await start(wanted) if wanted else ()
         failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
@@ -105,13 +112,14 @@ async def apply(
                 settings.state,
                 journal,
                 "stand-ins are up" if not failed else "a stand-in did not come up",
-                on_step=tell,
+                on_step=say,
                 stand_ins=tuple(dict.fromkeys((*journal.stand_ins, *started))),
             )
             if not failed:
-                for path in paths:
-                    journal = journals.write(settings.state, journal, path, text, on_step=tell)
-                journal = journals.step(settings.state, journal, "applied", on_step=tell, status="applied")
+                for path, name in zip(paths, files_written(settings), strict=True):
+                    tell(words_to_write(len(values), name))
+                    journal = journals.write(settings.state, journal, path, text, on_step=say)
+                journal = journals.step(settings.state, journal, "applied", on_step=say, status="applied")
             elif not any(file.written for file in journal.files) and not journal.stand_ins:
                 journals.close(settings.state)
     applied = AppliedHere(
