@@ -30,7 +30,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def service(name: str, local: str, *, kind: ServiceType | None = None, **fields: object) -> Service:
-    return Service(name=name, type=kind or TYPES[local.partition(":")[0]], local=Secret(local), **fields)  # type: ignore[arg-type]
+    return Service(
+        name=name,
+        type=kind or (ServiceType.CLICKHOUSE if name == "clickhouse" else None) or TYPES[local.partition(":")[0]],
+        local=Secret(local),
+        **fields,
+    )  # type: ignore[arg-type]
 
 
 def settings_for(folder: Path, services: Sequence[Service], **fields: object) -> Settings:

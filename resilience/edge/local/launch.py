@@ -20,8 +20,11 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 def main(argv: list[str]) -> None:
     options, command = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
     value = dict(zip(options[::2], options[1::2], strict=True))
+    namespaces = value.get("--namespaces", "yes") == "yes"
     if value.get("--drop") and os.geteuid() == 0:
-        drop_root(value["--drop"], namespaces=value.get("--namespaces", "yes") == "yes")
+        drop_root(value["--drop"], namespaces=namespaces)
+    elif value.get("--drop") and nameless() and namespaces and _namespaces_allowed():
+        _enter_namespace()
     # Last, because a change of credentials clears it.
     if sys.platform == "linux":
         _libc().prctl(PR_SET_PDEATHSIG, int(value["--death-signal"]), 0, 0, 0)
@@ -51,6 +54,17 @@ def drop_root(folder: str, *, namespaces: bool = True) -> None:
         _keep_file_rights(libc)
 
 
+def nameless() -> bool:
+    """Say whether our uid has no name, as in containers with a uid by lot: PostgreSQL's initdb refuses such a one."""
+    import pwd
+
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return True
+    return False
+
+
 def _namespaces_allowed() -> bool:
     pid = os.fork()
     if pid == 0:
@@ -63,10 +77,11 @@ def _namespaces_allowed() -> bool:
 
 
 def _enter_namespace() -> None:
-    if _libc().unshare(CLONE_NEWUSER) != 0:
+    outside = os.geteuid()
+    if sys.platform != "linux" or _libc().unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     with open("/proc/self/uid_map", "w") as file:
-        file.write(f"{NOBODY} 0 1")
+        file.write(f"{NOBODY} {outside} 1")
 
 
 def _give(folder: str, uid: int) -> None:

