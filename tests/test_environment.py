@@ -166,6 +166,8 @@ def test_a_configuration_that_another_user_put_above_us_is_not_followed(reposito
     with pytest.raises(SettingsError, match="owned by another user"):
         load_settings(cwd=repository / "src", environ={})
     assert load_settings(path, cwd=repository / "src", environ={}).source == path
+    os.chown(repository / "src", 12345, -1)
+    assert load_settings(cwd=repository / "src", environ={}).source == path
 
 
 def test_a_look_by_url_needs_no_configuration(tmp_path: Path) -> None:

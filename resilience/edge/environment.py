@@ -65,7 +65,7 @@ def find_config(cwd: Path) -> Path | None:
         for name in CONFIG_NAMES:
             if (found := folder / name).is_file():
                 if folder != cwd:
-                    _refuse_foreign(found)
+                    _refuse_foreign(found, cwd)
                 return found
         if (folder / ".git").exists():
             return None
@@ -219,9 +219,12 @@ def _given(config: Path | str | None, environ: Mapping[str, str], cwd: Path) -> 
     return path.resolve()
 
 
-def _refuse_foreign(found: Path) -> None:
-    """A configuration names commands to run; one that another user put above us is not ours to follow."""
-    if hasattr(os, "getuid") and found.stat().st_uid not in (0, os.getuid()):
+def _refuse_foreign(found: Path, cwd: Path) -> None:
+    """A configuration names commands to run, so one that a stranger put above us is not followed.
+
+    The owner of the folder we stand in is none: in containers, checkouts often belong to somebody else altogether.
+    """
+    if hasattr(os, "getuid") and found.stat().st_uid not in (0, os.getuid(), cwd.stat().st_uid):
         raise SettingsError(
             name=str(found),
             found="(owned by another user)",
