@@ -297,11 +297,15 @@ async def test_nothing_is_left_where_staging_cannot_start(tmp_path: Path, enviro
 
 DRILL = """
 import asyncio, pathlib, sys
+from resilience.edge import local
 from resilience.lab import Lab
 
 async def main():
     async with Lab("vpc-connector", pathlib.Path(sys.argv[1])) as lab:
         await lab.begin_outage()
+        if sys.argv[2:]:
+            (stand_in,) = await local.start([lab.settings.service("redis")], lab.settings)
+            print(stand_in.pid, flush=True)
         print("up", flush=True)
         await asyncio.sleep(60)
 
@@ -311,22 +315,25 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_signals_leave_no_process(tmp_path: Path, environ: dict[str, str], number: signal.Signals) -> None:
-    """Ctrl-C cleans up; after SIGKILL the servers end with the process that started them."""
+    """Ctrl-C cleans up; after SIGKILL the servers end with their process, and the reaper does the rest."""
+    killed = number is signal.SIGKILL
     drill = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", DRILL, str(tmp_path / "lab")),
+        *(sys.executable, "-c", DRILL, str(tmp_path / "lab"), *(["with a stand-in"] if killed else [])),
         env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         process_group=0,
     )
     assert drill.stdout is not None
-    assert await asyncio.wait_for(drill.stdout.readline(), 30) == b"up\n"
-    servers = psutil.Process(drill.pid).children(recursive=True)
-    assert len(servers) >= 2
+    said = await asyncio.wait_for(drill.stdout.readuntil(b"up\n"), 30)
+    left = psutil.Process(drill.pid).children(recursive=True)
+    left += [psutil.Process(int(pid)) for pid in said.split()[:-1]]
+    assert len(left) >= 3 + killed
     os.killpg(drill.pid, number)
     await asyncio.wait_for(drill.wait(), 15)
-    _, alive = await asyncio.to_thread(psutil.wait_procs, servers, 10)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, left, 15)
     assert alive == []
+    assert (tmp_path / "lab").exists() is not killed
 
 
 def test_the_project_ships_whole() -> None:

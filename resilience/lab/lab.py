@@ -22,6 +22,7 @@ from resilience.edge.environment import load_settings
 from resilience.errors import RunbookError
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import Dial, Mode
+from resilience.lab.reaper import Reaper
 from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step, load_scenario
 from resilience.lab.staging import Staging
 from resilience.model import TimelineEvent
@@ -92,6 +93,7 @@ class Lab:
         self._on_event = on_event
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._reaper: Reaper | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._happened: set[At] = set()
 
@@ -99,6 +101,7 @@ class Lab:
         self._write_project()
         self._open_thread()
         try:
+            self._reaper = Reaper(self.folder, self.environ)
             await self._call(self.staging.start())
             self._write_configuration()
             self.settings = load_settings(self.config, cwd=self.folder, environ=self.environ)
@@ -124,6 +127,8 @@ class Lab:
         finally:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)
+            if self._reaper is not None:
+                self._reaper.dismiss()
 
     async def at(self, moment: At | str) -> None:
         """Let a moment of the timetable come, once: what has no delay has happened when this returns."""

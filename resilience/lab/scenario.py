@@ -69,7 +69,7 @@ class Timing:
     before_s: float = 2.0
     """Healthy samples before the outage."""
     probe_timeout_s: float = 1.5
-    degraded_above_s: float = 0.5
+    degraded_above_s: float = 0.7
     good: int = 5
     interval_s: float = 0.3
     dwell_s: float = 2.0
