@@ -12,6 +12,7 @@ from typing import Literal
 
 from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
 from resilience.edge.probes.drivers import load
+from resilience.edge.probes.watchdog import Watchdog
 from resilience.faults import at, classify, fault
 from resilience.model import Fault, FaultCode, Observation, Phase, ServiceType
 from resilience.redact import Redactor, clean
@@ -25,6 +26,8 @@ Probe = Callable[[Service, str, Trace, ProbeContext], Awaitable[None]]
 _CUT = frozenset({FaultCode.TLS_RESET, FaultCode.PROTO_CLOSED, FaultCode.PROTO_RESET})
 _GRACE_S = 0.05
 """What a driver gets to notice its cancellation; then the probe ends without it."""
+_STANDSTILL_S = 5.0
+"""How much longer than the longest deadline the event loop may stand still before it is interrupted."""
 _AT_ONCE = 16
 """Probes started per turn of the event loop: a thousand starts in one turn would count as their slowness."""
 
@@ -169,14 +172,25 @@ async def probe_all(
             tasks.append(asyncio.ensure_future(_probe(service, own, target)))
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
-        try:
-            return tuple(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
+        longest = max((s.timeout_s for s in asked), default=0.0)
+        with Watchdog(asyncio.get_running_loop(), grace_s=longest + _STANDSTILL_S) as watchdog:
+            try:
+                seen = tuple(await asyncio.gather(*tasks))
+            finally:
+                for task in tasks:
+                    task.cancel()
+        return tuple(_stood_still(o, watchdog.where) for o in seen) if watchdog.where else seen
     finally:
         if context is None:
             own.__exit__()
+
+
+def _stood_still(seen: Observation, where: str) -> Observation:
+    """What ran into its deadline while the event loop stood still says nothing about the service."""
+    if seen.fault is None or not seen.fault.weak:
+        return seen
+    detail = f"the event loop stood still in {where}"
+    return replace(seen, fault=fault(FaultCode.INTERNAL, seen.fault.phase, detail))
 
 
 def _allow_files(count: int) -> None:

@@ -620,55 +620,6 @@ def sniff(first: bytes) -> str:
     return f"bytes beginning with {first[:8]!r}"
 
 
-# --- a loop that stands still
-
-
-class Watchdog:
-    """Notice from a thread that the event loop stands still, and say where.
-
-    A driver that spins without ever awaiting cannot be cancelled. Where it runs Python code, the watchdog raises
-    LoopBlocked in its thread; where it does not let go of the interpreter, nothing inside the process can run at all,
-    which is why PostgreSQL's messages are checked before asyncpg sees them.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, grace_s: float) -> None:
-        self._loop, self._grace_s = loop, grace_s
-        self._beat = time.monotonic()
-        self._ident = threading.get_ident()
-        self._stop = threading.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._thread = threading.Thread(target=self._watch, daemon=True, name="probe watchdog")
-        self.fired = False
-
-    def __enter__(self) -> Watchdog:
-        self._pulse()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _pulse(self) -> None:
-        self._beat = time.monotonic()
-        self._timer = self._loop.call_later(0.2, self._pulse)
-
-    def _watch(self) -> None:
-        import ctypes
-
-        while not self._stop.wait(0.2):
-            if time.monotonic() - self._beat < self._grace_s:
-                continue
-            self.fired = True
-            self._beat = time.monotonic()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._ident), ctypes.py_object(LoopBlocked))
-
-
-class LoopBlocked(Exception):
-    """Raised inside code that kept the event loop from running for longer than any probe may take."""
-
-
 def quoted_headers(headers: Mapping[str, Secret]) -> Iterator[tuple[str, str]]:
     """Yield header lines' names and values. Raises Refused where one holds a line break."""
     for name, value in headers.items():

@@ -36,15 +36,23 @@ def redis_connection() -> Any:
 
 
 class _Deferred(types.ModuleType):
+    """A package that knows its path, until it is asked for anything else."""
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__version__" and name != "__all__":
+        if name.startswith("__") and name not in ("__version__", "__all__"):
             raise AttributeError(name)
-        self.__class__ = types.ModuleType  # type: ignore[assignment]
-        spec = self.__spec__
-        if spec is None or spec.loader is None:
-            raise AttributeError(name)
-        spec.loader.exec_module(self)
+        _wake(self)
         return getattr(self, name)
+
+
+def _wake(module: types.ModuleType) -> None:
+    """Run the package's real code in place, the outer package's first, as an import would."""
+    parent = module.__name__.rpartition(".")[0]
+    if parent and isinstance(sys.modules.get(parent), _Deferred):
+        _wake(sys.modules[parent])
+    if isinstance(module, _Deferred) and module.__spec__ is not None and module.__spec__.loader is not None:
+        module.__class__ = types.ModuleType  # type: ignore[assignment]
+        module.__spec__.loader.exec_module(module)
 
 
 def _defer(name: str) -> None:
