@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from resilience import model
-from resilience.settings import Secret
+from resilience.secret import Secret
+from resilience.settings import Settings
+from resilience.urls import url_parts
 
 HIDDEN = "***"
 SHORTEST = 4
@@ -85,6 +87,13 @@ class Redactor:
         self._simple = tuple(needle for needle in needles if not _AWKWARD.intersection(needle.text))
         self._awkward = tuple(needle for needle in needles if _AWKWARD.intersection(needle.text))
         self._pseudonyms = _Pseudonyms(tuple(hosts), tuple(projects), key)
+
+    @classmethod
+    def of(cls, settings: Settings, *, hosts: Iterable[str] = (), key: bytes = b"") -> Redactor:
+        """Give the redactor of these settings: their secrets, and for `public` the hosts of staging and `hosts`."""
+        parts = [url_parts(service.url, service.type) for service in settings.services if service.configured]
+        names = [part.host for part in parts if not part.is_local]
+        return cls(settings.secrets, hosts=(*names, *settings.deny_hosts, *hosts), key=key)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._simple) + len(self._awkward)} forms)"
@@ -595,6 +604,7 @@ class _Pseudonyms:
         self._key = key
         self._names: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
+        self._addresses = {ipaddress.ip_address(name.strip("[]")) for name in hosts if _is_address(name)}
         given = [name for name in hosts if len(name) >= 2 and not _is_address(name) and name.lower() != "localhost"]
         self._given = {"host": _any_of(given), "project": _any_of(projects)}
 
@@ -619,7 +629,8 @@ class _Pseudonyms:
             address = ipaddress.ip_address(match[0].partition("%")[0])
         except ValueError:
             return match[0]
-        return self._name("address", str(address)) if any(address in network for network in _PRIVATE) else match[0]
+        private = address in self._addresses or any(address in network for network in _PRIVATE)
+        return self._name("address", str(address)) if private and not address.is_loopback else match[0]
 
     def _name(self, kind: str, value: str) -> str:
         if re.fullmatch(rf"{kind}-[0-9a-f]{{1,8}}", value):

@@ -9,13 +9,14 @@ import re
 import shlex
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given, strategies as st
 
 from resilience.redact import Redactor, clean, plain
-from resilience.settings import Secret
+from resilience.settings import Secret, build
 
 SECRET = "p#ss/W@rd\"<é 'x\\1&%41"
 
@@ -279,6 +280,25 @@ def test_what_says_nothing_about_us_is_kept_for_strangers() -> None:
         "127.0.0.1:5435 at 03:14:07.120Z, v1.2.3.4567, 8.8.8.8, ::1, localhost, example.com, tests/a.py::test_x[10.5]"
     )
     assert Redactor(hosts=["localhost"]).public(text) == text
+
+
+def test_the_redactor_of_settings_knows_their_secrets_and_their_hosts() -> None:
+    toml = """
+    [[service]]
+    name = "database"
+    type = "postgresql"
+    url = "postgresql://app:Xq9zKw7secret@db.corp.example/app"
+    [[service]]
+    name = "api"
+    type = "http"
+    url = "https://203.0.113.7/health"
+    local = "http://127.0.0.1:8090"
+    """
+    found = build(toml, source=Path("/r/resilience.toml"), root=Path("/r"), environ={}, profile_texts={})
+    redactor = Redactor.of(found, hosts=["laptop-7"])
+    assert redactor.public(
+        "Xq9zKw7secret on db.corp.example:5432, 203.0.113.7, 127.0.0.1:8090, laptop-7, 203.0.113.8"
+    ) == ("*** on host-1:5432, address-1, 127.0.0.1:8090, host-2, 203.0.113.8")
 
 
 def test_with_a_key_pseudonyms_are_the_same_in_every_run() -> None:
