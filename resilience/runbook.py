@@ -111,7 +111,7 @@ async def look(
         environment=settings.environment,
         vantage=here,
         started_at=started_at,
-        duration_s=perf_counter() - began,
+        duration_s=round(perf_counter() - began, 3),
         stand_ins=availability(services, settings),
         controls=controls,
         wishes=settings.wishes,
