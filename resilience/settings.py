@@ -448,7 +448,8 @@ def _service(table: Table, variables: _Variables, deadlines: Deadlines, local_na
     if word not in tuple(ServiceType):
         raise table.error("type", found=repr(word), expected="a service type", hint=did_you_mean(word, ServiceType))
     kind = ServiceType(word)
-    table.only(*_COMMON_KEYS, *_TYPE_KEYS[kind], of=f"a service of type {kind}")
+    silent = [key for key, value in table.values.items() if value in ({}, [], "", False, [200])]
+    table.only(*_COMMON_KEYS, *_TYPE_KEYS[kind], *silent, of=f"a service of type {kind}")
     if "url" not in table.values and "local" not in table.values:
         raise table.error("url", found="nothing", expected="a url, a local stand-in, or both")
 

@@ -314,3 +314,38 @@ def test_a_megabyte_is_hidden_in_seconds_not_minutes() -> None:
     redactor.text(text)
     assert redactor.leaks(text) is None
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "a://",
+            "://@",
+            "postgres://a:",
+            "%3A%2F%2Fa",
+            'password="',
+            "password='a\\",
+            "authorization: a,",
+            "cookie: a=",
+        ),
+        *(
+            "\\",
+            "&",
+            "<a",
+            "%25",
+            "&amp;",
+            "eyJaaaaaaa.",
+            "-----BEGIN PRIVATE KEY-----",
+            "1:",
+            "a@",
+            "\x1b]",
+            "key=&quot;",
+        ),
+    ],
+)
+def test_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
+    redactor = Redactor(["Xq-9z!Kw7%&\\<x", "abcdefgh12"])
+    started = time.monotonic()
+    redactor.public(unit * (50_000 // len(unit)))
+    assert time.monotonic() - started < 10

@@ -217,6 +217,61 @@ def test_the_line_is_that_of_the_second_service_not_the_first() -> None:
     assert "b.timeout_s=0 in config/runbook.toml:10" in refused(toml)
 
 
+def test_the_example_of_the_contract_is_read_as_it_stands() -> None:
+    toml = """
+    [runbook]
+    environment = "staging"
+    issue = ""                          # the tracking issue; empty: none
+    env_file = "config/.env.test.active"
+    outputs = "outputs"
+    python = ""
+    env_command = ""
+    [[service]]
+    name = "database"
+    type = "postgresql"
+    url = "postgresql://${STAGING_USER}:${STAGING_PASSWORD}@${STAGING_HOST}:5432/app"
+    local = "postgresql://${POSTGRES_USER}:${POSTGRES_PASSWORD}@${POSTGRES_HOST}:${POSTGRES_PORT}/app_test"
+    exports = { DATABASE_URL = "{local}" }
+    prepare = ["alembic upgrade head"]
+    ready_query = "select 1"
+    critical = true
+    timeout_s = 5.0
+    degraded_above_s = 1.0
+    network = "vpc"
+    depends_on = []
+    markers = ["real_database"]
+    tls_ca = ""
+    headers = {}
+    expect_status = [200]
+    write_check = false
+    runbook_url = ""
+    owner = ""
+    dashboard_url = ""
+    [modes.full]
+    commands = ["pytest tests/e2e/staging/ -v"]
+    select = ""
+    [recovery]
+    good = 5
+    interval_s = 10
+    dwell_s = 60
+    [escalation]
+    critical_down_minutes = 30
+    suite_failures = 3
+    persistent_minutes = 15
+    label = "infrastructure"
+    mention = "@devops"
+    [safety]
+    deny_hosts = []
+    [control]
+    targets = []
+    """
+    found = settings(toml, STAGING, {".env.test.resilient": PROFILE})
+    [service] = found.services
+    assert service.configured
+    assert (service.prepare, service.markers, service.critical) == (("alembic upgrade head",), ("real_database",), True)
+    assert (found.recovery.good, found.escalation.mention) == (5, "@devops")
+
+
 def test_two_services_cannot_have_one_name() -> None:
     assert "no other service" in refused(one("http", url="'http://a'") + one("http", url="'http://b'"))
 
