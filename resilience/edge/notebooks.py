@@ -189,6 +189,10 @@ class _Execution:
         self.scratch = Path(tempfile.mkdtemp(prefix=f"rb-{os.getpid()}-"))
         put_back = self._listen()
         try:
+            # Before the threads: two that import jupyter_client at once can meet it half-initialised.
+            import jupyter_client.asynchronous.client
+            import jupyter_client.connect  # noqa: F401
+
             kernels.warm(1)
             await asyncio.to_thread(_register_engine)
             broken: Stage | None = None
