@@ -18,14 +18,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from resilience import runbook
 from resilience.edge.environment import load_settings
 from resilience.edge.probes import ProbeContext, control, probe_all
 from resilience.errors import RunbookError, UsageError
-from resilience.lab import Lab, load_scenario, serve
+from resilience.lab import Lab, load_scenario, scenario_names, serve
 from resilience.lab.lab import PROJECT
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.scenario import CONTROL, SERVICES, At, Step
-from resilience.model import FaultCode, Observation
+from resilience.mode import decide
+from resilience.model import ConnectivityStatus, FaultCode, Incident, Observation
 from resilience.settings import Secret, Settings
 
 BUGS = {
@@ -234,6 +236,40 @@ async def test_by_hand_a_person_turns_the_dials(
     assert "'redis melted' is not known" in text
     assert {"database: black hole", "backend_api: black hole", "staging is repaired"} <= set(said)
     assert next(lines) == "never read"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", scenario_names())
+async def test_each_outage_is_diagnosed_as_its_scenario_says(
+    tmp_path: Path, environ: dict[str, str], name: str
+) -> None:
+    """Real clients meet the faults, statuses, causes and mode that the scenario expects, and health before and after."""
+    async with Lab(name, tmp_path / "lab", environ=environ) as lab:
+        assert (await runbook.look(lab.settings)).overall_status is ConnectivityStatus.AVAILABLE
+        await lab.begin_outage()
+        health = await runbook.look(lab.settings)
+        incident = Incident(
+            run="r",
+            slug="s",
+            environment="staging",
+            started_at=health.started_at,
+            vantage=health.vantage,
+            health=health,
+            decision=decide(health, lab.settings, now=health.started_at),
+        )
+        expected = replace(
+            lab.scenario.expect,
+            verdict=None,
+            exit_code=None,
+            recovered=None,
+            restored=None,
+            tests={},
+            product_failures=None,
+        )
+        assert replace(lab.scenario, expect=expected).differences(incident) == ()
+        lasting = lab.scenario.at(At.RECOVERY)
+        await lab.recover()
+        assert lasting or await faults(lab) == {}
 
 
 # Nothing is left
