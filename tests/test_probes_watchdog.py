@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from resilience.edge.probes import loop_is_alive, probe_all
+from resilience.edge.probes import control, loop_is_alive, probe_all
 from resilience.edge.probes.watchdog import LoopBlocked, Watchdog
 from resilience.model import FaultCode, ServiceType
 from tests.servers import fakes
@@ -120,3 +120,14 @@ def test_only_what_is_configured_is_imported_and_never_the_heavy_ones() -> None:
     """)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:3] == ["[]", "False True False", "Redis Redis ConnectionError True"]
+
+
+async def test_control_targets_are_connected_to_and_named_by_their_endpoint() -> None:
+    async with fakes.serve(fakes.says(fakes.http(404))) as port:
+        well, url, dead = await control(
+            [f"127.0.0.1:{port}", f"http://127.0.0.1:{port}/", f"127.0.0.1:{fakes.refused()}"]
+        )
+    assert (well.fault, well.endpoint) == (None, f"127.0.0.1:{port}")
+    assert url.fault is None, "any answer proves the way"
+    assert dead.fault is not None
+    assert dead.fault.code is FaultCode.TCP_REFUSED

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Literal
 
+from resilience.causes import LOOPBACK_CHECK
 from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
 from resilience.edge.probes.drivers import load
 from resilience.edge.probes.watchdog import Watchdog
 from resilience.faults import at, classify, fault
-from resilience.model import Fault, FaultCode, Observation, Phase, ServiceType
+from resilience.model import Fault, FaultCode, Observation, Phase, Phases, ServiceType
 from resilience.redact import Redactor, clean
 from resilience.settings import Secret, Service, Settings
 
@@ -209,13 +210,28 @@ def _allow_files(count: int) -> None:
 async def control(
     targets: Sequence[str], *, context: ProbeContext | None = None, timeout_s: float = 3.0
 ) -> tuple[Observation, ...]:
-    """Connect to each control target (host:port, or an http(s) URL), to tell "staging" from "this machine"."""
+    """Connect to each control target (host:port, or an http(s) URL), to tell "staging" from "this machine".
+
+    Where this process cannot even connect to itself, an observation named LOOPBACK_CHECK says so, targets or not.
+    """
     own = context or ProbeContext()
     try:
-        return tuple(await asyncio.gather(*(_control(target, own, timeout_s) for target in targets)))
+        alive, *seen = await asyncio.gather(loop_is_alive(), *(_control(target, own, timeout_s) for target in targets))
+        return (*seen,) if alive else (_not_alive(), *seen)
     finally:
         if context is None:
             own.__exit__()
+
+
+def _not_alive() -> Observation:
+    return Observation(
+        name=LOOPBACK_CHECK,
+        started_at=datetime.now(UTC),
+        response_time_s=0.0,
+        phases=Phases(),
+        fault=fault(FaultCode.INTERNAL, Phase.TCP, "this process cannot connect to itself on 127.0.0.1"),
+        endpoint="127.0.0.1",
+    )
 
 
 async def _control(target: str, context: ProbeContext, timeout_s: float) -> Observation:
