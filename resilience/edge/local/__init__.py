@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from resilience.model import StandIn, StandInAvailability
-from resilience.settings import Service, Settings
+if TYPE_CHECKING:  # the supervisor passes through here, and every stand-in waits for it
+    from resilience.model import StandIn, StandInAvailability
+    from resilience.settings import Service, Settings
 
 __all__ = ["availability", "connections", "hold", "release", "start", "status", "stop", "warning"]
 
