@@ -15,8 +15,12 @@ from pathlib import Path
 
 import psutil
 
+from resilience.edge.files import write_atomically
 from resilience.edge.vantage import vantage
 from resilience.errors import LockedError
+
+_SETTLE_S = 0.4
+"""Seconds to find out who holds the lock: a reader asks for an instant, and a holder signs just after taking it."""
 
 _TAKE_OVER_S = 20.0
 """Seconds the former holder has to end its tests and save its report after being interrupted."""
@@ -41,11 +45,12 @@ class Holder:
 def holder(state: Path) -> Holder | None:
     """Give who holds the lock now, or None. Never waits and never takes it."""
     path = state / "lock"
+    until = time.monotonic() + _SETTLE_S
     with suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(state)
+        while not _try(file.fileno(), fcntl.LOCK_SH):
+            if (who := _read(state)) is not None or time.monotonic() > until:
+                return who
+            time.sleep(0.01)
     return None
 
 
@@ -57,7 +62,10 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
     """
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("a+b") as file:
-        if not _try(file.fileno()):
+        until = time.monotonic() + _SETTLE_S
+        while not (taken := _try(file.fileno())) and _read(state) is None and time.monotonic() < until:
+            time.sleep(0.01)
+        if not taken:
             who = _read(state)
             if not take_over:
                 raise LockedError(
@@ -83,7 +91,7 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
             since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             run=run,
         )
-        (state / "lock.json").write_text(json.dumps(asdict(me)))
+        write_atomically(state / "lock.json", json.dumps(asdict(me)).encode(), mode=0o644, durable=False)
         try:
             yield
         finally:
@@ -91,19 +99,28 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
                 (state / "lock.json").unlink()
 
 
-def _try(descriptor: int) -> bool:
+def _try(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def _read(state: Path) -> Holder | None:
+    """Give who signed last; one whose process on this host is gone held it before, not now."""
     try:
-        return Holder(**json.loads((state / "lock.json").read_text()))
+        who = Holder(**json.loads((state / "lock.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
+    return None if who.host == vantage().host and not _lives(who) else who
+
+
+def _lives(who: Holder) -> bool:
+    try:
+        return bool(abs(psutil.Process(who.pid).create_time() - who.created) < 1)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _interrupt(who: Holder | None) -> None:
@@ -113,7 +130,6 @@ def _interrupt(who: Holder | None) -> None:
             f"the lock is held by {who or 'an unknown process'}, not by a process of this host ({here}).",
             hint="run --take-over on that host",
         )
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(who.pid)
-        if abs(process.create_time() - who.created) < 1:
-            process.send_signal(signal.SIGINT)
+    if _lives(who):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(who.pid).send_signal(signal.SIGINT)
