@@ -68,11 +68,11 @@ def seconds(value: float | None) -> str:
         return "–"
     if value < 0.001:
         return f"{value * 1000:.1f} ms"
-    if value < 1:
+    if value < 0.9995:
         return f"{value * 1000:.0f} ms"
-    if value < 100:
+    if value < 99.95:
         return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60):02d} s"
+    return f"{round(value) // 60} min {round(value) % 60:02d} s"
 
 
 def fault_phrase(result: ConnectivityResult) -> str:
@@ -99,14 +99,15 @@ def staging_line(health: InfrastructureHealth) -> str:
     wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
     unwell = [result for status in wanted for result in health.services if result.status is status]
     unwell.sort(key=lambda result: not result.critical)
-    counts = f"{health.checked} of {health.checked + health.not_configured} checked"
+    configured = len(health.services) - health.not_configured
+    counts = f"{health.checked} of {configured} checked"
     if health.not_configured:
         counts += f", {health.not_configured} not configured"
     if not unwell:
         return f"{health.environment.upper()}: {word} ({counts})"
     shown = "; ".join(f"{result.name}: {fault_phrase(result)}" for result in unwell[:4])
     more = f"; and {len(unwell) - 4} more" if len(unwell) > 4 else ""
-    return f"{health.environment.upper()}: {word} ({shown}{more}). {counts[0].upper()}{counts[1:]}"
+    return f"{health.environment.upper()}: {word} ({shown}{more}). {counts}"
 
 
 def tests_line(decision: Decision) -> str:
@@ -116,13 +117,12 @@ def tests_line(decision: Decision) -> str:
         return "TESTS: BLOCKED by infrastructure (a critical service is down and nothing usable stands in for it)"
     if mode is TestExecutionMode.FULL:
         return "TESTS: can run on real staging (mode full)"
+    text = "only the critical ones should run" if mode is TestExecutionMode.CRITICAL_ONLY else "can run"
     if decision.stand_ins:
-        return f"TESTS: can run on local stand-ins for {', '.join(decision.stand_ins)} (mode {mode.value})"
-    if mode is TestExecutionMode.CRITICAL_ONLY:
-        return "TESTS: only the critical ones should run (mode critical_only)"
+        text += f" on local stand-ins for {', '.join(decision.stand_ins)}"
     if decision.held:
-        return f"TESTS: can run, but for those that need {', '.join(decision.held)} (mode {mode.value})"
-    return f"TESTS: can run (mode {mode.value})"
+        text += f", but for those that need {', '.join(decision.held)}"
+    return f"TESTS: {text} (mode {mode.value})"
 
 
 def totals_line(totals: TestTotals) -> str:
