@@ -50,7 +50,7 @@ def notices(
     configured = [r for r in health.services if r.status is not ConnectivityStatus.NOT_CONFIGURED]
     if len(configured) > 1 and all(r.status is ConnectivityStatus.UNAVAILABLE for r in configured):
         reasons.append(f"complete {health.environment} environment unavailable")
-    track = next((cause.issue for cause in health.causes if cause.issue), "") or issue
+    track = issue or next((cause.issue for cause in health.causes if cause.issue), "")
     return tuple(
         Notice(at=now, reason=reason, whom=settings.mention, label=settings.label, issue=track) for reason in reasons
     )
