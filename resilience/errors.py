@@ -33,7 +33,7 @@ class ResilienceError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+        return " ".join((f"{self.message} Hint: {self.hint}" if self.hint else self.message).split())
 
     def _render_traceback_(self) -> Sequence[str]:
         """Show one clean line in notebooks and in papermill's log, not a traceback."""
@@ -99,6 +99,8 @@ class RunbookError(ResilienceError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Give 'did you mean "x"?' or a list of what is known, for a name that is not."""
-    names = sorted(known)
+    names = {known_name.lower(): known_name for known_name in sorted(known)}
+    if not names:
+        return "nothing is known"
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names)}"
+    return f'did you mean "{names[close[0]]}"?' if close else f"known: {', '.join(names.values())}"
