@@ -241,6 +241,7 @@ _IN_WORDS = " ".join(
         "password passwd passphrase secret token admin administrator root user username guest anonymous default example",
         "changeme localhost postgres postgresql postgis redis valkey clickhouse mysql sqlite backend frontend staging",
         "production development testing integration service services session cookie bearer basic https health status",
+        "enabled disabled required optional always never auto strict legacy primary memory file string number value",
         "none null true false undefined unknown nothing company project resilience runbook connection refused network",
         "incident timeline report evidence hostname address certificate expired response request internal error warning",
     )

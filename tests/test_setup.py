@@ -218,6 +218,16 @@ def test_doctor_sees_a_drill_a_stale_shell_and_a_missing_command(repository: Pat
     assert found["git"].hint.startswith("echo ")
 
 
+def test_doctor_points_to_lines_that_a_shell_reads_differently(repository: Path) -> None:
+    lines = ("A=plain", "B='a b $c'", 'C="a b"', "# D=$x", "E=$HOME", "F=a b", "G = x", 'H="$x"', "I=a # comment", "J=")
+    put(repository / "resilience.toml", "")
+    put(repository / ".env.test.local", "\n".join(lines) + "\n")
+    found = diagnose(load_settings(cwd=repository, environ=environ(repository)), environ=environ(repository))
+    told = [finding for finding in found if "read differently" in finding.found]
+    assert [finding.what for finding in told] == [f".env.test.local:{number}" for number in (5, 6, 7, 8)]
+    assert told[0].hint.startswith("E='…'")
+
+
 def test_doctor_knows_that_the_configuration_is_not_ones_own(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     found = by_what(diagnose(load_settings(cwd=tmp_path, environ=environ(tmp_path)), environ=environ(tmp_path)))

@@ -364,6 +364,7 @@ def diagnose(
         *(_service_finding(service, settings, results, environ) for service in settings.services),
         *_stand_ins(settings),
         *_env_file(settings, environ),
+        *_profiles(settings),
         *_ignored(settings),
         _writable(settings),
         *_commands(settings, environ),
@@ -476,6 +477,26 @@ def _env_file(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
             hint='eval "$(resilience env --unset)"',
             ok=False,
         )
+
+
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)(\s*)=(\s*)(.*?)(?:\s+#.*)?$")
+_SAME = re.compile(r"[^\s$`;&|<>()*?~!\\\"']*|'[^'\\]*'|\"[^\"$`\\]*\"")
+"""Values that need no reading between the lines: plain ones, and quotes around anything but what a shell acts on."""
+
+
+def _profiles(settings: Settings) -> Iterator[Finding]:
+    """Point to lines of env files that a shell would read differently, such as a value with a blank or a `$`."""
+    for path in filter(Path.is_file, settings.profiles.values()):
+        for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
+            match = _ASSIGNMENT.match(line)
+            if match and not line.lstrip().startswith("#") and (match[2] or match[3] or not _SAME.fullmatch(match[4])):
+                yield Finding(
+                    what=f"{_near(path, settings.root)}:{number}",
+                    found=f"{match[1]} is read differently by a shell and by dotenv",
+                    expected="a line that both read the same",
+                    hint=f"{match[1]}='…'   # no blanks around =, single quotes around the value",
+                    ok=False,
+                )
 
 
 def _ignored(settings: Settings) -> Iterator[Finding]:
