@@ -768,10 +768,16 @@ class _Run:
             if service in self.open or not self.skipping:
                 continue
             look = self._red(service)
-            if look is not None and (count >= IN_A_ROW or service in self.slow):
+            enough = count >= IN_A_ROW or service in self.slow
+            if enough and look is not None:
                 what = look.fault.value if look.fault is not None else "no answer"
                 at = datetime.fromtimestamp(look.at, UTC).strftime("%H:%M:%SZ")
                 self.open[service] = f"{service} is down ({what}, probed {at})"
+                changed = True
+            elif enough and service in self.dead and not any(one.service == service for one in self.looks):
+                # The assessment just before is the look; a fresh one is under way and closes the
+                # breaker if it is green.
+                self.open[service] = self.dead[service]
                 changed = True
         for service in list(self.open):
             fresh = next((look for look in reversed(self.looks) if look.service == service), None)
