@@ -72,19 +72,19 @@ _STYLE = """<style>
 .rb{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:14px;line-height:1.45;max-width:72rem;
 color:var(--jp-ui-font-color1,inherit)}
 .rb .head{font-size:16px;font-weight:600;margin:.2em 0 .5em}
-.rb table{border-collapse:collapse;margin:.3em 0 .8em;width:auto}
-.rb th,.rb td{text-align:left;vertical-align:top;padding:.25em .9em .25em 0;border:0;background:none;
+.rb.rb table{border-collapse:collapse;margin:.3em 0 .8em;width:auto}
+.rb.rb th,.rb.rb td{text-align:left;vertical-align:top;padding:.25em .9em .25em 0;border:0;background:none;
 border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.35));white-space:normal;max-width:34rem;
 overflow-wrap:anywhere}
-.rb th{font-weight:600;color:var(--jp-ui-font-color2,inherit);white-space:nowrap}
-.rb td.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.rb td.line{white-space:nowrap}
+.rb.rb th{font-weight:600;color:var(--jp-ui-font-color2,inherit);white-space:nowrap}
+.rb.rb td.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.rb.rb td.line{white-space:nowrap}
 .rb .pill{display:inline-block;border-radius:1em;padding:0 .65em;color:#fff;font-weight:600;white-space:nowrap}
 .rb .dim{color:var(--jp-ui-font-color2,inherit);opacity:.9}
 .rb ul,.rb ol{margin:.2em 0 .8em;padding-left:1.4em}
-.rb code,.rb pre{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:13px;background:none;
+.rb.rb code,.rb.rb pre{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:13px;background:none;
 color:inherit;white-space:pre-wrap;overflow-wrap:anywhere}
-.rb pre{border:1px solid var(--jp-border-color2,rgba(128,128,128,.35));border-radius:4px;
+.rb.rb pre{border:1px solid var(--jp-border-color2,rgba(128,128,128,.35));border-radius:4px;
 padding:.5em .8em;margin:.3em 0}
 .rb .box{border-left:4px solid;padding:.4em .8em;margin:.4em 0}
 .rb .bar{display:flex;height:14px;border-radius:7px;overflow:hidden;max-width:40rem;
@@ -94,6 +94,8 @@ background:var(--jp-border-color2,rgba(128,128,128,.35))}
 color:#fff;margin-right:3px;font-weight:600}
 .rb .cell.todo{border:1px dashed var(--jp-ui-font-color2,currentColor);color:inherit;box-sizing:border-box}
 .rb summary{cursor:pointer}
+.rb.rb tr{background:none}
+.rb details{margin:.3em 0}
 .rb svg{vertical-align:middle}
 </style>"""
 
@@ -117,8 +119,8 @@ def text(record: object) -> str:
 
 
 def page(*parts: str) -> str:
-    """Wrap fragments into one with our style."""
-    return f'{_STYLE}<div class="rb">{"".join(parts)}</div>'
+    """Wrap fragments into one with our style, and keep MathJax from reading a shell's `$(…)` as a formula."""
+    return f'{_STYLE}<div class="rb tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
 
 
 def head(line: str) -> str:
@@ -142,7 +144,7 @@ def error(exc: BaseException) -> str:
 def busy(what: str, lines: Sequence[str] = ()) -> str:
     """Give what is being done, and its latest steps."""
     steps = "".join(f"<li>{escape(line)}</li>" for line in lines[-8:])
-    return f"{head('⏳ ' + what)}<ul>{steps}</ul>" if steps else head("⏳ " + what)
+    return head(f"{what} …") + (f"<ul>{steps}</ul>" if steps else "")
 
 
 def pill(status: ConnectivityStatus) -> str:
@@ -259,12 +261,15 @@ def modes_view(modes: Mapping[TestExecutionMode, ModeSettings], chosen: TestExec
                 ("", select),
             ]
         )
-    return _table(["Mode", "Means", "Would run", "Selected by"], rows)
+    selects = any(known.select for known in modes.values())
+    columns = ["Mode", "Means", "Would run", *(["Selected by"] if selects else [])]
+    return _table(columns, (row[: len(columns)] for row in rows))
 
 
-def plan_view(plan: Plan) -> str:
+def plan_view(plan: Plan, *, carried_out: bool = False) -> str:
     """Give all that apply would do, how to undo it, and how to do it by hand."""
-    parts = [head(f"PLAN: mode {plan.mode.value}, {plural(len(plan.steps), 'step')}; nothing has been done yet")]
+    state = "carried out, see below" if carried_out else "nothing has been done yet"
+    parts = [head(f"PLAN: mode {plan.mode.value}, {plural(len(plan.steps), 'step')}; {state}")]
     parts.append(f"<ol>{''.join(f'<li>{escape(step)}</li>' for step in plan.steps)}</ol>")
     if plan.changes:
         title = f"{plural(len(plan.changes), 'variable')} in {PurePath(plan.env_file).name or 'the env file'}"
@@ -313,13 +318,12 @@ def progress_view(
     counts: Mapping[str, int], *, done: int, total: int, current: str = "", note: str = "", failures: Sequence[str] = ()
 ) -> str:
     """Give a running test run: a bar, the counts, the test in flight and the failures so far."""
-    bad = counts.get("failed", 0) + counts.get("error", 0)
-    lost = counts.get("infrastructure_unavailable", 0) + counts.get("stand_in_gap", 0)
-    good = max(done - bad - lost, 0)
+    well = sum(counts.get(name, 0) for name in ("passed", "xfailed", "xpassed", "skipped"))
+    lost = max(done - well, 0)
     whole = max(total, done, 1)
     bar = "".join(
         f'<i style="width:{100 * part / whole:.2f}%;background:{colour}"></i>'
-        for part, colour in ((good, _GOOD), (lost, _WARN), (bad, _BAD))
+        for part, colour in ((well, _GOOD), (lost, _WARN))
     )
     shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "starting"
     of = f"{done:,} of {total:,}" if total else f"{done:,}"
@@ -328,6 +332,8 @@ def progress_view(
         f'<div class="bar" role="img" aria-label="{escape(of)} tests">{bar}</div>',
         f"<div>{escape(shown)}</div>",
     ]
+    if counts.get("failed") or counts.get("error"):
+        parts.append('<div class="dim">failures are judged at the end: an outage may be behind them</div>')
     if current:
         parts.append(f'<div class="dim">now: <code>{escape(current)}</code></div>')
     if failures:
@@ -373,6 +379,8 @@ def gauge(in_a_row: int, needed: int, checks: Sequence[RecoveryCheck] = ()) -> s
     last = next((check for check in reversed(checks) if not check.good), None)
     why = f'<div class="dim">last bad check at {last.at:%H:%M:%S} UTC: {escape(last.why)}</div>' if last else ""
     label = f"{in_a_row} of {needed} good checks in a row"
+    if in_a_row > needed:
+        label = f"{in_a_row} good checks in a row, {needed} needed"
     return f'<div role="img" aria-label="{label}">{cells} <b>{label}</b></div>{why}'
 
 
@@ -410,7 +418,7 @@ def restored_view(restored: Restored) -> str:
     parts = [
         head("RESTORED: every file is as it was, to the byte" if restored.identical else "RESTORED, but look below")
     ]
-    parts.append(_list((*restored.steps, *(f"stopped the stand-in {name}" for name in restored.stopped))))
+    parts.append(_list(restored.steps or tuple(f"stopped the stand-in {name}" for name in restored.stopped)))
     if restored.kept_copies:
         parts.append(box("Edited files were kept as copies: " + ", ".join(restored.kept_copies), kind="warn"))
     if restored.shell_variables:
@@ -445,13 +453,13 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
         if incident.drill
         else ""
     )
-    listed = _list((path.name for path in files), code=True) if files else ""
+    listed = _details(plural(len(files), "file"), _list((path.name for path in files), code=True)) if files else ""
     code = "" if incident.exit_code is None else f", exit code {incident.exit_code}"
     return (
         head(f"RUN {incident.run}: {incident.verdict.value.replace('_', ' ')}{code}")
         + drill
         + _table(["Stage", "Status", "Took", "Note"], rows)
-        + (f"<b>Files</b>{listed}" if listed else "")
+        + listed
     )
 
 

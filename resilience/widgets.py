@@ -100,7 +100,7 @@ class Notebook:
         return f"run {self.incident.run} in {self.run.folder} ({self._may()})"
 
     def _repr_html_(self) -> str:
-        drill = f" This is a drill ({self.incident.drill})." if self.incident.drill else ""
+        drill = f". This is a drill ({self.incident.drill})" if self.incident.drill else ""
         lines = [f"Run folder: {self.run.folder}", f"Configuration: {self.settings.source or 'the environment alone'}"]
         return views.page(
             views.head(f"RUN {self.incident.run} · environment {self.incident.environment}"),
@@ -148,9 +148,9 @@ class Notebook:
         """Choose how to run the tests, and say why; a person may overrule it."""
         self._fresh(self.incident.latest, StageName.ASSESS)
         section = self._section("mode")
-        self._choose(self.asked.get("mode", ""))
         if self.interactive:
-            section.chooser(self._forced() or "by health", self._mode_picked)
+            section.chooser(self.asked.get("mode", "") or "by health", self._mode_picked)
+        self._choose(self.asked.get("mode", ""))
         return self.incident.decision
 
     def _choose(self, mode: str) -> None:
@@ -219,6 +219,9 @@ class Notebook:
         self.run.event("apply agreed to", agreed.by, kind="confirmed")
         applied = await self.run.apply(on_step=section.step)
         section.show(views.applied_view(applied), views.text(applied))
+        if "plan" in self.sections and self.incident.plan is not None:
+            shown = views.plan_view(self.incident.plan, carried_out=True)
+            self._section("plan").show(shown, views.text(self.incident.plan))
         if applied.redecided and "mode" in self.sections and self.incident.decision is not None:
             self._section("mode").show(views.decision_view(self.incident.decision), views.text(self.incident.decision))
 
@@ -265,15 +268,10 @@ class Notebook:
             return None
         if self.interactive:
             want = self.settings.recovery
-            section.show(
-                views.gauge(0, want.good)
-                + views.box(
-                    f"{want.good} good looks in a row, {want.interval_s:g} s apart, over at least {want.dwell_s:g} s."
-                ),
-                "",
-            )
             section.buttons({"Watch staging": lambda: self._start(section, "Watching staging", self._recovery)})
             section.by_hand(lambda note: self._note_by_hand(section, StageName.VALIDATE_RECOVERY, note))
+            wanted = f"{want.good} good looks in a row, {want.interval_s:g} s apart, over at least {want.dwell_s:g} s."
+            section.show(views.gauge(0, want.good) + views.box(wanted), wanted)
         elif if_needed and self.incident.applied is None and self.incident.tests is None:
             why = "nothing was applied or tested, so there is nothing to come back from"
             self.run.skip(StageName.VALIDATE_RECOVERY, why)
@@ -341,8 +339,10 @@ class Notebook:
             section.show(self._report_view(files), views.text(self.incident))
 
         if self.interactive:
-            section.buttons({"Write the report again": lambda: self._start(section, "Writing the report", make)})
-        await self._do(section, "Writing the report", make)
+            section.buttons({"Write the report": lambda: self._start(section, "Writing the report", make)})
+            section.show("", "")
+        else:
+            await self._do(section, "Writing the report", make)
         return made[-1] if made else ()
 
     def _report_view(self, files: Sequence[Path]) -> str:
@@ -361,10 +361,13 @@ class Notebook:
         Under `resilience run` and in front of a person nothing is raised: there the runner, or the person, judges.
         """
         self.run.refresh()
-        self._section("finish").show(views.incident_view(self.incident), views.text(self.incident))
+        self._show_run()
         why = fails(self.incident, self.asked.get("fail_on", "never"))
         if why and not self.interactive and not kernel.run_by_us():
             raise VerdictError(why, hint=f"see {self.run.folder}")
+
+    def _show_run(self) -> None:
+        self._section("finish").show(views.incident_view(self.incident), views.text(self.incident))
 
     # How a step is carried out, in both worlds
 
@@ -406,6 +409,8 @@ class Notebook:
                 section.show(views.error(exc), views.text(exc))
             finally:
                 self._busy(section, False)
+                if "finish" in self.sections:
+                    self._show_run()
 
         self.task = asyncio.get_running_loop().create_task(run())
 

@@ -294,7 +294,13 @@ def test_a_running_suite_shows_bar_counts_and_failures() -> None:
         current=EVIL,
         failures=["tests/test_a.py::test_x"],
     )
-    for part in ("5 of 10", "3 passed, 1 failed, 1 infrastructure unavailable", "test_x", "width:30.00%"):
+    for part in (
+        "5 of 10",
+        "3 passed, 1 failed, 1 infrastructure unavailable",
+        "test_x",
+        "width:30.00%",
+        "width:20.00%",
+    ):
         assert part in shown
 
 

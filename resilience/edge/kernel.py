@@ -65,8 +65,12 @@ def show_records() -> None:
     shell = _shell()
     if shell is None or getattr(shell, "_resilience_shown", False):
         return
+    import logging
+
     from resilience import views
 
+    # What is logged is shown as a table; without a handler Python would print it in red beside.
+    logging.getLogger("resilience").addHandler(logging.NullHandler())
     html = shell.display_formatter.formatters["text/html"]
     plain = shell.display_formatter.formatters["text/plain"]
     for module, name in _SHOWN:
