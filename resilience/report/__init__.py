@@ -15,6 +15,7 @@ from typing import Protocol
 from resilience import codec
 from resilience.errors import RecordError, SecretLeakError
 from resilience.model import SCHEMA, Incident, Sample, TestSuiteResult, Vantage, Verdict
+from resilience.report.html import html as _page
 from resilience.report.junit import junit as _junit
 from resilience.report.markdown import NOBODY, markdown as _markdown
 from resilience.report.prometheus import metrics
@@ -49,9 +50,7 @@ def markdown(incident: Incident, samples: Iterable[Sample] | Columns = ()) -> st
 
 def html(incident: Incident, samples: Iterable[Sample] | Columns = (), *, charts: tuple[Chart, ...] = ()) -> str:
     """Give the report as one HTML page that loads nothing."""
-    from resilience.report.html import html as page
-
-    return page(build(incident, Columns.of(samples)), charts=charts)
+    return _page(build(incident, Columns.of(samples)), charts=charts)
 
 
 def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
@@ -103,10 +102,9 @@ def _known_part(path: Path, problems: list[str]) -> Incident:
 
 def _started(folder: Path) -> datetime:
     try:
-        named = datetime.strptime(f"{folder.parent.name} {folder.name[:6]}", "%Y-%m-%d %H%M%S")
+        return datetime.strptime(f"{folder.parent.name} {folder.name[:6]}+0000", "%Y-%m-%d %H%M%S%z")
     except ValueError:
         return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-    return named.replace(tzinfo=UTC)
 
 
 def generate_resilience_report(incident: Incident, samples: Iterable[Sample] = ()) -> str:
@@ -181,9 +179,7 @@ class _Rendering:
         return replace(self.view, missing=tuple(dict.fromkeys((*self.view.missing, *self.missing))))
 
     def _page(self, charts: tuple[Chart, ...]) -> str:
-        from resilience.report.html import html as page
-
-        return page(self._view(), charts=charts)
+        return _page(self._view(), charts=charts)
 
     def _write(self, name: str, make: Callable[[], str | Iterable[str]]) -> bool:
         try:

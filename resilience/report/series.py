@@ -38,6 +38,9 @@ SEVERITY = (
 """From harmless to worst: where many samples share a pixel, the worst is drawn."""
 
 
+_SEVERITY = tuple(SEVERITY.index(one) for one in STATUSES)
+
+
 def micros(at: datetime) -> int:
     """Give microseconds since 1970, exactly."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,6 +65,8 @@ class Line:
     stage: array[int] = field(default_factory=lambda: array("H"))
     phases: tuple[array[float], ...] = field(default_factory=lambda: tuple(array("f") for _ in PHASES))
     ordered: bool = True
+    stretches: tuple[int, int, list[tuple[int, int, int, int, int]]] | None = None
+    """Kept once reckoned, as every rendering asks for them."""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -157,8 +162,8 @@ class Columns:
             if whole != second:
                 second, prefix = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             took = line.seconds[index]
-            phases = ",".join("" if (v := column[index]) != v else f"{v:.6f}" for column in line.phases)
-            shown = "" if took != took else f"{took:.6f}"
+            phases = ",".join(["" if (v := column[index]) != v else f"{v:.4g}" for column in line.phases])
+            shown = "" if took != took else f"{took:.6g}"
             yield (
                 f"{prefix}.{rest:06d}Z,{heads[number]}{stages[line.stage[index]]},{statuses[line.status[index]]},"
                 f"{shown},{faults[line.fault[index]]},{phases}\n"
@@ -211,42 +216,58 @@ def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> t
 
     A stretch ends where nobody looked for over ten usual distances (at least 30 s): a gap is not an outage.
     """
-    count = len(line)
-    if not count:
+    if not len(line):
         return ()
-    at, status = line.at, line.status
-    usual = (at[-1] - at[0]) // max(count - 1, 1)
-    if count > 2:
-        step = max(count // 2000, 1)
-        distances = sorted(at[index + 1] - at[index] for index in range(0, count - 1, step))
-        usual = distances[len(distances) // 2]
-    patience = max(10 * usual, 30_000_000)
+    if line.stretches is None:
+        line.stretches = _stretches(line)
+    usual, patience, raw = line.stretches
     found: list[list[int]] = []
-    severity = [SEVERITY.index(one) for one in STATUSES]
-    for index in range(count):
-        now, here = at[index], status[index]
-        if found and now - found[-1][3] <= patience:
-            last = found[-1]
-            last[1] = now
-            if here == last[2] or (resolution and now - last[0] < resolution):
-                if severity[here] > severity[last[2]]:
-                    last[2] = here
-                last[3] = now
-                last[4] += 1
-                continue
-        elif found:
-            found[-1][1] = found[-1][3] + min(usual, patience)
-        found.append([now, now, here, now, 1])
+    for start, end, status, last, samples in raw:
+        before = found[-1] if found else None
+        if before is not None and resolution and start - before[0] < resolution and start == before[1]:
+            before[1], before[3] = end, last
+            before[4] += samples
+            if _SEVERITY[status] > _SEVERITY[before[2]]:
+                before[2] = status
+        elif before is not None and before[2] == status and start == before[1]:
+            before[1], before[3] = end, last
+            before[4] += samples
+        else:
+            found.append([start, end, status, last, samples])
     # What the last sample saw holds for one more usual distance, no longer than the picture.
-    last = found[-1]
-    end = last[3] + min(usual, patience)
-    last[1] = max(min(end, until) if until is not None else end, last[3])
-    if until is not None and until - last[3] <= patience:
-        last[1] = max(until, last[3])
+    final = found[-1]
+    end = final[3] + min(usual, patience)
+    if until is not None:
+        end = until if until - final[3] <= patience else min(end, until)
+    final[1] = max(end, final[3])
     return tuple(
         Interval(start=start, end=max(end, start), status=STATUSES[number], samples=samples)
         for start, end, number, _, samples in found
     )
+
+
+def _stretches(line: Line) -> tuple[int, int, list[tuple[int, int, int, int, int]]]:
+    """Give the usual distance, the longest that is no gap, and start, end, status, last sample and count of each stretch."""
+    count, at, status = len(line), line.at, line.status
+    usual = 0
+    if count > 1:
+        step = max(count // 2000, 1)
+        distances = sorted(at[index + 1] - at[index] for index in range(0, count - 1, step))
+        usual = distances[len(distances) // 2]
+    patience = max(10 * usual, 30_000_000)
+    found: list[tuple[int, int, int, int, int]] = []
+    start, kind, last, first = at[0], status[0], at[0], 0
+    for index in range(1, count):
+        now = at[index]
+        if now - last > patience:
+            found.append((start, last + min(usual, patience), kind, last, index - first))
+            start, kind, first = now, status[index], index
+        elif status[index] != kind:
+            found.append((start, now, kind, last, index - first))
+            start, kind, first = now, status[index], index
+        last = now
+    found.append((start, last, kind, last, count - first))
+    return usual, patience, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
