@@ -866,6 +866,7 @@ def _wishes(variables: _Variables, services: Sequence[Service]) -> Wishes:
     A mode is asked for in the environment alone: each profile names its own mode, and being there is not asking.
     What a profile may say is what not to do.
     """
+    _check_flags(variables)
     asked: dict[str, str] = {}
     given: dict[str, bool] = {}
 
@@ -898,7 +899,6 @@ def _wishes(variables: _Variables, services: Sequence[Service]) -> Wishes:
                 asked[f"local_services.{chosen}"] = f"{name}={found[0]}"
     if local:
         asked["local_services"] = ", ".join(dict.fromkeys(asked[f"local_services.{name}"] for name in local))
-    _check_flags(variables)
     return Wishes(**given, local_services=tuple(dict.fromkeys(local)), asked_by=asked)
 
 

@@ -507,6 +507,13 @@ def test_a_profile_asks_for_no_mode_but_may_forbid() -> None:
     assert (found.offline, found.degraded_at_least, found.skip_on_failure) == (False, False, False)
 
 
+@pytest.mark.parametrize("name", ["TEST_GRACEFUL_DEGRADATION", "TEST_OFFLINE", "LLM_FALLBACK_MODE"])
+@pytest.mark.parametrize("file", [".env.test.resilient", ".env.test.minimal"])
+def test_a_slip_in_a_profiles_flag_is_refused_by_file_and_line(name: str, file: str) -> None:
+    text = refused("", {name: "true"}, {file: f"\n{name}=ture\n"})
+    assert text.startswith(f"{name}='ture' in config/{file}:2")
+
+
 def test_a_slip_in_a_service_mode_is_refused_and_a_teams_own_word_is_not() -> None:
     assert "REDIS_MODE='lokal'" in refused(ALL_SERVICES, {"REDIS_MODE": "lokal"})
     assert settings(ALL_SERVICES, {"REDIS_MODE": "cluster"}).wishes.local_services == ()
