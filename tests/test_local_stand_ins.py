@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -270,12 +272,11 @@ async def test_a_server_that_takes_the_env_files_credentials_is_used_and_never_s
 
 async def test_a_port_that_accepts_and_is_mute_is_no_stand_in(checkout: Callable[..., Settings]) -> None:
     with listening() as port:
-        settings = checkout(
-            [
-                service("redis", f"redis://:pw@localhost:{port}/0"),
-                service("backend_api", f"http://localhost:{port}/health"),
-            ]
-        )
+        services = [
+            service("redis", f"redis://:pw@localhost:{port}/0"),
+            service("backend_api", f"http://localhost:{port}/health"),
+        ]
+        settings = checkout(services, deadlines=Deadlines(fallback_activation_s=0.5))
         found = await local.start(settings.services, settings)
     assert [one.ready for one in found] == [False, False]
     assert all(f"port {port} is taken by" in one.error for one in found)
@@ -374,6 +375,55 @@ def test_availability_imports_no_driver_and_starts_nothing(tmp_path: Path) -> No
         check=False,
     )
     assert told.stdout == "True\n[]\n[]\n", told.stderr
+
+
+async def test_a_server_on_the_other_loopback_address_is_named_because_localhost_may_lead_there(
+    checkout: Callable[..., Settings],
+) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with other:
+        port = other.getsockname()[1]
+        settings = checkout([service("redis", f"redis://:pw@localhost:{port}/0")])
+        found = (await local.start(settings.services, settings))[0]
+        assert not found.ready
+        assert f"[::1]:{port}" in found.error
+        plain = checkout([service("redis", f"redis://:pw@127.0.0.1:{port}/0")])
+        assert (await local.start(plain.services, plain))[0].ready
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.4, 0.7])
+async def test_a_start_that_is_killed_leaves_nothing_that_stop_does_not_end(
+    checkout: Callable[..., Settings], tmp_path: Path, after_s: float
+) -> None:
+    ports = free_ports(6)
+    settings = checkout(team(ports))
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from tests.test_local_stand_ins import team, local, settings_for\n"
+        "settings = settings_for(pathlib.Path(sys.argv[1]), team([int(port) for port in sys.argv[2:]]))\n"
+        "print('begun', flush=True)\n"
+        "asyncio.run(local.start(settings.services, settings))\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, str(tmp_path), *map(str, ports)),
+        cwd=Path(__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"begun\n"
+    await asyncio.sleep(after_s)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()
+    await local.stop(settings, [one.name for one in settings.services])
+    assert eventually(lambda: not processes_naming(tmp_path / "data"))
+    assert not any(port_open("127.0.0.1", port) for port in ports)
+    assert errors(await local.start(settings.services, settings)) == []
 
 
 # In time, side by side, and as whoever we are

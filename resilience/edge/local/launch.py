@@ -30,7 +30,10 @@ def main(argv: list[str]) -> None:
         _libc().prctl(PR_SET_PDEATHSIG, int(value["--death-signal"]), 0, 0, 0)
     if os.getppid() != int(value["--parent"]):
         sys.exit("the process that asked for this server is gone")
-    os.execvpe(command[0], command, os.environ)  # noqa: S606 - no shell is wanted
+    try:
+        os.execvpe(command[0], command, os.environ)  # noqa: S606 - no shell is wanted
+    except OSError as exc:
+        sys.exit(f"{command[0]}: {exc.strerror}")
 
 
 def drop_root(folder: str, *, namespaces: bool = True) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from resilience.edge.local import postgresql, redis, running
 from resilience.edge.local.endpoints import Endpoint
-from resilience.edge.local.processes import private_log
+from resilience.edge.local.processes import Launch, private_log
 from resilience.errors import StandInError
 from resilience.model import ServiceType
 from resilience.settings import Service, Settings
@@ -32,13 +32,14 @@ async def prepare(
     until = time.monotonic() + timeout_s
     log.parent.mkdir(parents=True, exist_ok=True)
     for command in service.prepare:
-        argv = [*shlex.split(settings.env_command), "sh", "-c", command]
+        argv = (*shlex.split(settings.env_command), "sh", "-c", command)
+        launch = Launch(name=service.name, argv=argv, cwd=str(settings.root), log=str(log))
         with private_log(log) as file:
             file.write(f"$ {command}\n".encode())
             file.flush()
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *argv,
+                    *launch.command(),
                     cwd=settings.root,
                     env={**os.environ, **exports},
                     stdin=asyncio.subprocess.DEVNULL,
@@ -142,7 +143,9 @@ async def gaps(service: Service, settings: Settings, place: Endpoint, version: s
     seen = seen_on_staging(settings, service.name)
     found = []
     theirs = seen.get("server_version", "")
-    if theirs and version and major(theirs) != major(version):
+    # Valkey says two versions: the Redis it is compatible with, and its own.
+    ours = {major(part) for part in version.replace("(Valkey", ",").split(",")}
+    if theirs and version and major(theirs) not in ours:
         found.append(f"version {version} here, {theirs} on staging")
     wanted = [part.split()[0] for part in seen.get("extensions", "").split(",") if part.split()]
     if wanted and place.type is ServiceType.POSTGRESQL:

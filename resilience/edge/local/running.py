@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import os
+import sys
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from resilience.edge.local import postgresql, redis
@@ -60,16 +63,43 @@ def listener(port: int) -> Listener:
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
-        for connection in psutil.net_connections("tcp"):
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and connection.laddr
-                and connection.laddr.port == port
-                and connection.pid
-            ):
-                with contextlib.suppress(psutil.Error):
-                    return Listener(pid=connection.pid, name=psutil.Process(connection.pid).name())
+        pid = _listening_pid(port) if sys.platform == "linux" else _listening_pid_by_psutil(port)
+        if pid:
+            return Listener(pid=pid, name=psutil.Process(pid).name())
     return Listener()
+
+
+def _listening_pid(port: int) -> int | None:
+    # Not psutil.net_connections, which gives up altogether when some process ends while it looks.
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{words[9]}]")
+    for folder in Path("/proc").iterdir() if sockets else ():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                for handle in (folder / "fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        if os.readlink(handle) in sockets:
+                            return int(folder.name)
+    return None
+
+
+def _listening_pid_by_psutil(port: int) -> int | None:
+    import psutil
+
+    for connection in psutil.net_connections("tcp"):
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid
+        ):
+            return int(connection.pid)
+    return None
 
 
 async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found | None:

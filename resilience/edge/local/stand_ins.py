@@ -128,6 +128,11 @@ class Start:
         self.started: list[str] = []
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds for a server that is there already to prove itself."""
+        return min(3.0, self.settings.deadlines.fallback_activation_s)
+
     @cached_property
     def compose(self) -> asyncio.Task[str]:
         """Why compose cannot be used, asked once for all services."""
@@ -257,7 +262,7 @@ async def _server(run: Start, group: Sequence[Item], passed: list[str]) -> list[
     record = run.records.get(group[0].service.name)
     composed = record is not None and record.composed
     if run.running(name) is None and not composed:
-        found = [await running.prove(item.service, item.place) for item in group]
+        found = [await running.prove(item.service, item.place, timeout_s=run.patience_s) for item in group]
         if all(found):
             kept = ("already running, so its data were kept",) if run.fresh else ()
             return [
@@ -307,13 +312,18 @@ async def _composed(run: Start, group: Sequence[Item]) -> list[Up]:
     if run.fresh:
         await compose.stop(run.settings, item.place.type, remove_data=True)
     limit = run.settings.deadlines.fallback_prepare_s
+    # Written down first, so that a start that is killed leaves no container that nobody knows of.
+    begun = _failed(item.service, item.place.shown, StandInError("its start was interrupted"), provider="compose")
+    run.records[item.service.name] = Record(stand_in=begun, bind=item.place.bind, port=item.place.port, composed=True)
+    write_records(run.settings, run.records)
     try:
         await compose.up(run.settings, item.place, timeout_s=limit)
-        found = await running.prove(item.service, item.place)
+        found = await running.prove(item.service, item.place, timeout_s=run.patience_s)
         if found is None:
             raise StandInError(f"its container is healthy, but nothing listens on {item.place.shown}")
     except (StandInError, TimeoutError):
         await compose.stop(run.settings, item.place.type)  # the port is the next provider's
+        del run.records[item.service.name]
         raise
     return [Up(provider="compose", version=found.version, pid=found.pid, composed=True)]
 
@@ -495,7 +505,9 @@ async def _mocks(run: Start, group: Sequence[Item], passed: list[str]) -> list[U
     # Ports of mocks that run belong to us.
     held = {record.port for record in run.records.values() if record.supervised == MOCKS} if now else set()
     for item in group:
-        found = None if item.place.port in held else await running.prove(item.service, item.place)
+        found = (
+            None if item.place.port in held else await running.prove(item.service, item.place, timeout_s=run.patience_s)
+        )
         if found is None:
             ours.append(item)
         else:
@@ -639,6 +651,11 @@ async def _finish(
             after = await connections(service)
             if before is not None and after == before:
                 gaps.append("its prepare commands never connected to it: do they read the exported variables?")
+        if up.started_here and place.host.startswith("localhost") and port_open("::1", place.port):
+            raise StandInError(
+                f"{service.name}: another server listens on [::1]:{place.port}, where clients that say localhost may land.",
+                hint=f"end it (ss -ltnp 'sport = :{place.port}'), or write 127.0.0.1 for localhost in the env file",
+            )
         async with asyncio.timeout(run.settings.deadlines.fallback_activation_s + 2.0):
             await preparing.ask(service, place)
             gaps += await preparing.gaps(service, run.settings, place, up.version)
@@ -668,11 +685,12 @@ async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[
         alive = {name for name, service in state.services.items() if service.alive}
         stopped = [name for name, record in wanted.items() if record.composed or record.supervised in alive]
         still_used = {record.supervised for record in kept.values()}
-        if names is None:
-            await supervisor.end(folder)
-        else:
-            await supervisor.end(folder, sorted({record.supervised for record in wanted.values()} - still_used - {""}))
+        if kept:
+            # What nobody wrote down is of a start that was killed: it ends too.
+            await supervisor.end(folder, sorted(set(state.services) - still_used))
             await _fewer_mocks(settings, wanted, kept)
+        else:
+            await supervisor.end(folder)
         await asyncio.gather(
             *(compose.stop(settings, record.stand_in.type) for record in wanted.values() if record.composed)
         )
