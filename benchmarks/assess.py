@@ -339,9 +339,8 @@ async def main(quick: bool) -> None:
         await mixed(found)
         await wall_table(found, sizes)
         await sequential(found)
-        print(
-            f"\nMost memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB (plain clients included)"
-        )
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"\nMost memory of this process: {megabytes} MB (plain clients included)")
     imports()
     print("\n" + json.dumps({f"cpu_ms_{name.replace(' ', '_')}": round(ms, 3) for name, ms in figures.items()}))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from resilience.causes import find_causes
-from resilience.faults import fault
+from resilience.faults import at, fault
 from resilience.model import (
     CauseName,
     ConnectivityResult,
@@ -133,7 +133,7 @@ def _finding(service: Service, observation: Observation) -> Fault | None:
     writes = facts.get("writes") == "ok"
 
     def say(code: FaultCode, detail: str, hint: str = "") -> Fault:
-        return fault(code, Phase.QUERY, detail, endpoint=endpoint, hint=hint)
+        return at(fault(code, Phase.QUERY, detail, hint=hint), endpoint, service.type)
 
     if service.type is ServiceType.POSTGRESQL and not writes:
         if facts.get("role") == "standby":

@@ -224,14 +224,13 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
         YES,
         YES,
         "it is up but has no capacity: connections, memory or backends exhausted",
-        "see what holds it: for PostgreSQL psql -c 'select state, count(*) from pg_stat_activity group by 1'; Redis: "
-        "redis-cli -h {host} -p {port} info memory; HTTP: instances of the backend; stop what floods it, assess again",
+        "see what holds it on {endpoint}: connections, memory, instances; stop what floods it, assess again",
     ),
     C.APP_AUTH: Meaning(
         NO,
         NO,
         "it is up and refuses these credentials",
-        "compare the configured secret with the vault's; was it rotated? PostgreSQL: also pg_hba.conf and sslmode",
+        "compare the configured secret with the vault's; was it rotated?",
     ),
     C.APP_NO_DB: Meaning(
         NO,
@@ -242,9 +241,8 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
     C.APP_READONLY: Meaning(
         NO,
         YES,
-        "it answers reads and refuses writes: the endpoint points at a replica, or saving to disk fails",
-        "PostgreSQL: psql -h {host} -p {port} -c 'select pg_is_in_recovery()'; Redis: redis-cli -h {host} -p {port} "
-        "info replication; point the endpoint at the primary, or free its disk",
+        "it answers reads and refuses writes",
+        "point the endpoint at the primary, or free the disk of {endpoint}",
     ),
     C.APP_REPLICA_DOWN: Meaning(
         YES,
@@ -271,7 +269,7 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
         YES,
         YES,
         "it answers, but too slowly: overloaded or locked",
-        "see its load; PostgreSQL: psql -h {host} -p {port} -c 'select pid, state, wait_event from pg_stat_activity'",
+        "see the load of {endpoint} and what it waits for",
         weak=True,
     ),
     C.APP_ERROR: Meaning(
@@ -353,6 +351,87 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
     ),
 }
 
+_PSQL = "psql -h {host} -p {port} -c "
+_REDIS_CLI = "redis-cli -h {host} -p {port} "
+SPECIFIC: Mapping[tuple[FaultCode, ServiceType], tuple[str, str]] = {
+    (C.APP_OVERLOAD, ServiceType.POSTGRESQL): (
+        "it is up and has no connection or memory left to give",
+        _PSQL  # noqa: S608 - a command to type
+        + "'select usename, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc' (as a superuser, "
+        "who has reserved slots); stop what leaks connections, assess again",
+    ),
+    (C.APP_OVERLOAD, ServiceType.REDIS): (
+        "it is up and has no memory, connection or time left to give",
+        _REDIS_CLI + "info memory; info clients; a script that blocks it: script kill",
+    ),
+    (C.APP_OVERLOAD, ServiceType.CLICKHOUSE): (
+        "it is up and has no memory or query slot left, or too many parts to merge",
+        "curl 'http://{endpoint}/?query=SHOW+PROCESSLIST'; stop what floods it, assess again",
+    ),
+    (C.APP_OVERLOAD, ServiceType.HTTP): (
+        "no healthy instance behind it, a cold start, or a dependency that is down",
+        "look at its instances and at the database behind it first (gcloud run services list; kubectl get pods); assess again",
+    ),
+    (C.APP_OVERLOAD, ServiceType.WEBSOCKET): (
+        "no healthy instance behind it, a cold start, or a dependency that is down",
+        "look at its instances and at the backend behind it first (gcloud run services list; kubectl get pods); assess again",
+    ),
+    (C.APP_OVERLOAD, ServiceType.OPENAI): (
+        "the provider is overloaded",
+        "look at the provider's status page; use the LLM mock meanwhile: LLM_FALLBACK_MODE=true",
+    ),
+    (C.APP_AUTH, ServiceType.POSTGRESQL): (
+        "it is up and refuses this login: password, role, pg_hba.conf, or TLS is asked for",
+        "compare user and password with the vault's; 28000 with 'no encryption' wants sslmode=require; by hand: "
+        "psql -h {host} -p {port} -U USER DATABASE",
+    ),
+    (C.APP_AUTH, ServiceType.REDIS): (
+        "it is up and refuses this password or this user's rights",
+        "compare the password in the url with the vault's; NOPERM: its ACL is too tight for a probe: "
+        + _REDIS_CLI
+        + "acl whoami",
+    ),
+    (C.APP_AUTH, ServiceType.CLICKHOUSE): (
+        "it is up and refuses this user",
+        "compare user and password in the url with the vault's; was it rotated?",
+    ),
+    (C.APP_AUTH, ServiceType.HTTP): (
+        "it is up and refuses us: a health path that wants a token, or the auth service is down",
+        "curl -i http://{endpoint}/ ; set headers for this service, or expect_status = [200, 401] if that is its answer",
+    ),
+    (C.APP_AUTH, ServiceType.WEBSOCKET): (
+        "it is up and refuses us: token missing, expired, or the auth service is down",
+        "set headers for this service (Authorization); is the token still valid?",
+    ),
+    (C.APP_AUTH, ServiceType.OPENAI): (
+        "it is up and refuses the key",
+        "compare the key in headers with the provider's console; was it revoked?",
+    ),
+    (C.APP_READONLY, ServiceType.POSTGRESQL): (
+        "it answers reads and refuses writes: a standby answers, or writing is switched off",
+        _PSQL
+        + "'select pg_is_in_recovery(), current_setting($$transaction_read_only$$)'; point the endpoint at the primary",
+    ),
+    (C.APP_READONLY, ServiceType.REDIS): (
+        "it answers reads and refuses writes: a replica answers, or it cannot save to its disk",
+        _REDIS_CLI + "info replication; info persistence; point the endpoint at the primary, or free its disk",
+    ),
+    (C.APP_READONLY, ServiceType.CLICKHOUSE): (
+        "it answers reads and refuses writes: read-only replicas (Keeper lost) or a read-only user",
+        "curl 'http://{endpoint}/?query=select+table,is_readonly+from+system.replicas'; is Keeper up?",
+    ),
+    (C.APP_SLOW, ServiceType.POSTGRESQL): (
+        "it answers, but too slowly: overloaded or locked",
+        _PSQL + "'select pid, state, wait_event, pg_blocking_pids(pid) from pg_stat_activity'",  # noqa: S608 - a command to type
+    ),
+    (C.APP_SLOW, ServiceType.REDIS): ("it answers, but too slowly", _REDIS_CLI + "slowlog get 5; info commandstats"),
+    (C.APP_ERROR, ServiceType.POSTGRESQL): (
+        "its port is open and logins fail with an error of its own",
+        "read PostgreSQL's log at this time; a damaged host needs a restart or failover: gcloud sql instances list",
+    ),
+}
+"""What a code means for one protocol, where that says more than the table above: cause and hint."""
+
 _DETAIL_LIMIT = 2000
 """Long enough that no secret is cut before it is hidden; what is shown is shortened later."""
 
@@ -382,8 +461,12 @@ def fault(
     )
 
 
-def at(found: Fault, endpoint: str) -> Fault:
-    """Give the same fault with the endpoint in its hint's command."""
+def at(found: Fault, endpoint: str, kind: ServiceType | None = None) -> Fault:
+    """Give the same fault with the endpoint in its hint's command, in the words of the service's protocol."""
+    meaning = MEANINGS[found.code]
+    told = SPECIFIC.get((found.code, kind)) if kind is not None else None
+    if told is not None and found.hint in (meaning.hint, _fill(meaning.hint, endpoint)):
+        return replace(found, cause=told[0], hint=_fill(told[1], endpoint))
     return replace(found, hint=_fill(found.hint, endpoint))
 
 

@@ -231,6 +231,17 @@ def test_a_network_hint_holds_a_command(code: FaultCode) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("code", "kind"), list(faults.SPECIFIC), ids=str)
+def test_a_protocols_own_words_replace_the_tables_and_never_a_probes_own_hint(
+    code: FaultCode, kind: faults.ServiceType
+) -> None:
+    made = faults.at(fault(code, endpoint="db:1"), "db:1", kind)
+    assert (made.cause, made.hint) != (MEANINGS[code].cause, MEANINGS[code].hint)
+    assert not re.search(r"\{\w+\}", made.hint)
+    own = faults.at(fault(code, hint="look at {host}"), "db:1", kind)
+    assert own.hint == "look at db"
+
+
 def test_nothing_that_waits_for_a_person_is_retryable() -> None:
     for code in (C.APP_AUTH, C.TLS_EXPIRED, C.APP_READONLY, C.DNS_NXDOMAIN, C.APP_QUOTA, C.CONFIG_INVALID):
         assert not MEANINGS[code].retryable

@@ -75,7 +75,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
     if found is not None:
-        found = at(replace(found, detail=_redactor(service, url).short(found.detail)), endpoint)
+        found = at(replace(found, detail=_redactor(service, url).short(found.detail)), endpoint, service.type)
     return Observation(
         name=service.name,
         started_at=started_at,
@@ -216,8 +216,9 @@ async def control(
     """
     own = context or ProbeContext()
     try:
-        alive, *seen = await asyncio.gather(loop_is_alive(), *(_control(target, own, timeout_s) for target in targets))
-        return (*seen,) if alive else (_not_alive(), *seen)
+        alive = asyncio.ensure_future(loop_is_alive())
+        seen = tuple(await asyncio.gather(*(_control(target, own, timeout_s) for target in targets)))
+        return seen if await alive else (_not_alive(), *seen)
     finally:
         if context is None:
             own.__exit__()
