@@ -221,7 +221,7 @@ class Run:
         self.settings = settings
         self.folder = folder
         self.incident = incident
-        self.redactor = Redactor(settings.secrets)
+        self.redactor = Redactor.of(settings, hosts=[vantage().host])
         self._saved: bytes = b""
 
     # ---- opening

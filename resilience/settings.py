@@ -207,14 +207,16 @@ def require_configured(settings: Settings) -> Settings:
     unset = list(dict.fromkeys(name for service in settings.services for name in service.unset))
     nearest = min((service.unset for service in settings.services if service.unset), key=len, default=())
     first = " ".join(f"{name}=…" for name in nearest)
+    shown = ", ".join(unset[:4]) + (f" and {len(unset) - 4} more" if len(unset) > 4 else "")
     raise NotConfiguredError(
         name="services of staging",
         source=_shown(settings.source, settings.root) if settings.source else "",
-        found=f"0 of {len(settings.services)} configured" + (f" (unset: {', '.join(unset)})" if unset else ""),
+        found=f"0 of {len(settings.services)} configured" + (f" (unset: {shown})" if unset else ""),
         expected="at least one",
         hint=(
-            f"{f'export {first}' if first else 'resilience init'}; or look at one without any configuration: "
-            "resilience assess --url postgresql://…; or see it at work: resilience drill database-unavailable"
+            f"{f'export {first}' if first else 'resilience init'}; all of them: resilience doctor; or look at one without "
+            "any configuration: resilience assess --url postgresql://…; or see it at work: resilience drill "
+            "database-unavailable"
         ),
     )
 

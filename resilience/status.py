@@ -143,7 +143,7 @@ async def doctor(config: str, environment: str) -> int:
             markup=False,
         )
         if not finding.ok and finding.hint:
-            terminal.out.print(f"       → {finding.hint}", markup=False)
+            terminal.out.print(f"       → {finding.hint}", markup=False, soft_wrap=True)
     terminal.out.print(f"{len(findings) - len(bad)} of {len(findings)} as expected.")
     return 0 if not bad else 10
 

@@ -66,7 +66,7 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
         console.print(f"[bold]Cause:[/bold] {escape(cause.cause.value)}{issue}: {escape(', '.join(cause.services))}")
         for evidence in cause.evidence:
             console.print(f"  · {escape(evidence)}")
-        console.print(f"  → {escape(cause.next)}")
+        console.print(f"  → {escape(cause.next)}", soft_wrap=True)
     if decision is not None:
         console.print(f"[bold]Why mode {decision.mode.value}:[/bold] {escape('; '.join(decision.reasons))}")
 
@@ -118,7 +118,7 @@ def _unwell(results: Iterable[ConnectivityResult], console: Console) -> None:
         ]
         for line in (result.hint, *links):
             if line:
-                console.print(f"  → {escape(line)}")
+                console.print(f"  → {escape(line)}", soft_wrap=True)
 
 
 def show_decision(decision: Decision, *, console: Console = out) -> None:
@@ -161,7 +161,7 @@ def _list(console: Console, title: str, lines: Sequence[str], *, sign: str = "·
     if lines:
         console.print(f"[bold]{title}[/bold]")
         for line in lines:
-            console.print(f"  {sign} {escape(line)}")
+            console.print(f"  {sign} {escape(line)}", soft_wrap=True)
 
 
 def show_applied(applied: Applied, *, console: Console = out) -> None:
