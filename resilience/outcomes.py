@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -445,7 +445,9 @@ def judge_failure(
     fault = classify_chain(failure.chain)
     code = C.PROTO_SILENT if hung else fault.code if fault is not None else None
     if code is None or (code not in STRONG and code not in WEAK):
-        return Judged(product, code, message=message)
+        return _beside_an_outage(failure, Judged(product, code, message=message), endpoints, looks) if assertion else Judged(
+            product, code, message=message
+        )  # fmt: skip
     endpoint, how, foreign = attribute(failure, markers, endpoints)
     service = endpoint.service if endpoint is not None else None
     look = look_near(looks, service, failure.at, failure.duration_s) if service is not None else None
@@ -482,6 +484,18 @@ def judge_failure(
         else f"no probe of {service} at that time confirms it"
     )
     return Judged(product, code, service, suspect=True, message=message, reason=f"{code.value}, but {why}")
+
+
+def _beside_an_outage(failure: Failure, judged: Judged, endpoints: Sequence[Endpoint], looks: Sequence[Look]) -> Judged:
+    """Mark an assertion suspect whose test had spoken to a service that a probe found down at that time; it stays the
+    product's."""
+    endpoint = whose(tuple(reversed(failure.spoke)), endpoints)
+    look = look_near(looks, endpoint.service, failure.at, failure.duration_s) if endpoint is not None else None
+    if endpoint is None or look is None or not look.red:
+        return judged
+    return replace(
+        judged, service=endpoint.service, suspect=True, reason=f"an assertion, while {endpoint.service} was down"
+    )
 
 
 def _elsewhere(pairs: Sequence[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> bool:
@@ -727,7 +741,7 @@ class Record:
         return sum(1 for test in self.tests.values() if not test.collector)
 
 
-_WORST = {"passed": 1, "xfailed": 1, "skipped": 1, "xpassed": 1, "held": 2, "unknown": 2, "error": 3, "failed": 4}
+_WORST = {"passed": 1, "xfailed": 1, "skipped": 1, "xpassed": 1, "held": 2, "unknown": 0, "error": 3, "failed": 4}
 
 
 def _failure(event: Mapping[str, Any], session: Session) -> Failure:
@@ -804,7 +818,8 @@ class Board:
         for key, test in record.tests.items():
             judged = judge_test(test, endpoints=endpoints, looks=looks)
             if judged.outcome is Outcome.NOT_RUN and not_run:
-                judged = Judged(Outcome.NOT_RUN, reason=not_run)
+                reason = not_run.replace("never reached", "began and never ended") if test.begun else not_run
+                judged = Judged(Outcome.NOT_RUN, reason=reason)
             held_by_plan = test.held is not None and test.held[0] in planned and not test.failures
             ran = (test.begun and test.held is None) or test.collector
             known = self.standings.get(key)

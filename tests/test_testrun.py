@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -207,6 +208,7 @@ async def test_only_what_an_outage_stopped_runs_again_when_the_service_is_back(
         {"database": database},
         hook=lambda number: (number >= 2 and database.up(), None)[1],
         wait_for_services_s=20,
+        skip=False,
     )
     adds_up(result, 7)
     assert (root / "ran-once").read_text() == "x"
@@ -572,6 +574,104 @@ async def test_a_crashed_xdist_worker_is_named(root: Path, out: Path, database: 
     adds_up(result, 3)
     assert by_id(result)["test_a"] in (Outcome.FAILED, Outcome.ERROR)
     assert result.exit_code == 1
+
+
+async def test_what_a_retry_plugin_of_the_teams_ran_again_counts_as_it_ended(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        conftest="""
+        from _pytest.runner import runtestprotocol
+        def pytest_runtest_protocol(item, nextitem):
+            for attempt in range(2):
+                item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                again = attempt == 0 and any(report.failed for report in reports)
+                for report in reports:
+                    if again and report.failed:
+                        report.outcome = "rerun"
+                    item.ihook.pytest_runtest_logreport(report=report)
+                if not again:
+                    break
+            return True
+        def pytest_report_teststatus(report):
+            if report.outcome == "rerun":
+                return "rerun", "R", ("RERUN", {"yellow": True})
+        """,
+        test_a="""
+        from helpers import hello
+        seen = []
+        def test_flaky():
+            seen.append(1)
+            if len(seen) == 1: hello()
+        def test_dead(): hello()
+        """,
+    )
+    result = await run(root, out, {"database": database}, attempts=0)
+    assert by_id(result) == {"test_flaky": Outcome.PASSED, "test_dead": INFRA}
+
+
+async def test_on_a_terminal_the_command_has_one_too(root: Path, out: Path, tmp_path: Path) -> None:
+    write(root, test_a="def test_a(): pass\n")
+    script = tmp_path / "typed.py"
+    script.write_text(
+        f"""
+import asyncio, sys
+sys.path[:0] = {[str(Path(__file__).parent.parent)]!r}
+from pathlib import Path
+from resilience.edge.testrun import run_suite
+from resilience.model import PlannedCommand, TestExecutionMode
+from tests.testrun_kit import PYTEST, Probe, environ, settings
+root, out = Path({str(root)!r}), Path({str(out)!r})
+result = asyncio.run(run_suite(
+    [PlannedCommand(command="test -t 1 && " + PYTEST)], settings=settings(root, {{}}), mode=TestExecutionMode.FULL,
+    environ=environ({{}}, TERM="xterm"), folder=out, probe=Probe({{}}),
+))
+print("exit", result.exit_code)
+"""
+    )
+    import pty
+
+    printed = bytearray()
+
+    def typed() -> int:
+        pid, ours = pty.fork()
+        if pid == 0:
+            os.execv(sys.executable, [sys.executable, str(script)])
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 4096):
+                printed.extend(data)
+        os.close(ours)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    code = await asyncio.to_thread(typed)
+    assert code == 0, bytes(printed)
+    assert b"exit 0" in printed, bytes(printed)
+    assert b"\x1b[32m" in printed, "green, as pytest shows on a terminal"
+    assert b"\x1b" not in (out / "logs/01-round1.log").read_bytes()
+
+
+async def test_a_project_that_cannot_be_written_to_is_no_hindrance(root: Path, out: Path, database: LineServer) -> None:
+    write(root, test_a="from helpers import hello\ndef test_a(): hello()\ndef test_b(tmp_path): pass\n")
+    unshare = shutil.which("unshare")
+    as_nobody = f"{unshare} --user --map-user=65534"
+    if unshare is None or subprocess.call([*as_nobody.split(), "true"], stderr=subprocess.DEVNULL):
+        pytest.skip("no user namespaces here")
+    root.chmod(0o555)
+    try:
+        result = await run(
+            root,
+            out,
+            {"database": database},
+            f"{as_nobody} sh -c '! touch x 2>/dev/null && {PYTEST}'",
+            env={"PYTHONDONTWRITEBYTECODE": ""},
+            attempts=0,
+        )
+    finally:
+        root.chmod(0o755)
+    assert by_id(result) == {"test_a": INFRA, "test_b": Outcome.PASSED}
+    assert sorted(path.name for path in root.iterdir()) == ["helpers.py", "test_a.py"]
 
 
 async def test_a_pytest_inside_a_test_writes_nothing_of_its_own(root: Path, out: Path, database: LineServer) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from resilience import outcomes
-from resilience.edge import groups
+from resilience.edge import groups, terminal
 from resilience.edge.entering import Entrance, replace_json
 from resilience.edge.foreign import find_junit, read_junit
 from resilience.errors import UsageError
@@ -159,7 +159,7 @@ async def run_suite(
         attempts=settings.deadlines.retry_attempts if attempts is None else attempts,
         delay_s=settings.deadlines.retry_delay_s if delay_s is None else delay_s,
         connections=connections,
-        output=output or _stdout,
+        output=output,
     )
     return await run.run(commands)
 
@@ -272,17 +272,14 @@ class _Run:
         attempts: int,
         delay_s: float,
         connections: Connections | None,
-        output: Output,
+        output: Output | None,
     ) -> None:
         self.settings, self.mode, self.environ, self.folder = settings, mode, environ, folder
         self.stand_ins, self.probe, self.on_event = stand_ins, probe, on_event
         self.select, self.exit_code, self.timeout_s = select, exit_code, timeout_s
-        self.attempts, self.delay_s, self.connections, self.output = (
-            max(0, attempts),
-            max(0.0, delay_s),
-            connections,
-            output,
-        )
+        self.attempts, self.delay_s, self.connections = max(0, attempts), max(0.0, delay_s), connections
+        self.output: Output = output or _stdout
+        self.on_terminal = output is None and terminal.wanted()
         self.started_at = datetime.now(UTC)
         self.began = time.monotonic()
         self.ends = self.began + total_timeout_s if total_timeout_s else None
@@ -321,6 +318,7 @@ class _Run:
         self.timed_out = False
         self.last_event = 0.0
         self.extra: list[Any] = []
+        self.record = Record()
 
     # the whole
 
@@ -362,6 +360,7 @@ class _Run:
         self, commands: Sequence[PlannedCommand], reached: Sequence[Reached], *, interrupted: int | None = None
     ) -> TestSuiteResult:
         tests = (*self.board.outcomes(), *self.extra)
+        tests = tuple(replace(test, id=self._clean(test.id) or test.id) for test in tests)
         tests = tuple(
             replace(
                 test,
@@ -566,6 +565,8 @@ class _Run:
                 return "junit", outcome, f"JUnit XML ({path.name}); no per-test causes", None, None
         outcome, phrase = outcomes.judge_text(last.tail, last.exit_code)
         evidence = f"exit code {last.exit_code} and output; no per-test data"
+        if self.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+            evidence += " (PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps our plug-in out)"
         if outcome is Outcome.FAILED and phrase:
             red = [look for look in self.looks[-len(self.services) :] if look.red]
             if red:
@@ -593,7 +594,7 @@ class _Run:
     ) -> _Execution:
         name = f"{number + 1:02d}-round{round}"
         select = " and ".join(f"({text})" for text in (self.select, command.select) if text)
-        record = Record(select=select, mode=self.mode.value)
+        record = self.record = Record(select=select, mode=self.mode.value)
         ends = min((end for end in (limit, self.ends) if end is not None), default=None)
         events = self.folder / "logs" / f"{name}.events.jsonl"
         events.unlink(missing_ok=True)
@@ -618,7 +619,9 @@ class _Run:
         self._write_control(entrance, {look.service for look in self.looks if not look.red} if round > 1 else set())
         configuration = entrance.configure(name, settings)
         environ = entrance.environment(self.environ, configuration)
+        # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
         raw = entrance.folder / f"{name}.out"
+        raw.touch()
         log = self.folder / "logs" / f"{name}.log"
         shell = self.environ.get("SHELL") or "/bin/sh"
         if not os.access(shell, os.X_OK):
@@ -626,7 +629,8 @@ class _Run:
         argv = [*shlex.split(self.settings.env_command), shell, "-c", command.command]
         began = time.monotonic()
         execution = _Execution(record, log=f"logs/{log.name}")
-        with raw.open("ab") as sink, raw.open("rb") as source, events.open("rb") as stream, log.open("wb") as kept:
+        read, written = terminal.pair() if self.on_terminal else (raw.open("rb"), raw.open("ab"))
+        with read as source, written as sink, events.open("rb") as stream, log.open("wb") as kept:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220  a fork and exec of one shell; the loop has nothing else to do
                     argv, cwd=self.settings.root, env=environ, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
@@ -953,10 +957,10 @@ class _Run:
             return
         self.last_event = time.monotonic()
         elapsed = self.last_event - began
-        total = sum(1 for s in record.sessions.values() for _ in (0,) if s.collected is not None)
-        collected = record.collected if total else 0
+        known = any(session.collected is not None for session in record.sessions.values())
+        collected = record.collected if known else 0
         rate = record.finished / elapsed if elapsed > 0 else 0.0
-        left = max(0, collected - record.finished - sum(1 for _ in ()))
+        left = max(0, collected - record.finished)
         current = next((s for s in record.sessions.values() if s.current), None)
         self.on_event(
             Progress(
@@ -975,13 +979,23 @@ class _Run:
             return
         self.on_event(
             Progress(
-                command=self._clean(command.command) or "", number=number + 1, commands=of, round=round, phase=phase,
-                collected=0,
-                finished=0, counts={}, rate=0.0, eta_s=None, current="", current_s=0.0,
+                command=self._clean(command.command) or "",
+                number=number + 1,
+                commands=of,
+                round=round,
+                phase=phase,
+                collected=self.record.collected,
+                finished=self.record.finished,
+                counts=dict(self.record.counts),
+                rate=0.0,
+                eta_s=None,
+                current="",
+                current_s=0.0,
                 elapsed_s=time.monotonic() - self.began,
-                held=tuple(self.open), note=note,
+                held=tuple(self.open),
+                note=note,
             )
-        )  # fmt: skip
+        )
 
     def _redact_events(self, path: Path) -> None:
         """Rewrite the events file without secrets; while it was written, only this user could read it."""
@@ -989,7 +1003,7 @@ class _Run:
         try:
             with path.open("rb") as source, aside.open("wb") as target:
                 for line in source:
-                    if b'"chain"' in line or b'"text"' in line:
+                    if not line.startswith((b'{"k":"b"', b'{"k":"t"')):
                         line = self.redactor.text(line.decode("utf-8", "replace").rstrip("\n")).encode() + b"\n"
                     target.write(line)
             aside.replace(path)
@@ -1007,7 +1021,10 @@ class _Pump:
         self.last: deque[str] = deque(maxlen=400)
 
     def output(self) -> bool:
-        data = self.source.read(1 << 20)
+        try:
+            data = self.source.read(1 << 20)
+        except OSError:
+            return False  # a pseudo-terminal whose last writer is gone
         if not data:
             return False
         self.sink(data)
