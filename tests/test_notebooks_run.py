@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from resilience.edge.environment import load_settings
+from resilience.edge.lock import locked
 from resilience.edge.notebooks import Executed, Moment, execute, notebooks_folder, read_incident
 from resilience.errors import SettingsError
 from resilience.model import ExitCode, StageName, StageStatus, Verdict
@@ -315,6 +316,60 @@ async def test_a_failing_test_is_the_products_and_no_failure_of_the_runbook(team
     assert {stage.status for stage in executed.stages} == {StageStatus.FINISHED}
     incident = read_incident(run.folder)
     assert (incident.verdict, incident.exit_code) == (Verdict.PRODUCT_FAILURES, ExitCode.PRODUCT_FAILURES)
+
+
+async def test_of_two_runs_that_test_at_once_the_second_ends_with_75_and_says_who_holds_the_lock(team: Path) -> None:
+    run = new_run(team, apply=True)
+    with locked(run.settings.state, "test", run="another"):
+        executed = await go(
+            run,
+            stages=(StageName.ASSESS, StageName.CHOOSE_MODE, StageName.RUN_TESTS, StageName.REPORT),
+            parameters={"apply": True},
+        )
+    stage = executed.stage(StageName.RUN_TESTS)
+    assert stage is not None
+    assert stage.status is StageStatus.FAILED
+    assert f"pid {os.getpid()}" in stage.error
+    assert "since" in stage.error
+    assert executed.exit_code == ExitCode.LOCKED
+    assert read_incident(run.folder).exit_code == ExitCode.LOCKED
+    assert (run.folder / "report.html").exists()
+
+
+@pytest.mark.slow
+async def test_an_env_file_edited_in_the_middle_is_kept_and_the_run_says_so(
+    team: Path, staging: SmallStaging, free_port: int
+) -> None:
+    """The run applies a stand-in, somebody edits the env file, and restoring refuses to lose the edit."""
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text().replace("critical = true", f'critical = true\nlocal = "http://127.0.0.1:{free_port}/health"')
+    )
+    env_file = team / ".env.test.active"
+    env_file.write_text("MINE=1\n")
+    staging.status = 503
+
+    def edit(moment: Moment) -> None:
+        if moment.stage is StageName.VALIDATE_RECOVERY and moment.cell == "recovery":
+            env_file.write_text(env_file.read_text() + "EDITED=colleague\n")
+
+    run = new_run(team, apply=True)
+    try:
+        executed = await go(run, stages=tuple(StageName), parameters={"apply": True}, when=edit)
+        stage = executed.stage(StageName.VALIDATE_RECOVERY)
+        assert stage is not None
+        assert stage.status is StageStatus.FAILED, [stage.error for stage in executed.stages]
+        assert stage.error.startswith("EditedError")
+        assert "EDITED=colleague" in env_file.read_text()
+        assert executed.exit_code == ExitCode.RUNBOOK_FAILED
+        assert (
+            "EditedError" in (run.folder / "report.md").read_text()
+            or "edited" in (run.folder / "report.md").read_text()
+        )
+    finally:
+        run.refresh()
+        await run.restore(force=True)
+    assert env_file.read_text() == "MINE=1\n"
 
 
 @pytest.mark.slow

@@ -210,6 +210,9 @@ class _Execution:
                     restored = await self._restore(restore)
             if StageName.REPORT in stages:
                 ends = await self._ensure_report(ends, report)
+            if broken is not None:
+                # The report judges by the records' statuses, which do not tell a lock from a failure.
+                self._note_verdict(broken)
         finally:
             try:
                 await kernels.close()
