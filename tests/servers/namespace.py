@@ -39,7 +39,10 @@ def usable() -> str:
 def look() -> dict[str, list[str]]:
     """Run all rows in a namespace of their own."""
     done = subprocess.run(
-        ["unshare", "-Urnm", sys.executable, "-m", "tests.servers.namespace"], capture_output=True, text=True, timeout=60
+        ["unshare", "-Urnm", sys.executable, "-m", "tests.servers.namespace"],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

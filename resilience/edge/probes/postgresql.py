@@ -23,6 +23,8 @@ _TERMINATE = b"X\x00\x00\x00\x04"
 _TYPES = frozenset(b"RKSZTDCEINAnt123sGHWdcvV")
 """Message types a server may send (PostgreSQL manual, message formats)."""
 _MESSAGE_LIMIT = 256 * 1024
+_TOTAL_LIMIT = 4 * 1024 * 1024
+_FLOOD = b"a flood"
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 _FACTS = """
@@ -174,6 +176,9 @@ def _reraise(exc: Exception, handed: _Handed, trace: Trace, address: Address) ->
     guard = handed.guard
     if handed.expired:
         raise TimeoutError from exc
+    if guard is not None and guard.wrong == _FLOOD:
+        detail = "more than 4 MiB for a few short questions"
+        raise Refused(fault(FaultCode.PROTO_WRONG, trace.phase, detail, endpoint=address.endpoint)) from exc
     if guard is not None and guard.wrong:
         raise Refused(_wrong(guard.wrong, address.endpoint)) from exc
     nonsense = AttributeError | LookupError | TypeError | ValueError | struct.error
@@ -200,7 +205,7 @@ class _Guard(asyncio.Protocol):
         self.wrong = b""
         self.transport: asyncio.Transport | None = None
         self._head = b""
-        self._left = 0
+        self._left = self._total = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -211,7 +216,9 @@ class _Guard(asyncio.Protocol):
         trace.started_bytes = True
         if trace.phase is Phase.FIRST_BYTE:
             trace.enter(Phase.QUERY)
-        if self.wrong:
+        self._total += len(data)
+        if self.wrong or self._total > _TOTAL_LIMIT:
+            self._cut(self.wrong or _FLOOD)
             return
         at, end = 0, len(data)
         while at < end:
@@ -232,7 +239,10 @@ class _Guard(asyncio.Protocol):
                     self._cut(self._head + data[at : at + 16])
                     return
                 self._left, self._head = size - 4, b""
-        self.inner.data_received(data)
+        try:
+            self.inner.data_received(data)
+        except Exception:  # noqa: BLE001 - asyncpg met fields it cannot read; asyncio would log it as an error of its own
+            self._cut(data[:16])
 
     def _cut(self, wrong: bytes) -> None:
         self.wrong = wrong

@@ -17,6 +17,7 @@ from resilience.model import FaultCode, Phase, ServiceType
 from resilience.settings import Service
 
 _REPLY_LIMIT = 256 * 1024
+_TOTAL_LIMIT = 1024 * 1024
 _TYPES = tuple(bytes([c]) for c in b"+-:$*_#,(%~>=!|")
 """First bytes of replies (RESP2 and RESP3)."""
 
@@ -39,6 +40,9 @@ async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeCo
         if guard.wrong:
             detail = f"{sniff(guard.first)} answers where Redis was expected"
             raise Refused(fault(FaultCode.PROTO_WRONG, Phase.FIRST_BYTE, detail, endpoint=address.endpoint)) from exc
+        if guard.flood:
+            detail = "more than 1 MiB for a few short questions"
+            raise Refused(fault(FaultCode.PROTO_WRONG, Phase.QUERY, detail, endpoint=address.endpoint)) from exc
         if guard.lost is not None:
             raise Refused(classify(guard.lost, trace.phase, endpoint=address.endpoint)) from exc
         raise
@@ -122,10 +126,18 @@ class _Guard(asyncio.StreamReaderProtocol):
         self.trace = trace
         self.first = b""
         self.wrong = False
+        self.total = 0
+        self.flood = False
         self.lost: Exception | None = None
         self.transport: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
+        self.total += len(data)
+        if self.total > _TOTAL_LIMIT:
+            self.flood = True  # redis-py would keep as much as a reply announces
+            if self.transport is not None:
+                self.transport.abort()
+            return
         if len(self.first) < 16:
             self.first += data[: 16 - len(self.first)]
             self.trace.started_bytes = True
