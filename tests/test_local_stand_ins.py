@@ -207,11 +207,14 @@ async def test_a_prepare_command_that_hangs_is_ended_with_its_children(
     checkout: Callable[..., Settings], tmp_path: Path
 ) -> None:
     port = free_ports(1)[0]
-    hanging = service("redis", f"redis://:pw@localhost:{port}/0", prepare=(f"sleep 300 & sleep 301; : {tmp_path}",))
-    settings = checkout([hanging], deadlines=Deadlines(fallback_activation_s=10.0, fallback_prepare_s=0.5))
-    found = (await local.start([hanging], settings))[0]
+    settings = checkout([service("redis", f"redis://:pw@localhost:{port}/0")])
+    assert errors(await local.start(settings.services, settings)) == []
+    hanging = replace(settings.services[0], prepare=(f"sleep 300 & sleep 301; : {tmp_path}/hanging",))
+    short = replace(settings, deadlines=Deadlines(fallback_activation_s=15.0, fallback_prepare_s=0.5))
+    found = (await local.start([hanging], short))[0]
     assert "was not done within 0.5 s" in found.error
     assert "FALLBACK_PREPARE_TIMEOUT" in found.error
+    assert eventually(lambda: not processes_naming(tmp_path / "hanging"))
 
 
 async def test_what_staging_had_and_the_stand_in_lacks_is_named(checkout: Callable[..., Settings]) -> None:
@@ -396,7 +399,10 @@ async def test_a_server_on_the_other_loopback_address_is_named_because_localhost
         assert (await local.start(plain.services, plain))[0].ready
 
 
-@pytest.mark.parametrize("after_s", [0.15, 0.4, 0.7])
+@pytest.mark.parametrize(
+    "after_s",
+    [0.4, *(pytest.param(after_s, marks=pytest.mark.slow) for after_s in (0.1, 0.15, 0.2, 0.3, 0.5, 0.6, 0.8))],
+)
 async def test_a_start_that_is_killed_leaves_nothing_that_stop_does_not_end(
     checkout: Callable[..., Settings], tmp_path: Path, after_s: float
 ) -> None:
@@ -471,7 +477,9 @@ async def test_a_hold_is_seen_by_the_supervisor_and_a_warning_by_us(checkout: Ca
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become an ordinary user")
-@pytest.mark.parametrize("uid", [65534, 54321], ids=["with a name", "without a name"])
+@pytest.mark.parametrize(
+    "uid", [pytest.param(65534, id="with a name", marks=pytest.mark.slow), pytest.param(54321, id="without a name")]
+)
 async def test_an_ordinary_user_with_a_private_home_can_start_all_of_them(uid: int) -> None:
     setpriv = shutil.which("setpriv")
     if setpriv is None:

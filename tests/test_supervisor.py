@@ -162,7 +162,7 @@ def hook(folder: Path, code: int = 0) -> tuple[str, ...]:
 
 
 async def test_the_lease_warns_then_puts_the_env_file_back_then_ends_the_services(folder: Path) -> None:
-    lease = Lease(seconds=1.5, warn_s=1.2, hook=hook(folder), hook_cwd=str(folder))
+    lease = Lease(seconds=2.5, warn_s=2.3, hook=hook(folder), hook_cwd=str(folder))
     supervisor.touch(folder)
     service = (await supervisor.ensure(folder, [sleeper(folder)], lease))["sleeper"]
     assert eventually(lambda: "nobody has asked" in read_state(folder).warning)

@@ -67,17 +67,19 @@ async def connections(service: Service) -> int | None:
 
 
 def hold(settings: Settings, reason: str) -> None:
-    """Keep the stand-ins from ending by themselves while this process lives, or until `release`."""
+    """Keep the stand-ins from ending by themselves while this process lives, or until `release`. Without any, nothing is done."""
     from resilience.edge.local import supervisor
 
-    supervisor.hold(folder(settings), reason)
+    if folder(settings).is_dir():
+        supervisor.hold(folder(settings), reason)
 
 
 def release(settings: Settings, reason: str = "") -> None:
     """End this process's hold of that reason (empty: all of its holds); the lease begins anew."""
     from resilience.edge.local import supervisor
 
-    supervisor.release(folder(settings), reason)
+    if folder(settings).is_dir():
+        supervisor.release(folder(settings), reason)
 
 
 def warning(settings: Settings) -> str:

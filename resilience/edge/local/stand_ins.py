@@ -125,7 +125,6 @@ class Start:
         self.folder = settings.data / "supervisor"
         self.logs = settings.data / "logs"
         self.records = read_records(settings)
-        self.started: list[str] = []
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -148,14 +147,11 @@ class Start:
     async def run(self, launch: Launch) -> Running:
         """Have the supervisor run this."""
         async with self._one_at_a_time:
-            before = self.running(launch.name)
             running_now = (await supervisor.ensure(self.folder, [launch], self.lease)).get(launch.name)
         if running_now is None or not running_now.pid:
             raise StandInError(
                 f"{launch.name} {running_now.ended if running_now else 'was not started'}", hint=f"read {launch.log}"
             )
-        if before is None or before.pid != running_now.pid:
-            self.started.append(launch.name)
         return running_now
 
     def running(self, name: str) -> Running | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -44,6 +45,7 @@ LEASE_S = 8 * 3600.0
 WARN_S = 15 * 60.0
 TICK_S = 1.0
 GRACE_S = 5.0
+IDLE_S = 15.0
 HOOK_S = 120.0
 HOOK_TRIES = 3
 
@@ -126,6 +128,7 @@ async def ensure(
 
 async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: float = 20.0) -> tuple[str, ...]:
     """End these services, or all of them and the supervisor. Gives the names of those that ran; returns when they are gone."""
+    await asyncio.to_thread(_wait_booted, folder)
     state = read_state(folder)
     wanted = [name for name in state.services if names is None or name in names]
     running = tuple(name for name in wanted if state.services[name].alive)
@@ -137,6 +140,20 @@ async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: fl
     if names is None:
         await asyncio.to_thread(_wait_gone, state.pid, state.identity)
     return running
+
+
+def _wait_booted(folder: Path, timeout_s: float = 5.0) -> None:
+    """Return when no supervisor is on its way up any more."""
+    if not folder.is_dir():
+        return
+    until = time.monotonic() + timeout_s
+    with private_log(folder / "boot.lock") as boot:
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(boot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(0.005)
 
 
 def _wait_gone(pid: int, known: str, timeout_s: float = 5.0) -> None:
@@ -185,15 +202,18 @@ async def _ask(folder: Path, request: Mapping[str, Any], *, start: bool, timeout
 
 async def _start_supervisor(folder: Path, timeout_s: float) -> None:
     environment = minimal_environment()
-    with private_log(folder / "supervisor.log") as log:
+    with private_log(folder / "supervisor.log") as log, private_log(folder / "boot.lock") as boot:
+        # Held by the supervisor, too, until it can be asked: who ends it waits for it, even where we are killed meanwhile.
+        fcntl.flock(boot, fcntl.LOCK_SH)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "resilience.edge.local.supervisor", str(folder)),
+            *(sys.executable, "-m", "resilience.edge.local.supervisor", str(folder), str(boot.fileno())),
             cwd=folder,
             env={**environment, "PYTHONPATH": import_path(environment.get("PYTHONPATH", ""))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=(boot.fileno(),),
         )
     try:
         # It forks once it holds the lock and has written its state; what we wait for is only its first half.
@@ -264,8 +284,6 @@ def read_lease(folder: Path) -> tuple[float, tuple[dict[str, Any], ...]]:
 
 
 def _change_lease(folder: Path, change: Any) -> None:
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(folder / "lease.lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # held for one small write
@@ -336,7 +354,7 @@ class Supervisor:
             if (
                 not self.children
                 and not self.hook
-                and (self.ending or self.had_services or time.monotonic() - self.idle_since > 60)
+                and (self.ending or self.had_services or time.monotonic() - self.idle_since > IDLE_S)
             ):
                 return
 
@@ -534,8 +552,6 @@ def _launch(raw: Mapping[str, Any]) -> Launch:
 
 
 def main(argv: Sequence[str]) -> int:
-    import fcntl
-
     folder = Path(argv[0])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = open(folder / "lock", "ab")  # noqa: SIM115 - held until the process ends
@@ -571,6 +587,8 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     supervisor.adopt()
+    if len(argv) > 1:
+        os.close(int(argv[1]))  # whoever waited for us may ask now
     os.write(tell, b"1")
     os.close(tell)
     try:
