@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from resilience import outcomes
-from resilience.edge import groups, terminal
+from resilience.edge import groups, pseudo_terminal
 from resilience.edge.entering import Entrance, replace_json
 from resilience.edge.foreign import find_junit, read_junit
 from resilience.errors import UsageError
@@ -279,7 +279,7 @@ class _Run:
         self.select, self.exit_code, self.timeout_s = select, exit_code, timeout_s
         self.attempts, self.delay_s, self.connections = max(0, attempts), max(0.0, delay_s), connections
         self.output: Output = output or _stdout
-        self.on_terminal = output is None and terminal.wanted()
+        self.on_terminal = output is None and pseudo_terminal.wanted()
         self.started_at = datetime.now(UTC)
         self.began = time.monotonic()
         self.ends = self.began + total_timeout_s if total_timeout_s else None
@@ -342,8 +342,8 @@ class _Run:
                 for number, command in enumerate(commands):
                     await self._command(entrance, number, len(commands), command)
                     if self.ends is not None and time.monotonic() >= self.ends:
-                        self.timed_out = True
                         if number + 1 < len(commands):
+                            self.timed_out = True
                             self.notes.append(
                                 f"the total deadline passed: {len(commands) - number - 1} commands were not started"
                             )
@@ -414,18 +414,28 @@ class _Run:
         if first.record.started:
             self._take(first, number, 1)
             seen = {session.key for session in first.record.sessions.values() if session.key and not session.worker}
-            while not last.timed_out and self.attempts and rounds <= self.attempts:
-                back = await self._back(number, command, of, rounds, limit)
-                standings = self.board.again(number, back)
-                if not standings:
-                    break
-                again = _again(standings, seen)
-                rounds += 1
-                for service in back:
-                    self._forget(service)
-                last = await self._execute(entrance, number, of, command, rounds, again, limit)
-                self._take(last, number, rounds)
-                seen |= {session.key for session in last.record.sessions.values() if session.key and not session.worker}
+            try:
+                while not last.timed_out and self.attempts and rounds <= self.attempts:
+                    back = await self._back(number, command, of, rounds, limit)
+                    standings = self.board.again(number, back)
+                    if not standings:
+                        break
+                    again = _again(standings, seen)
+                    rounds += 1
+                    for service in back:
+                        self._forget(service)
+                    last = await self._execute(entrance, number, of, command, rounds, again, limit)
+                    self._take(last, number, rounds)
+                    seen |= {
+                        session.key for session in last.record.sessions.values() if session.key and not session.worker
+                    }
+            except asyncio.CancelledError:
+                if len(self.results) == number:
+                    # Interrupted while waiting between two rounds: the rounds so far stand.
+                    self.results.append(
+                        self._judge_command(number, command, first, last, rounds, time.monotonic() - began)
+                    )
+                raise
         self.results.append(self._judge_command(number, command, first, last, rounds, time.monotonic() - began))
 
     def _forget(self, service: str) -> None:
@@ -629,7 +639,7 @@ class _Run:
         argv = [*shlex.split(self.settings.env_command), shell, "-c", command.command]
         began = time.monotonic()
         execution = _Execution(record, log=f"logs/{log.name}")
-        read, written = terminal.pair() if self.on_terminal else (raw.open("rb"), raw.open("ab"))
+        read, written = pseudo_terminal.pair() if self.on_terminal else (raw.open("rb"), raw.open("ab"))
         with read as source, written as sink, events.open("rb") as stream, log.open("wb") as kept:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220  a fork and exec of one shell; the loop has nothing else to do
@@ -759,7 +769,10 @@ class _Run:
             result = results.get(name)
             if result is not None:
                 red = result.status is ConnectivityStatus.UNAVAILABLE
-                self.looks.append(Look(service=name, at=began, red=red, fault=result.fault, detail=result.detail))
+                well = result.status in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
+                self.looks.append(
+                    Look(service=name, at=began, red=red, fault=result.fault, detail=result.detail, well=well)
+                )
 
     def _red(self, service: str) -> Look | None:
         last = next((look for look in reversed(self.looks) if look.service == service), None)
@@ -785,7 +798,7 @@ class _Run:
                 changed = True
         for service in list(self.open):
             fresh = next((look for look in reversed(self.looks) if look.service == service), None)
-            if fresh is not None and not fresh.red:
+            if fresh is not None and fresh.well:
                 self._forget(service)
                 changed = True
             elif fresh is None or time.time() - fresh.at > max(LOOK_AGAIN_S, self.delay_s):
@@ -848,7 +861,7 @@ class _Run:
         while missed:
             self._say(command, number, of, round, "probing", f"looking at {', '.join(sorted(missed))}")
             await self._look(sorted(missed))
-            back = frozenset(name for name in missed if self._red(name) is None and self._seen(name))
+            back = frozenset(name for name in missed if self._well(name))
             if back:
                 return back
             waited_for = missed - set(self.dead)
@@ -869,8 +882,9 @@ class _Run:
             self.wait_left -= time.monotonic() - now
         return frozenset()
 
-    def _seen(self, name: str) -> bool:
-        return any(look.service == name for look in self.looks)
+    def _well(self, name: str) -> bool:
+        last = next((look for look in reversed(self.looks) if look.service == name), None)
+        return last is not None and last.well
 
     # proof
 
