@@ -98,6 +98,8 @@ class Look:
     red: bool
     fault: FaultCode | None = None
     detail: str = ""
+    well: bool = False
+    """Whether it answered; unknown is neither red nor well."""
 
 
 @dataclass(slots=True)
@@ -729,7 +731,9 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether each session that began also ended by itself."""
-        return self.started and all(session.finished for session in self.sessions.values() if session.pytest)
+        return self.started and all(
+            session.finished for session in self.sessions.values() if session.pytest and not session.worker
+        )
 
     @property
     def in_flight(self) -> tuple[tuple[str, str], ...]:
@@ -866,14 +870,21 @@ class Board:
                 del self.standings[key]
 
     def again(self, command: int, back: Collection[str]) -> dict[tuple[str, str], Standing]:
-        """Give the tests to run again: failed from infrastructure or held back, and their service is back."""
-        return {
+        """Give the tests to run again: failed from infrastructure or held back, and their service is back.
+
+        Where nothing but an outage ended the run early (-x, --maxfail), what it left is run with them.
+        """
+        mine = {key: standing for key, standing in self.standings.items() if standing.command == command}
+        found = {
             key: standing
-            for key, standing in self.standings.items()
-            if standing.command == command
-            and standing.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE
-            and standing.judged.service in back
+            for key, standing in mine.items()
+            if standing.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and standing.judged.service in back
         }
+        if found and not any(standing.judged.outcome in (Outcome.FAILED, Outcome.ERROR) for standing in mine.values()):
+            found |= {
+                key: one for key, one in mine.items() if one.judged.outcome is Outcome.NOT_RUN and not one.test.begun
+            }
+        return found
 
     def missed(self, command: int) -> frozenset[str]:
         """Give the services that tests of this command missed."""

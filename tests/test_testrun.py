@@ -425,6 +425,18 @@ async def test_what_maxfail_left_is_not_run(root: Path, out: Path, database: Lin
     assert (result.totals.failed, result.totals.not_run) == (1, 2)
 
 
+async def test_what_an_outage_alone_left_unrun_is_run_when_it_is_over(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_a="from helpers import hello\ndef test_a(): hello()\ndef test_b(): pass\ndef test_c(): hello()\n")
+    result = await run(
+        root, out, {"database": database}, f"{PYTEST} -x", hook=lambda n: (n >= 2 and database.up(), None)[1]
+    )
+    assert set(by_id(result).values()) == {Outcome.PASSED}
+    adds_up(result, 3)
+    assert result.exit_code == 0
+
+
 async def test_nothing_collected_and_usage_errors_are_unknown_never_passed(
     root: Path, out: Path, database: LineServer
 ) -> None:
@@ -532,6 +544,38 @@ async def test_cancelling_ends_the_tests_and_gives_what_was_known(
     assert by_id(partial)["test_a"] is Outcome.PASSED
     assert partial.total_tests == 2
     assert not psutil.pid_exists(pid)
+
+
+async def test_cancelling_while_waiting_for_a_service_keeps_the_first_round(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_a="from helpers import hello\ndef test_a(): hello()\ndef test_b(): pass\n")
+    waiting = asyncio.Event()
+    task = asyncio.create_task(
+        run(
+            root,
+            out,
+            {"database": database},
+            wait_for_services_s=600,
+            on_event=lambda event: waiting.set() if event.phase == "waiting" else None,
+        )
+    )
+    await asyncio.wait_for(waiting.wait(), 30)
+    task.cancel()
+    with pytest.raises(TestRunInterrupted) as raised:
+        await task
+    partial = raised.value.partial
+    assert by_id(partial) == {"test_a": INFRA, "test_b": Outcome.PASSED}
+    assert (partial.exit_code, len(partial.commands)) == (130, 1)
+
+
+async def test_the_total_deadline_leaves_commands_unstarted_and_says_so(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_a="def test_a(): pass\n")
+    result = await run(root, out, {"database": database}, "sleep 600", "echo never", total_timeout_s=0.5)
+    assert (result.exit_code, len(result.commands)) == (124, 1)
+    assert any("1 commands were not started" in note for note in result.notes)
 
 
 async def test_pytest_xdist_workers_tell_the_same(root: Path, out: Path, database: LineServer) -> None:
