@@ -297,6 +297,8 @@ class ConnectivityResult:
     runbook_url: str = ""
     owner: str = ""
     dashboard_url: str = ""
+    degraded_above_s: float | None = None
+    """From where on this service counts as degraded; drawn as a line in the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

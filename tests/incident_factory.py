@@ -119,6 +119,7 @@ def result(name: str, status: ConnectivityStatus, at: datetime, **changes: objec
         "detail": "",
         "hint": "",
         "started_at": at,
+        "degraded_above_s": 5.0 if name == "llm_service" else 1.0,
     }
     return ConnectivityResult(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -61,16 +61,17 @@ def test_samples_come_back_as_they_went_in(kept: History) -> None:
 def test_recording_the_same_twice_adds_nothing_not_even_to_the_minutes(kept: History) -> None:
     story = factory.drill()
     kept.record(story.samples, story.incident)
-    before = kept.minutes("staging (drill)", START - timedelta(days=1), START + timedelta(days=1))
+    before = kept.minutes("staging", START - timedelta(days=1), START + timedelta(days=1))
     assert kept.record(story.samples, story.incident) == 0
-    assert kept.minutes("staging (drill)", START - timedelta(days=1), START + timedelta(days=1)) == before
+    assert kept.minutes("staging", START - timedelta(days=1), START + timedelta(days=1)) == before
 
 
-def test_a_drill_is_no_history_of_staging(kept: History) -> None:
-    story = factory.drill()
-    kept.record(story.samples, story.incident)
-    assert kept.incidents("staging") == ()
-    assert len(kept.incidents("staging (drill)")) == 1
+def test_a_drill_among_imported_runs_is_no_history_of_staging(kept: History, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs" / "2026-11-22" / "204103Z-drill"
+    folder.mkdir(parents=True)
+    (folder / "incident.json").write_bytes(codec.to_json(factory.drill().incident))
+    assert kept.import_folder(tmp_path / "theirs") == 0
+    assert kept.runs() == ()
 
 
 def test_runs_of_one_outage_belong_to_one_incident_until_a_recovery_is_confirmed(kept: History) -> None:

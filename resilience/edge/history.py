@@ -209,7 +209,7 @@ class History:
                 f"INSERT OR IGNORE INTO sample VALUES ({', '.join('?' * (8 + len(PHASES)))})",  # noqa: S608 - question marks
                 self._rows(run, fresh),
             )
-            environment = self._word(_environment(incident))
+            environment = self._word(incident.environment)
             self._roll_up(environment, fresh)
             self._reached(incident, fresh)
             self._incident(run, environment, incident, fresh)
@@ -228,7 +228,7 @@ class History:
         row = (
             incident.vantage.host,
             incident.run,
-            self._word(_environment(incident)),
+            self._word(incident.environment),
             incident.vantage.network,
             micros(incident.started_at),
             micros(incident.finished_at) if incident.finished_at else None,
@@ -347,7 +347,7 @@ class History:
         if known is None:
             if not bad:
                 return
-            name = f"{_environment(incident).replace(' ', '-')}-{moment(start):%Y%m%dT%H%M%SZ}"
+            name = f"{incident.environment.replace(' ', '-')}-{moment(start):%Y%m%dT%H%M%SZ}"
             self._db.execute(
                 "INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", (name, environment, start, max(bad))
             )
@@ -394,11 +394,16 @@ class History:
             self.spool.rmdir()
 
     def import_folder(self, outputs: Path) -> int:
-        """Take the runs in another host's outputs folder; give how many samples were new. Doing it twice adds nothing."""
+        """Take the runs in another host's outputs folder; give how many samples were new. Doing it twice adds nothing.
+
+        Drills are left out: what an embedded lab did is no history of staging, and has a file of its own.
+        """
         added = 0
         for path in sorted(outputs.glob("*/*/incident.json")):
             try:
                 incident = codec.from_json(path.read_bytes(), Incident, source=path)
+                if incident.drill:
+                    continue
                 samples = path.with_name("samples.jsonl")
                 added += self._record(read(samples, problems=self.notes) if samples.exists() else (), incident)
             except (RecordError, OSError) as exc:
@@ -559,11 +564,6 @@ class History:
         if gone:
             self._db.execute("PRAGMA incremental_vacuum")
         return gone
-
-
-def _environment(incident: Incident) -> str:
-    """Keep drills apart: what an embedded lab did is no history of staging."""
-    return f"{incident.environment} (drill)" if incident.drill else incident.environment
 
 
 def _past(row: tuple[str, int, str, str, str]) -> PastRun:

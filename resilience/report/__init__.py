@@ -276,8 +276,7 @@ class _Rendering:
             if incident.incident_id:
                 runs = tuple(redacted(run, text) for run in history.incident_runs(incident.incident_id))
             until = incident.finished_at or incident.started_at
-            place = f"{incident.environment} (drill)" if incident.drill else incident.environment
-            days = tuple(redacted(day, text) for day in history.days(place, until=until))
+            days = tuple(redacted(day, text) for day in history.days(incident.environment, until=until))
         except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
             self._lost("history of runs", exc)
         return runs, days

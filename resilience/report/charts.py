@@ -164,7 +164,9 @@ def _png(figure: Figure) -> bytes:
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     out = io.BytesIO()
-    image.quantize(colors=64, dither=Image.Dither.NONE).save(out, "PNG", optimize=True, dpi=(160, 160))
+    image.quantize(colors=96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True, dpi=(160, 160)
+    )
     return out.getvalue()
 
 
@@ -302,7 +304,7 @@ def _latency(view: View, frame: Frame) -> Figure | None:
     events = _events(view)
     key = [f"{number} {what}" for number, (_, what) in enumerate(events, 1)]
     key_lines = _wrapped(key, 62 if frame.narrow else 150)
-    left, right, gap_x, gap_y, top = 0.62, 0.12, 0.28, 0.36, 0.30
+    left, right, gap_x, gap_y, top = 0.62, 0.30, 0.28, 0.36, 0.30
     panel = 0.92 if frame.narrow else 1.25
     bottom = 0.34 + 0.16 * (len(key_lines) + (3 if frame.narrow else 1)) + 0.12
     sheet = Sheet(frame, top + rows * panel + (rows - 1) * gap_y + bottom)
@@ -442,15 +444,17 @@ def folded(at: Any, took: Any, length: float) -> tuple[Any, Any, Any, Any]:
 
 
 def _event_lines(axes: Any, events: Sequence[tuple[float, str]], length: float, width: float, frame: Frame) -> None:
+    edge = length * (1 - 0.30 / width)
     labels: list[tuple[float, str]] = []
     for number, (at, _) in enumerate(events, 1):
         axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (1, 1.6)), zorder=2)
-        if labels and at - labels[-1][0] < length * (0.075 * len(labels[-1][1]) + 0.03) / width:
+        near = labels and at - labels[-1][0] < length * (0.075 * len(labels[-1][1]) + 0.03) / width
+        if near or (labels and at > edge and labels[-1][0] > edge - length * 0.25 / width):
             labels[-1] = (labels[-1][0], f"{labels[-1][1].partition('–')[0]}–{number}")
         else:
             labels.append((at, str(number)))
     for at, text in labels:
-        left = at < length * 0.93
+        left = at < edge
         axes.text(
             at + length * (0.008 if left else -0.008),
             0.965,
@@ -634,6 +638,8 @@ def _by_service(view: View) -> list[tuple[str, list[tuple[Outcome, int]]]]:
             continue
         row = table.setdefault(test.service or "no service", {})
         row[test.outcome] = row.get(test.outcome, 0) + 1
+    if set(table) == {"no service"}:
+        return []
     rows = sorted(table.items(), key=lambda item: (item[0] == "no service", -sum(item[1].values())))[:10]
     return [(name, [(one, row[one]) for one in OUTCOMES if one in row]) for name, row in rows]
 

@@ -12,6 +12,7 @@ from resilience.model import (
     Incident,
     InfrastructureHealth,
     Outcome,
+    StageName,
     StageStatus,
     TestOutcome,
     TestSuiteResult,
@@ -242,7 +243,7 @@ def build(
         verdict_kind=kind,
         lines=sentences,
         facts=_facts(incident),
-        figures=_figures(incident, window, ends),
+        figures=_figures(incident, lines, window, ends),
         services=_services(incident, lines),
         timeline=_timeline(incident, lines, window),
         window=window,
@@ -376,12 +377,15 @@ def _bounds(incident: Incident, columns: Columns, window: Window | None) -> tupl
     if window:
         starts.append(moment(window.start))
     ends += [event.at for event in incident.timeline]
-    ends += [at for at in (incident.finished_at, incident.restored and incident.restored.restored_at) if at]
-    ends += [stage.finished_at for stage in incident.stages if stage.finished_at]
+    ends += [stage.finished_at for stage in incident.stages if stage.finished_at and stage.name is not StageName.REPORT]
+    if incident.restored is not None:
+        ends.append(incident.restored.restored_at)
     return min(starts), max(ends)
 
 
-def _figures(incident: Incident, window: Window | None, ends: datetime) -> tuple[tuple[str, str, str], ...]:
+def _figures(
+    incident: Incident, lines: Sequence[Line], window: Window | None, ends: datetime
+) -> tuple[tuple[str, str, str], ...]:
     if window is None:
         return ()
     start = moment(window.start)
@@ -389,7 +393,7 @@ def _figures(incident: Incident, window: Window | None, ends: datetime) -> tuple
     detected = health.started_at + timedelta(seconds=health.duration_s) if health else None
     rows = []
     if detected is not None:
-        before = start < health.started_at if health else False
+        before = any(line.at[0] < window.start for line in lines if len(line))
         rows.append(
             (
                 "Time to detect",
@@ -495,7 +499,7 @@ def _services(incident: Incident, lines: Sequence[Line]) -> tuple[ServiceRow, ..
 
 def _timeline(incident: Incident, lines: Sequence[Line], window: Window | None) -> tuple[Row, ...]:
     rows = [
-        Row(at=event.at, what=event.what, detail=event.detail, kind=event.kind, link=event.link)
+        Row(at=event.at, what=event.what, detail=event.detail, kind=event.kind, link=event.link or "incident.json")
         for event in incident.timeline
     ]
     told = {event.kind for event in incident.timeline} | {event.what.lower() for event in incident.timeline}
