@@ -471,7 +471,7 @@ def test(
             total_timeout_s=total_timeout,
             wait_for_services_s=wait_for_services,
             exit_code=exit_code,
-            output=_pass_through(sys.stderr if as_json else sys.stdout),
+            output=_pass_through(sys.stderr) if as_json else None,
             take_over=take_over,
         )
 
@@ -532,7 +532,7 @@ def recover(
             tests=run_tests,
             on_check=tell,
             take_over=take_over,
-            output=None if as_json else _pass_through(sys.stdout),
+            output=_pass_through(sys.stderr) if as_json else None,
         )
     )
     incident = run.incident
