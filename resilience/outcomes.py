@@ -57,6 +57,9 @@ GAPS = frozenset({"42P01", "42883", "42704", "3F000", "58P01", "0A000"})
 NEAR_S = 15.0
 """A probe this near to a failure counts as "at that time"."""
 
+CLOSE_S = 5.0
+"""A red probe this near to a failure wins over a green one."""
+
 PHRASES = (
     "connection refused",
     "connection timeout",
@@ -378,14 +381,16 @@ def _one_service(fitting: Sequence[Endpoint]) -> Endpoint | None:
 
 
 def look_near(looks: Iterable[Look], service: str, at: float, duration_s: float = 0.0) -> Look | None:
-    """Give the look at a service nearest to a failure, if one is near enough."""
-    near = [
-        (0.0 if at - duration_s <= look.at <= at else min(abs(look.at - at), abs(look.at - at + duration_s)), look)
-        for look in looks
-        if look.service == service
-    ]
-    near = [pair for pair in near if pair[0] <= NEAR_S]
-    return min(near, key=lambda pair: pair[0])[1] if near else None
+    """Give the look that tells how a service was at the time of a failure: a red one close to it, else the nearest."""
+    near: list[tuple[bool, float, Look]] = []
+    for look in looks:
+        if look.service != service:
+            continue
+        away = max(0.0, at - duration_s - look.at, look.at - at)
+        if away <= NEAR_S:
+            # Red beside green is a service that came or went; a test that only missed it is run again, a bug stays.
+            near.append((not (look.red and away <= CLOSE_S), away, look))
+    return min(near, key=lambda found: found[:2])[2] if near else None
 
 
 def attribute(

@@ -20,6 +20,7 @@ from resilience.model import FaultCode, Outcome, ServiceType, StandIn, TestExecu
 from resilience.settings import Secret
 from tests.testrun_kit import ALONE, PYTEST, LineServer, Probe, by_id, run, settings, wait_until, write
 
+NO_XDIST = "-p no:xdist -p no:xdist.looponfail"
 INFRA = Outcome.INFRASTRUCTURE_UNAVAILABLE
 
 
@@ -601,7 +602,7 @@ async def test_pytest_xdist_workers_tell_the_same(root: Path, out: Path, databas
         root,
         out,
         {"database": database},
-        "pytest -q -p no:cacheprovider -n 2 --dist loadgroup",
+        f"pytest -q -p no:cacheprovider {ALONE.replace(NO_XDIST, '')} -n 2 --dist loadgroup",
         held={"staging": "staging is down"},
         hook=lambda n: (n >= 2 and database.up(), None)[1],
         wait_for_services_s=20,

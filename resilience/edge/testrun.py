@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -52,7 +53,7 @@ IN_A_ROW = 3
 """Quick failures in a row against one service before a red probe opens the breaker."""
 SLOW_S = 1.0
 """A failure that took this long is enough by itself: each further one would cost as much."""
-LOOK_AGAIN_S = 2.0
+LOOK_AGAIN_S = 1.0
 """A look at a service is fresh for this long while failures come in."""
 EVENTS_PER_S = 10.0
 _TICK_S = 0.02
@@ -315,6 +316,8 @@ class _Run:
         self.canary: dict[str, list[str]] = {}
         self.spoke: dict[tuple[str, int | None], int] = {}
         self.probes: dict[str, int] = {}
+        self.back: set[str] = set()
+        self.hurry = asyncio.Event()
         self.timed_out = False
         self.last_event = 0.0
         self.extra: list[Any] = []
@@ -626,7 +629,8 @@ class _Run:
             # The stacks are written while the process still runs.
             "deadline": time.time() + max(0.1, ends - time.monotonic() - 0.3) if ends is not None else None,
         }
-        self._write_control(entrance, {look.service for look in self.looks if not look.red} if round > 1 else set())
+        self.back = {name for name in self.services if self._well(name)} if round > 1 else set()
+        self._write_control(entrance)
         configuration = entrance.configure(name, settings)
         environ = entrance.environment(self.environ, configuration)
         # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
@@ -751,10 +755,17 @@ class _Run:
         self._want_look(service)
 
     def _want_look(self, service: str) -> None:
-        last = next((look for look in reversed(self.looks) if look.service == service), None)
-        if service in self.looking or (last is not None and time.time() - last.at < LOOK_AGAIN_S):
+        """Have a look begin soon after this moment, but not more often than every LOOK_AGAIN_S."""
+        if service in self.looking:
             return
-        self.looking[service] = asyncio.create_task(self._look([service]))
+        last = next((look.at for look in reversed(self.looks) if look.service == service), 0.0)
+        self.looking[service] = asyncio.create_task(self._look_after(last + LOOK_AGAIN_S - time.time(), service))
+
+    async def _look_after(self, pause: float, service: str) -> None:
+        if pause > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hurry.wait(), pause)
+        await self._look([service])
 
     async def _look(self, names: Sequence[str]) -> None:
         began = time.time()
@@ -804,9 +815,9 @@ class _Run:
             elif fresh is None or time.time() - fresh.at > max(LOOK_AGAIN_S, self.delay_s):
                 self._want_look(service)
         if changed:
-            self._write_control(entrance, set())
+            self._write_control(entrance)
 
-    def _write_control(self, entrance: Entrance, back: Collection[str]) -> None:
+    def _write_control(self, entrance: Entrance) -> None:
         markers = {
             marker: [why, service] for service, why in self.open.items() for marker in self.services[service].markers
         }  # fmt: skip
@@ -817,14 +828,16 @@ class _Run:
             if count >= 2 or service in self.slow
         }
         replace_json(
-            entrance.control, {"markers": markers, "fixtures": fixtures, "back": sorted(set(back) - set(self.open))}
+            entrance.control, {"markers": markers, "fixtures": fixtures, "back": sorted(self.back - set(self.open))}
         )
 
     async def _settle(self, record: Record) -> None:
         """Let looks that are under way end, so that late failures are judged beside them."""
         pending = list(self.looking.values())
         if pending:
+            self.hurry.set()
             await asyncio.wait(pending)
+            self.hurry.clear()
         missing: list[str] = []
         for test in record.tests.values():
             for failure in test.failures:
