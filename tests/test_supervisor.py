@@ -66,7 +66,7 @@ async def test_what_asked_may_be_interrupted_and_its_group_killed_without_reachi
         "asyncio.run(main())\n"
     )
     root = str(Path(__file__).parents[1])
-    asker = subprocess.Popen(  # noqa: ASYNC220 - a moment; it must not be a child of the loop
+    asker = subprocess.Popen(
         [sys.executable, "-c", script, root, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -105,7 +105,7 @@ async def test_a_service_that_dies_is_written_down_and_the_supervisor_ends_with_
 
 
 async def test_a_pid_that_is_another_programs_by_now_is_never_signalled(folder: Path) -> None:
-    bystander = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])  # noqa: ASYNC220 - a moment
+    bystander = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     try:
         service = {
             "name": "old",
@@ -171,6 +171,7 @@ async def test_the_lease_warns_then_puts_the_env_file_back_then_ends_the_service
     assert eventually(lambda: not service.alive)
     assert (folder / "hooked").read_text() == "x"
     assert eventually(lambda: not read_state(folder).alive)
+    assert "nobody had asked for it" in read_state(folder).services["sleeper"].ended
 
 
 async def test_tests_that_run_hold_the_lease_and_a_holder_that_died_does_not(folder: Path) -> None:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "SystemRoot")
+PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"),
+    *("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "RESILIENCE_STATE"),
+)
 """What a server gets of our environment: never a secret of the team's."""
 SIGINT, SIGTERM, SIGQUIT = int(signal.SIGINT), int(signal.SIGTERM), int(getattr(signal, "SIGQUIT", signal.SIGTERM))
 

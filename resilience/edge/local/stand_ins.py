@@ -142,7 +142,7 @@ class Start:
         script = Path(sys.executable).with_name("resilience")
         program = [str(script)] if script.is_file() else [sys.executable, "-m", "resilience.cli"]
         config = ["--config", str(self.settings.source)] if self.settings.source else []
-        return Lease(hook=(*program, "restore", "--lease", *config), hook_cwd=str(self.settings.root))
+        return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.settings.root))
 
     async def run(self, launch: Launch) -> Running:
         """Have the supervisor run this."""

@@ -310,6 +310,7 @@ class Supervisor:
         self.hook_after = 0.0
         self.hook_until = 0.0
         self.ending = False
+        self.why = ""
         self.had_services = False
         self.idle_since = time.monotonic()
 
@@ -350,7 +351,7 @@ class Supervisor:
             self.take_requests()
             self.look_at_lease()
             if self.ending:
-                self.end(list(self.children))
+                self.end(list(self.children), self.why)
             if (
                 not self.children
                 and not self.hook
@@ -449,8 +450,8 @@ class Supervisor:
         if ended:
             self.write()
 
-    def end(self, names: Sequence[str]) -> None:
-        """End these at once and side by side; each gets its signals in order, then SIGKILL."""
+    def end(self, names: Sequence[str], why: str = "") -> None:
+        """End these at once and side by side; each gets its signals in order, then SIGKILL. Without a `why` they are forgotten."""
         left = {name: self.children.pop(name) for name in names if name in self.children}
         steps = {name: [*launch.stop_signals, int(signal.SIGKILL)] for name, (launch, _) in left.items()}
         while left and any(steps[name] for name in left):
@@ -463,8 +464,10 @@ class Supervisor:
                 time.sleep(0.003)
         for name in names:
             if name in self.services:
-                self.say(f"{name} ended as asked")
-                self.services.pop(name)
+                self.say(f"{name} ended {why or 'as asked'}")
+                running = self.services.pop(name)
+                if why:
+                    self.services[name] = Running(**{**asdict(running), "ended": f"ended {why}"})
 
     def _lease_ends_at(self) -> float:
         touched_at, _ = read_lease(self.folder)
@@ -495,7 +498,7 @@ class Supervisor:
             self._start_hook()
             return
         self.say("the lease is over: ending the services")
-        self.ending = True
+        self.ending, self.why = True, f"because nobody had asked for it for {self.lease.seconds / 3600:.3g} h"
 
     def _start_hook(self) -> None:
         self.hook_tries += 1
