@@ -10,7 +10,8 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
@@ -21,7 +22,8 @@ from resilience.errors import ResilienceError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from types import FrameType
 
-    from resilience.model import InfrastructureHealth
+    from resilience.edge.testrun import Progress
+    from resilience.model import InfrastructureHealth, TestExecutionMode
     from resilience.runbook import Run
     from resilience.settings import Settings
 
@@ -97,6 +99,7 @@ def assess(
     _logging(verbose)
     settings = _settings(config, environment, url)
     if watch is not None:
+        _seconds("--watch", watch)
         _run(_watch(settings, watch, critical))
         return
     from resilience import runbook
@@ -193,8 +196,6 @@ async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
     from resilience.steadiness import Steadiness
     from resilience.words import fault_phrase, staging_line
 
-    if interval_s <= 0:
-        raise UsageError(f"--watch {interval_s:g}: seconds above 0 were expected.", hint="--watch 300")
     followed: dict[str, Steadiness] = {}
     before: dict[str, str] | None = None
     out = terminal.out
@@ -235,9 +236,9 @@ def mode(
     _logging(verbose)
     from resilience import runbook
 
-    settings = _settings(config, environment)
+    forced, settings = _mode(force), _settings(config, environment)
     health = _run(_look(settings))
-    decision = _decide(health, settings, force)
+    decision = _decide(health, settings, forced)
     if as_json:
         _print_json({"schema": 1, "overall_status": health.overall_status.value, **_builtins(decision)})
     else:
@@ -262,9 +263,9 @@ def plan(
     from resilience.edge.files import read_env_file
     from resilience.plan import make_plan
 
-    settings = _settings(config, environment)
+    forced, settings = _mode(force), _settings(config, environment)
     health = _run(_look(settings))
-    decision = _decide(health, settings, force)
+    decision = _decide(health, settings, forced)
     made = make_plan(decision, health, settings, before=read_env_file(settings.env_file))
     if as_json:
         _print_json({"schema": 1, "overall_status": health.overall_status.value, **_builtins(made)})
@@ -294,14 +295,14 @@ def apply(
     from resilience.edge import terminal
     from resilience.plan import changes_anything
 
-    run = _applied_run(_settings(config, environment)) or _new_run(
-        _settings(config, environment), "apply", applies=True
-    )
+    forced, settings = _mode(force), _settings(config, environment)
+    _unlocked(settings, "apply", take_over)
+    run = _applied_run(settings) or _new_run(settings, "apply", applies=True)
 
     async def go() -> Any:
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
-        decision = run.choose_mode(force or None, asked_by="--force")
+        decision = run.choose_mode(forced, asked_by="--force")
         run.make_plan()
         if decision.blocked or not changes_anything(decision):
             return None
@@ -314,7 +315,8 @@ def apply(
             take_over=take_over,
         )
 
-    applied = _run(go())
+    with _ending(run):
+        applied = _run(go())
     failed = applied is not None and bool(applied.failed)
     run.finish()
     if as_json:
@@ -436,6 +438,9 @@ def test(
             "--wait-for-services", help="Seconds to wait in all for lost services before tests are run again."
         ),
     ] = None,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="One line that counts, instead of the tests' own output (kept in logs/).")
+    ] = False,
     take_over: TakeOver = False,
     config: Config = "",
     environment: Environment = "",
@@ -450,14 +455,18 @@ def test(
         raise UsageError(f"--exit-code {exit_code}: ours or original was expected.", hint="--exit-code original")
     from resilience.edge import terminal
 
-    settings = _settings(config, environment)
+    for option, value in (("--timeout", timeout), ("--total-timeout", total_timeout)):
+        _seconds(option, value)
+    _seconds("--wait-for-services", wait_for_services, zero=True)
+    forced, settings = _mode(force), _settings(config, environment)
+    _unlocked(settings, "test", take_over)
     run = _applied_run(settings) or _new_run(settings, "test")
     given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
 
     async def go() -> Any:
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
-        decision = run.choose_mode(force or None, asked_by="--force")
+        decision = run.choose_mode(forced, asked_by="--force")
         if not run.applied_now:
             decision = run.without_stand_ins()
         if not as_json:
@@ -471,11 +480,15 @@ def test(
             total_timeout_s=total_timeout,
             wait_for_services_s=wait_for_services,
             exit_code=exit_code,
-            output=_pass_through(sys.stderr) if as_json else None,
+            output=_nowhere if progress else _pass_through(sys.stderr) if as_json else None,
+            on_progress=_tell_progress if progress else None,
             take_over=take_over,
         )
 
-    result = _run(go())
+    with _ending(run):
+        result = _run(go())
+    if progress and sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[2K")
     incident = run.finish()
     if result is None:
         if as_json:
@@ -487,6 +500,31 @@ def test(
         terminal.show_tests(result)
         terminal.out.print(f"[bold]Report:[/bold] resilience report {incident.run}")
     _exit(result.exit_code, exit_zero)
+
+
+def _nowhere(data: bytes) -> None:
+    """Let the tests' own output go to the log only."""
+
+
+def _tell_progress(progress: Progress) -> None:
+    """Keep one line on stderr up to date; where that is no terminal, say only how it ended."""
+    from resilience.words import progress_line
+
+    live = sys.stderr.isatty()
+    if not live and progress.phase != "done":
+        return
+    text = progress_line(
+        finished=progress.finished,
+        collected=progress.collected,
+        counts=progress.counts,
+        rate=progress.rate,
+        eta_s=progress.eta_s,
+        current=progress.current,
+        phase=progress.phase,
+    )
+    width = (os.get_terminal_size(sys.stderr.fileno()).columns if live else 0) or 1000
+    sys.stderr.write(("\r\x1b[2K" if live else "") + text[: width - 1] + ("" if live else "\n"))
+    sys.stderr.flush()
 
 
 def _pass_through(stream: TextIO) -> Callable[[bytes], None]:
@@ -514,6 +552,7 @@ def recover(
     _logging(verbose)
     from resilience.edge import terminal
 
+    _seconds("--wait", wait, zero=True)
     settings = _settings(config, environment)
     run = _applied_run(settings) or _new_run(settings, "recover")
     console = terminal.err if as_json else terminal.out
@@ -525,16 +564,17 @@ def recover(
 
     from resilience.runbook import recover as recovering
 
-    code = _run(
-        recovering(
-            run,
-            wait_s=wait,
-            tests=run_tests,
-            on_check=tell,
-            take_over=take_over,
-            output=_pass_through(sys.stderr) if as_json else None,
+    with _ending(run):
+        code = _run(
+            recovering(
+                run,
+                wait_s=wait,
+                tests=run_tests,
+                on_check=tell,
+                take_over=take_over,
+                output=_pass_through(sys.stderr) if as_json else None,
+            )
         )
-    )
     incident = run.incident
     if as_json:
         _print_json(
@@ -587,6 +627,8 @@ def run(
     _logging(verbose)
     from resilience.headless import run_all
 
+    for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
+        _seconds(option, value)
     settings = _settings(config, environment)
     code = run_all(
         settings,
@@ -778,21 +820,60 @@ def _settings(config: str, environment: str = "", urls: list[str] | None = None)
     return reading.load_settings(config or None, environment=environment)
 
 
+def _mode(force: str) -> TestExecutionMode | None:
+    from resilience.runbook import parse_mode
+
+    return parse_mode(force) if force else None
+
+
+def _seconds(option: str, value: float | None, *, zero: bool = False) -> None:
+    """Refuse what is no length of time; click takes -1 and nan for numbers."""
+    if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
+        least = "0 or more" if zero else "above 0"
+        raise UsageError(f"{option} {value:g}: seconds {least} were expected.", hint=f"{option} 300")
+
+
+def _unlocked(settings: Settings, verb: str, take_over: bool) -> None:
+    """Refuse before anything is made where another is at work; the lock itself is taken later, for as long as needed."""
+    from resilience.edge.lock import holder
+    from resilience.errors import LockedError
+
+    who = None if take_over else holder(settings.state)
+    if who is not None:
+        raise LockedError(
+            f"another run holds the lock: {who}.", hint=f"wait, or hand over safely: resilience {verb} --take-over"
+        )
+
+
+@contextmanager
+def _ending(run: Run) -> Iterator[None]:
+    """Write the verdict of a run that breaks off, so that no record says "running" for ever."""
+    from resilience.model import Verdict
+
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        code = 143 if isinstance(exc, _Terminated) else 130
+        run.finish(verdict=Verdict.INTERRUPTED, exit_code=code)
+        raise
+    except Exception as exc:
+        code = exc.exit_code if isinstance(exc, ResilienceError) else 30
+        run.finish(verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
+        raise
+
+
 async def _look(settings: Settings, critical: bool = False) -> InfrastructureHealth:
     from resilience import runbook
 
     return await runbook.look(settings, critical=critical)
 
 
-def _decide(health: InfrastructureHealth, settings: Settings, force: str = "") -> Any:
+def _decide(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Any:
     from datetime import UTC, datetime
 
     from resilience.mode import decide
-    from resilience.runbook import parse_mode
 
-    return decide(
-        health, settings, now=datetime.now(UTC), force=parse_mode(force) if force else None, asked_by="--force"
-    )
+    return decide(health, settings, now=datetime.now(UTC), force=force, asked_by="--force")
 
 
 def _applied_run(settings: Settings) -> Run | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from resilience.model import (
     ConnectivityResult,
@@ -200,3 +200,24 @@ def exit_code_phrase(code: int) -> str:
 def listing(names: Sequence[str]) -> str:
     """Give 'a', 'a and b' or 'a, b and c'."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def progress_line(
+    *,
+    finished: int,
+    collected: int,
+    counts: Mapping[str, int],
+    rate: float,
+    eta_s: float | None,
+    current: str,
+    phase: str,
+) -> str:
+    """Give '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
+    parts = [f"{finished:,} of {collected:,} tests" if collected else "collecting"]
+    parts += [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count and name != "passed"]
+    if rate:
+        parts.append(f"{rate:.0f}/s")
+    if eta_s is not None and eta_s >= 1:
+        parts.append(f"{seconds(eta_s)} left")
+    text = ", ".join(parts)
+    return f"{text} ({phase})" if phase != "running" else f"{text}: {current}" if current else text
