@@ -193,6 +193,21 @@ async def test_headers_and_users_are_sent_and_never_shown() -> None:
     assert "k3y-of-staging" not in repr(seen)
 
 
+async def test_a_token_that_comes_back_in_a_body_is_hidden() -> None:
+    from resilience.settings import Secret
+
+    body = b'{"status": "who is t0ken-0f-staging-42?"}'
+    async with fakes.serve(fakes.says(fakes.http(200, body))) as port:
+        seen = await look(
+            T.HTTP,
+            f"http://127.0.0.1:{port}/",
+            headers={"Authorization": Secret("Bearer t0ken-0f-staging-42")},
+            expect_json={"status": "ok"},
+        )
+    assert seen.fault is not None
+    assert "t0ken" not in repr(seen)
+
+
 async def test_a_header_with_a_line_break_is_refused() -> None:
     from resilience.settings import Secret
 
@@ -444,6 +459,32 @@ async def test_a_pong_without_an_echo_is_not_depth() -> None:
     assert ping.fault is None
     assert echo.fault is not None
     assert echo.fault.code is C.PROTO_SILENT
+
+
+async def test_the_guides_receive_time_out_cuts_the_wait_for_an_answer() -> None:
+    from resilience.edge.probes import ProbeContext, probe
+    from tests.servers.looking import service
+
+    async with fakes.serve(accepts(then=fakes.silent)) as port:
+        with ProbeContext() as context:
+            context.recv_s = 0.2
+            seen = await probe(service(T.WEBSOCKET, f"ws://127.0.0.1:{port}/", timeout_s=20), context=context)
+    assert seen.fault is not None
+    assert (seen.fault.code, seen.fault.phase) == (C.PROTO_SILENT, Phase.QUERY)
+    assert "WEBSOCKET_RECV_TIMEOUT" in seen.fault.detail
+
+
+async def test_a_stand_in_is_looked_at_by_its_local_url() -> None:
+    from resilience.edge.probes import ProbeContext, probe
+    from resilience.settings import Secret
+    from tests.servers.looking import service
+
+    async with fakes.serve(fakes.says(fakes.http(200))) as port:
+        asked = service(T.HTTP, "http://staging.invalid/", local=Secret(f"http://127.0.0.1:{port}/"))
+        with ProbeContext() as context:
+            seen = await probe(asked, context=context, target="stand_in")
+    assert seen.fault is None
+    assert seen.endpoint == f"127.0.0.1:{port}"
 
 
 async def test_a_flood_of_other_messages_is_no_echo() -> None:

@@ -46,6 +46,8 @@ async def probe(service: Service, *, context: ProbeContext, target: Target = "st
 
 
 async def _probe(service: Service, context: ProbeContext, target: Target) -> Observation:
+    if target == "stand_in":
+        service = replace(service, readiness_url="")  # the proxy belongs to staging
     secret = service.url if target == "staging" else service.local
     url = secret.reveal() if isinstance(secret, Secret) else str(secret)
     look = _door(service.type)
@@ -74,8 +76,10 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     ):
         code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
+    show: Callable[[str, int], str] = clean
     if found is not None:
-        found = at(replace(found, detail=_redactor(service, url).short(found.detail)), endpoint, service.type)
+        show = _redactor(service, url).short
+        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.type)
     return Observation(
         name=service.name,
         started_at=started_at,
@@ -83,19 +87,22 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         phases=trace.phases,
         fault=found,
         endpoint=endpoint,
-        expected=clean(trace.expected, 200) if trace.expected else "",
-        found=clean(trace.found, 200) if trace.found else "",
-        facts={name: clean(value, 300) for name, value in trace.facts.items()},
+        expected=show(trace.expected, 200) if trace.expected else "",
+        found=show(trace.found, 200) if trace.found else "",
+        facts={name: show(value, 300) for name, value in trace.facts.items()},
     )
 
 
 def _redactor(service: Service, url: str) -> Redactor:
     """Hide the service's own secrets by value: servers quote what they were sent."""
-    secrets: list[str | Secret] = list(service.headers.values())
+    secrets: list[str] = []
+    for value in service.headers.values():
+        shown = value.reveal() if isinstance(value, Secret) else str(value)
+        secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well
     with suppress(Refused):
         address = parse(service.type, url)
-        secrets += [address.password] if address.password else []
-    return Redactor(secrets)
+        secrets += [address.password, address.query.get("password", "")]
+    return Redactor(secret for secret in secrets if secret)
 
 
 def _end(trace: Trace, found: Fault | None) -> float:
@@ -167,6 +174,8 @@ async def probe_all(
     load({service.type for service in asked})
     _allow_files(len(asked))
     own = context or ProbeContext(settings)
+    if context is not None and settings is not None:
+        own.follow(settings)
     try:
         tasks = []
         for number, service in enumerate(asked):

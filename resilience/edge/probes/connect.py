@@ -214,9 +214,13 @@ class ProbeContext:
     """
 
     def __init__(self, settings: Settings | None = None, *, deny_hosts: Sequence[str] = ()) -> None:
-        self.deny_hosts = tuple(deny_hosts) or (settings.deny_hosts if settings else ())
-        self.send_s = settings.deadlines.websocket_send_s if settings else 15.0
-        self.recv_s = settings.deadlines.websocket_recv_s if settings else 20.0
+        self.deny_hosts = tuple(deny_hosts)
+        self.recv_s = 20.0
+        """WEBSOCKET_RECV_TIMEOUT: how long a WebSocket may take to answer a message."""
+        self.root = ""
+        """Relative paths of CA files begin here; empty: in the current folder."""
+        if settings is not None:
+            self.follow(settings)
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
         self._tls: dict[tuple[str, bool, bool], ssl.SSLContext] = {}
         self.stragglers: set[asyncio.Task[object]] = set()
@@ -237,6 +241,12 @@ class ProbeContext:
     async def __aexit__(self, *exc: object) -> None:
         self.__exit__()
 
+    def follow(self, settings: Settings) -> None:
+        """Take over what the settings say; hosts denied before stay so."""
+        self.deny_hosts = tuple(dict.fromkeys((*self.deny_hosts, *settings.deny_hosts)))
+        self.recv_s = settings.deadlines.websocket_recv_s
+        self.root = str(settings.root)
+
     def denied(self, host: str) -> bool:
         """Whether the host, or an address, is on the list: names with wildcards, addresses, or ranges."""
         return any(_denies(pattern, host) for pattern in self.deny_hosts)
@@ -246,7 +256,8 @@ class ProbeContext:
         key = (ca, verify, hostname)
         if key not in self._tls:
             try:
-                context = ssl.create_default_context(cafile=ca or None) if verify else _unverified()
+                path = os.path.join(self.root, ca) if ca else None
+                context = ssl.create_default_context(cafile=path) if verify else _unverified()
             except (OSError, ssl.SSLError) as exc:
                 kind = "is not there" if isinstance(exc, FileNotFoundError) else "holds no certificate that can be read"
                 raise _bad(f"tls_ca: the file {kind}", "write the path of a PEM file into tls_ca: ls -l PATH") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -36,17 +37,33 @@ async def probe_websocket(service: Service, url: str, trace: Trace, context: Pro
         wire.write(asked)
         await _handshake(wire, address, key, trace)
         wire.trace.started_bytes = False
-        if service.echo:
-            wire.write(_frame(_TEXT, service.echo.encode()))
-            await _await_echo(wire, service.echo.encode(), trace, address)
+        if context.recv_s < trace.left_s:
+            await _answered_in_time(wire, service, trace, address, context.recv_s)
         else:
-            token = os.urandom(4)
-            wire.write(_frame(_PING, token))
-            await _await_pong(wire, token, trace, address)
+            await _exchange(wire, service, trace, address)
         wire.write(_frame(_CLOSE, struct.pack("!H", 1000)))
     finally:
         if wire.transport is not None:
             wire.transport.close() if not address.tls else wire.transport.abort()
+
+
+async def _answered_in_time(wire: Wire, service: Service, trace: Trace, address: Address, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _exchange(wire, service, trace, address)
+    except TimeoutError:
+        detail = f"no answer within {seconds:g} s (WEBSOCKET_RECV_TIMEOUT)"
+        raise Refused(fault(FaultCode.PROTO_SILENT, Phase.QUERY, detail, endpoint=address.endpoint)) from None
+
+
+async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address) -> None:
+    if service.echo:
+        wire.write(_frame(_TEXT, service.echo.encode()))
+        await _await_echo(wire, service.echo.encode(), trace, address)
+    else:
+        token = os.urandom(4)
+        wire.write(_frame(_PING, token))
+        await _await_pong(wire, token, trace, address)
 
 
 async def _handshake(wire: Wire, address: Address, key: str, trace: Trace) -> None:
