@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
 import shlex
-import socket
 import subprocess
-import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import Any
 
 import msgspec
 
 from resilience import outcomes
 from resilience.edge import groups, pseudo_terminal
-from resilience.edge.entering import Entrance, replace_json
+from resilience.edge.addresses import endpoints_of
+from resilience.edge.breaker import Breaker, Probe
+from resilience.edge.entering import Entrance
+from resilience.edge.expressions import check
 from resilience.edge.foreign import find_junit, read_junit
+from resilience.edge.pump import Output, Pump, to_stdout
 from resilience.errors import UsageError
 from resilience.model import (
     CommandResult,
-    ConnectivityResult,
-    ConnectivityStatus,
     ExitCode,
     FaultCode,
     Outcome,
@@ -41,20 +37,12 @@ from resilience.model import (
     TestExecutionMode,
     TestSuiteResult,
 )
-from resilience.outcomes import Board, Endpoint, Failure, Look, Record, Test
+from resilience.outcomes import Board, Endpoint, Failure, Record, Test
 from resilience.redact import Redactor
 from resilience.settings import Service, Settings
 
-Probe = Callable[[Sequence[str]], Awaitable[Mapping[str, ConnectivityResult]]]
 Connections = Callable[[Service], Awaitable[int | None]]
-Output = Callable[[bytes], None]
 
-IN_A_ROW = 3
-"""Quick failures in a row against one service before a red probe opens the breaker."""
-SLOW_S = 1.0
-"""A failure that took this long is enough by itself: each further one would cost as much."""
-LOOK_AGAIN_S = 1.0
-"""A look at a service is fresh for this long while failures come in."""
 EVENTS_PER_S = 10.0
 _TICK_S = 0.02
 MARKERS = frozenset(
@@ -63,16 +51,6 @@ MARKERS = frozenset(
      "golden_path", "offline_capable", "slow", "unit", "integration", "e2e"}
 )  # fmt: skip
 """The guide's markers, which the plug-in registers; `report` shows them with the tests."""
-_PORTS = {
-    "postgresql": 5432,
-    "postgres": 5432,
-    "redis": 6379,
-    "rediss": 6379,
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,80 +143,6 @@ async def run_suite(
     return await run.run(commands)
 
 
-def _stdout(data: bytes) -> None:
-    buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is not None:
-        sys.stdout.flush()
-        buffer.write(data)
-        buffer.flush()
-    else:
-        sys.stdout.write(data.decode("utf-8", "replace"))
-        sys.stdout.flush()
-
-
-def endpoints_of(settings: Settings, stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0) -> tuple[Endpoint, ...]:
-    """Give where tests may find each service: its staging address, and its stand-in's where one is ready."""
-    standing = {one.service: one for one in stand_ins if one.ready}
-    found: list[tuple[Service, str, int | None, bool]] = []
-    for service in settings.services:
-        for url, stand_in in (
-            (service.url.reveal(), False),
-            (service.local.reveal() if service.name in standing else "", True),
-        ):
-            pair = _address(url)
-            if pair is not None:
-                found.append((service, *pair, stand_in))
-        one = standing.get(service.name)
-        pair = _address(one.endpoint) if one is not None else None
-        if pair is not None and (service, *pair, True) not in found:
-            found.append((service, *pair, True))
-    aliases = _resolve({host for _, host, _, _ in found}, resolve_s)
-    return tuple(
-        Endpoint(
-            service=service.name,
-            type=service.type,
-            host=host,
-            port=port,
-            stand_in=stand_in,
-            aliases=aliases.get(host, frozenset()),
-            markers=frozenset(service.markers),
-        )
-        for service, host, port, stand_in in found
-    )
-
-
-def _address(url: str) -> tuple[str, int | None] | None:
-    if not url:
-        return None
-    try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if not host:
-        return None
-    return host, port or _PORTS.get(parts.scheme.partition("+")[0])
-
-
-def _resolve(hosts: Collection[str], limit_s: float) -> dict[str, frozenset[str]]:
-    """Give the hosts' addresses as far as they are known in time; a dead resolver must not hold up the run."""
-    found: dict[str, frozenset[str]] = {}
-
-    def look_up(host: str) -> None:
-        try:
-            found[host] = frozenset(str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError):
-            return
-
-    threads = [threading.Thread(target=look_up, args=(host,), daemon=True) for host in hosts]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + limit_s
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return dict(found)
-
-
 @dataclass(slots=True)
 class _Execution:
     """One execution of one command, and what is known of it."""
@@ -279,7 +183,7 @@ class _Run:
         self.stand_ins, self.probe, self.on_event = stand_ins, probe, on_event
         self.select, self.exit_code, self.timeout_s = select, exit_code, timeout_s
         self.attempts, self.delay_s, self.connections = max(0, attempts), max(0.0, delay_s), connections
-        self.output: Output = output or _stdout
+        self.output: Output = output or to_stdout
         self.on_terminal = output is None and pseudo_terminal.wanted()
         self.started_at = datetime.now(UTC)
         self.began = time.monotonic()
@@ -305,19 +209,18 @@ class _Run:
                 self.held[marker] = (why, by_marker.get(marker))
         self.endpoints: tuple[Endpoint, ...] = ()
         self.board = Board()
-        self.looks: list[Look] = []
-        self.looking: dict[str, asyncio.Task[None]] = {}
-        self.streak: dict[str, int] = {}
-        self.slow: set[str] = set()
-        self.fixtures: dict[str, dict[str, int]] = {}
-        self.open: dict[str, str] = {}
+        self.breaker = Breaker(
+            services=self.services,
+            endpoints=(),
+            probe=probe,
+            dead=dead,
+            skipping=self.skipping,
+            delay_s=self.delay_s,
+        )
         self.notes: list[str] = []
         self.results: list[CommandResult] = []
         self.canary: dict[str, list[str]] = {}
         self.spoke: dict[tuple[str, int | None], int] = {}
-        self.probes: dict[str, int] = {}
-        self.back: set[str] = set()
-        self.hurry = asyncio.Event()
         self.timed_out = False
         self.last_event = 0.0
         self.extra: list[Any] = []
@@ -332,12 +235,13 @@ class _Run:
                 hint='resilience test -- pytest tests/, or [modes.full] commands = ["…"]',
             )
         if self.select:
-            _check_expression(self.select)
+            check(self.select)
         for command in commands:
             if command.select:
-                _check_expression(command.select)
+                check(command.select)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         self.endpoints = await asyncio.to_thread(endpoints_of, self.settings, self.stand_ins)
+        self.breaker.endpoints = self.endpoints
         before = await self._count()
         interrupted = False
         with Entrance(self.id) as entrance:
@@ -354,7 +258,7 @@ class _Run:
             except asyncio.CancelledError:
                 interrupted = True
             finally:
-                await self._stop_looking()
+                await self.breaker.stop()
         if interrupted:
             raise TestRunInterrupted(self._result(commands, (), interrupted=ExitCode.INTERRUPTED))
         return self._result(commands, await self._reached(before))
@@ -400,7 +304,9 @@ class _Run:
             tests=tests,
             verdict=proof.verdict,
             reached=tuple(reached),
-            notes=tuple(self._clean(note) or "" for note in dict.fromkeys([*self.notes, *proof.notes])),
+            notes=tuple(
+                self._clean(note) or "" for note in dict.fromkeys([*self.notes, *self.breaker.notes, *proof.notes])
+            ),
             held={marker: why for marker, (why, _) in self.held.items()},
         )
 
@@ -426,7 +332,7 @@ class _Run:
                     again = _again(standings, seen)
                     rounds += 1
                     for service in back:
-                        self._forget(service)
+                        self.breaker.forget(service)
                     last = await self._execute(entrance, number, of, command, rounds, again, limit)
                     self._take(last, number, rounds)
                     seen |= {
@@ -440,12 +346,6 @@ class _Run:
                     )
                 raise
         self.results.append(self._judge_command(number, command, first, last, rounds, time.monotonic() - began))
-
-    def _forget(self, service: str) -> None:
-        self.streak.pop(service, None)
-        self.slow.discard(service)
-        self.open.pop(service, None)
-        self.fixtures.pop(service, None)
 
     def _take(self, execution: _Execution, number: int, round: int) -> None:
         record = execution.record
@@ -465,7 +365,7 @@ class _Run:
             command=number,
             round=round,
             endpoints=self.endpoints,
-            looks=self.looks,
+            looks=self.breaker.looks,
             planned={why for why, _ in self.held.values()},
             not_run=reason,
         )
@@ -503,7 +403,7 @@ class _Run:
 
     def _trouble(self, root: str, failure: Failure, number: int, round: int) -> None:
         name = "(conftest)" if failure.when == "conftest" else "(session)"
-        judged = outcomes.judge_failure(failure, endpoints=self.endpoints, looks=self.looks, is_test=False)
+        judged = outcomes.judge_failure(failure, endpoints=self.endpoints, looks=self.breaker.looks, is_test=False)
         if any(str(node.get("type", "")).endswith("UsageError") for node in failure.chain[:1]):
             return
         self.board.standings[root, name] = outcomes.Standing(
@@ -581,7 +481,7 @@ class _Run:
         if self.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             evidence += " (PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps our plug-in out)"
         if outcome is Outcome.FAILED and phrase:
-            red = [look for look in self.looks[-len(self.services) :] if look.red]
+            red = [look for look in self.breaker.looks[-len(self.services) :] if look.red]
             if red:
                 return (
                     "other",
@@ -629,8 +529,7 @@ class _Run:
             # The stacks are written while the process still runs.
             "deadline": time.time() + max(0.1, ends - time.monotonic() - 0.3) if ends is not None else None,
         }
-        self.back = {name for name in self.services if self._well(name)} if round > 1 else set()
-        self._write_control(entrance)
+        self.breaker.begin(round, entrance.control)
         configuration = entrance.configure(name, settings)
         environ = entrance.environment(self.environ, configuration)
         # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
@@ -655,7 +554,7 @@ class _Run:
                     f"{argv[0]} could not be started in {self.settings.root.name}: {exc.strerror}.",
                     hint="check SHELL and env_command",
                 ) from exc
-            pump = _Pump(source, stream, kept, self.output, self.redactor)
+            pump = Pump(source, stream, kept, self.output, self.redactor)
             try:
                 await self._watch(process, pump, execution, ends, began, command, number, of, round, entrance)
             except asyncio.CancelledError:
@@ -663,12 +562,13 @@ class _Run:
                 self._drain(pump, record)
                 execution.exit_code = 130
                 if record.started:
-                    self._take(replace_timed(execution, "the run was interrupted"), number, round)
+                    record.interrupted = "the run was interrupted"
+                    self._take(execution, number, round)
                 self.results.append(
                     CommandResult(
                         command=self._clean(command.command) or "", kind="pytest" if record.started else "other",
                         exit_code=130,
-                        duration_s=round_s(time.monotonic() - began), rounds=round, evidence="interrupted",
+                        duration_s=time.monotonic() - began, rounds=round, evidence="interrupted",
                         collected=record.collected,
                         outcome=Outcome.NOT_RUN, log=execution.log,
                     )
@@ -686,20 +586,20 @@ class _Run:
         if execution.timed_out:
             execution.stacks = _stacks(entrance.stacks, record)
         if not record.started and execution.exit_code and not execution.timed_out:
-            await self._look(list(self.services))
-        await self._settle(record)
+            await self.breaker.look(list(self.services))
+        await self.breaker.settle(record)
         self._hear_canary(record, settings)
         return execution
 
     async def _watch(
-        self, process: subprocess.Popen[bytes], pump: _Pump, execution: _Execution, ends: float | None, began: float,
+        self, process: subprocess.Popen[bytes], pump: Pump, execution: _Execution, ends: float | None, began: float,
         command: PlannedCommand, number: int, of: int, round: int, entrance: Entrance,
     ) -> None:  # fmt: skip
         record = execution.record
         while True:
             ended = process.poll() is not None
             busy = self._drain(pump, record)
-            self._break(entrance)
+            self.breaker.step(entrance.control)
             self._tell(record, command, number, of, round, began)
             if ended and not busy:
                 return
@@ -713,7 +613,7 @@ class _Run:
                 return
             await asyncio.sleep(0 if busy else _TICK_S)
 
-    def _drain(self, pump: _Pump, record: Record) -> bool:
+    def _drain(self, pump: Pump, record: Record) -> bool:
         busy = pump.output()
         now = time.time()
         for line in pump.events():
@@ -725,145 +625,10 @@ class _Run:
                 continue
             busy = True
             if failure is not None:
-                self._suspect(test, failure)
-            elif kind == "t" and test is not None and test.state == "passed" and self.streak:
-                for endpoint in self.endpoints:
-                    if endpoint.markers & set(test.markers):
-                        self.streak.pop(endpoint.service, None)
+                self.breaker.suspect(test, failure)
+            elif kind == "t" and test is not None and test.state == "passed":
+                self.breaker.passed(test)
         return busy
-
-    # looks and the breaker
-
-    def _suspect(self, test: Test | None, failure: Failure) -> None:
-        """Look at the service that a failure speaks of, and count it."""
-        if not failure.chain or outcomes.is_assertion(failure.chain):
-            return
-        fault = outcomes.classify_chain(failure.chain)
-        hung = outcomes.is_test_timeout(failure.chain[0])
-        if not hung and (fault is None or fault.code not in outcomes.STRONG | outcomes.WEAK):
-            return
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
-        if endpoint is None:
-            return
-        service = endpoint.service
-        self.streak[service] = self.streak.get(service, 0) + 1
-        if failure.duration_s >= SLOW_S:
-            self.slow.add(service)
-        counts = self.fixtures.setdefault(service, {})
-        for fixture in failure.fixtures:
-            counts[fixture] = counts.get(fixture, 0) + 1
-        self._want_look(service)
-
-    def _want_look(self, service: str) -> None:
-        """Have a look begin soon after this moment, but not more often than every LOOK_AGAIN_S."""
-        if service in self.looking:
-            return
-        last = next((look.at for look in reversed(self.looks) if look.service == service), 0.0)
-        self.looking[service] = asyncio.create_task(self._look_after(last + LOOK_AGAIN_S - time.time(), service))
-
-    async def _look_after(self, pause: float, service: str) -> None:
-        if pause > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.hurry.wait(), pause)
-        await self._look([service])
-
-    async def _look(self, names: Sequence[str]) -> None:
-        began = time.time()
-        try:
-            results = await self.probe(names)
-        except Exception as exc:  # noqa: BLE001  the probe is not ours; without it there is no look, which is said
-            self.notes.append(f"a fresh look at {', '.join(names)} failed: {type(exc).__name__}: {exc}")
-            results = {}
-        for name in names:
-            self.looking.pop(name, None)
-            self.probes[name] = self.probes.get(name, 0) + 1
-            result = results.get(name)
-            if result is not None:
-                red = result.status is ConnectivityStatus.UNAVAILABLE
-                well = result.status in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
-                self.looks.append(
-                    Look(service=name, at=began, red=red, fault=result.fault, detail=result.detail, well=well)
-                )
-
-    def _red(self, service: str) -> Look | None:
-        last = next((look for look in reversed(self.looks) if look.service == service), None)
-        return last if last is not None and last.red else None
-
-    def _break(self, entrance: Entrance) -> None:
-        """Open the breaker for services that fail in a row and are confirmed down; close it when they are back."""
-        changed = False
-        for service, count in self.streak.items():
-            if service in self.open or not self.skipping:
-                continue
-            look = self._red(service)
-            enough = count >= IN_A_ROW or service in self.slow
-            if enough and look is not None:
-                what = look.fault.value if look.fault is not None else "no answer"
-                at = datetime.fromtimestamp(look.at, UTC).strftime("%H:%M:%SZ")
-                self.open[service] = f"{service} is down ({what}, probed {at})"
-                changed = True
-            elif enough and service in self.dead and not any(one.service == service for one in self.looks):
-                # The assessment just before is the look; a fresh one is under way and closes the
-                # breaker if it is green.
-                self.open[service] = self.dead[service]
-                changed = True
-        for service in list(self.open):
-            fresh = next((look for look in reversed(self.looks) if look.service == service), None)
-            if fresh is not None and fresh.well:
-                self._forget(service)
-                changed = True
-            elif fresh is None or time.time() - fresh.at > max(LOOK_AGAIN_S, self.delay_s):
-                self._want_look(service)
-        if changed:
-            self._write_control(entrance)
-
-    def _write_control(self, entrance: Entrance) -> None:
-        markers = {
-            marker: [why, service] for service, why in self.open.items() for marker in self.services[service].markers
-        }  # fmt: skip
-        fixtures = {
-            fixture: [why, service]
-            for service, why in self.open.items()
-            for fixture, count in self.fixtures.get(service, {}).items()
-            if count >= 2 or service in self.slow
-        }
-        replace_json(
-            entrance.control, {"markers": markers, "fixtures": fixtures, "back": sorted(self.back - set(self.open))}
-        )
-
-    async def _settle(self, record: Record) -> None:
-        """Let looks that are under way end, so that late failures are judged beside them."""
-        pending = list(self.looking.values())
-        if pending:
-            self.hurry.set()
-            await asyncio.wait(pending)
-            self.hurry.clear()
-        missing: list[str] = []
-        for test in record.tests.values():
-            for failure in test.failures:
-                missing.extend(self._unlooked(test, failure))
-        for session in record.sessions.values():
-            for failure in session.trouble:
-                missing.extend(self._unlooked(None, failure))
-        if missing:
-            await self._look(list(dict.fromkeys(missing)))
-
-    def _unlooked(self, test: Test | None, failure: Failure) -> list[str]:
-        if not failure.chain or outcomes.is_assertion(failure.chain) or outcomes.classify_chain(failure.chain) is None:
-            return []
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
-        if (
-            endpoint is None
-            or outcomes.look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None
-        ):
-            return []
-        return [endpoint.service]
-
-    async def _stop_looking(self) -> None:
-        for task in list(self.looking.values()):
-            task.cancel()
-        await asyncio.gather(*self.looking.values(), return_exceptions=True)
-        self.looking.clear()
 
     async def _back(
         self, number: int, command: PlannedCommand, of: int, round: int, limit: float | None
@@ -873,8 +638,8 @@ class _Run:
         missed = self.board.missed(number)
         while missed:
             self._say(command, number, of, round, "probing", f"looking at {', '.join(sorted(missed))}")
-            await self._look(sorted(missed))
-            back = frozenset(name for name in missed if self._well(name))
+            await self.breaker.look(sorted(missed))
+            back = frozenset(name for name in missed if self.breaker.well(name))
             if back:
                 return back
             waited_for = missed - set(self.dead)
@@ -894,10 +659,6 @@ class _Run:
             await asyncio.sleep(pause)
             self.wait_left -= time.monotonic() - now
         return frozenset()
-
-    def _well(self, name: str) -> bool:
-        last = next((look for look in reversed(self.looks) if look.service == name), None)
-        return last is not None and last.well
 
     # proof
 
@@ -950,7 +711,7 @@ class _Run:
             if not one.ready:
                 continue
             old, new = before.get(one.service), after.get(one.service)
-            count = None if old is None or new is None else max(0, new - old - self.probes.get(one.service, 0))
+            count = None if old is None or new is None else max(0, new - old - self.breaker.probes.get(one.service, 0))
             mine = [e for e in self.endpoints if e.service == one.service and e.stand_in]
             spoken = sum(times for pair, times in self.spoke.items() if outcomes.whose([pair], mine) is not None)
             reached_any = reached_any or bool(count) or bool(spoken)
@@ -997,7 +758,7 @@ class _Run:
                 eta_s=left / rate if rate > 0 and collected else None, current=current.current or "" if current else "",
                 current_s=max(0.0, time.time() - current.since) if current else 0.0,
                 elapsed_s=self.last_event - self.began,
-                held=tuple(self.open),
+                held=tuple(self.breaker.open),
             )
         )  # fmt: skip
 
@@ -1019,7 +780,7 @@ class _Run:
                 current="",
                 current_s=0.0,
                 elapsed_s=time.monotonic() - self.began,
-                held=tuple(self.open),
+                held=tuple(self.breaker.open),
                 note=note,
             )
         )
@@ -1036,64 +797,6 @@ class _Run:
             aside.replace(path)
         except OSError as exc:
             self.notes.append(f"the events file could not be rewritten: {exc.strerror}")
-
-
-class _Pump:
-    """What a command prints and what the plug-in writes, read as it grows."""
-
-    def __init__(self, source: BinaryIO, stream: BinaryIO, kept: BinaryIO, sink: Output, redactor: Redactor) -> None:
-        self.source, self.stream, self.kept, self.sink, self.redactor = source, stream, kept, sink, redactor
-        self.rest = b""
-        self.line = b""
-        self.last: deque[str] = deque(maxlen=400)
-
-    def output(self) -> bool:
-        try:
-            data = self.source.read(1 << 20)
-        except OSError:
-            return False  # a pseudo-terminal whose last writer is gone
-        if not data:
-            return False
-        self.sink(data)
-        *lines, self.line = (self.line + data).split(b"\n")
-        for line in lines:
-            self._keep(line)
-        if len(self.line) > 1 << 20:
-            self._keep(self.line)
-            self.line = b""
-        self.kept.flush()
-        return True
-
-    def _keep(self, line: bytes) -> None:
-        text = self.redactor.text(line.decode("utf-8", "replace"))
-        self.last.append(text[:2000])
-        self.kept.write(text.encode("utf-8", "replace") + b"\n")
-
-    def events(self) -> list[bytes]:
-        data = self.stream.read(1 << 20)
-        if not data:
-            return []
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        return [line for line in lines if line]
-
-    def close(self) -> None:
-        if self.line:
-            self._keep(self.line)
-            self.line = b""
-
-    @property
-    def tail(self) -> str:
-        return "\n".join(self.last)
-
-
-def replace_timed(execution: _Execution, why: str) -> _Execution:
-    execution.timed_out = ""
-    execution.record.interrupted = why
-    return execution
-
-
-def round_s(seconds: float) -> float:
-    return round(seconds, 3)
 
 
 def _again(standings: Mapping[tuple[str, str], outcomes.Standing], seen: Collection[str]) -> dict[str, Any] | None:
@@ -1130,9 +833,3 @@ def _stacks(folder: Path, record: Record) -> dict[str, str]:
         ours = [frame for frame in shown if "/_pytest/" not in frame and "/pluggy/" not in frame]
         found[session.current] = "at " + " < ".join(ours[:6]) if ours else ""
     return found
-
-
-def _check_expression(text: str) -> None:
-    from resilience.edge.expressions import check
-
-    check(text)
