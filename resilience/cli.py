@@ -46,6 +46,13 @@ class _Group(typer.core.TyperGroup):
             raise UsageError(f"resilience {args[0]}: no such verb.", hint=did_you_mean(args[0], known))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as exc:
+            # Typer would make both signals the same silent 130.
+            raise _PutDownError(exc) from exc
+
 
 app = typer.Typer(
     cls=_Group,
@@ -957,6 +964,15 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
 
 
+class _PutDownError(ResilienceError):
+    """A signal ended the command, and what it was at has been put down."""
+
+    def __init__(self, cause: KeyboardInterrupt) -> None:
+        terminated = isinstance(cause, _Terminated)
+        super().__init__("terminated." if terminated else "interrupted.")
+        self.exit_code = 143 if terminated else 130
+
+
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
@@ -977,10 +993,8 @@ def main() -> NoReturn:
         _complain("interrupted.", 130)
     except _ClickException as exc:
         _complain(f"{exc.format_message()} Hint: resilience --help", 2)
-    except _Terminated:
-        _complain("terminated.", 143)
-    except KeyboardInterrupt:
-        _complain("interrupted.", 130)
+    except KeyboardInterrupt as exc:
+        _complain(str(_PutDownError(exc)), _PutDownError(exc).exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

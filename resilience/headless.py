@@ -54,6 +54,7 @@ def run_all(
     if out:
         settings = replace(settings, outputs=Path(out).expanduser().resolve())
     given = {"apply": apply, **(parameters or {})}
+    _check_parameters(given)
     run = Run.create(settings, slug=slug, apply=apply, parameters=given)
     executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
     return conclude(run, executed, fail_on=fail_on)
@@ -69,11 +70,20 @@ def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) 
         left = left[1:]
     if not left or tuple(left) == (StageName.REPORT,):
         left = (StageName.REPORT,)
+    given = {"apply": run.incident.applies, **(parameters or {})}
+    _check_parameters(given)
     kept = tuple(stage for stage in run.incident.stages if stage.name not in left)
     run.save(stages=kept, verdict=Verdict.RUNNING, exit_code=None, finished_at=None)
-    given = {"apply": run.incident.applies, **(parameters or {})}
     executed = asyncio.run(go(run, given, stages=left))
     return conclude(run, executed)
+
+
+def _check_parameters(given: Mapping[str, object]) -> None:
+    """Raise SettingsError for a parameter that no notebook declares, or a value it cannot have."""
+    from resilience.edge.notebooks import known_parameters
+    from resilience.parameters import parse
+
+    parse(given, declared=known_parameters(), source="the parameters of the run")
 
 
 async def go(

@@ -830,13 +830,20 @@ class Run:
             finished_at=datetime.now(UTC),
         )
 
-    def report(self, *, public: bool = False, charts: bool = True) -> tuple[Path, ...]:
+    def report(
+        self,
+        *,
+        public: bool = False,
+        charts: bool = True,
+        verdict: Verdict | None = None,
+        exit_code: int | None = None,
+    ) -> tuple[Path, ...]:
         """Stage 6: write the report from what is there; it is made whatever failed before. Gives the files."""
         from resilience.report import render
 
         with self.stage(StageName.REPORT, notebook="06_report.ipynb"):
             self._add_lab_events()
-            self.finish()
+            self.finish(verdict=verdict, exit_code=exit_code)
             memory.record(self.settings, self.incident, ())
             return render(
                 self.incident,
@@ -914,7 +921,8 @@ async def recover(
     if not recovery.recovered:
         latest_health = run.incident.latest
         code = ExitCode.TIMED_OUT if wait_s or latest_health is None else exit_code_of(latest_health.overall_status)
-        run.report()
+        timed_out = code == ExitCode.TIMED_OUT
+        run.report(verdict=Verdict.TIMED_OUT if timed_out else None, exit_code=code if timed_out else None)
         return code
     await run.restore(take_over=take_over)
     codes = [ExitCode.PASSED]
@@ -926,6 +934,11 @@ async def recover(
             result = await run.run_on_staging(mode, output=output, take_over=take_over)
             if result is None:
                 continue
+            if _selected_nothing(result):
+                run.save(
+                    notes=(*run.incident.notes, f"no test is selected by mode {mode.value}; nothing was run in it")
+                )
+                continue
             run.save(**{field: result})
             codes.append(result.exit_code)
             if result.exit_code in (ExitCode.BLOCKED, ExitCode.UNKNOWN):
@@ -934,18 +947,26 @@ async def recover(
     return ExitCode.worst(*codes)
 
 
+def _selected_nothing(result: TestSuiteResult) -> bool:
+    """Say whether all tests there are were deselected, as where a team marks none as critical."""
+    return 0 < result.total_tests == result.totals.deselected
+
+
 def judge_run(incident: Incident) -> tuple[Verdict, int]:
     """Give the verdict and the exit code of a run from its records."""
     statuses = {stage.status for stage in incident.stages if stage.name is not StageName.REPORT}
-    if StageStatus.FAILED in statuses or StageStatus.KILLED in statuses:
+    if statuses & {StageStatus.FAILED, StageStatus.KILLED}:
         return Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED
     if StageStatus.INTERRUPTED in statuses:
         return Verdict.INTERRUPTED, ExitCode.INTERRUPTED
     if StageStatus.TIMED_OUT in statuses:
         return Verdict.TIMED_OUT, ExitCode.TIMED_OUT
-    latest_tests = incident.full_tests or incident.critical_tests or incident.tests
-    if latest_tests is not None:
-        return latest_tests.verdict, latest_tests.exit_code
+    if incident.critical_tests is not None or incident.full_tests is not None:
+        on_staging = [result for result in (incident.critical_tests, incident.full_tests) if result is not None]
+        code = ExitCode.worst(*(result.exit_code for result in on_staging))
+        return next((result.verdict, code) for result in on_staging if result.exit_code == code)
+    if incident.tests is not None:
+        return incident.tests.verdict, incident.tests.exit_code
     if incident.decision is not None and incident.decision.blocked:
         return Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED
     health = incident.latest
