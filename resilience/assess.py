@@ -173,25 +173,35 @@ def _finding(service: Service, observation: Observation) -> Fault | None:
     if delay.isdigit() and int(delay) > REPLICA_LAG_S.get(service.type, 300.0):
         return say(C.APP_REPLICA_LAG, f"[replica delay] ({delay} s) <= {REPLICA_LAG_S.get(service.type, 300.0):g} s")
     if observation.response_time_s > service.degraded_above_s:
-        return say(
-            C.APP_SLOW,
+        phase, seconds = _slowest(observation.phases)
+        detail = (
             f"[response time] ({observation.response_time_s:.3f} s) <= {service.degraded_above_s:g} s, "
-            f"{_slowest(observation.phases)}",
-            "see its load and what it waits for; set degraded_above_s if this is its normal speed",
+            f"most of it in phase {phase.value.replace('_', ' ')} ({seconds:.3f} s)"
         )
+        return fault(C.APP_SLOW, phase, detail, endpoint=endpoint, hint=_SLOW_IN[phase])
     return None
 
 
-def _slowest(phases: Phases) -> str:
-    named = {
-        "dns": phases.dns_s,
-        "tcp": phases.tcp_s,
-        "tls": phases.tls_s,
-        "first byte": phases.first_byte_s,
-        "query": phases.query_s,
+_NORMAL = "; set degraded_above_s if this is its normal speed"
+_SLOW_IN: Mapping[Phase, str] = {
+    Phase.DNS: "the look-up takes long: dig {host}; cat /etc/resolv.conf" + _NORMAL,
+    Phase.TCP: "the way there takes long (VPN, distance, lost packets): mtr -rwc 10 {host}" + _NORMAL,
+    Phase.TLS: "the handshake takes long: is the load balancer or the process short of CPU?" + _NORMAL,
+    Phase.FIRST_BYTE: "it thinks long: see its load and what it waits for (its database first)" + _NORMAL,
+    Phase.QUERY: "its answer takes long: see its load, locks and slow queries" + _NORMAL,
+}
+
+
+def _slowest(phases: Phases) -> tuple[Phase, float]:
+    took = {
+        Phase.DNS: phases.dns_s,
+        Phase.TCP: phases.tcp_s,
+        Phase.TLS: phases.tls_s,
+        Phase.FIRST_BYTE: phases.first_byte_s,
+        Phase.QUERY: phases.query_s,
     }
-    name, seconds = max(named.items(), key=lambda item: item[1] or 0.0)
-    return f"most of it in phase {name} ({seconds or 0:.3f} s)"
+    phase = max(took, key=lambda p: took[p] or 0.0)
+    return phase, took[phase] or 0.0
 
 
 def assess(
