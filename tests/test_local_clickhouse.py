@@ -18,6 +18,11 @@ from tests.stand_in_kit import eventually, free_ports, processes_naming, service
 engine = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="chdb (855 MB) is not installed: an extra")
 
 
+@pytest.fixture
+def free_port() -> int:
+    return free_ports(1)[0]
+
+
 @pytest.mark.parametrize(
     ("text", "body", "expected"),
     [

@@ -14,11 +14,17 @@ import pytest
 from resilience.edge.local import postgresql
 from resilience.edge.local.postgresql import PostgresBinaries, PostgresServer
 from resilience.errors import StandInError
+from tests.stand_in_kit import free_ports
 
 BINARIES = postgresql.find_binaries()
 pytestmark = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL binaries on this machine")
 
 USER, PASSWORD, DATABASE = 'o"brien', "pa's\\s w:/@", "my db"
+
+
+@pytest.fixture
+def free_port() -> int:
+    return free_ports(1)[0]
 
 
 async def client(port: int, user: str = USER, password: str = PASSWORD, database: str = DATABASE) -> asyncpg.Connection:

@@ -16,10 +16,16 @@ from redis.backoff import NoBackoff
 from resilience.edge.local import redis as local_redis
 from resilience.edge.local.redis import RedisBinary, RedisServer
 from resilience.errors import StandInError
+from tests.stand_in_kit import free_ports
 
 BINARIES = local_redis.find_binaries()
 pytestmark = pytest.mark.skipif(not BINARIES, reason="no Redis binary on this machine")
 PASSWORD = 'p w"\\ü'
+
+
+@pytest.fixture
+def free_port() -> int:
+    return free_ports(1)[0]
 
 
 def client(port: int, password: str = PASSWORD, **fields: object) -> redis.asyncio.Redis:

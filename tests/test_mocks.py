@@ -19,8 +19,14 @@ import websockets
 
 from resilience.edge import mocks as mocks_module
 from resilience.edge.mocks import Config, Dial, Mock, Mocks, read_config, write_config
+from tests.stand_in_kit import free_ports
 
 TOKEN = "the-admin's"
+
+
+@pytest.fixture
+def free_port() -> int:
+    return free_ports(1)[0]
 
 
 def config(**fields: Any) -> Config:

@@ -238,7 +238,12 @@ class PostgresServer:
             try:
                 await self._ensure()
                 return
-            except (asyncpg.CannotConnectNowError, ConnectionError, asyncpg.ConnectionDoesNotExistError) as exc:
+            except (
+                asyncpg.CannotConnectNowError,
+                ConnectionError,
+                TimeoutError,
+                asyncpg.ConnectionDoesNotExistError,
+            ) as exc:
                 if not alive():
                     raise StandInError(
                         f"PostgreSQL ended while starting: {self._last_words()}", hint=f"read {self.log}"
