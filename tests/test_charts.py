@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,17 +55,19 @@ def test_the_same_view_gives_the_same_bytes(drill: View) -> None:
     assert first == second
 
 
-def test_no_text_leaves_the_page() -> None:
+@pytest.mark.parametrize("tell", [factory.drill, factory.night, factory.green])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_text_leaves_the_page(tell: Callable[[], factory.Story], narrow: bool) -> None:
     """A label cut at the edge of the picture is a label nobody reads: ink must not touch the border."""
-    for story in (factory.drill(), factory.night(), factory.green()):
-        shown = view(story, DAYS)
-        for name in charts.CHARTS:
-            drawn = charts.draw(name, shown)
-            if drawn is None:
+    shown = view(tell(), DAYS)
+    for name, (painter, _, _) in charts._PAINTERS.items():
+        with mpl.rc_context(charts._RC):
+            figure = painter(shown, charts.Frame(narrow=narrow))
+            if figure is None:
                 continue
-            pixels = np.asarray(Image.open(io.BytesIO(drawn.png)).convert("L"))
-            edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
-            assert all(edge.min() > 200 for edge in edges), f"{name} touches the border"
+            pixels = np.asarray(Image.open(io.BytesIO(charts._png(figure))).convert("L"))
+        edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+        assert all(edge.min() > 200 for edge in edges), f"{name} touches the border"
 
 
 def test_ids_are_unique_over_all_drawings_of_a_page(drill: View) -> None:

@@ -6,24 +6,30 @@ import asyncio
 import base64
 import html as html_module
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cmarkgfm
+import httpx
 import pytest
 from cmarkgfm.cmark import Options
 from hypothesis import HealthCheck, given, settings, strategies as st
+from websockets.asyncio.client import ClientConnection, connect
 
 from resilience import codec, report
 from resilience.edge.history import History
-from resilience.edge.pdf import browser, to_pdf
+from resilience.edge.pdf import FLAGS, browser, to_pdf
 from resilience.errors import SecretLeakError
 from resilience.model import Outcome, Sample, Verdict
 from resilience.redact import Redactor
@@ -445,8 +451,6 @@ def test_nothing_of_an_outage_counts_as_a_product_failure() -> None:
 
 @pytest.mark.slow
 async def test_the_page_prints_to_pdf_where_a_chromium_is(tmp_path: Path) -> None:
-    import os
-
     chromium = browser(os.environ)
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -468,6 +472,79 @@ async def test_a_browser_that_hangs_or_fails_gives_no_pdf_and_leaves_nothing(tmp
     assert asyncio.get_running_loop().time() - begin < 5
     assert await to_pdf(tmp_path / "page.html", tmp_path / "a.pdf", chromium=str(tmp_path / "none")) is None
     assert {path.name for path in tmp_path.iterdir()} == {"page.html", "chromium"}
+
+
+@pytest.mark.slow
+async def test_chromium_asks_for_nothing_and_reports_no_error(tmp_path: Path) -> None:
+    chromium = browser(os.environ)
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    story = factory.hostile()
+    render(story.incident, story.samples, tmp_path, redactor=Redactor())
+    page = (tmp_path / "report.html").as_uri()
+    async with devtools(chromium, tmp_path / "profile") as ask:
+        for scheme, width in (("dark", 390), ("light", 1280)):
+            await ask(
+                "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+            )
+            await ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            ask.events.clear()
+            await ask("Page.navigate", url=page)
+            await ask.until("Page.loadEventFired")
+            asked = [e["params"]["request"]["url"] for e in ask.events if e["method"] == "Network.requestWillBeSent"]
+            assert asked == [page]
+            assert not [e for e in ask.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
+            size = await ask("Runtime.evaluate", expression="document.documentElement.scrollWidth")
+            assert size["result"]["value"] <= width, "the page must not scroll sideways"
+
+
+class DevTools:
+    """Speaks to one page of a Chromium and keeps the events that it sends."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket, self.number = socket, 0
+        self.events: list[dict[str, Any]] = []
+
+    async def __call__(self, method: str, **params: Any) -> dict[str, Any]:
+        self.number += 1
+        await self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
+        while True:
+            answer = json.loads(await asyncio.wait_for(self.socket.recv(), 20))
+            if answer.get("id") == self.number:
+                return dict(answer["result"])
+            if "method" in answer:
+                self.events.append(answer)
+
+    async def until(self, method: str) -> None:
+        while not any(event["method"] == method for event in self.events):
+            answer = json.loads(await asyncio.wait_for(self.socket.recv(), 20))
+            if "method" in answer:
+                self.events.append(answer)
+
+
+@asynccontextmanager
+async def devtools(chromium: str, profile: Path) -> AsyncIterator[DevTools]:
+    flags = [*FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    nothing = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        chromium, *flags, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(60):
+            file = profile / "DevToolsActivePort"
+            while not file.exists() or len(file.read_text().split()) < 2:  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
+            port = file.read_text().split()[0]
+            async with httpx.AsyncClient(trust_env=False) as client:
+                target = (await client.put(f"http://127.0.0.1:{port}/json/new?about:blank")).json()
+            async with connect(target["webSocketDebuggerUrl"], max_size=1 << 27, proxy=None) as socket:
+                ask = DevTools(socket)
+                for domain in ("Page", "Network", "Log", "Runtime"):
+                    await ask(f"{domain}.enable")
+                yield ask
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 PARSE = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "chrome")
 TIMEOUT_S = 30.0
-_FLAGS = (
+FLAGS = (
     "--headless",
     "--no-sandbox",  # in containers and as root there is none; the page runs nothing and loads nothing
     "--disable-gpu",
@@ -25,7 +25,6 @@ _FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--no-pdf-header-footer",
 )
 
 
@@ -46,7 +45,8 @@ async def to_pdf(page: Path, pdf: Path, *, chromium: str, timeout_s: float = TIM
     try:
         process = await asyncio.create_subprocess_exec(
             chromium,
-            *_FLAGS,
+            *FLAGS,
+            "--no-pdf-header-footer",
             f"--user-data-dir={profile}",
             f"--print-to-pdf={aside.resolve()}",
             page.resolve().as_uri(),

@@ -52,7 +52,7 @@ STATUS = {
     ConnectivityStatus.AVAILABLE: (GREEN, ""),
     ConnectivityStatus.DEGRADED: (AMBER, "///"),
     ConnectivityStatus.UNAVAILABLE: (RED, "xxx"),
-    ConnectivityStatus.UNKNOWN: (GREY, "..."),
+    ConnectivityStatus.UNKNOWN: (GREY, "---"),
 }
 MODES = {
     "full": ("#0072b3", _LIGHT),
@@ -67,7 +67,7 @@ OUTCOMES = {
     Outcome.TIMEOUT: (PURPLE, "---"),
     Outcome.INFRASTRUCTURE_UNAVAILABLE: (AMBER, "///"),
     Outcome.STAND_IN_GAP: (YELLOW, "\\\\\\"),
-    Outcome.NOT_RUN: ("#8c8c8c", "..."),
+    Outcome.NOT_RUN: ("#8c8c8c", "---"),
     Outcome.SKIPPED: (GREY, ""),
     Outcome.XFAILED: (GREY, "|||"),
     Outcome.XPASSED: (SKY, "|||"),
@@ -244,10 +244,10 @@ def _time_axis(axes: Any, view: View, most: int, *, labels: bool = True) -> floa
     return length
 
 
-def _seconds_axis(axes: Any, low: float, high: float, *, which: str = "y", labels: bool = True) -> None:
+def _seconds_axis(axes: Any, low: float, high: float, *, which: str = "y", labels: bool = True, every: int = 1) -> None:
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     places = [10.0**n for n in range(first, last + 1)]
-    texts = [_unit(place) for place in places]
+    texts = [_unit(place) if number % every == 0 else "" for number, place in enumerate(places)]
     if which == "y":
         axes.set_yscale("log")
         axes.set_ylim(places[0], places[-1])
@@ -410,14 +410,13 @@ def _trace(axes: Any, view: View, line: Line, length: float) -> None:
         lonely = good & ~np.roll(good, 1) & ~np.roll(good, -1)
         axes.plot(at[lonely], took[lonely], color=BLUE, linestyle="none", marker="o", markersize=2.6, zorder=3)
         bad = (status == _DOWN) & np.isfinite(took) & (took > 0)
-        if 0 < bad.sum() <= 400:
-            few = bad.sum() <= 60
-            style = {
-                "marker": "x" if few else ".",
-                "markersize": 3.2 if few else 1.6,
-                "markeredgewidth": 0.9 if few else 0,
-            }
-            axes.plot(at[bad], took[bad], color=RED, linestyle="none", zorder=3, **style)
+        if 0 < bad.sum() <= 60:
+            axes.plot(at[bad], took[bad], color=RED, linestyle="none", marker="x", markersize=3.2, markeredgewidth=0.9)
+        elif bad.any():
+            # One path of short strokes: a marker each would be most of the page's bytes.
+            half = length / 900
+            strokes = np.column_stack([at[bad] - half, at[bad] + half, np.full(bad.sum(), np.nan)]).ravel()
+            axes.plot(strokes, np.repeat(took[bad], 3), color=RED, linewidth=1.6, zorder=3)
         return
     place, p50, p95, high = folded(at[good], took[good], length)
     broken = np.full(BINS, np.nan)
@@ -728,7 +727,9 @@ def _phases(view: View, frame: Frame) -> Figure | None:
             at += height
         at += gap
     _phase_legend(sheet, list(dict.fromkeys(used)), left, frame)
-    sheet.text(left, sheet.height - 0.19, "share of the probe's time; its whole length stands at the right")
+    sheet.text(
+        0.12 if frame.narrow else left, sheet.height - 0.19, "share of the probe's time; at the right its length"
+    )
     return sheet.figure
 
 
@@ -799,10 +800,10 @@ def _distributions(view: View, frame: Frame) -> Figure | None:
     left, right, top = (1.72 if frame.narrow else 1.9), 0.85, 0.10
     height, gap = 0.20, 0.14
     body = len(lines) * (len(names) * height + gap)
-    sheet = Sheet(frame, top + body + 0.62)
+    sheet = Sheet(frame, top + body + (0.86 if frame.narrow else 0.54))
     axes = sheet.axes(left, top, frame.width - left - right, body)
     low, high = _bounds(view, lines)
-    _seconds_axis(axes, low, high, which="x")
+    _seconds_axis(axes, low, high, which="x", every=2 if frame.narrow else 1)
     axes.set_ylim(body, 0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -831,9 +832,13 @@ def _distributions(view: View, frame: Frame) -> Figure | None:
             _box(axes, line, start, end, middle, height, colours[name], frame)
             at += height
         at += gap
-    what = "bar: middle half, tick: p50, line: p5 to p95, ring: maximum"
-    sheet.text(left if not frame.narrow else 0.12, sheet.height - 0.30, f"seconds, log scale; {what}")
-    sheet.text(left if not frame.narrow else 0.12, sheet.height - 0.15, "at the right: share of probes lost")
+    notes = [
+        "log scale; bar: middle half, tick: p50,",
+        "line: p5 to p95, ring: maximum;",
+        "at the right: share of probes lost",
+    ]
+    for number, note in enumerate(notes if frame.narrow else [" ".join(notes)]):
+        sheet.text(0.12 if frame.narrow else left, top + body + 0.32 + 0.16 * number, note)
     return sheet.figure
 
 
@@ -904,7 +909,7 @@ def _say_distributions(view: View) -> tuple[str, str]:
 _STAGE = {
     StageStatus.FINISHED: (GREEN, ""),
     StageStatus.DONE_BY_HAND: (SKY, ""),
-    StageStatus.STARTED: (SKY, "..."),
+    StageStatus.STARTED: (SKY, "---"),
     StageStatus.SKIPPED: (GREY, ""),
 }
 
@@ -988,7 +993,7 @@ def _history(view: View, frame: Frame) -> Figure | None:
     table: dict[tuple[str, str], Day] = {(day.service, day.day): day for day in view.days}
     left, right, top, row, gap = 1.2, 0.16, 0.36, 0.48, 0.14
     body = len(services) * (row + gap)
-    sheet = Sheet(frame, top + body + 0.40)
+    sheet = Sheet(frame, top + body + 0.26)
     between = 0.62
     width = (frame.width - left - right - between) / 2
     took = [day.p95_s for day in view.days if day.p95_s]
@@ -997,7 +1002,7 @@ def _history(view: View, frame: Frame) -> Figure | None:
         if took
         else (0.001, 1.0)
     )
-    every = max(len(days) // (3 if frame.narrow else 6), 1)
+    every = math.ceil(len(days) / (2 if frame.narrow else 7))
     for place, service in enumerate(services):
         own = [table.get((service, day)) for day in days]
         y = top + place * (row + gap)
