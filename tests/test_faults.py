@@ -247,16 +247,14 @@ def test_nothing_that_waits_for_a_person_is_retryable() -> None:
         assert not MEANINGS[code].retryable
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_every_status_has_one_meaning(status: int) -> None:
-    made = http_fault(status)
-    assert (made is None) == (200 <= status < 300)
+def test_every_status_has_one_meaning() -> None:
+    for status in range(100, 600):
+        assert (http_fault(status) is None) == (200 <= status < 300)
 
 
-@pytest.mark.parametrize("number", [None, *range(1000, 1016), 3000, 3003, 3999, 4000, 4401, 4999])
-def test_every_close_code_has_one_meaning(number: int | None) -> None:
-    made = ws_close_fault(number)
-    assert (made is None) == (number == 1000)
+def test_every_close_code_has_one_meaning() -> None:
+    for number in (None, *range(1000, 5000)):
+        assert (ws_close_fault(number) is None) == (number == 1000)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x1b[31m", "-", "a" * 10_000, "LOADING", "-LOADING x"])
