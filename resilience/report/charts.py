@@ -579,7 +579,7 @@ def _say_status(view: View) -> tuple[str, str]:
     said = f"Unavailable or degraded: {listing(bad[:8])}." if bad else "No service was unavailable or degraded."
     modes = [one.mode for one in view.modes if one.mode != "full"]
     how = f" Tests ran in mode {listing(list(dict.fromkeys(modes)))} where the upper band says so." if modes else ""
-    text = f"Each service of {view.incident.environment} from first to last sample; white is where nobody looked. {said}{how}"
+    text = f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {said}{how}"
     return text, f"Status timeline, one bar per service. {said}{how}"
 
 
