@@ -1,7 +1,6 @@
 """Turn the events of a test run into what became of each test, what to run again, and what the run proved.
 
-An error is judged by its type and code along its chain, by the address it spoke to, and by what a probe of that very
-endpoint
+An error is judged by its type and code along its chain, by the address it spoke to, and by what a probe of that very endpoint
 said at that time; never by its words. An assertion is the product's, whatever lies behind it.
 """
 
@@ -220,9 +219,8 @@ def _type(names: tuple[str, ...]) -> type[BaseException]:
 
 def _revive_one(node: Mapping[str, Any]) -> BaseException:
     names = tuple(str(name) for name in node.get("mro", ()))
-    # `ConnectionError` of redis derives from its own error and from nothing of the standard library, and so on:
-    # the line is
-    # kept, but a built-in one in it ends it, since what follows is that one's own line.
+    # `ConnectionError` of redis derives from its own error and from nothing of the standard library, and so on: the line
+    # is kept, but a built-in one in it ends it, since what follows is that one's own line.
     kind = _type(names)
     text = str(node.get("text", ""))
     number = node.get("errno")
@@ -261,8 +259,7 @@ def classify_chain(chain: Sequence[Mapping[str, Any]]) -> Fault | None:
 
 
 def is_assertion(chain: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the test itself said that something is wrong: an assertion, `pytest.fail`, also among a group's
-    members."""
+    """Whether the test itself said that something is wrong: an assertion, `pytest.fail`, also among a group's members."""
     for number, node in enumerate(chain):
         outermost = node.get("via") == "root" or (node.get("via") == "group" and _only_groups(chain, number))
         if not outermost:
@@ -396,8 +393,7 @@ def look_near(looks: Iterable[Look], service: str, at: float, duration_s: float 
 def attribute(
     failure: Failure, markers: Collection[str], endpoints: Sequence[Endpoint]
 ) -> tuple[Endpoint | None, str, tuple[str, int | None] | None]:
-    """Give the endpoint a failure speaks of, how that is known (address, host, protocol, marker, ""), and a foreign
-    address."""
+    """Give the endpoint a failure speaks of, how that is known (address, host, protocol, marker, ""), and a foreign address."""
     named = addresses_of(failure)
     endpoint = whose(named, endpoints)
     if endpoint is not None:
@@ -428,8 +424,7 @@ def judge_failure(
     looks: Sequence[Look] = (),
     is_test: bool = True,
 ) -> Judged:
-    """Say whose a failure is. `error` where a set-up, a tear-down or a collection failed, else `failed`, if the
-    product's."""
+    """Say whose a failure is. `error` where a set-up, a tear-down or a collection failed, else `failed`, if the product's."""
     product = Outcome.FAILED if is_test and failure.when == "call" else Outcome.ERROR
     message = message_of(failure)
     if not failure.chain:
@@ -536,8 +531,7 @@ def message_of(failure: Failure) -> str:
 
 
 def judge_test(test: Test, *, endpoints: Sequence[Endpoint] = (), looks: Sequence[Look] = ()) -> Judged:
-    """Say what became of one test. A product failure wins over an outage's, unless it only followed from it in
-    tear-down."""
+    """Say what became of one test. A product failure wins over an outage's, unless it only followed from it in tear-down."""
     if test.held is not None and not test.failures:
         reason, service = test.held
         return Judged(Outcome.INFRASTRUCTURE_UNAVAILABLE, None, service, reason=reason)
@@ -812,8 +806,7 @@ _SAID = frozenset(
 
 
 class Board:
-    """Where every test stands: each once, by rootdir and node id; the worst of several commands, the last of several
-    rounds."""
+    """Where every test stands: each once, by rootdir and node id; the worst of several commands, the last of several rounds."""
 
     def __init__(self) -> None:
         self.standings: dict[tuple[str, str], Standing] = {}
@@ -1007,8 +1000,7 @@ def prove(
 
 
 def judge_text(output: str, exit_code: int) -> tuple[Outcome, str]:
-    """Judge a command that tells nothing but its exit code and output; give the outcome and the guide's phrase
-    found."""
+    """Judge a command that tells nothing but its exit code and output; give the outcome and the guide's phrase found."""
     if exit_code == 0:
         return Outcome.PASSED, ""
     lowered = output.lower()

@@ -795,6 +795,10 @@ async def test_commands_without_our_plugin_are_judged_by_what_there_is(
     assert junit.commands[0].kind == "junit"
     assert sorted(test.outcome for test in junit.tests) == [Outcome.FAILED, Outcome.PASSED]
     (root / "report.xml").unlink()
+    (root / "test_refused.py").write_text("from helpers import hello\ndef test_db(): hello()\n")
+    closed = await run(root, out, {"database": database}, "python -I -m pytest -q -p no:cacheprovider")
+    assert (closed.commands[0].kind, closed.exit_code) == ("other", 1), "its bug must not hide behind a phrase"
+    assert "our plug-in did not enter" in closed.commands[0].evidence
     other = await run(root, out, {"database": database}, "echo 'Connection Refused'; exit 3", "echo fine")
     assert [command.kind for command in other.commands] == ["other", "other"]
     assert other.commands[0].outcome is INFRA, "the phrase, and a probe that finds a service down"

@@ -170,7 +170,9 @@ class Probe:
 
 def environ(services: Mapping[str, LineServer], **more: str) -> dict[str, str]:
     names = {"database": "DB", "redis": "REDIS", "backend_api": "BACKEND"}
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "RESILIENCE_"))}
+    given = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "RESILIENCE_"))
+    }
     given["PATH"] = str(Path(sys.executable).parent) + os.pathsep + given.get("PATH", "")
     given["PYTHONDONTWRITEBYTECODE"] = "1"
     given |= {f"{names[name]}_PORT": str(server.port) for name, server in services.items()}

@@ -138,8 +138,8 @@ class Breaker:
                 self.open[service] = f"{service} is down ({what}, probed {at})"
                 changed = True
             elif enough and service in self.dead and not any(one.service == service for one in self.looks):
-                # The assessment just before is the look; a fresh one is under way and closes the
-                # breaker if it is green.
+                # The assessment just before is the look; a fresh one is under way and closes the breaker if
+                # it is green.
                 self.open[service] = self.dead[service]
                 changed = True
         for service in list(self.open):

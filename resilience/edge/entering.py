@@ -20,8 +20,7 @@ _PASSED_BY_TOX = ("PYTHONPATH", VARIABLE, RUN, "RESILIENCE_SNAPSHOT", "RESILIENC
 class Entrance:
     """A private folder on PYTHONPATH with the plug-in and its entry point, and the files that are exchanged with it.
 
-    An entry point there never broke a run; `-p` and PYTEST_PLUGINS end a run with exit 4 wherever PYTHONPATH is
-    dropped.
+    An entry point there never broke a run; `-p` and PYTEST_PLUGINS end a run with exit 4 wherever PYTHONPATH is dropped.
     """
 
     def __init__(self, run: str) -> None:

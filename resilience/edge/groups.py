@@ -63,8 +63,7 @@ def _signal(group: int, number: int) -> None:
 
 
 async def end(process: subprocess.Popen[bytes], run: str, *, gently: bool = False, grace_s: float = 3.0) -> None:
-    """End the process's group: SIGINT first where `gently`, then SIGTERM, then SIGKILL; then what carries the run's
-    id."""
+    """End the process's group: SIGINT first where `gently`, then SIGTERM, then SIGKILL; then what carries the run's id."""
     group = process.pid
     try:
         for number, wait_s in (((signal.SIGINT, grace_s),) if gently else ()) + ((signal.SIGTERM, grace_s),):

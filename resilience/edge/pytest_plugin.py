@@ -1,13 +1,9 @@
-"""Write what pytest does, as it happens, to a file of ours; stand-alone, for Python 3.8 and later and pytest 7 and
-later.
+"""Write what pytest does, as it happens, to a file of ours; stand-alone, for Python 3.8 and later and pytest 7 and later.
 
-This module is copied into a folder on PYTHONPATH and enters the team's pytest by an entry point. It imports nothing
-but the
-standard library and pytest, and stays silent where the variable RESILIENCE_PYTEST does not name a configuration. Each
-line
-of the events file is one `os.write` to a descriptor opened with O_APPEND, so that several processes share the file
-and a
-crash loses nothing that was known.
+This module is copied into a folder on PYTHONPATH and enters the team's pytest by an entry point. It imports nothing but the
+standard library and pytest, and stays silent where the variable RESILIENCE_PYTEST does not name a configuration. Each line of
+the events file is one `os.write` to a descriptor opened with O_APPEND, so that several processes share the file and a crash
+loses nothing that was known.
 """
 # Its types are pytest's own, of many versions at once, and Python 3.8 reads it.
 # mypy: ignore-errors
@@ -59,8 +55,7 @@ _CHUNK = 1000
 
 
 def snapshot():
-    """Give the last assessment that RESILIENCE_SNAPSHOT names, or None where there is none or it is older than an
-    hour."""
+    """Give the last assessment that RESILIENCE_SNAPSHOT names, or None where there is none or it is older than an hour."""
     from datetime import datetime, timezone
 
     try:
@@ -75,8 +70,7 @@ def snapshot():
 
 
 def is_service_available(name):
-    """Say whether a service answered at the last assessment; False where nothing is known. Never touches the
-    network."""
+    """Say whether a service answered at the last assessment; False where nothing is known. Never touches the network."""
     document = snapshot()
     if document is None:
         return False
@@ -243,8 +237,7 @@ _CLIENTS = (
 
 
 def _addresses(exc):
-    """Give [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is
-    read."""
+    """Give [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read."""
     found = []
 
     def add(host, port=None):
@@ -313,8 +306,7 @@ def _addresses(exc):
 
 
 def _children(exc):
-    """Give (edge, exception) for all that lies behind this one: cause, context even if suppressed, groups, wrapped
-    ones."""
+    """Give (edge, exception) for all that lies behind this one: cause, context even if suppressed, groups, wrapped ones."""
     for edge, name in (("cause", "__cause__"), ("context", "__context__")):
         other = getattr(exc, name, None)
         if isinstance(other, BaseException):
@@ -941,8 +933,7 @@ def _fixture_keys(item):
 
 
 def _failed_fixtures(item, value):
-    """Give the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their
-    failure."""
+    """Give the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their failure."""
     found = []
     lasting = False
     info = getattr(item, "_fixtureinfo", None)
@@ -957,8 +948,7 @@ def _failed_fixtures(item, value):
 
 
 class Alone:
-    """What the plug-in does where a team installed it: tests marked `staging` skip themselves while staging is not
-    there."""
+    """What the plug-in does where a team installed it: tests marked `staging` skip themselves while staging is not there."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -55,8 +56,7 @@ MARKERS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the run is. `counts` are what the tests said so far, not yet judged; `eta_s` is None until a rate is
-    known."""
+    """How far the run is. `counts` are what the tests said so far, not yet judged; `eta_s` is None until a rate is known."""
 
     command: str
     number: int
@@ -110,12 +110,9 @@ async def run_suite(
 ) -> TestSuiteResult:
     """Run the commands one after the other in `settings.root`; give each test once, with its cause.
 
-    `environ` is the children's whole environment. `held` maps markers to the reason why their tests are held back;
-    `dead` maps
-    services that the assessment just before found down, and nothing stands in for, to the reason: their tests are
-    held back as
-    well, and nobody waits for them. `probe` looks at services as the tests reach them. What the commands print goes
-    unchanged
+    `environ` is the children's whole environment. `held` maps markers to the reason why their tests are held back; `dead` maps
+    services that the assessment just before found down, and nothing stands in for, to the reason: their tests are held back as
+    well, and nobody waits for them. `probe` looks at services as the tests reach them. What the commands print goes unchanged
     to `output` (default: our own stdout) and redacted to `folder/logs`.
 
     Raises TestRunInterrupted (a CancelledError with the partial result) when cancelled, after the children have ended.
@@ -463,8 +460,7 @@ class _Run:
     def _without_events(
         self, number: int, command: PlannedCommand, last: _Execution
     ) -> tuple[str, Outcome, str, str | None, FaultCode | None]:
-        """Judge a command that our plug-in did not enter: by JUnit XML if there is any, else by exit code and
-        output."""
+        """Judge a command that our plug-in did not enter: by JUnit XML if there is any, else by exit code and output."""
         if last.timed_out:
             return "other", Outcome.TIMEOUT, last.timed_out, None, None
         for path in find_junit(command.command, self.settings.root, newer_than=self.started_at.timestamp()):
@@ -480,6 +476,15 @@ class _Run:
         evidence = f"exit code {last.exit_code} and output; no per-test data"
         if self.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             evidence += " (PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps our plug-in out)"
+        if re.search(r"\b\d+ (passed|failed|errors?)\b.* in [\d.]+s", last.tail):
+            # Among its failures may be the product's, which one phrase must not cover.
+            return (
+                "other",
+                outcome,
+                f"{evidence}; pytest ran, but our plug-in did not enter: is PYTHONPATH replaced?",
+                None,
+                None,
+            )
         if outcome is Outcome.FAILED and phrase:
             red = [look for look in self.breaker.looks[-len(self.services) :] if look.red]
             if red:
@@ -633,8 +638,8 @@ class _Run:
     async def _back(
         self, number: int, command: PlannedCommand, of: int, round: int, limit: float | None
     ) -> frozenset[str]:
-        """Give the missed services that are back, waiting for them within the budget. Nobody waits for what was known
-        to be down."""
+        """Give the missed services that are back, waiting for them within the budget. Nobody waits for what was known to be
+        down."""
         missed = self.board.missed(number)
         while missed:
             self._say(command, number, of, round, "probing", f"looking at {', '.join(sorted(missed))}")
