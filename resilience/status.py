@@ -109,6 +109,8 @@ def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = Fals
     out.print("Lock: " + ("free" if held is None else f"held by {held['who']}"), markup=False)
     for stand_in in local.status(settings):
         out.print(terminal.stand_in_line(stand_in))
+    if warning := local.warning(settings):
+        out.print(f"[yellow]{warning}[/yellow]")
     if latest:
         out.print(
             f"Latest run: {latest.get('run', latest['folder'])}: {latest.get('verdict', latest.get('error'))}",

@@ -581,3 +581,19 @@ def test_no_text_makes_it_fail_otherwise_than_by_a_settings_error(text: str) -> 
     ):
         with contextlib.suppress(SettingsError):
             settings(toml, environ)
+
+
+BACKEND = '[[service]]\nname = "backend_api"\ntype = "http"\nurl = "http://127.0.0.1:1/health"\nmock_routes = ["{}"]\n'
+
+
+@pytest.mark.parametrize("route", ["/api/{{id}}", "POST /api/orders 201", "GET /api/orders"])
+def test_the_routes_of_a_mock_are_taken(route: str) -> None:
+    found = settings(BACKEND.format(route)).service("backend_api")
+    assert found is not None
+    assert found.mock_routes == (route,)
+
+
+@pytest.mark.parametrize("route", ["api/orders", "FETCH me", "POST /api/orders later"])
+def test_a_route_that_is_none_is_refused_by_name(route: str) -> None:
+    with pytest.raises(SettingsError, match="mock_routes"):
+        settings(BACKEND.format(route))
