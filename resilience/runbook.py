@@ -949,13 +949,17 @@ async def recover(
 
 def _selected_nothing(result: TestSuiteResult) -> bool:
     """Say whether all tests there are were deselected, as where a team marks none as critical."""
-    return 0 < result.total_tests == result.totals.deselected
+    counted = all(command.kind == "pytest" for command in result.commands)
+    return counted and 0 < result.total_tests == result.totals.deselected
 
 
 def judge_run(incident: Incident) -> tuple[Verdict, int]:
-    """Give the verdict and the exit code of a run from its records."""
+    """Give the verdict and the exit code of a run from its records.
+
+    A stage that only started belongs to a process that was killed: nothing is known of what it was at.
+    """
     statuses = {stage.status for stage in incident.stages if stage.name is not StageName.REPORT}
-    if statuses & {StageStatus.FAILED, StageStatus.KILLED}:
+    if statuses & {StageStatus.FAILED, StageStatus.KILLED, StageStatus.STARTED}:
         return Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED
     if StageStatus.INTERRUPTED in statuses:
         return Verdict.INTERRUPTED, ExitCode.INTERRUPTED
