@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -55,6 +56,8 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
     """
     asked = read_parameters(namespace)
     kernel.show_records()
+    if kernel.in_kernel():
+        kernel.forget_own_variables(os.environ)
     wanted = asked.get("run", "")
     if wanted == "latest":
         wanted = _named_run() or wanted
@@ -647,8 +650,6 @@ def _displays() -> bool:
 
 
 def _named_run() -> str:
-    import os
-
     return os.environ.get("RESILIENCE_RUN", "")
 
 

@@ -86,7 +86,7 @@ async def go(
 
 
 def kernels() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "ipykernel_launcher" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if "ipykernel.kernelapp" in " ".join(child.cmdline())]
 
 
 def kernel_of(run: Run) -> psutil.Process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 HEADLESS = "RESILIENCE_HEADLESS"
@@ -21,6 +21,19 @@ _SHOWN = (
     ("resilience.model", "Recovery"),
     ("resilience.model", "Incident"),
 )
+
+_SET_BY_KERNELS = {
+    "TERM": "xterm-color",
+    "CLICOLOR": "1",
+    "CLICOLOR_FORCE": "1",
+    "FORCE_COLOR": "1",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "MPLBACKEND": "module://matplotlib_inline",
+    "PYDEVD_USE_FRAME_EVAL": "",
+    "JPY_PARENT_PID": "",
+}
+"""Variable → how the value begins that ipykernel, or what starts a kernel, sets it to."""
 
 _WARM = (
     "resilience",
@@ -77,6 +90,16 @@ def show_records() -> None:
         html.for_type_by_name(module, name, views.html)
         plain.for_type_by_name(module, name, lambda record, printer, _cycle: printer.text(views.text(record)))
     shell._resilience_shown = True
+
+
+def forget_own_variables(environ: MutableMapping[str, str]) -> None:
+    """Take out what only the kernel set, so that the team's tests get the environment of whoever started it.
+
+    ipykernel asks every child for colours and matplotlib for its own backend, which the team's interpreter may not have.
+    """
+    for name, value in _SET_BY_KERNELS.items():
+        if name in environ and environ[name].startswith(value):
+            del environ[name]
 
 
 def warm_up() -> None:

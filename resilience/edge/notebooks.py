@@ -36,6 +36,12 @@ ENGINE = "resilience-warm"
 """The name under which our engine is registered with papermill, in this process only."""
 
 _TOKEN = "RESILIENCE_KERNEL"  # noqa: S105 - a marker in the environment of a kernel's children, not a credential
+_LAUNCH = (
+    "import sys; sys.modules['debugpy'] = None; "
+    "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+)
+"""Start a kernel without its debugger, which nobody attaches to and which is 0.3 s of the 0.9 s that a start takes."""
+
 _GRACE_S = 10.0
 """Seconds an interrupted cell has to put down its work before its kernel is killed."""
 _START_S = 60.0
@@ -537,11 +543,10 @@ class _Kernel:
         )
         token = uuid.uuid4().hex
         env = {key: value for key, value in environ.items() if key != "JPY_SESSION_NAME"}
-        env |= {HEADLESS: "1", _TOKEN: token, "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "agg"}
-        env |= {"PYTHONSAFEPATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_PARENT_PID": str(os.getpid())}
+        env |= {HEADLESS: "1", _TOKEN: token, "IPYTHONDIR": str(folder / "ipython"), "JPY_PARENT_PID": str(os.getpid())}
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ipykernel_launcher", "-f", file, "--HistoryManager.enabled=False",
+                sys.executable, "-P", "-c", _LAUNCH, "-f", file, "--HistoryManager.enabled=False",
                 env=env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         client = AsyncKernelClient()
