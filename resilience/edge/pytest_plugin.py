@@ -479,6 +479,9 @@ class Recorder:
         self.pid = os.getpid()
         self.session = "%d.%x%s" % (self.pid, int(time.time() * 1000) & 0xFFFFFF, "." + worker if worker else "")
         self.writer = _Writer(settings["events"], self.session)
+        name = self.session.encode().replace(b"%", b"")
+        self.begin_line = b'{"k":"b","s":"' + name + b'","i":%d}\n'
+        self.end_line = b'{"k":"t","s":"' + name + b'","i":%d,"o":"%b","d":%.4f}\n'
         self.index = {}
         self.names = {}
         self.pending = {}
@@ -623,8 +626,16 @@ class Recorder:
         names = [None] * len(before)
         wanted = self.settings.get("marks")
         wanted = None if wanted is None else frozenset(wanted)
+        above = {}
         for number, item in enumerate(before):
-            found = {mark.name for mark in item.iter_markers()}
+            parent = item.parent
+            if id(parent) not in above:
+                above[id(parent)] = (
+                    frozenset(mark.name for mark in parent.iter_markers()) if parent is not None else frozenset()
+                )
+            found = above[id(parent)]
+            if item.own_markers:
+                found = found.union([mark.name for mark in item.own_markers])
             if found:
                 names[number] = found
                 for name in found:
@@ -704,7 +715,7 @@ class Recorder:
         if number is None:
             self.writer.event("begin", id=nodeid)
         else:
-            self.writer.raw(b'{"k":"b","s":"%s","i":%d}\n' % (self.session.encode(), number))
+            self.writer.raw(self.begin_line % number)
         if self.rearm:
             self.arm()
 
@@ -768,15 +779,18 @@ class Recorder:
         number = self.index.get(nodeid)
         return nodeid if number is None else number
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item, call):
-        yield
         info = call.excinfo
         if info is None:
-            return
+            # pytest's own plug-in for unittest hands these over only after us.
+            kept = getattr(item, "_excinfo", None)
+            if not kept:
+                return
+            info = kept[0]
         try:
             value = info.value
-            if type(value).__name__ in ("Skipped", "XFailed", "Exit", "KeyboardInterrupt"):
+            if type(value).__name__ in ("Skipped", "SkipTest", "XFailed", "Exit", "KeyboardInterrupt"):
                 return
             known = self.cached.get(id(value))
             if known is not None and known[0] is value:
@@ -859,9 +873,7 @@ class Recorder:
         if number is None:
             self.writer.event("end", id=nodeid, o=state, d=round(self.duration, 4))
         else:
-            line = b'{"k":"t","s":"%s","i":%d,"o":"%s","d":%.4f}\n' % (
-                self.session.encode(), number, state.encode(), self.duration,
-            )  # fmt: skip
+            line = self.end_line % (number, state.encode(), self.duration)
             if state == "passed":
                 self.writer.held += line
             else:
