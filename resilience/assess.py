@@ -76,6 +76,7 @@ def judge(
         phases=observation.phases,
         endpoint=observation.endpoint,
         critical=service.critical,
+        degraded_above_s=service.degraded_above_s,
         detail=detail,
         hint=hint,
         started_at=observation.started_at,

@@ -228,6 +228,7 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
             ),
             next="gcloud compute networks vpc-access connectors list (state must be READY); from here: "
             f"ip route get {_host(lost[0])}; is the VPN on?",
+            issue="#1278" if any(r.type is ServiceType.POSTGRESQL for r in lost) else "",
         )
 
 

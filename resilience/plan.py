@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from resilience.model import (
+    CauseName,
     ConnectivityStatus,
     Decision,
     EnvChange,
@@ -133,7 +134,10 @@ def values_to_apply(
             values[_SWITCHES[service.name]] = "true" if service.type in MOCKED else "local"
         values |= service.local_values
         values |= {name: value.reveal() for name, value in service.exports.items()}
-    found_1278 = any(cause.issue == "#1278" for cause in health.causes) or settings.wishes.private_network_down
+    found_1278 = (
+        any(cause.cause is CauseName.VPC_CONNECTOR or cause.issue == "#1278" for cause in health.causes)
+        or settings.wishes.private_network_down
+    )
     for name in _ISSUE_1278:
         values.pop(name, None)
         if found_1278:

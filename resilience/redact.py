@@ -371,6 +371,11 @@ def _roots(text: str, *, strip: bool) -> list[_Layer]:
     return roots
 
 
+def _escaped(text: str) -> bool:
+    """Whether there is any escape; the plain look for its first characters spares most texts the pattern."""
+    return any(sign in text for sign in "%\\&") and _ANY_ESCAPE.search(text) is not None
+
+
 def _layers_at_once(text: str, *, strip: bool) -> Iterator[_Layer]:
     """Give the text with all escapes taken out at once, again and again, and each of that without tags."""
     for root in _roots(text, strip=strip):
@@ -380,9 +385,9 @@ def _layers_at_once(text: str, *, strip: bool) -> Iterator[_Layer]:
             if "<" in layer.text and _TAG.search(layer.text):
                 bare = _Layer(layer.text, layer, _TAG, _nothing)
                 yield bare
-                if _ANY_ESCAPE.search(bare.text):
+                if _escaped(bare.text):
                     yield _Layer(bare.text, bare, _ANY_ESCAPE, _any_escape)
-            if not _ANY_ESCAPE.search(layer.text):
+            if not _escaped(layer.text):
                 break
             following = _Layer(layer.text, layer, _ANY_ESCAPE, _any_escape)
             if following.text == layer.text:

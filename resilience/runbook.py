@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +121,8 @@ async def look(
     )
     if remember:
         memory.remember(settings.state, seen, health)
+        if len(services) == len(settings.services):
+            memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)
     return health
 
@@ -668,7 +670,7 @@ class Run:
         in_use = () if applied is None else tuple(s.service for s in applied.stand_ins if s.ready)
         values = read_env_file(self.settings.env_file) if applied is not None and applied.env_file else {}
         snapshot = self.folder / "snapshot.json"
-        write_atomically(snapshot, codec.to_json(assess_document(health, decision)), mode=0o644, durable=False)
+        write_atomically(snapshot, codec.to_json({**assess_document(health, decision), "in_use": in_use}), mode=0o644, durable=False)
         environ = child_environment(os.environ, values) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
         deadlines = self.settings.deadlines
         local.hold(self.settings, self.incident.run)
@@ -704,6 +706,7 @@ class Run:
 
         services = [service for service in self.settings.services if service.name in names]
         async with ProbeContext(deny_hosts=self.settings.deny_hosts) as context:
+            context.follow(self.settings)
             looks = [
                 probe(service, context=context, target="stand_in" if service.name in stood_in else "staging")
                 for service in services
@@ -845,15 +848,16 @@ class Run:
             self._add_lab_events()
             self.finish(verdict=verdict, exit_code=exit_code)
             memory.record(self.settings, self.incident, ())
-            return render(
-                self.incident,
-                self.samples(),
-                self.folder,
-                redactor=self.redactor,
-                history=memory.history(self.settings),
-                public=public,
-                charts=charts,
-            )
+            with memory.history(self.settings) or nullcontext() as history:
+                return render(
+                    self.incident,
+                    self.samples(),
+                    self.folder,
+                    redactor=self.redactor,
+                    history=history,
+                    public=public,
+                    charts=charts,
+                )
 
     def _add_lab_events(self) -> None:
         """In a drill, add what the lab did, so that the report can be held against it."""
@@ -1011,6 +1015,14 @@ def open_run(
     if wanted == "latest":
         return Run.open(latest(settings), settings)
     return Run.create(settings, slug=slug, apply=apply, parameters=parameters)
+
+
+def applied_run(settings: Settings) -> Run | None:
+    """Give the run whose fallback is applied in this checkout, so that one incident stays one folder; None for none."""
+    journal = journals.load(settings.state)
+    if journal is None or not journal.folder or not (Path(journal.folder) / "incident.json").exists():
+        return None
+    return Run.open(journal.folder, settings)
 
 
 def latest(settings: Settings) -> Path:

@@ -130,7 +130,7 @@ def totals_line(totals: TestTotals) -> str:
     parts = [
         (totals.passed, "passed"),
         (totals.failed, "failed (product)"),
-        (totals.error, "errors (product)"),
+        (totals.error, "error (product)" if totals.error == 1 else "errors (product)"),
         (totals.infrastructure_unavailable, "infrastructure unavailable"),
         (totals.stand_in_gap, "stand-in gap"),
         (totals.timeout, "timed out"),

@@ -92,7 +92,7 @@ def test_a_whole_network_lost_while_others_answer_is_the_vpc_connector() -> None
     made = causes(DB, one("redis", C.TCP_TIMEOUT, network="vpc"), one("llm_service", None))
     assert [c.cause for c in made] == [N.VPC_CONNECTOR]
     assert made[0].services == ("database", "redis")
-    assert not made[0].issue
+    assert made[0].issue == "#1278"
     assert "llm_service" in made[0].evidence[0]
 
 

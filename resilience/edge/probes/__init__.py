@@ -52,7 +52,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     url = secret.reveal() if isinstance(secret, Secret) else str(secret)
     look = _door(service.type)
     started_at = datetime.now(UTC)
-    trace = Trace(service.timeout_s)
+    trace = Trace(service.timeout_s, target)
     found: Fault | None = None
     try:
         if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS):

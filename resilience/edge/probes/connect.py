@@ -50,11 +50,13 @@ class Trace:
         "seconds",
         "started",
         "started_bytes",
+        "target",
         "tls",
     )
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, target: str = "staging") -> None:
         self._clock = time.perf_counter
+        self.target = target
         self.started = self._at = self._clock()
         self.deadline = self.started + timeout_s
         self.phase = Phase.CONFIG
