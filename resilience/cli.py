@@ -698,19 +698,25 @@ def report(
     public: Annotated[
         bool, typer.Option("--public", help="Replace private addresses, host names, project ids and e-mail addresses.")
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="report.pdf as well, where a Chromium is there.")] = True,
     config: Config = "",
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
     _logging(verbose)
+    from resilience import runbook
     from resilience.edge import terminal
-    from resilience.runbook import Run
 
     settings = _settings(config, environment)
-    opened = Run.open(_find_run(settings, folder), settings)
+    wanted = _find_run(settings, folder)
     with terminal.working("writing the report"):
-        opened.report(public=public)
-    sys.stdout.write(f"{opened.folder / 'report.html'}\n")
+        missing = runbook.render_again(wanted, settings, public=public)
+        printed = _run(runbook.print_report(wanted)) if pdf else None
+    for text in missing:
+        terminal.err.print(f"Missing: {text}", markup=False)
+    if printed is not None:
+        sys.stdout.write(f"{printed}\n")
+    sys.stdout.write(f"{wanted / 'report.html'}\n")
 
 
 @app.command(help="What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer.")
@@ -884,14 +890,9 @@ def _decide(health: InfrastructureHealth, settings: Settings, force: TestExecuti
 
 
 def _applied_run(settings: Settings) -> Run | None:
-    """Give the run whose fallback is applied here, so that one incident stays one folder."""
-    from resilience.edge import journal
-    from resilience.runbook import Run
+    from resilience.runbook import applied_run
 
-    applied = journal.load(settings.state)
-    if applied is None or not applied.folder or not (Path(applied.folder) / "incident.json").exists():
-        return None
-    return Run.open(applied.folder, settings)
+    return applied_run(settings)
 
 
 def _new_run(settings: Settings, slug: str, *, applies: bool = False) -> Run:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from resilience import runbook
+from resilience.edge import memory
 from resilience.edge.environment import load_settings
 from resilience.errors import UsageError, did_you_mean
 from resilience.mode import decide
@@ -21,18 +22,13 @@ from resilience.model import (
     TestExecutionMode,
     TestSuiteResult,
 )
-from resilience.plan import changes_anything, make_plan, values_to_apply
+from resilience.plan import changes_anything, make_plan
 from resilience.settings import Settings
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
 """A snapshot older than this says nothing about a service."""
 
-_ALIASES = {
-    "staging_backend": "backend_api",
-    "backend": "backend_api",
-    "staging_database": "database",
-    "auth": "auth_service",
-}
+_ALIASES = {"backend": "backend_api", "auth": "auth_service", "llm": "llm_service", "postgres": "database"}
 
 
 async def validate_infrastructure_health(*, config: Path | str | None = None) -> InfrastructureHealth:
@@ -51,33 +47,42 @@ async def assess_test_infrastructure_health(*, config: Path | str | None = None)
 
 
 def is_service_available(name: str, *, snapshot: Path | str | None = None) -> bool:
-    """Say whether a service answered at the last assessment, or whether a stand-in serves it now.
+    """Say whether a service answered at the last look, or a stand-in in use serves it; `staging_…` asks for staging's own.
 
-    Reads a dated snapshot (RESILIENCE_SNAPSHOT, else the newest run's) and never the network, so it is quick inside tests.
-    No snapshot, or one older than an hour: False, since nothing is known. Raises UsageError for an unknown service.
+    Reads a dated snapshot (RESILIENCE_SNAPSHOT, else that of the last look here) and never the network, so it is quick
+    inside tests. No snapshot, or one older than an hour: False, since nothing is known. Raises UsageError for an unknown
+    service.
     """
     document = _snapshot(snapshot)
     if document is None:
         return False
     services = {str(service.get("name")): service for service in document.get("services", ())}
-    wanted = _ALIASES.get(name, name) if name not in services else name
-    if wanted not in services:
-        raise UsageError(f"service {name!r} is unknown.", hint=did_you_mean(name, services))
-    return services[wanted].get("status") in (ConnectivityStatus.AVAILABLE.value, ConnectivityStatus.DEGRADED.value)
+    wanted = _known(name, services)
+    well = (ConnectivityStatus.AVAILABLE.value, ConnectivityStatus.DEGRADED.value)
+    stood_in = wanted in document.get("in_use", ()) and not name.startswith(_STAGING)
+    return stood_in or services[wanted].get("status") in well
+
+
+_STAGING = "staging_"
+
+
+def _known(name: str, known: Collection[str]) -> str:
+    """Give the configured name of a service that a test may also call `staging_backend` or `backend`."""
+    short = name.removeprefix(_STAGING)
+    found = next((one for one in (name, short, _ALIASES.get(short, short)) if one in known), None)
+    if found is None:
+        raise UsageError(f"service {name!r} is unknown.", hint=did_you_mean(short, known))
+    return found
 
 
 def _snapshot(path: Path | str | None) -> Mapping[str, Any] | None:
-    file = Path(path or os.environ.get("RESILIENCE_SNAPSHOT", "") or _latest_snapshot())
+    file = Path(path or os.environ.get("RESILIENCE_SNAPSHOT", "") or memory.snapshot(load_settings().state))
     try:
         document = json.loads(file.read_text())
-        started = datetime.fromisoformat(document["started_at"])
+        age = datetime.now(UTC) - datetime.fromisoformat(document["started_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return document if datetime.now(UTC) - started <= SNAPSHOT_MAX_AGE else None
-
-
-def _latest_snapshot() -> Path:
-    return load_settings().outputs / "latest" / "snapshot.json"
+    return document if age <= SNAPSHOT_MAX_AGE else None
 
 
 def _load(config: Path | str | None) -> Settings:
@@ -97,13 +102,8 @@ class TestConnectivityValidator:
 
     async def validate_service(self, name: str) -> InfrastructureHealth:
         """Look at one service. Raises UsageError for an unknown name."""
-        wanted = _ALIASES.get(name, name)
-        if self.settings.service(wanted) is None:
-            raise UsageError(
-                f"service {name!r} is unknown.",
-                hint=did_you_mean(name, [service.name for service in self.settings.services]),
-            )
-        return await runbook.look(self.settings, names=[wanted])
+        known = [service.name for service in self.settings.services]
+        return await runbook.look(self.settings, names=[_known(name, known)])
 
     async def watch(self, interval_s: float = 300.0) -> AsyncIterator[InfrastructureHealth]:
         """Look again every `interval_s` seconds (the guide: 5 minutes), for as long as the caller iterates."""
@@ -123,9 +123,9 @@ class ResilientTestRunner:
 
     @property
     def run(self) -> runbook.Run:
-        """The run whose folder takes what this runner does; made when it is first needed."""
+        """The run whose folder takes what this runner does: that of the applied fallback, else a new one when needed."""
         if self._run is None:
-            self._run = runbook.Run.create(self.settings, slug="runner", apply=True)
+            self._run = runbook.applied_run(self.settings) or runbook.Run.create(self.settings, slug="runner", apply=True)
         return self._run
 
     async def assess_infrastructure_health(self) -> InfrastructureHealth:
@@ -180,15 +180,20 @@ class ResilientTestRunner:
 async def run_tests_with_resilience(
     commands: Sequence[str] | str, *, config: Path | str | None = None
 ) -> TestSuiteResult:
-    """Assess, choose the mode, apply what it needs, run the commands, and restore, whatever happens."""
+    """Assess, choose the mode, apply what it needs, run the commands, and restore, whatever happens.
+
+    A fallback that a person applied before is used and left as it is.
+    """
     runner = ResilientTestRunner(config=config)
     run = runner.run
-    health = await run.assess()
+    before = run.applied_now
+    await run.assess()
     decision = run.choose_mode()
     plan = run.make_plan()
-    if changes_anything(decision) and values_to_apply(decision, health, runner.settings) and plan.stand_ins:
-        await run.apply()
     try:
+        if not before and changes_anything(decision) and plan.stand_ins:
+            await run.apply()
         return await runner.run_test_suite(commands)
     finally:
-        await run.restore()
+        if not before:
+            await run.restore()

@@ -670,7 +670,9 @@ class Run:
         in_use = () if applied is None else tuple(s.service for s in applied.stand_ins if s.ready)
         values = read_env_file(self.settings.env_file) if applied is not None and applied.env_file else {}
         snapshot = self.folder / "snapshot.json"
-        write_atomically(snapshot, codec.to_json({**assess_document(health, decision), "in_use": in_use}), mode=0o644, durable=False)
+        write_atomically(
+            snapshot, codec.to_json({**assess_document(health, decision), "in_use": in_use}), mode=0o644, durable=False
+        )
         environ = child_environment(os.environ, values) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
         deadlines = self.settings.deadlines
         local.hold(self.settings, self.incident.run)
@@ -842,21 +844,23 @@ class Run:
         exit_code: int | None = None,
     ) -> tuple[Path, ...]:
         """Stage 6: write the report from what is there; it is made whatever failed before. Gives the files."""
-        from resilience.report import render
+        from resilience.report import load, render
 
         with self.stage(StageName.REPORT, notebook="06_report.ipynb"):
             self._add_lab_events()
             self.finish(verdict=verdict, exit_code=exit_code)
             memory.record(self.settings, self.incident, ())
+            _, samples, missing = load(self.folder)
             with memory.history(self.settings) or nullcontext() as history:
                 return render(
                     self.incident,
-                    self.samples(),
+                    samples,
                     self.folder,
                     redactor=self.redactor,
                     history=history,
                     public=public,
                     charts=charts,
+                    missing=missing,
                 )
 
     def _add_lab_events(self) -> None:
@@ -955,6 +959,28 @@ def _selected_nothing(result: TestSuiteResult) -> bool:
     """Say whether all tests there are were deselected, as where a team marks none as critical."""
     counted = all(command.kind == "pytest" for command in result.commands)
     return counted and 0 < result.total_tests == result.totals.deselected
+
+
+def render_again(folder: Path, settings: Settings, *, public: bool = False) -> tuple[str, ...]:
+    """Write a run's report from what its folder still holds; give what is missing. Its records stay as they are."""
+    from resilience.report import load, render
+
+    incident, samples, missing = load(folder)
+    redactor = Redactor.of(settings, hosts=[incident.vantage.host, vantage().host])
+    with (
+        memory.history(replace(settings, outputs=folder.parent.parent, drill=incident.drill))
+        or nullcontext() as history
+    ):
+        render(incident, samples, folder, redactor=redactor, history=history, public=public, missing=missing)
+    return missing
+
+
+async def print_report(folder: Path) -> Path | None:
+    """Write `report.pdf` beside `report.html`; None where there is no Chromium or it failed."""
+    from resilience.edge.pdf import browser, to_pdf
+
+    chromium = browser(os.environ)
+    return await to_pdf(folder / "report.html", folder / "report.pdf", chromium=chromium) if chromium else None
 
 
 def judge_run(incident: Incident) -> tuple[Verdict, int]:

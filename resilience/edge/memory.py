@@ -54,6 +54,17 @@ def remember(state: Path, seen: Mapping[str, Any], health: InfrastructureHealth)
             write_atomically(state / _SEEN, json.dumps(noted, indent=1).encode(), mode=0o600, durable=False)
 
 
+def note_snapshot(state: Path, document: bytes) -> None:
+    """Keep the last look at all services for `is_service_available`; only lost where the folder cannot be written."""
+    with suppress(OSError):
+        write_atomically(snapshot(state), document, mode=0o600, durable=False)
+
+
+def snapshot(state: Path) -> Path:
+    """Give where the last look at all services is kept."""
+    return state / "snapshot.json"
+
+
 def commit(root: Path) -> str:
     """Give the commit checked out in the repository at or above `root`, or nothing; no git is run."""
     for folder in (root, *root.parents):
