@@ -42,7 +42,6 @@ class Breaker:
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
         self.looks: list[Look] = []
         self.open: dict[str, str] = {}
-        self.probes: dict[str, int] = {}
         self.notes: list[str] = []
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
@@ -111,7 +110,6 @@ class Breaker:
             results = {}
         for name in names:
             self._looking.pop(name, None)
-            self.probes[name] = self.probes.get(name, 0) + 1
             result = results.get(name)
             if result is not None:
                 red = result.status is ConnectivityStatus.UNAVAILABLE

@@ -112,8 +112,9 @@ async def run_suite(
 
     `environ` is the children's whole environment. `held` maps markers to the reason why their tests are held back; `dead` maps
     services that the assessment just before found down, and nothing stands in for, to the reason: their tests are held back as
-    well, and nobody waits for them. `probe` looks at services as the tests reach them. What the commands print goes unchanged
-    to `output` (default: our own stdout) and redacted to `folder/logs`.
+    well, and nobody waits for them. `probe` looks at services as the tests reach them; `connections` counts a stand-in's
+    connections, our own looks left out. What the commands print goes unchanged to `output` (default: our own stdout) and
+    redacted to `folder/logs`.
 
     Raises TestRunInterrupted (a CancelledError with the partial result) when cancelled, after the children have ended.
     """
@@ -716,7 +717,7 @@ class _Run:
             if not one.ready:
                 continue
             old, new = before.get(one.service), after.get(one.service)
-            count = None if old is None or new is None else max(0, new - old - self.breaker.probes.get(one.service, 0))
+            count = None if old is None or new is None else max(0, new - old)
             mine = [e for e in self.endpoints if e.service == one.service and e.stand_in]
             spoken = sum(times for pair, times in self.spoke.items() if outcomes.whose([pair], mine) is not None)
             reached_any = reached_any or bool(count) or bool(spoken)
