@@ -125,7 +125,9 @@ class ResilientTestRunner:
     def run(self) -> runbook.Run:
         """The run whose folder takes what this runner does: that of the applied fallback, else a new one when needed."""
         if self._run is None:
-            self._run = runbook.applied_run(self.settings) or runbook.Run.create(self.settings, slug="runner", apply=True)
+            self._run = runbook.applied_run(self.settings) or runbook.Run.create(
+                self.settings, slug="runner", apply=True
+            )
         return self._run
 
     async def assess_infrastructure_health(self) -> InfrastructureHealth:

@@ -121,7 +121,7 @@ async def look(
     )
     if remember:
         memory.remember(settings.state, seen, health)
-        if len(services) == len(settings.services):
+        if settings.source is not None and len(services) == len(settings.services):
             memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)
     return health

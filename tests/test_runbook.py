@@ -214,10 +214,14 @@ def test_a_cut_last_line_of_the_samples_is_left_out(team: Path) -> None:
 @pytest.mark.parametrize("stage", ["choose_mode", "make_plan", "apply", "run_tests", "without_stand_ins"])
 async def test_a_stage_without_what_it_needs_names_the_notebook_and_the_command(team: Path, stage: str) -> None:
     run = Run.create(settings_of(team))
-    with pytest.raises(OrderError, match=r"notebooks/0\d_\w+\.ipynb first, or type: resilience \w+") as caught:
+
+    async def go() -> None:
         found = getattr(run, stage)()
         if asyncio.iscoroutine(found):
             await found
+
+    with pytest.raises(OrderError, match=r"notebooks/0\d_\w+\.ipynb first, or type: resilience \w+") as caught:
+        await go()
     assert caught.value.exit_code == 2
     assert not (team / ".env.test.active").exists()
 
