@@ -328,7 +328,7 @@ def progress_view(
     shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "starting"
     of = f"{done:,} of {total:,}" if total else f"{done:,}"
     parts = [
-        head(f"TESTS: running, {of}" + (f" · {note}" if note else "")),
+        head(f"TESTS: {f'running, {of}' if total else 'starting'}" + (f" · {note}" if note else "")),
         f'<div class="bar" role="img" aria-label="{escape(of)} tests">{bar}</div>',
         f"<div>{escape(shown)}</div>",
     ]

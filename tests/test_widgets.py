@@ -12,7 +12,7 @@ import pytest
 
 from resilience.edge.confirm import confirm
 from resilience.edge.environment import load_settings
-from resilience.edge.kernel import interactive
+from resilience.edge.kernel import forget_own_variables, interactive
 from resilience.errors import VerdictError
 from resilience.model import Outcome, StageName, StageStatus
 from resilience.parameters import Asked
@@ -222,3 +222,17 @@ def test_a_confirmation_is_a_click_or_a_parameter_and_never_assumed() -> None:
 
 def test_outside_of_a_kernel_nobody_is_there_to_click() -> None:
     assert not interactive({"JPY_SESSION_NAME": "/x.ipynb"})
+
+
+def test_what_only_a_kernel_set_is_taken_out_and_a_persons_own_stays() -> None:
+    environ = {
+        "TERM": "xterm-color",
+        "FORCE_COLOR": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "JPY_PARENT_PID": "17",
+        "JPY_SESSION_NAME": "/x.ipynb",
+        "PAGER": "less",
+        "PATH": "/bin",
+    }
+    forget_own_variables(environ)
+    assert environ == {"JPY_SESSION_NAME": "/x.ipynb", "PAGER": "less", "PATH": "/bin"}
