@@ -447,9 +447,9 @@ def judge_failure(
     fault = classify_chain(failure.chain)
     code = C.PROTO_SILENT if hung else fault.code if fault is not None else None
     if code is None or (code not in STRONG and code not in WEAK):
-        return _beside_an_outage(failure, Judged(product, code, message=message), endpoints, looks) if assertion else Judged(
-            product, code, message=message
-        )  # fmt: skip
+        if assertion:
+            return _beside_an_outage(failure, Judged(product, message=message), endpoints, looks)
+        return Judged(product, code, message=message)
     endpoint, how, foreign = attribute(failure, markers, endpoints)
     service = endpoint.service if endpoint is not None else None
     look = look_near(looks, service, failure.at, failure.duration_s) if service is not None else None

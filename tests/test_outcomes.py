@@ -235,6 +235,22 @@ def test_pytest_timeouts_end_of_a_test_is_weak_evidence_not_an_assertion() -> No
     assert outcomes.judge_failure(said, endpoints=[DB], looks=RED).outcome is FAILED
 
 
+def test_an_assertion_of_a_test_that_spoke_to_a_dead_service_is_suspect_and_stays_the_products() -> None:
+    failure = told(AssertionError("assert 503 == 200"), spoke=(("10.52.0.3", 5432),))
+    red = outcomes.judge_failure(failure, endpoints=[DB], looks=RED)
+    assert (red.outcome, red.suspect, red.service) == (FAILED, True, "database")
+    green = outcomes.judge_failure(failure, endpoints=[DB], looks=GREEN)
+    assert (green.outcome, green.suspect, green.fault) == (FAILED, False, None)
+
+
+def test_a_red_look_close_by_wins_over_a_green_one() -> None:
+    looks = (Look(service="database", at=100.5, red=False, well=True), Look(service="database", at=97.0, red=True))
+    found = outcomes.look_near(looks, "database", 100.0)
+    assert found is not None
+    assert found.red
+    assert outcomes.look_near(looks, "database", 500.0) is None
+
+
 def fed(*events: dict[str, Any]) -> Record:
     record = Record()
     for event in events:
