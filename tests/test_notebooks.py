@@ -240,24 +240,24 @@ async def test_a_notebook_says_what_it_may_change(team: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_each_notebook_runs_by_plain_papermill_from_anywhere(name: str, team: Path, tmp_path: Path) -> None:
-    def papermill(which: str) -> subprocess.CompletedProcess[str]:
-        out = tmp_path / f"{which}.ipynb"
-        found = [str(Path(sys.executable).parent / "papermill"), str(NOTEBOOKS / f"{which}.ipynb"), str(out)]
-        return subprocess.run(
-            [*found, "-p", "config", str(team / "resilience.toml"), "--no-progress-bar"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
+async def test_each_notebook_runs_by_plain_papermill_from_anywhere(name: str, team: Path, tmp_path: Path) -> None:
     for before in NAMES[1 : NAMES.index(name)]:
-        assert papermill(before).returncode == 0
-    done = papermill(name)
+        await run_cells(before)
+    out = tmp_path / f"{name}.ipynb"
+    papermill = shutil.which("papermill", path=str(Path(sys.executable).parent))
+    assert papermill
+    done = subprocess.run(
+        [
+            *(papermill, str(NOTEBOOKS / f"{name}.ipynb"), str(out), "--no-progress-bar"),
+            *("-p", "config", str(team / "resilience.toml"), "-p", "environment", "staging"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
-    out = json.loads((tmp_path / f"{name}.ipynb").read_text())
-    shown = [output for cell in out["cells"] for output in cell.get("outputs", [])]
+    shown = [output for cell in json.loads(out.read_text())["cells"] for output in cell.get("outputs", [])]
     assert any("text/html" in output.get("data", {}) for output in shown)
     assert not any("widget-view" in kind for output in shown for kind in output.get("data", {}))
 
