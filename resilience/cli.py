@@ -51,7 +51,7 @@ class _Group(typer.core.TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as exc:
             # Typer would make both signals the same silent 130.
-            raise _PutDownError(exc) from exc
+            raise _PutDownError from exc
 
 
 app = typer.Typer(
@@ -865,9 +865,8 @@ def _ending(run: Run) -> Iterator[None]:
 
     try:
         yield
-    except KeyboardInterrupt as exc:
-        code = 143 if isinstance(exc, _Terminated) else 130
-        run.finish(verdict=Verdict.INTERRUPTED, exit_code=code)
+    except KeyboardInterrupt:
+        run.finish(verdict=Verdict.INTERRUPTED, exit_code=_PutDownError().exit_code)
         raise
     except Exception as exc:
         code = exc.exit_code if isinstance(exc, ResilienceError) else 30
@@ -961,22 +960,22 @@ def _run(task: Coroutine[Any, Any, T]) -> T:
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
-
-
 class _PutDownError(ResilienceError):
     """A signal ended the command, and what it was at has been put down."""
 
-    def __init__(self, cause: KeyboardInterrupt) -> None:
-        terminated = isinstance(cause, _Terminated)
-        super().__init__("terminated." if terminated else "interrupted.")
-        self.exit_code = 143 if terminated else 130
+    terminated = False
+    """Whether it was SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
+
+    def __init__(self) -> None:
+        super().__init__("terminated." if self.terminated else "interrupted.")
+        self.exit_code = 143 if self.terminated else 130
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Terminated
+    _PutDownError.terminated = True
+    # A running event loop has a handler of its own for Ctrl-C, which cancels what runs; an exception from here would tear it.
+    signal.raise_signal(signal.SIGINT)
 
 
 def main() -> NoReturn:
@@ -994,8 +993,8 @@ def main() -> NoReturn:
         _complain("interrupted.", 130)
     except _ClickException as exc:
         _complain(f"{exc.format_message()} Hint: resilience --help", 2)
-    except KeyboardInterrupt as exc:
-        _complain(str(_PutDownError(exc)), _PutDownError(exc).exit_code)
+    except KeyboardInterrupt:
+        _complain(str(_PutDownError()), _PutDownError().exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
