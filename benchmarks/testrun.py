@@ -6,9 +6,11 @@ python benchmarks/testrun.py [--quick] [overhead|refused|blip|blackhole|size …
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,7 +27,9 @@ QUICK = "--quick" in sys.argv
 
 
 def suite(text: str) -> Path:
-    return write(Path(tempfile.mkdtemp(prefix="bench-testrun-")), test_bench=text)
+    folder = Path(tempfile.mkdtemp(prefix="bench-testrun-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write(folder, test_bench=text)
 
 
 def children_cpu() -> float:
