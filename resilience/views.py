@@ -27,6 +27,7 @@ from resilience.model import (
     TestExecutionMode,
     TestOutcome,
     TestSuiteResult,
+    Verdict,
 )
 from resilience.settings import ModeSettings
 from resilience.words import (
@@ -456,7 +457,7 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
     listed = _details(plural(len(files), "file"), _list((path.name for path in files), code=True)) if files else ""
     code = "" if incident.exit_code is None else f", exit code {incident.exit_code}"
     return (
-        head(f"RUN {incident.run}: {incident.verdict.value.replace('_', ' ')}{code}")
+        head(f"RUN {incident.run}: {_verdict(incident)}{code}")
         + drill
         + _table(["Stage", "Status", "Took", "Note"], rows)
         + listed
@@ -576,7 +577,11 @@ def _incident_text(incident: Incident) -> list[str]:
     stages = [
         f"  {stage.name.value:<18} {stage.status.value:<12} {stage.error or stage.note}" for stage in incident.stages
     ]
-    return [f"RUN {incident.run}: {incident.verdict.value}", *stages]
+    return [f"RUN {incident.run}: {_verdict(incident)}", *stages]
+
+
+def _verdict(incident: Incident) -> str:
+    return "no verdict yet" if incident.verdict is Verdict.RUNNING else incident.verdict.value.replace("_", " ")
 
 
 _HTML: dict[type, Callable[[Any], str]] = {
