@@ -14,7 +14,7 @@ from resilience.edge import journal as journals, local, lock, terminal
 from resilience.edge.environment import load_settings
 from resilience.edge.vantage import vantage
 from resilience.errors import NotConfiguredError, RecordError, ResilienceError, UsageError
-from resilience.model import SCHEMA, Incident
+from resilience.model import SCHEMA, Incident, StageName
 
 if TYPE_CHECKING:
     from resilience.settings import Settings
@@ -60,14 +60,23 @@ def gather(settings: Settings) -> dict[str, Any]:
     except RecordError as exc:
         document["latest_run"] = {"folder": str(runbook.latest(settings)), "error": str(exc)}
     else:
+        stages = {stage.name.value: stage.status.value for stage in incident.stages}
+        killed = next((name.value for name in _LOCKING if held is None and stages.get(name.value) == "started"), "")
         document["latest_run"] = {
             "run": incident.run,
             "folder": str(folder),
             "verdict": incident.verdict.value,
             "exit_code": incident.exit_code,
-            "stages": {stage.name.value: stage.status.value for stage in incident.stages},
+            "stages": stages,
+            "killed_in": killed,
         }
+        if killed and (journal is None or document["applied"]["here"]):
+            document["next"] = f"resilience resume {incident.run}" + (", or resilience restore" if journal else "")
     return document
+
+
+_LOCKING = (StageName.APPLY_FALLBACK, StageName.RUN_TESTS)
+"""The stages that hold the lock: one that began while nobody holds it was killed."""
 
 
 def _next(journal: journals.Journal, dead: list[str]) -> str:
@@ -98,10 +107,11 @@ def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = Fals
             out.print(
                 f"Run {applied['run']}, commit {applied['commit'][:12] or 'unknown'}, folder {applied['folder']}",
                 markup=False,
+                soft_wrap=True,
             )
             for step in applied["steps"]:
-                out.print(f"  {step['at']}  {step['what']}", markup=False)
-            out.print(f"Restore puts back: {', '.join(applied['files'])}", markup=False)
+                out.print(f"  {step['at']}  {step['what']}", markup=False, soft_wrap=True)
+            out.print(f"Restore puts back: {', '.join(applied['files'])}", markup=False, soft_wrap=True)
         elif applied["status"] == "unfinished":
             out.print(f"Last step done: {applied['steps'][-1]['what']}", markup=False)
         if applied["dead_stand_ins"]:
@@ -112,15 +122,14 @@ def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = Fals
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
     if latest:
-        out.print(
-            f"Latest run: {latest.get('run', latest['folder'])}: {latest.get('verdict', latest.get('error'))}",
-            markup=False,
-        )
+        killed = latest.get("killed_in")
+        what = f"killed in {killed}" if killed else latest.get("verdict", latest.get("error"))
+        out.print(f"Latest run: {latest.get('run', latest['folder'])}: {what}", markup=False, soft_wrap=True)
         if hand_over and "stages" in latest:
             for name, status in latest["stages"].items():
                 out.print(f"  {name}: {status}", markup=False)
             out.print(f"Report: {latest['folder']}/report.html", markup=False, soft_wrap=True)
-    out.print(f"[bold]Next:[/bold] {document['next']}")
+    out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)
 
 
 async def doctor(config: str, environment: str) -> int:
