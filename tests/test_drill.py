@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,11 +172,13 @@ def test_sigterm_in_the_middle_of_the_tests_leaves_nothing(place: Place) -> None
 
 
 @pytest.mark.slow
-def test_ctrl_c_before_anything_is_up_leaves_nothing(place: Place) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.4, 0.6, 0.9])
+def test_ctrl_c_while_staging_comes_up_leaves_nothing(place: Place, seconds: float) -> None:
     going = place.start(MAIN)
     try:
         assert going.stderr is not None
         assert going.stderr.readline().startswith("Drill ")
+        time.sleep(seconds)
         going.send_signal(signal.SIGINT)
         _, err = going.communicate(timeout=60)
     finally:

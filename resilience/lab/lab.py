@@ -95,6 +95,7 @@ class Lab:
         self._thread: threading.Thread | None = None
         self._reaper: Reaper | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._called: set[asyncio.Task[Any]] = set()
         self._happened: set[At] = set()
 
     async def __aenter__(self) -> Lab:
@@ -176,14 +177,24 @@ class Lab:
         if self._loop is None:
             work.close()
             raise RunbookError("the lab is closed.", hint="async with Lab(…) as lab: …")
-        future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
         return await asyncio.wrap_future(future)
 
+    async def _noted(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._called.add(task)
+        try:
+            return await work
+        finally:
+            self._called.discard(task)
+
     async def _stop(self) -> None:
-        await self._cancel(self._running)
+        # What was called for may be starting servers still: it must have ended before they are stopped.
+        await self._cancel((*self._called, *self._running))
         await self.staging.stop()
 
-    async def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+    async def _cancel(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         ended = [task for task in tasks if task is not asyncio.current_task()]
         for task in ended:
             task.cancel()
