@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+SLOW := $(VENV)/.ready-slow
 
 .PHONY: setup drill test test-all lint bench notebook lock clean
 .DEFAULT_GOAL := help
@@ -27,7 +28,11 @@ drill: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-all: $(STAMP)
+$(SLOW): $(STAMP) requirements/slow.txt
+	@PYTHON=$(BIN)/python sh requirements/install.sh requirements/slow.txt
+	@touch $@
+
+test-all: $(SLOW)
 	@$(BIN)/python -m pytest -m "slow or not slow" -n 2 --dist loadfile
 
 lint: $(STAMP)
@@ -42,6 +47,8 @@ notebook: $(STAMP)
 lock:
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate pyproject.toml requirements/requirements.in -o requirements/requirements.txt
+	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate slow.in -o slow.txt
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
