@@ -128,7 +128,10 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
 
     incident = run.refresh()
     verdict, code = judge_run(incident)
-    code = ExitCode.worst(code, executed.exit_code) if executed.exit_code else code
+    if executed.signal is not None:
+        code = executed.exit_code
+    elif executed.exit_code:
+        code = ExitCode.worst(code, executed.exit_code)
     broken = next((s for s in incident.stages if s.status in (StageStatus.FAILED, StageStatus.KILLED)), None)
     run.save(verdict=verdict, exit_code=code)
     terminal.out.print()

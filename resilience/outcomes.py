@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -595,6 +596,8 @@ class Record:
         self.sessions: dict[str, Session] = {}
         self.tests: dict[tuple[str, str], Test] = {}
         self.counts: dict[str, int] = {}
+        self.failing: deque[str] = deque(maxlen=8)
+        """The latest tests that failed, not yet judged."""
         self.spoke: dict[tuple[str, int | None], int] = {}
         self.bad_lines = 0
         self.troubles: list[str] = []
@@ -664,6 +667,8 @@ class Record:
                 self.finished += 1
             test.state = state
             self.counts[state] = self.counts.get(state, 0) + 1
+            if state in ("failed", "error"):
+                self.failing.append(test.id)
         test.duration_s += float(event.get("d") or 0.0)
         if state not in ("failed", "error") and test.state == state:
             test.failures.clear()

@@ -636,7 +636,7 @@ class _Live:
             total=progress.collected,
             current=f"{progress.current} ({seconds(progress.current_s)})" if progress.current else progress.command,
             note=said,
-            failures=getattr(progress, "failures", ()),
+            failures=progress.failures,
         )
         self.section.show(html, f"tests: {progress.finished} of {progress.collected}" + (f" · {said}" if said else ""))
 

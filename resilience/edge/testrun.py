@@ -74,6 +74,8 @@ class Progress:
     elapsed_s: float
     held: tuple[str, ...] = ()
     note: str = ""
+    failures: tuple[str, ...] = ()
+    """The latest tests that failed, not yet judged: an outage may be their cause."""
 
 
 class TestRunInterrupted(asyncio.CancelledError):
@@ -765,6 +767,7 @@ class _Run:
                 current_s=max(0.0, time.time() - current.since) if current else 0.0,
                 elapsed_s=self.last_event - self.began,
                 held=tuple(self.breaker.open),
+                failures=tuple(self._clean(name) or "" for name in record.failing),
             )
         )  # fmt: skip
 
