@@ -716,11 +716,15 @@ def _check_together(services: Sequence[Service], tables: Sequence[Table], variab
         if address is None or address not in stand_ins:
             continue
         names = [match[1] for match in _VARIABLE.finditer(table.text("url"))]
+        hint = f"unset {' '.join(names)}" if names else "a stand-in must never pass for staging"
+        # A developer's REDIS_URL may name staging, here through a tunnel: then that is the one to unset.
+        if ours := [name for name in stand_ins[address].local_names if variables.environment(name)]:
+            hint += f"; or, where it is the stand-in's that names staging: unset {' '.join(ours)}"
         raise table.error(
             "url",
             found=f"({address}, the stand-in of {stand_ins[address].name})",
             expected="staging's own address",
-            hint=f"unset {' '.join(names)}" if names else "a stand-in must never pass for staging",
+            hint=hint,
         )
 
 

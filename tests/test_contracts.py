@@ -1,0 +1,57 @@
+"""What contracts.md promises to scripts, tried as a script would: from outside, by name, file and exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.small_staging import SmallStaging, project
+
+RESILIENCE = (sys.executable, "-m", "resilience.cli")
+
+
+@pytest.fixture
+def staging() -> Iterator[SmallStaging]:
+    with SmallStaging() as server:
+        yield server
+
+
+@pytest.fixture
+def team(tmp_path: Path, staging: SmallStaging) -> Path:
+    return project(tmp_path / "team", staging.port)
+
+
+def resilience(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a script does: its own process, in the team's folder, with no terminal."""
+    return subprocess.run(
+        [*RESILIENCE, *words],
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(folder.parent / "xdg"), **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_developers_variable_that_names_a_staging_on_this_machine_is_the_one_to_unset(
+    team: Path, staging: SmallStaging
+) -> None:
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text()
+        .replace(f"http://127.0.0.1:{staging.port}/health", "${STAGING_BACKEND_URL}")
+        # The stand-in's variable is also what the team's own code reads, and names a tunnel to staging just now.
+        .replace("critical = true\n", 'critical = true\nlocal = "${BACKEND_URL}/health"\n')
+    )
+    url = f"http://127.0.0.1:{staging.port}"
+    done = resilience(team, "assess", BACKEND_URL=url, STAGING_BACKEND_URL=f"{url}/health")
+    assert done.returncode == 2
+    assert "unset STAGING_BACKEND_URL; or, " in done.stderr
+    assert "unset BACKEND_URL" in done.stderr
