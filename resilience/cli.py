@@ -181,6 +181,8 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
         )
     if health.overall_status is ConnectivityStatus.AVAILABLE:
         terminal.out.print("[bold]Next:[/bold] resilience " + ("recover" if applied else "test"))
+    elif applied is not None and not applied.unfinished:
+        terminal.out.print("[bold]Next:[/bold] resilience test   resilience recover   (once staging is back)")
     elif health.overall_status is ConnectivityStatus.UNKNOWN:
         terminal.out.print("[bold]Next:[/bold] resilience doctor")
     else:
@@ -316,8 +318,8 @@ def apply(
         tell = terminal.err if as_json else terminal.out
         numbers = itertools.count(1)
         return await run.apply(
-            on_step=lambda what: tell.print(f"  {next(numbers)}. {what}", markup=False),
-            on_progress=lambda what: tell.print(f"     · {what}", markup=False),
+            on_step=lambda what: tell.print(f"  {next(numbers)}. {what}", markup=False, soft_wrap=True),
+            on_progress=lambda what: tell.print(f"     · {what}", markup=False, soft_wrap=True),
             fresh=fresh,
             take_over=take_over,
         )
@@ -881,11 +883,22 @@ async def _look(settings: Settings, critical: bool = False) -> InfrastructureHea
 
 
 def _decide(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Any:
+    """Give the decision that a run would take here: an applied fallback counts as long as it is applied."""
     from datetime import UTC, datetime
 
     from resilience.mode import decide
 
-    return decide(health, settings, now=datetime.now(UTC), force=force, asked_by="--force")
+    run = _applied_run(settings)
+    applied = run.incident.applied if run is not None and run.applied_now else None
+    return decide(
+        health,
+        settings,
+        now=datetime.now(UTC),
+        force=force,
+        asked_by="--force",
+        applied=applied.mode if applied else None,
+        in_use=tuple(s.service for s in applied.stand_ins if s.ready) if applied else (),
+    )
 
 
 def _applied_run(settings: Settings) -> Run | None:

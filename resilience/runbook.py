@@ -628,6 +628,8 @@ class Run:
                         output,
                     )
             self.save(tests=result)
+            if exit_code == "ours":
+                _refuse_unstarted(result)
             self.event("tests finished", totals_line(result.totals), kind="tests_finished", link="junit.xml")
             self.save()
         return result
@@ -670,9 +672,8 @@ class Run:
         in_use = () if applied is None else tuple(s.service for s in applied.stand_ins if s.ready)
         values = read_env_file(self.settings.env_file) if applied is not None and applied.env_file else {}
         snapshot = self.folder / "snapshot.json"
-        write_atomically(
-            snapshot, codec.to_json({**assess_document(health, decision), "in_use": in_use}), mode=0o644, durable=False
-        )
+        document = codec.mapped({**assess_document(health, decision), "in_use": in_use}, self.redactor.text)
+        write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
         environ = child_environment(os.environ, values) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
         deadlines = self.settings.deadlines
         local.hold(self.settings, self.incident.run)
@@ -953,6 +954,17 @@ async def recover(
                 break
     run.report()
     return ExitCode.worst(*codes)
+
+
+def _refuse_unstarted(result: TestSuiteResult) -> None:
+    """A command that the shell did not find, or may not run, says nothing about the product."""
+    for command in result.commands:
+        if command.kind == "other" and command.exit_code in (126, 127):
+            found = "was not found" if command.exit_code == 127 else "may not be run"
+            raise RunbookError(
+                f"the test command {command.command!r} {found} (exit code {command.exit_code} of the shell).",
+                hint="check it where you type this, or [modes.*] commands in the configuration",
+            )
 
 
 def _selected_nothing(result: TestSuiteResult) -> bool:

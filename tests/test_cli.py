@@ -266,6 +266,14 @@ def test_a_port_taken_by_somebody_else_leaves_them_alone_and_exits_20(
     assert not (team / ".env.test.active").exists()
 
 
+def test_a_journal_that_is_cut_says_what_to_do(type_in: Type, team: Path) -> None:
+    state = team / ".resilience" / "state"
+    state.mkdir(parents=True)
+    (state / "journal.json").write_text('{"run": "x"')
+    for verb in ("status", "restore", "env"):
+        type_in(verb).complains("journal.json", "by hand", code=30)
+
+
 def test_a_folder_that_cannot_be_made_is_the_runbooks_failure(type_in: Type, team: Path) -> None:
     (team / "outputs").write_text("a file is in the way")
     type_in("apply").complains("outputs", "--out", code=30)
@@ -392,6 +400,10 @@ def test_apply_env_and_restore_go_round(
         for line in planned.splitlines():
             if line.lstrip()[:2] in ("1.", "2.", "3."):
                 assert line in said.out.splitlines(), "apply says the plan's own words"
+        assert type_in("apply", "--force", "critical_only").code == 0
+        assert type_in("mode", "--json").json["mode"] == "critical_only", "what is applied counts"
+        assert "Next: resilience test   resilience recover" in type_in("assess").out
+        assert type_in("apply", "--force", "degraded").code == 0
         again = type_in("apply", "--json")
         assert again.json["applied"]["already"] is True
         exports = type_in("env").out
@@ -512,6 +524,15 @@ def test_a_command_after_two_dashes_is_run_as_typed(type_in: Type, team: Path) -
     said = type_in("test", "--exit-code", "original", "--", sys.executable, "a b.py", "--json", "x  y", "$HOME")
     assert said.code == 4, said.out + said.err
     assert "['--json', 'x  y', '$HOME']" in said.out
+
+
+def test_a_command_that_is_not_there_is_no_product_failure(type_in: Type, team: Path) -> None:
+    said = type_in("test", "--", "no-such-binary", "-v")
+    assert said.code == 30
+    assert "resilience: the test command 'no-such-binary -v' was not found" in said.err
+    (record,) = runs(team)
+    assert json.loads(record.read_text())["verdict"] == "runbook_failed"
+    assert type_in("test", "--exit-code", "original", "--", "no-such-binary").code == 127
 
 
 def test_mode_without_commands_says_what_to_type(type_in: Type, team: Path) -> None:

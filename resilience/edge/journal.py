@@ -19,7 +19,7 @@ from resilience.codec import from_json, to_json
 from resilience.edge.files import read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.edge.vantage import vantage
 from resilience.envtext import changed_names
-from resilience.errors import EditedError, LockedError
+from resilience.errors import EditedError, LockedError, RecordError
 from resilience.settings import read_env_text
 
 _FILE = "journal.json"
@@ -93,7 +93,11 @@ def load(state: Path) -> Journal | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    return from_json(data, Journal, source=path)
+    try:
+        return from_json(data, Journal, source=path)
+    except RecordError as exc:
+        exc.hint = exc.hint or f"what apply changed must be put back by hand (from git or a backup), then: rm {path}"
+        raise
 
 
 def variables_before(state: Path, env_file: Path) -> dict[str, str]:

@@ -133,7 +133,7 @@ def show_plan(plan: Plan, *, console: Console = out) -> None:
     """Print what apply would do, in the words it uses while doing it."""
     console.print(f"[bold]PLAN[/bold] (mode {plan.mode.value}; nothing has been changed)")
     for number, step in enumerate(plan.steps, 1):
-        console.print(f"  {number}. {escape(step)}")
+        console.print(f"  {number}. {escape(step)}", soft_wrap=True)
     if plan.changes:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name in ("variable", "now", "after"):
@@ -191,9 +191,9 @@ def show_restored(restored: Restored, *, console: Console = out) -> None:
         console.print("Nothing is applied here; nothing was changed.")
         return
     for file in restored.files:
-        console.print(f"Restored to the byte: {escape(file)}")
+        console.print(f"Restored to the byte: {escape(file)}", soft_wrap=True)
     for copy in restored.kept_copies:
-        console.print(f"Your edit was kept: {escape(copy)}")
+        console.print(f"Your edit was kept: {escape(copy)}", soft_wrap=True)
     if restored.stopped:
         console.print(f"Stopped: {', '.join(restored.stopped)}. No database was touched.")
     if restored.shell_variables:
