@@ -311,7 +311,7 @@ def apply(
     async def go() -> Any:
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
-        decision = run.choose_mode(forced, asked_by="--force")
+        decision = run.choose_mode(forced, asked_by="--force", extend=True)
         run.make_plan()
         if decision.blocked or not changes_anything(decision):
             return None

@@ -22,7 +22,7 @@ from resilience.edge.log import log_health
 from resilience.edge.vantage import vantage
 from resilience.errors import NotConfiguredError, OrderError, ResilienceError, RunbookError, SettingsError, UsageError
 from resilience.escalation import notices
-from resilience.mode import decide
+from resilience.mode import decide, stricter
 from resilience.model import (
     SCHEMA,
     Applied,
@@ -449,20 +449,32 @@ class Run:
         if new:
             self.save(notices=(*self.incident.notices, *new))
 
-    def choose_mode(self, force: TestExecutionMode | str | None = None, *, asked_by: str = "") -> Decision:
-        """Stage 2: how to run the tests, and why. `force` overrules, and the report says so."""
+    def choose_mode(
+        self, force: TestExecutionMode | str | None = None, *, asked_by: str = "", extend: bool = False
+    ) -> Decision:
+        """Stage 2: how to run the tests, and why. `force` overrules, and the report says so.
+
+        A fallback that is applied counts as it is; with `extend` it takes in what died since.
+        """
         with self.stage(StageName.CHOOSE_MODE, notebook="02_choose_mode.ipynb"):
             health = self._need(self.incident.latest, StageName.ASSESS, "01_assess.ipynb", "resilience assess")
             mode = parse_mode(force) if force else None
             applied = self.incident.applied if self.applied_now else None
+            now = datetime.now(UTC)
+            in_use = tuple(s.service for s in applied.stand_ins if s.ready) if applied else ()
+            in_mode = applied.mode if applied else None
+            if extend and in_mode is not None:
+                anew = decide(health, self.settings, now=now, force=mode)
+                if died := [name for name in anew.stand_ins if name not in in_use]:
+                    in_use, in_mode = (*in_use, *died), stricter(in_mode, anew.mode)
             decision = decide(
                 health,
                 self.settings,
-                now=datetime.now(UTC),
+                now=now,
                 force=mode,
                 asked_by=asked_by or "the parameter mode",
-                applied=applied.mode if applied else None,
-                in_use=tuple(s.service for s in applied.stand_ins if s.ready) if applied else (),
+                applied=in_mode,
+                in_use=in_use,
             )
             self.save(decision=decision)
             self.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind="mode")

@@ -37,7 +37,7 @@ from resilience.runbook import Run, judge_run, parse_mode, recover
 from resilience.settings import Settings
 from tests.records import AT, S, health
 from tests.small_staging import SmallStaging, project
-from tests.stand_in_kit import listening
+from tests.stand_in_kit import free_ports, listening
 
 SECRET = "planted-S3cret/with+signs"
 
@@ -284,6 +284,45 @@ async def test_a_stand_in_that_does_not_come_up_leads_to_a_second_decision(
             assert "TEST_CRITICAL_ONLY=true" in (stood_in / ".env.test.active").read_text()
         finally:
             await run.restore()
+    assert not (stood_in / ".env.test.active").exists()
+
+
+async def test_applying_again_takes_in_what_died_since_and_keeps_what_is_in_use(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    with SmallStaging() as auth:
+        config = stood_in / "resilience.toml"
+        config.write_text(
+            config.read_text()
+            + f'\n[[service]]\nname = "auth_service"\ntype = "http"\nurl = "http://127.0.0.1:{auth.port}/health"\n'
+            f'local = "http://127.0.0.1:{free_ports(1)[0]}/health"\n'
+        )
+        staging.status = 503
+        run = Run.create(settings_of(stood_in), apply=True)
+        try:
+            for status, auth_status, expected in (
+                (503, 200, ("backend_api",)),
+                (200, 503, ("backend_api", "auth_service")),
+                (200, 200, ("backend_api", "auth_service")),
+            ):
+                staging.status, auth.status = status, auth_status
+                await run.assess()
+                decision = run.choose_mode(extend=True)
+                assert decision.stand_ins == expected
+                run.make_plan()
+                applied = await run.apply()
+                assert tuple(s.service for s in applied.stand_ins if s.ready) == expected
+            assert "AUTH_FALLBACK_MODE=true" in (stood_in / ".env.test.active").read_text()
+            await run.restore()
+            staging.status, auth.status = 503, 200
+            await run.assess()
+            run.choose_mode()
+            run.make_plan()
+            await run.apply()
+            assert run.choose_mode("offline", extend=True).stand_ins == ("backend_api", "auth_service")
+        finally:
+            await run.restore()
+            await local.stop(run.settings)
     assert not (stood_in / ".env.test.active").exists()
 
 
