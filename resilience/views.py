@@ -31,6 +31,7 @@ from resilience.model import (
 )
 from resilience.settings import ModeSettings
 from resilience.words import (
+    cause_title,
     fault_phrase,
     plural,
     recovery_line,
@@ -219,7 +220,7 @@ def causes_view(health: InfrastructureHealth) -> str:
     parts = []
     for cause in health.causes:
         evidence = "".join(f"<li>{escape(line)}</li>" for line in cause.evidence)
-        name = cause.cause.value.replace("_", " ")
+        name = cause_title(cause.cause)
         issue = f" ({escape(cause.issue)})" if cause.issue else ""
         parts.append(
             f"<b>Likely cause: {escape(name)}{issue}</b> — {escape(', '.join(cause.services))}<ul>{evidence}</ul>"
@@ -558,7 +559,7 @@ def _health_text(health: InfrastructureHealth) -> list[str]:
         answered = seconds(result.response_time_s)
         lines.append(f"  {result.name:<14} {result.status.value:<15} {answered:>9}  {fault_phrase(result)}")
     for cause in health.causes:
-        lines.append(f"  likely cause: {cause.cause.value} ({', '.join(cause.services)}); next: {cause.next}")
+        lines.append(f"  likely cause: {cause_title(cause.cause)} ({', '.join(cause.services)}); next: {cause.next}")
     return lines
 
 

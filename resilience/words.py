@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from resilience.model import (
+    CauseName,
     ConnectivityResult,
     ConnectivityStatus,
     Decision,
@@ -55,6 +56,24 @@ _TIMED = {
     FaultCode.PROTO_SLOW,
     FaultCode.TLS_TIMEOUT,
 }
+
+
+_CAUSES = {
+    CauseName.THIS_MACHINE: "this machine",
+    CauseName.STAGING_OR_THIS_MACHINE: "staging or this machine: cannot tell",
+    CauseName.DNS_RESOLVER: "DNS resolver",
+    CauseName.VPC_CONNECTOR: "VPC connector",
+    CauseName.CLOUD_SQL_PROXY: "Cloud SQL Auth Proxy",
+    CauseName.DEPENDENCY: "a service that others need",
+    CauseName.AUTHENTICATION: "authentication",
+    CauseName.CLOCK_OR_CA: "clock or certificate authority",
+    CauseName.SINGLE_SERVICE: "this service alone",
+}
+
+
+def cause_title(cause: CauseName) -> str:
+    """Give a cause as a person says it."""
+    return _CAUSES[cause]
 
 
 def plural(count: int, noun: str) -> str:

@@ -248,7 +248,7 @@ def test_a_health_names_cause_evidence_and_the_next_thing_to_do() -> None:
     for part in (
         "connect time-out after 5.0 s",
         "never yet reached",
-        "vpc connector",
+        "VPC connector",
         "look at the connector",
         "runner",
     ):

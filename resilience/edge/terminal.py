@@ -22,7 +22,7 @@ from resilience.model import (
     StandIn,
     TestSuiteResult,
 )
-from resilience.words import fault_phrase, recovery_line, result_lines, seconds, staging_line, tests_line
+from resilience.words import cause_title, fault_phrase, recovery_line, result_lines, seconds, staging_line, tests_line
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -63,7 +63,7 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
     _unwell(health.services, console)
     for cause in health.causes:
         issue = f" (as in {cause.issue})" if cause.issue else ""
-        console.print(f"[bold]Cause:[/bold] {escape(cause.cause.value)}{issue}: {escape(', '.join(cause.services))}")
+        console.print(f"[bold]Cause:[/bold] {escape(cause_title(cause.cause))}{issue}: {escape(', '.join(cause.services))}")
         for evidence in cause.evidence:
             console.print(f"  · {escape(evidence)}")
         console.print(f"  → {escape(cause.next)}", soft_wrap=True)

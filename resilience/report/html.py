@@ -9,7 +9,7 @@ from typing import Any
 from resilience.model import ConnectivityStatus
 from resilience.report.texts import shorten
 from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
-from resilience.words import plural, seconds
+from resilience.words import cause_title, plural, seconds
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Inline styles only: charts are inline SVG whose colours are style attributes, which hashes do not cover."""
@@ -35,6 +35,7 @@ def _template() -> Any:
         seconds=seconds,
         shorten=shorten,
         words=lambda text: text.replace("_", " "),
+        cause_title=cause_title,
         outcome=outcome_name,
     )
     environment.globals.update(plural=plural, held_back=held_back, S=ConnectivityStatus)

@@ -27,7 +27,7 @@ from resilience.report.view import (
     span,
     when,
 )
-from resilience.words import plural, seconds
+from resilience.words import cause_title, plural, seconds
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
@@ -201,7 +201,7 @@ def _down(view: View) -> list[str]:
         names = ", ".join(prose(name) for name in cause.services)
         issue = f" (see {code(cause.issue)})" if cause.issue else ""
         parts.append(
-            f"**Likely cause: {prose(cause.cause.value.replace('_', ' '))}** for {names}{issue}\n\n{evidence}\n\n"
+            f"**Likely cause: {prose(cause_title(cause.cause))}** for {names}{issue}\n\n{evidence}\n\n"
             f"Next: {prose(cause.next)}"
         )
     told = []
