@@ -661,7 +661,7 @@ class Run:
                 expected="the commands that run your tests",
                 hint="resilience test -- pytest tests/",
             )
-        return plan.commands
+        return tuple(replace(command, select=select or command.select) for command in plan.commands)
 
     async def _suite(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -55,3 +56,13 @@ def test_a_developers_variable_that_names_a_staging_on_this_machine_is_the_one_t
     assert done.returncode == 2
     assert "unset STAGING_BACKEND_URL; or, " in done.stderr
     assert "unset BACKEND_URL" in done.stderr
+
+
+def test_select_takes_the_place_of_the_modes_selection_also_for_the_configured_commands(team: Path) -> None:
+    (team / "pytest.ini").write_text("[pytest]\nmarkers = payments\n")
+    (team / "tests" / "test_shop.py").write_text(
+        "import pytest\n\n\n@pytest.mark.payments\ndef test_one():\n    pass\n\n\ndef test_two():\n    assert False\n"
+    )
+    done = resilience(team, "test", "--select", "payments", "--json")
+    totals = json.loads(done.stdout)["totals"]
+    assert (totals["passed"], totals["deselected"], totals["failed"]) == (1, 1, 0)
