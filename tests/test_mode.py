@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from resilience.mode import decide, stricter
-from resilience.model import Cause, CauseName, ConnectivityStatus, Decision, TestExecutionMode as M
+from resilience.model import Cause, CauseName, ConnectivityStatus, TestExecutionMode as M
 from resilience.settings import Wishes
 from tests.records import AT, CRITICAL, TYPES, S, config, health
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -29,8 +30,22 @@ if TYPE_CHECKING:
 
     from resilience.model import Recovery
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False, soft_wrap=False)
+
+class _Console(Console):
+    """Rich's, but a reader that leaves early (`| head`) takes neither the work nor its exit code with it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        let_go(self.file)
+
+
+def let_go(stream: IO[str]) -> None:
+    """Turn a stream that nobody reads any more to nowhere, also for what is flushed when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+out = _Console(highlight=False, soft_wrap=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=False)
 
 _COLOURS = {
     ConnectivityStatus.AVAILABLE: "green",
@@ -63,7 +78,9 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
     _unwell(health.services, console)
     for cause in health.causes:
         issue = f" (as in {cause.issue})" if cause.issue else ""
-        console.print(f"[bold]Cause:[/bold] {escape(cause_title(cause.cause))}{issue}: {escape(', '.join(cause.services))}")
+        console.print(
+            f"[bold]Cause:[/bold] {escape(cause_title(cause.cause))}{issue}: {escape(', '.join(cause.services))}"
+        )
         for evidence in cause.evidence:
             console.print(f"  · {escape(evidence)}")
         console.print(f"  → {escape(cause.next)}", soft_wrap=True)
