@@ -20,7 +20,7 @@ from resilience import cli
 from resilience.edge.files import read_env_file
 from resilience.edge.lock import locked
 from tests.small_staging import SmallStaging, project
-from tests.stand_in_kit import free_ports, listening, processes_naming
+from tests.stand_in_kit import eventually, free_ports, listening, processes_naming
 
 VERBS = {
     *("assess", "mode", "plan", "apply", "restore", "undo", "env", "test", "recover", "run", "resume", "drill"),
@@ -662,8 +662,7 @@ def test_a_signal_in_the_middle_of_the_tests_ends_them_and_says_interrupted(
         cwd=team,
     )
     try:
-        while not (team / "begun").exists() and going.poll() is None:
-            pass
+        assert eventually(lambda: (team / "begun").exists() or going.poll() is not None, within_s=30)
         going.send_signal(sent)
         _, err = going.communicate(timeout=30)
     finally:

@@ -98,7 +98,7 @@ def test_who_looks_at_the_very_moment_does_not_stand_in_the_way(tmp_path: Path) 
     def look() -> None:
         with flock(tmp_path, fcntl.LOCK_SH):
             looked.set()
-            threading.Event().wait(0.2)
+            threading.Event().wait(0.05)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -110,7 +110,7 @@ def test_who_looks_at_the_very_moment_does_not_stand_in_the_way(tmp_path: Path) 
 
 def test_who_looks_before_the_holder_has_signed_is_told_the_holder_and_not_nobody(tmp_path: Path) -> None:
     with flock(tmp_path):
-        thread = threading.Timer(0.1, sign, (tmp_path,))
+        thread = threading.Timer(0.05, sign, (tmp_path,))
         thread.start()
         who = holder(tmp_path)
         thread.join()

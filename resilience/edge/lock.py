@@ -19,7 +19,7 @@ from resilience.edge.files import write_atomically
 from resilience.edge.vantage import vantage
 from resilience.errors import LockedError
 
-_SETTLE_S = 0.4
+_SETTLE_S = 0.6
 """Seconds to find out who holds the lock: a reader asks for an instant, and a holder signs just after taking it."""
 
 _TAKE_OVER_S = 20.0
