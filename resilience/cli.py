@@ -229,6 +229,8 @@ async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
             before = now
             for line in lines:
                 out.print(line, markup=False, soft_wrap=True)
+            if out.quiet:
+                return
             if live is not None:
                 live.update(terminal.services_table(health.services))
             await asyncio.sleep(interval_s)
@@ -945,7 +947,14 @@ def _builtins(record: object) -> Any:
 def _print_json(document: object) -> None:
     import json
 
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from resilience.edge.terminal import let_go
+
+        let_go(sys.stdout)
 
 
 def _exit(code: int, exit_zero: bool = False) -> NoReturn:

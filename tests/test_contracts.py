@@ -66,3 +66,17 @@ def test_select_takes_the_place_of_the_modes_selection_also_for_the_configured_c
     done = resilience(team, "test", "--select", "payments", "--json")
     totals = json.loads(done.stdout)["totals"]
     assert (totals["passed"], totals["deselected"], totals["failed"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("words", [("assess",), ("assess", "--json"), ("mode",), ("plan",)])
+def test_a_reader_that_leaves_early_does_not_change_the_exit_code(
+    team: Path, staging: SmallStaging, words: tuple[str, ...]
+) -> None:
+    staging.status = 503
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*RESILIENCE, *words], cwd=team, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (20, "")
