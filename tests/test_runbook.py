@@ -17,7 +17,7 @@ import pytest
 from resilience import runbook
 from resilience.edge import journal as journals, local
 from resilience.edge.environment import load_settings
-from resilience.errors import OrderError, RecordError, SettingsError, UsageError
+from resilience.errors import OrderError, RecordError, RunbookError, SettingsError, UsageError
 from resilience.model import (
     Decision,
     ExitCode,
@@ -285,6 +285,30 @@ async def test_a_stand_in_that_does_not_come_up_leads_to_a_second_decision(
         finally:
             await run.restore()
     assert not (stood_in / ".env.test.active").exists()
+
+
+async def test_a_file_that_changes_while_it_is_put_back_is_never_called_restored(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    staging.status = 503
+    env = stood_in / ".env.test.active"
+    env.write_text("MINE=1\n")
+    run = Run.create(settings_of(stood_in), apply=True)
+    await run.assess()
+    run.choose_mode()
+    await run.apply()
+    try:
+        with pytest.raises(
+            RunbookError, match=r"not as it was before apply; the undo data are kept.*--force"
+        ) as caught:
+            await run.restore(on_step=lambda what: what.startswith("put back") and env.write_text("OTHER=1\n"))
+        assert caught.value.exit_code == 30
+        assert journals.load(run.settings.state) is not None
+    finally:
+        restored = await run.restore(force=True)
+        await local.stop(run.settings)
+    assert env.read_text() == "MINE=1\n"
+    assert [Path(copy).read_text() for copy in restored.kept_copies] == ["OTHER=1\n"]
 
 
 async def test_applying_again_takes_in_what_died_since_and_keeps_what_is_in_use(

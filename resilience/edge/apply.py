@@ -16,7 +16,7 @@ from resilience.edge.lock import locked
 from resilience.edge.log import log_applied
 from resilience.edge.vantage import vantage
 from resilience.envtext import render
-from resilience.errors import LockedError, StandInError
+from resilience.errors import LockedError, RunbookError
 from resilience.model import Applied, EnvChange, Plan, Restored, StandIn
 from resilience.plan import files_written, words_to_note, words_to_start, words_to_write
 from resilience.settings import Service, Settings
@@ -183,7 +183,7 @@ async def restore(
             tell(f"stopped {', '.join(stopped)}")
         same = journals.identical(journal)
         if not same:
-            raise StandInError(
+            raise RunbookError(
                 f"{', '.join(files)} is not as it was before apply; the undo data are kept.",
                 hint="resilience restore --force",
             )
