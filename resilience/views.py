@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import PurePath
@@ -212,7 +213,71 @@ def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) ->
         f'<div class="dim">seen from {escape(health.vantage.host)} at {health.started_at:%H:%M:%S} UTC, '
         f"in {escape(seconds(health.duration_s))}</div>"
     )
-    return head(staging_line(health)) + _table(columns, rows) + causes_view(health) + where
+    phases = _details("Where the time went, phase by phase", phases_view(health))
+    return head(staging_line(health)) + _table(columns, rows) + causes_view(health) + phases + where
+
+
+_PHASES = (
+    ("dns_s", "DNS", "#999999"),
+    ("tcp_s", "TCP", "#56b4e9"),
+    ("tls_s", "TLS", "#cc79a7"),
+    ("first_byte_s", "first byte", "#e69f00"),
+    ("query_s", "query", "#0072b2"),
+)
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+_UNFINISHED = "#d55e00"
+
+
+def phases_view(health: InfrastructureHealth) -> str:
+    """Give a waterfall: per service, when each phase of the probe ended, on one logarithmic axis from 0.1 ms."""
+    asked = [result for result in health.services if result.response_time_s]
+    if not asked:
+        return ""
+    left, width, row, floor = 120, 520, 20, 1e-4
+    decades = max(1, math.ceil(math.log10(max(result.response_time_s or floor for result in asked) / floor)))
+
+    def x(elapsed_s: float) -> float:
+        return left + width * min(1.0, math.log10(max(elapsed_s, floor) / floor) / decades)
+
+    marks = []
+    for decade in range(decades + 1):
+        at = x(floor * 10**decade)
+        marks.append(
+            f'<line x1="{at:.0f}" x2="{at:.0f}" y1="4" y2="{4 + row * len(asked)}" stroke="currentColor" opacity="0.15"/>'
+            f'<text x="{at:.0f}" y="{row * len(asked) + 18}" text-anchor="middle" opacity="0.7">'
+            f"{escape(seconds(floor * 10**decade))}</text>"
+        )
+    for number, result in enumerate(asked):
+        top, elapsed = 6 + row * number, 0.0
+        marks.append(f'<text x="{left - 8}" y="{top + 11}" text-anchor="end">{escape(result.name)}</text>')
+        for field, label, colour in _PHASES:
+            took = getattr(result.phases, field)
+            if took:
+                marks.append(_bar(x(elapsed), x(elapsed + took), top, colour, f"{label} {seconds(took)}"))
+                elapsed += took
+        total = result.response_time_s or 0.0
+        if result.fault is not None and total > elapsed:
+            phase = result.phase.value.replace("_", " ") if result.phase else "phase"
+            marks.append(_bar(x(elapsed), x(total), top, _UNFINISHED, f"{phase} not finished after {seconds(total)}"))
+        marks.append(f'<text x="{x(total) + 6:.0f}" y="{top + 11}">{escape(seconds(total))}</text>')
+    legend = " ".join(
+        f'<span style="border-left:0.8em solid {colour};padding-left:0.3em;margin-right:0.8em">{escape(label)}</span>'
+        for label, colour in [*((label, colour) for _field, label, colour in _PHASES), ("not finished", _UNFINISHED)]
+    )
+    height = row * len(asked) + 24
+    return (
+        f'<svg width="{left + width + 80}" height="{height}" style="max-width:100%" font-size="12" fill="currentColor" '
+        f'role="img" aria-label="time since each probe began, by phase">{"".join(marks)}</svg>'
+        f'<div class="dim">{legend}</div><div class="dim">Time since the probe began, on a logarithmic axis.</div>'
+    )
+
+
+def _bar(start: float, end: float, top: float, colour: str, title: str) -> str:
+    width = max(1.5, end - start)
+    return (
+        f'<rect x="{start:.1f}" y="{top}" width="{width:.1f}" height="14" fill="{colour}">'
+        f"<title>{escape(title)}</title></rect>"
+    )
 
 
 def causes_view(health: InfrastructureHealth) -> str:

@@ -325,3 +325,22 @@ def test_a_run_names_its_files_and_that_it_was_a_drill() -> None:
 
 def _fields(record: object) -> dict[str, object]:
     return {name: getattr(record, name) for name in type(record).__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def test_the_waterfall_shows_what_was_not_finished_and_hides_no_service() -> None:
+    from dataclasses import replace
+
+    from resilience.model import ConnectivityStatus, Phases
+    from resilience.views import phases_view
+    from tests.records import health
+
+    seen = health({"database": ConnectivityStatus.UNAVAILABLE, "clickhouse": ConnectivityStatus.NOT_CONFIGURED})
+    services = tuple(
+        replace(r, phases=Phases(tcp_s=0.002, query_s=0.006)) if r.name == "redis" else r for r in seen.services
+    )
+    html = phases_view(replace(seen, services=services))
+    assert "tcp not finished after 5.0 s" in html
+    assert "TCP 2 ms" in html
+    assert "query 6 ms" in html
+    assert all((r.name in html) == (r.name != "clickhouse") for r in services)
+    assert phases_view(replace(seen, services=())) == ""
