@@ -271,13 +271,13 @@ def plan(
 ) -> None:
     _logging(verbose)
     from resilience import runbook
-    from resilience.edge.files import read_env_file
+    from resilience.edge.journal import variables_before
     from resilience.plan import make_plan
 
     forced, settings = _mode(force), _settings(config, environment)
     health = _run(_look(settings))
     decision = _decide(health, settings, forced)
-    made = make_plan(decision, health, settings, before=read_env_file(settings.env_file))
+    made = make_plan(decision, health, settings, before=variables_before(settings.state, settings.env_file))
     if as_json:
         _print_json({"schema": 1, "overall_status": health.overall_status.value, **_builtins(made)})
     else:
@@ -347,34 +347,6 @@ def apply(
     _exit(20 if failed or blocked else 0)
 
 
-def _restore(
-    config: str, environment: str, force: bool, keep: bool, take_over: bool, verbose: bool, as_json: bool = False
-) -> None:
-    _logging(verbose)
-    from resilience import runbook
-    from resilience.edge import terminal
-
-    settings = _settings(config, environment)
-    run = _applied_run(settings)
-    console = terminal.err if as_json else terminal.out
-
-    async def go() -> Any:
-        if run is not None:
-            return await run.restore(force=force, keep_stand_ins=keep, take_over=take_over)
-        return await runbook.restore(settings, force=force, keep_stand_ins=keep, take_over=take_over)
-
-    restored = _run(go())
-    terminal.show_restored(restored, console=console)
-    if not restored.nothing_to_do:
-        health = _run(_look(_settings(config, environment)))
-        from resilience.words import staging_line
-
-        terminal.headline(console, staging_line(health))
-    if as_json:
-        _print_json({"schema": 1, **_builtins(restored)})
-    _exit(0)
-
-
 @app.command(help="Put the env file back to the byte and stop the stand-ins. No database is touched.")
 def restore(
     force: Annotated[
@@ -387,20 +359,31 @@ def restore(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    _restore(config, environment, force, keep_stand_ins, take_over, verbose, as_json)
+    _logging(verbose)
+    from resilience import runbook
+    from resilience.edge import terminal
+    from resilience.words import staging_line
+
+    settings = _settings(config, environment)
+    run = _applied_run(settings)
+    console = terminal.err if as_json else terminal.out
+
+    async def go() -> Any:
+        if run is not None:
+            return await run.restore(force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
+        return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
+
+    restored = _run(go())
+    terminal.show_restored(restored, console=console)
+    if not restored.nothing_to_do:
+        # Read anew: what was applied decided about the settings until now.
+        terminal.headline(console, staging_line(_run(_look(_settings(config, environment)))))
+    if as_json:
+        _print_json({"schema": 1, **_builtins(restored)})
+    _exit(0)
 
 
-@app.command(help="The same as restore.")
-def undo(
-    force: Annotated[bool, typer.Option("--force")] = False,
-    keep_stand_ins: Annotated[bool, typer.Option("--keep-stand-ins")] = False,
-    take_over: TakeOver = False,
-    config: Config = "",
-    environment: Environment = "",
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    _restore(config, environment, force, keep_stand_ins, take_over, verbose, as_json)
+app.command("undo", help="The same as restore.")(restore)
 
 
 @app.command(help='What the child processes get, for shells: eval "$(resilience env)".')
