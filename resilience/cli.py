@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
 
-from resilience.errors import ResilienceError, UsageError, did_you_mean
+from resilience.errors import RecordError, ResilienceError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -172,7 +172,11 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
     from resilience.edge import journal, terminal
     from resilience.model import ConnectivityStatus
 
-    applied = journal.load(settings.state)
+    try:
+        applied = journal.load(settings.state)
+    except RecordError as exc:
+        applied = None
+        terminal.err.print(str(exc), markup=False, soft_wrap=True)
     if applied is not None:
         state = "unfinished" if applied.unfinished else "applied"
         terminal.out.print(
@@ -873,7 +877,10 @@ def _decide(health: InfrastructureHealth, settings: Settings, force: TestExecuti
 
     from resilience.mode import decide
 
-    run = _applied_run(settings)
+    try:
+        run = _applied_run(settings)
+    except RecordError:
+        run = None  # said where it matters; how staging is does not depend on it
     applied = run.incident.applied if run is not None and run.applied_now else None
     return decide(
         health,
@@ -986,6 +993,11 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def main() -> NoReturn:
     """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So starts a script its jobs with `&`; then neither signal would end us, nor --take-over.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _give_watch_its_default(sys.argv)
     try:
         code = app(standalone_mode=False, prog_name="resilience")

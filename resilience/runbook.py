@@ -20,7 +20,15 @@ from resilience.edge.environment import is_shipped, load_settings
 from resilience.edge.files import read_env_file, write_atomically
 from resilience.edge.log import log_health
 from resilience.edge.vantage import vantage
-from resilience.errors import NotConfiguredError, OrderError, ResilienceError, RunbookError, SettingsError, UsageError
+from resilience.errors import (
+    NotConfiguredError,
+    OrderError,
+    RecordError,
+    ResilienceError,
+    RunbookError,
+    SettingsError,
+    UsageError,
+)
 from resilience.escalation import notices
 from resilience.mode import decide, stricter
 from resilience.model import (
@@ -129,7 +137,10 @@ async def look(
 
 def _check_frozen(settings: Settings, observations: Mapping[str, Observation]) -> None:
     """Refuse to look elsewhere than at the incident's first assessment while a fallback is applied."""
-    journal = journals.load(settings.state)
+    try:
+        journal = journals.load(settings.state)
+    except RecordError:
+        return  # a damaged journal is what `status` and `restore` complain of; looking must go on
     if journal is None:
         return
     for name, observation in observations.items():

@@ -674,3 +674,20 @@ def test_a_signal_in_the_middle_of_the_tests_ends_them_and_says_interrupted(
     (record,) = runs(team)
     document = json.loads(record.read_text())
     assert (document["verdict"], document["exit_code"]) == ("interrupted", code)
+
+
+def test_a_damaged_journal_does_not_keep_anybody_from_looking(tmp_path: Path, free_port: int) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "resilience.toml").write_text(
+        f'[[service]]\nname = "redis"\ntype = "redis"\nurl = "redis://127.0.0.1:{free_port}/0"\ncritical = true\n'
+    )
+    state = tmp_path / ".resilience" / "state"
+    state.mkdir(parents=True)
+    (state / "journal.json").write_text('{"run": "half')
+    done = subprocess.run(
+        [sys.executable, "-m", "resilience.cli", "assess"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 20, done.stderr
+    assert done.stdout.startswith("STAGING: DOWN")
+    assert "journal.json" in done.stderr
+    assert "Traceback" not in done.stderr
