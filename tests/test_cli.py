@@ -60,7 +60,7 @@ Type = Callable[..., Said]
 @pytest.fixture
 def type_in(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Type]:
     """Type a command into the real entry point, in this process."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
 
     def run(*arguments: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["resilience", *arguments])
@@ -73,7 +73,8 @@ def type_in(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return Said(code or 0, out, err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -80,3 +80,18 @@ def test_a_reader_that_leaves_early_does_not_change_the_exit_code(
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (20, "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("INT", 130), ("TERM", 143), ("HUP", 143)])
+def test_a_job_in_a_scripts_background_is_ended_by_signals_too(team: Path, name: str, code: int) -> None:
+    """A shell starts such a job with SIGINT ignored, which Python takes over."""
+    (team / "tests" / "test_shop.py").write_text(
+        "import pathlib, time\n\n\ndef test_long():\n    pathlib.Path('began').touch()\n    time.sleep(60)\n"
+    )
+    script = f"""{" ".join(RESILIENCE)} test & job=$!
+        while [ ! -e began ] && kill -0 $job; do sleep 0.05; done
+        kill -{name} $job; wait $job"""
+    done = subprocess.run(["sh", "-c", script], cwd=team, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == code, done.stderr
+    incident = json.loads((team / "outputs" / "latest" / "incident.json").read_text())
+    assert (incident["verdict"], incident["exit_code"]) == ("interrupted", code)
