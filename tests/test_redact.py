@@ -124,7 +124,7 @@ def test_text_without_secrets_stays_as_it_is(text: str) -> None:
         "max_tokens=20, total_tokens: 15",
         'usage: {"prompt_tokens": 12, "token_type": "bearer"}',
         "the cookie jar holds 3; key=value pairs are sorted",
-        "PWD=/work/project",
+        "PWD=/srv/project",
         "tests/unit/test_tokens.py::test_secret[password-1] PASSED",
         "select 1; -- 127.0.0.1:5435",
         "assert 'unavailable' == 'available'",
