@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.small_staging import SmallStaging, project
+from tests.stand_in_kit import free_ports, processes_naming
 
 RESILIENCE = (sys.executable, "-m", "resilience.cli")
 
@@ -95,3 +98,42 @@ def test_a_job_in_a_scripts_background_is_ended_by_signals_too(team: Path, name:
     assert done.returncode == code, done.stderr
     incident = json.loads((team / "outputs" / "latest" / "incident.json").read_text())
     assert (incident["verdict"], incident["exit_code"]) == ("interrupted", code)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_what_a_killed_apply_had_started_is_ended_by_restore(team: Path, staging: SmallStaging) -> None:
+    """It is killed after the stand-in came up and before it could be noted: while it is being prepared."""
+    (port,) = free_ports(1)
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text().replace(
+            "critical = true\n",
+            f'critical = true\nlocal = "http://127.0.0.1:{port}/health"\nprepare = ["touch began; exec sleep 3"]\n',
+        )
+    )
+    (team / ".env.test.active").write_bytes(b"A=b\r\n\r\n# mine")
+    staging.status = 503
+    state = {**os.environ, "XDG_STATE_HOME": str(team.parent / "xdg")}
+    applying = subprocess.Popen(
+        [*RESILIENCE, "apply"], cwd=team, env=state, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 20
+    while not (team / "began").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    applying.kill()
+    applying.wait()
+    assert is_open(port)
+    status = json.loads(resilience(team, "status", "--json").stdout)
+    assert status["applied"]["status"] == "unfinished"
+    assert "resume" in status["next"]
+    assert "restore" in status["next"]
+    done = resilience(team, "restore")
+    assert done.returncode == 0, done.stderr
+    assert not is_open(port)
+    assert (team / ".env.test.active").read_bytes() == b"A=b\r\n\r\n# mine"
+    assert not processes_naming(team.parent)

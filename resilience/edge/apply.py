@@ -178,7 +178,9 @@ async def restore(
                 hint=f"on {journal.host}: resilience restore",
             )
         files, kept = journals.restore_files(settings.state, journal, force=force, on_step=tell)
-        stopped = () if keep_stand_ins or not journal.stand_ins else await stop(journal.stand_ins)
+        # One that was killed while stand-ins came up had no time to note them; `stop` ends what nobody wrote down.
+        to_end = journal.stand_ins or journal.status != "applied"
+        stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
         if stopped:
             tell(f"stopped {', '.join(stopped)}")
         same = journals.identical(journal)
