@@ -41,6 +41,12 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+_LONGEST = 512
+"""Characters beside a cut in which the rest of a secret is looked for."""
+_STUMP = re.compile(r"[^\s….]?|[%\\&<][^\s….]{0,11}")
+_STUMP_AFTER = re.compile(r"[^\s….]?|[0-9A-Za-z#]{0,11};?")
+"""What may be left of an escape which was cut in two."""
+_DOTS = re.compile(r"\.{3}|…")
 _BROKEN = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
@@ -67,6 +73,11 @@ def _shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
 
 
+def start(data: str, limit: int) -> str:
+    """Give the first characters, with dots where there are more: by them `Redactor` sees that a secret may be cut in two."""
+    return data if len(data) <= limit else data[:limit] + "..."
+
+
 class Redactor:
     """Hides these secrets, and whatever looks like one, in any text.
 
@@ -84,6 +95,9 @@ class Redactor:
     ) -> None:
         values = {secret.reveal() if isinstance(secret, Secret) else secret for secret in secrets}
         needles = _needles(values)
+        # Of a URL the password is a secret of its own, and its beginning is in every endpoint.
+        long = (needle.text for needle in needles if len(needle.text) >= 8 and "://" not in needle.text)
+        self._ends = tuple((form, form[: _least(form)], form[-_least(form) :]) for form in long)
         self._simple = tuple(needle for needle in needles if not _AWKWARD.intersection(needle.text))
         self._awkward = tuple(needle for needle in needles if _AWKWARD.intersection(needle.text))
         self._pseudonyms = _Pseudonyms(tuple(hosts), tuple(projects), key)
@@ -126,8 +140,18 @@ class Redactor:
             return None
         return len(text[: found[0]].encode("utf-8", "surrogatepass" if isinstance(data, str) else "surrogateescape"))
 
+    def cut(self, text: str, at: int) -> int:
+        """Give the last place at or before `at` where the text can be cut without cutting a secret in two."""
+        begin = max(at - 16_384, 0)
+        spans = sorted(self._find(text[begin : at + 16_384]))
+        for start, end in reversed(list(_merged(spans)) if spans else []):
+            if begin + start < at < begin + end:
+                at = begin + start
+        return at
+
     def _by_value(self, text: str) -> str:
-        found = sorted(self._find(text))
+        layers = tuple(_layers_at_once(text, strip=False)) if self._simple or self._ends else ()
+        found = sorted((*self._find(text, layers=layers), *self._find_cut(layers)))
         if not found:
             return text
         parts: list[str] = []
@@ -140,11 +164,38 @@ class Redactor:
         parts.append(text[at:])
         return "".join(parts)
 
-    def _find(self, text: str, *, strip: bool = False) -> Iterator[tuple[int, int]]:
+    def _find(
+        self, text: str, *, strip: bool = False, layers: Iterable[_Layer] | None = None
+    ) -> Iterator[tuple[int, int]]:
         if self._simple:
-            yield from _search(self._simple, _layers_at_once(text, strip=strip))
+            yield from _search(self._simple, _layers_at_once(text, strip=strip) if layers is None else layers)
         if self._awkward:
             yield from _search(self._awkward, _layers_in_any_order(text, strip=strip))
+
+    def _find_cut(self, layers: Iterable[_Layer]) -> Iterator[tuple[int, int]]:
+        """Give what is left of secrets where a text was shortened before it came to us: at dots, as pytest does, or its end."""
+        for layer in layers if self._ends else ():
+            for start, end in self._beside_cuts(layer.text):
+                yield layer.source(start, end)
+
+    def _beside_cuts(self, text: str) -> Iterator[tuple[int, int]]:
+        cuts = [dots.span() for dots in _DOTS.finditer(text)] if "…" in text or "..." in text else []
+        for start, end in (*cuts, (len(text), len(text))):
+            before, after = text[max(start - _LONGEST, 0) : start], text[end : end + _LONGEST]
+            for form, head, tail in self._ends:
+                at = before.rfind(head)
+                if at >= 0:
+                    there = _shared(form, before[at:])
+                    cut = there < len(form) and _STUMP.fullmatch(before, at + there)
+                    if cut and not _too_common(before[at : at + there]):
+                        yield start - len(before) + at, start
+                at = after.find(tail)
+                if at >= 0:
+                    until = at + len(tail)
+                    there = _shared(form[::-1], after[:until][::-1])
+                    cut = there < len(form) and _STUMP_AFTER.fullmatch(after, 0, until - there)
+                    if cut and not _too_common(after[until - there : until]):
+                        yield end, end + until
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +218,17 @@ def _search(needles: Sequence[_Needle], layers: Iterable[_Layer]) -> Iterator[tu
                 if needle.base64:
                     start, end = _token(layer.text, start, end)
                 yield layer.source(start, end)
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    least = min(len(one), len(other))
+    return next((at for at in range(least) if one[at] != other[at]), least)
+
+
+def _least(form: str) -> int:
+    """How many characters of a secret are told from chance."""
+    return min(8, len(form) // 2)
 
 
 def _needles(values: Iterable[str]) -> tuple[_Needle, ...]:
@@ -243,6 +305,20 @@ _IN_WORDS = " ".join(
         "production development testing integration service services session cookie bearer basic https health status",
         "enabled disabled required optional always never auto strict legacy primary memory file string number value",
         "none null true false undefined unknown nothing company project resilience runbook connection refused network",
+        # of pages, style sheets, charts and diagrams
+        "action active adjust align anchor attr avoid axes axis axisformat background base basis border bottom break butt",
+        "cards charset chart clamp class clip clippath collapse color columns compact configured connector content cursor",
+        "dark dasharray dashoffset database dateformat defs details device display displaymode distributions doctype",
+        "duration encoding equiv errors exact exit failures family figcaption figures fill flex focusable font footer",
+        "gantt gauge gradient graphics grid head height help hidden href html icon initial inline inside items json junit",
+        "lang last latency left light linear linecap linejoin list logs loss margin matplotlib media mermaid meta middle",
+        "minmax minute miter mono monospace narrow neue noindex normal nowrap numeric nums opacity overflow padding page",
+        "panel partial patch path pattern patternunits pointer policy prefers print probe properties property public",
+        "radius rect referrer regular right robots role rotate samples sans scale scheme scroll scrolling second seconds",
+        "section security serif size sizing small soft solid space span sqlstate square standalone stroke strong style",
+        "summary system table tabular tbody template testcase testsuite testsuites text thead tickinterval timestamp",
+        "title transform transparent unsafe userspaceonuse variable variant vertical viewbox viewport visibility visible",
+        "webkit weight white wide width wrap xlink xmlns xtick ytick",
         "incident timeline report evidence hostname address certificate expired response request internal error warning",
     )
 ).lower()
@@ -308,7 +384,7 @@ _DECODERS: Sequence[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]]
 class _Layer:
     """A text with one kind of escape taken out, which knows where each of its characters came from."""
 
-    __slots__ = ("_ends", "_parent", "_starts", "_stops", "text")
+    __slots__ = ("_ends", "_parent", "_pattern", "_replace", "_starts", "_stops", "text")
 
     def __init__(
         self,
@@ -317,39 +393,45 @@ class _Layer:
         pattern: re.Pattern[str] | None = None,
         replace: Callable[[re.Match[str]], str] | None = None,
     ) -> None:
-        self.text, self._parent = text, parent
-        if pattern is None or replace is None:
-            return
-        self._starts: list[int] = []
-        """Where each replaced escape begins in the new text, and as (begin, end) in the old one."""
+        self._parent, self._pattern, self._replace = parent, pattern, replace
+        self._starts: list[int] | None = None
+        """Where each replaced escape begins in the new text, and as (begin, end) in the old one; built for a first find."""
         self._stops: list[int] = []
         self._ends: list[tuple[int, int]] = []
-        parts: list[str] = []
-        at = length = 0
-        for match in pattern.finditer(text):
-            new = replace(match)
-            length += match.start() - at
-            parts += (text[at : match.start()], new)
-            self._starts.append(length)
-            length += len(new)
-            self._stops.append(length)
-            self._ends.append(match.span())
-            at = match.end()
-        parts.append(text[at:])
-        self.text = "".join(parts)
+        if pattern is None or replace is None:
+            self.text = text
+        else:
+            self.text = pattern.sub("" if replace is _nothing else replace, text)
+
+    def _places(self) -> list[int]:
+        if self._starts is None:
+            assert self._parent is not None
+            assert self._pattern is not None
+            assert self._replace is not None
+            self._starts = []
+            at = length = 0
+            for match in self._pattern.finditer(self._parent.text):
+                length += match.start() - at
+                self._starts.append(length)
+                length += len(self._replace(match))
+                self._stops.append(length)
+                self._ends.append(match.span())
+                at = match.end()
+        return self._starts
 
     def source(self, start: int, end: int) -> tuple[int, int]:
         """Give the span in the first text from which this span was made; no escape is cut in two."""
         if self._parent is None:
             return start, end
-        first = bisect.bisect_right(self._starts, start) - 1
-        while first > 0 and self._stops[first] == self._starts[first] == start:
+        starts = self._places()
+        first = bisect.bisect_right(starts, start) - 1
+        while first > 0 and self._stops[first] == starts[first] == start:
             first -= 1
         if first >= 0 and start < self._stops[first]:
             begin = self._ends[first][0]
         else:
             begin = start if first < 0 else self._ends[first][1] + start - self._stops[first]
-        last = bisect.bisect_left(self._starts, end) - 1
+        last = bisect.bisect_left(starts, end) - 1
         if last >= 0 and end <= self._stops[last]:
             finish = self._ends[last][1]
         else:
@@ -364,11 +446,16 @@ _DEPTH = 4
 def _roots(text: str, *, strip: bool) -> list[_Layer]:
     """Give the text as it stands and, where asked, without what is not seen on a screen."""
     roots = [_Layer(text)]
-    if strip and not (text.isascii() and text.isprintable()):
+    if strip and not _seen(text):
         for pattern in (_ESCAPES, _UNSEEN):
             if pattern.search(text):
                 roots.append(_Layer(roots[-1].text, roots[-1], pattern, _nothing))
     return roots
+
+
+def _seen(text: str) -> bool:
+    """Whether all of the text is seen on a screen; lines of ASCII are told without the patterns, which cost a second a file."""
+    return text.isascii() and text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable()
 
 
 def _escaped(text: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
 import io
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from dotenv.parser import parse_stream
 
@@ -943,8 +945,9 @@ def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret
                 found.add(parts.password.reveal())
                 if not parts.password and service.type is not ServiceType.POSTGRESQL:
                     found.add(parts.user)
-        for value in service.headers.values():
-            found.update((value.reveal(), value.reveal().partition(" ")[2]))
+                found.update(value for name, value in parse_qsl(parts.query) if looks_secret(name))
+        for name, value in service.headers.items():
+            found.update(_in_header(name, value.reveal()))
     everything = [variables.environ.items()]
     everything += [{name: value for name, (value, _) in file.items()}.items() for _, _, file in variables.files]
     for items in everything:
@@ -955,6 +958,21 @@ def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret
                 found.update((match[1], unquote(match[1])))
     kept = sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text))
     return tuple(Secret(text) for text in kept)
+
+
+def _in_header(name: str, value: str) -> Iterator[str]:
+    """Give a header's value, and what a server may make of it: the token, each cookie, the password of basic authentication."""
+    yield value
+    scheme, _, token = value.partition(" ")
+    if "cookie" in name.lower():
+        cookies = (cookie.strip().partition("=") for cookie in value.split(";"))
+        # theme=dark is a cookie too, and would deface every page.
+        yield from (value.strip('"') for name, _, value in cookies if len(value) >= 8 or looks_secret(name))
+    else:
+        yield token
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            yield base64.b64decode(token, validate=True).decode("utf-8", "replace").partition(":")[2]
 
 
 def _data_folder(root: Path, environ: Mapping[str, str], home: Path | None) -> Path:

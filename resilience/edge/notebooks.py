@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from resilience import errors
-from resilience.codec import from_json, to_json
+from resilience.codec import from_json, mapped, to_json
 from resilience.edge.files import write_atomically
 from resilience.edge.kernel import HEADLESS
 from resilience.errors import ResilienceError, RunbookError
@@ -396,21 +397,26 @@ class _Session:
         self.started = time.monotonic()
         self.loop = asyncio.get_running_loop()
         self.broke: _Break | None = None
+        self.out = Path()
+        self.save: Callable[[], None] | None = None
 
     def papermill(self, notebook: Path, values: Mapping[str, object]) -> None:
         """Execute the notebook with papermill, in a thread; sets `broke` where it did not come through."""
         from papermill.exceptions import PapermillExecutionError
         from papermill.execute import execute_notebook
 
-        out = self.run.run_folder / "notebooks" / notebook.name
-        out.parent.mkdir(exist_ok=True)
+        self.out = self.run.run_folder / "notebooks" / notebook.name
+        self.out.parent.mkdir(exist_ok=True)
         try:
+            # papermill is given no file to write: what it writes itself is not redacted.
             execute_notebook(
-                str(notebook), str(out), parameters=dict(values), engine_name=ENGINE, progress_bar=False, session=self
+                str(notebook), None, parameters=dict(values), engine_name=ENGINE, progress_bar=False, session=self
             )
         except PapermillExecutionError as exc:
             if self.broke is None:
                 self.broke = _Break(StageStatus.FAILED, message=f"{exc.ename}: {exc.evalue}")
+            if self.save is not None:
+                self.save()  # with what papermill put above its cells
         except Exception as exc:  # noqa: BLE001 - whatever breaks papermill becomes the stage's record
             self.broke = _Break(
                 StageStatus.FAILED, message=f"{type(exc).__name__}: {exc}", hint="the runbook failed, not your tests"
@@ -544,6 +550,7 @@ class _Kernel:
         token = uuid.uuid4().hex
         env = {key: value for key, value in environ.items() if key != "JPY_SESSION_NAME"}
         env |= {HEADLESS: "1", _TOKEN: token, "IPYTHONDIR": str(folder / "ipython"), "JPY_PARENT_PID": str(os.getpid())}
+        log.touch(mode=0o600)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-c", _LAUNCH, "-f", file, "--HistoryManager.enabled=False",
@@ -672,6 +679,14 @@ class _Kernels:
             # Never used: nothing in it is worth a polite end.
             kernel.kill()
             await self._close(kernel)
+        _redact_log(self.run.run_folder / "logs" / "kernels.log", self.run.redact)
+
+
+def _redact_log(path: Path, redact: Callable[[str], str]) -> None:
+    """Rewrite what kernels said beside their protocol: warnings and tracebacks of threads hold whatever they like."""
+    with suppress(OSError):
+        said = path.read_text(encoding="utf-8", errors="replace")
+        write_atomically(path, redact(said).encode("utf-8", "replace"), mode=0o644, durable=False)
 
 
 def record_stage(run_folder: Path, stage: Stage) -> None:
@@ -766,6 +781,8 @@ def _make_client(manager: Any, session: _Session) -> Any:
 
 def _register_engine() -> None:
     """Register our engine with papermill in this process; plain papermill never sees it."""
+    import logging
+
     from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
     from papermill.iorw import write_ipynb  # noqa: F401 - imported while the first kernel boots
 
@@ -776,7 +793,8 @@ def _register_engine() -> None:
 
         def __init__(self, *args: Any, redact: Callable[[str], str], **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self._redact = redact
+            # Every save writes the whole notebook again.
+            self._redact = lru_cache(maxsize=4096)(redact)
 
         def save(self, **kwargs: Any) -> None:
             if kwargs.get("nb"):
@@ -784,7 +802,8 @@ def _register_engine() -> None:
             if self.output_path:
                 import nbformat
 
-                data = nbformat.writes(self.nb) + "\n"  # type: ignore[no-untyped-call]
+                leaving = nbformat.from_dict(_leaving(self.nb, self._redact))  # type: ignore[no-untyped-call]
+                data = nbformat.writes(leaving) + "\n"  # type: ignore[no-untyped-call]
                 write_atomically(Path(self.output_path), data.encode(), mode=0o644, durable=False)
             self.last_save_time = self.now()
 
@@ -796,8 +815,6 @@ def _register_engine() -> None:
                 self.save()
 
         def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
-            for output in cell.get("outputs", []):
-                _redact_output(output, self._redact)
             # Saved when the next cell starts, or at the end: once a cell.
             save, self.output_path = self.output_path, None
             try:
@@ -823,7 +840,10 @@ def _register_engine() -> None:
         def execute_notebook(
             cls, nb: Any, kernel_name: str, output_path: str | None = None, *, session: _Session, **_kwargs: Any
         ) -> Any:
-            manager = Manager(nb, output_path=output_path, progress_bar=False, redact=session.run.redact)
+            out = str(session.out)
+            nb.metadata.papermill["output_path"] = out
+            manager = Manager(nb, output_path=out, progress_bar=False, redact=session.run.redact)
+            session.save = manager.save
             manager.notebook_start()
             try:
                 asyncio.run_coroutine_threadsafe(session.cells(manager), session.loop).result()
@@ -832,15 +852,25 @@ def _register_engine() -> None:
             return manager.nb
 
     papermill_engines.register(ENGINE, WarmEngine)
+    # It would say that nothing is saved, as it is not the one who saves.
+    logging.getLogger("papermill").setLevel(logging.WARNING)
 
 
-def _redact_output(output: Any, redact: Callable[[str], str]) -> None:
-    if output.output_type == "stream":
-        output.text = redact(output.text)
-    elif output.output_type == "error":
-        output.evalue = redact(output.evalue)
-        output.traceback = [redact(line) for line in output.traceback]
-    else:
-        for kind, value in output.get("data", {}).items():
-            if isinstance(value, str) and kind.startswith("text/"):
-                output.data[kind] = redact(value)
+def _leaving(notebook: Any, redact: Callable[[str], str]) -> Any:
+    """Give the notebook as it may be read by anyone: every text in it, parameters and metadata included, redacted."""
+    tree = {**notebook, "cells": [_joined(cell) for cell in notebook.cells]}
+    return mapped(tree, redact)
+
+
+def _joined(cell: Any) -> Any:
+    """Give the cell with pieces of one stream as one output: a secret may lie across two."""
+    if not cell.get("outputs"):
+        return cell
+    outputs: list[Any] = []
+    for output in cell.outputs:
+        last = outputs[-1] if outputs else None
+        if last is not None and output.output_type == "stream" == last["output_type"] and output.name == last["name"]:
+            outputs[-1] = {**last, "text": last["text"] + output.text}
+        else:
+            outputs.append(dict(output))
+    return {**cell, "outputs": outputs}

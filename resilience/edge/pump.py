@@ -10,6 +10,7 @@ from typing import BinaryIO
 from resilience.redact import Redactor
 
 Output = Callable[[bytes], None]
+_HELD = 16 * 1024
 
 
 def to_stdout(data: bytes) -> None:
@@ -44,8 +45,11 @@ class Pump:
         for line in lines:
             self._keep(line)
         if len(self.line) > 1 << 20:
-            self._keep(self.line)
-            self.line = b""
+            # The end is held back, as a secret may go on in what is read next; nor is one cut in two here.
+            text = self.line.decode("utf-8", "surrogateescape")
+            at = self.redactor.cut(text, len(text) - _HELD)
+            self._keep(text[:at].encode("utf-8", "surrogateescape"))
+            self.line = text[at:].encode("utf-8", "surrogateescape")
         self.kept.flush()
         return True
 

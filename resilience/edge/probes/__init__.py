@@ -77,8 +77,9 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
     show: Callable[[str, int], str] = clean
+    if found is not None or trace.found or trace.facts:
+        show = _redactor(service, url, context).short
     if found is not None:
-        show = _redactor(service, url).short
         found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.type)
     return Observation(
         name=service.name,
@@ -93,9 +94,9 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     )
 
 
-def _redactor(service: Service, url: str) -> Redactor:
-    """Hide the service's own secrets by value: servers quote what they were sent."""
-    secrets: list[str] = []
+def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
+    """Hide secrets by value, the service's own and all others known: servers quote what they were sent."""
+    secrets = [secret.reveal() for secret in context.secrets]
     for value in service.headers.values():
         shown = value.reveal() if isinstance(value, Secret) else str(value)
         secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well

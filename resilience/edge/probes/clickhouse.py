@@ -9,6 +9,7 @@ from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace
 from resilience.edge.probes.http import Response, is_login_page, looks_html, read_response, request
 from resilience.faults import clickhouse_fault, fault, http_fault
 from resilience.model import Fault, FaultCode, Phase
+from resilience.redact import start
 from resilience.settings import Service
 
 _CODE = re.compile(rb"Code: (\d{1,5})[.,:]?[^\n]{0,200}?(?:DB::Exception|e\.displayText)([^\n]{0,200})")
@@ -23,7 +24,7 @@ async def probe_clickhouse(service: Service, url: str, trace: Trace, context: Pr
     try:
         answer = await client.ask("SELECT 1 FORMAT TSV")
         if answer.strip() != b"1":
-            what = "an HTML page" if answer.lstrip()[:1] == b"<" else repr(answer[:40])
+            what = "an HTML page" if answer.lstrip()[:1] == b"<" else repr(start(answer.decode("utf-8", "replace"), 40))
             raise Refused(_fault(FaultCode.PROTO_WRONG, f"{what} instead of 1", address))
         trace.found = "1"
         trace.facts["reads"] = "ok"
@@ -40,7 +41,7 @@ async def _replicas(client: _Client, trace: Trace) -> None:
         answer = await client.ask(REPLICAS)
     except Refused as exc:
         # reads work; a user without rights on system tables, or an engine without them, is no fault of staging's
-        trace.facts["replicas"] = f"not known ({exc.fault.detail[:80]})"
+        trace.facts["replicas"] = f"not known ({start(exc.fault.detail, 80)})"
         return
     fields = [*answer.decode("latin-1").strip().split("\t"), "", "", ""][:3]
     readonly, delay, count = (int(x) if x.isdigit() else 0 for x in fields)
@@ -103,7 +104,7 @@ class _Client:
             )
             text = text.partition("DB::Exception:")[2].strip() or text
             where = " at the end of a 200" if response.status == 200 else ""
-            raise Refused(clickhouse_fault(code, f"{text[:160]}{where}", endpoint=endpoint))
+            raise Refused(clickhouse_fault(code, f"{start(text, 160)}{where}", endpoint=endpoint))
         if b"is for clickhouse-client program" in response.body[:200]:
             detail = "this is the port of clickhouse-client; the HTTP interface listens on another (8123 by default)"
             raise Refused(_fault(FaultCode.PROTO_WRONG, detail, self.address))

@@ -221,6 +221,8 @@ class ProbeContext:
         """WEBSOCKET_RECV_TIMEOUT: how long a WebSocket may take to answer a message."""
         self.root = ""
         """Relative paths of CA files begin here; empty: in the current folder."""
+        self.secrets: tuple[Secret, ...] = ()
+        """Of all services: one may quote what it was told by another."""
         if settings is not None:
             self.follow(settings)
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
@@ -248,6 +250,7 @@ class ProbeContext:
         self.deny_hosts = tuple(dict.fromkeys((*self.deny_hosts, *settings.deny_hosts)))
         self.recv_s = settings.deadlines.websocket_recv_s
         self.root = str(settings.root)
+        self.secrets = settings.secrets
 
     def denied(self, host: str) -> bool:
         """Whether the host, or an address, is on the list: names with wildcards, addresses, or ranges."""

@@ -23,6 +23,7 @@ from resilience.edge.probes.connect import (
 )
 from resilience.faults import fault, http_fault
 from resilience.model import Fault, FaultCode, Phase
+from resilience.redact import start
 from resilience.settings import Service
 
 _LINE_LIMIT = 8 * 1024
@@ -112,11 +113,11 @@ def _field(document: object, path: str) -> str:
             document = document[int(key)]
         else:
             return "absent"
-    return document if isinstance(document, str) else json.dumps(document)[:200]
+    return document if isinstance(document, str) else start(json.dumps(document), 200)
 
 
 def _begin(body: bytes) -> str:
-    return body[:120].decode("utf-8", "replace")
+    return start(body.decode("utf-8", "replace"), 120)
 
 
 def _where(location: str) -> str:
@@ -220,7 +221,7 @@ async def _read_head(wire: Wire, endpoint: str) -> Response:
     version, _, rest = first.partition(" ")
     status = rest[:3]
     if not status.isascii() or not status.isdigit() or len(status) < 3:
-        raise Refused(_wrong(f"an illegal status line: {first[:80]!r}", endpoint))
+        raise Refused(_wrong(f"an illegal status line: {start(first, 80)!r}", endpoint))
     headers = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -233,7 +234,7 @@ async def _read_body(wire: Wire, response: Response, endpoint: str, limit: int) 
     headers = response.headers
     encoding = headers.get("content-encoding", "").lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise Refused(_wrong(f"a content-encoding that was not asked for: {encoding[:40]!r}", endpoint))
+        raise Refused(_wrong(f"a content-encoding that was not asked for: {start(encoding, 40)!r}", endpoint))
     inflate = zlib.decompressobj(47) if encoding not in ("", "identity") else None
     body = bytearray()
 
@@ -256,7 +257,7 @@ async def _read_body(wire: Wire, response: Response, endpoint: str, limit: int) 
     elif "content-length" in headers:
         length = headers["content-length"]
         if not (length.isascii() and length.isdigit() and len(length) < 20):
-            raise Refused(_wrong(f"an illegal content-length: {length[:40]!r}", endpoint))
+            raise Refused(_wrong(f"an illegal content-length: {start(length, 40)!r}", endpoint))
         left = int(length)
         while left:
             if not wire.buffer and not await wire.more():

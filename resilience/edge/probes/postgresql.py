@@ -16,6 +16,7 @@ from typing import Any
 from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
 from resilience.faults import fault
 from resilience.model import FaultCode, Phase
+from resilience.redact import start
 from resilience.settings import Service
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -331,8 +332,8 @@ async def _readiness(service: Service, trace: Trace, context: ProbeContext) -> N
         # the proxy's admin port is beside the point where the database itself answers
         trace.facts["proxy_readiness"] = f"not known ({type(exc).__name__})"
         return
-    text = response.body[:200].decode("utf-8", "replace").strip()
-    trace.facts["proxy_readiness"] = f"{response.status} {text}"[:120]
+    text = start(response.body.decode("utf-8", "replace").strip(), 200)
+    trace.facts["proxy_readiness"] = start(f"{response.status} {text}", 120)
     if response.status != 200:
         detail = f"/readiness answers {response.status}: {text}"
         raise Refused(fault(FaultCode.APP_PROXY_NOT_READY, Phase.FIRST_BYTE, detail, endpoint=address.endpoint))

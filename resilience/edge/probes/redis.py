@@ -14,6 +14,7 @@ from resilience.edge.probes.connect import Address, ProbeContext, Refused, Trace
 from resilience.edge.probes.drivers import redis_connection
 from resilience.faults import classify, fault
 from resilience.model import FaultCode, Phase, ServiceType
+from resilience.redact import start
 from resilience.settings import Service
 
 _REPLY_LIMIT = 256 * 1024
@@ -63,7 +64,7 @@ async def _ask(connection: Any, service: Service, trace: Trace, address: Address
     if trace.phase is Phase.FIRST_BYTE:
         trace.enter(Phase.QUERY)
     if _text(pong) != "PONG":
-        detail = f"{_text(pong)[:40]!r} instead of PONG"
+        detail = f"{start(_text(pong), 40)!r} instead of PONG"
         raise Refused(fault(FaultCode.PROTO_WRONG, Phase.QUERY, detail, endpoint=address.endpoint))
     trace.found = "PONG"
     trace.facts["reads"] = "ok"
@@ -87,13 +88,13 @@ async def _info(command: Any, trace: Trace) -> Mapping[str, str] | None:
         meant = classify(exc, Phase.QUERY, protocol=ServiceType.REDIS)
         if meant.code is not FaultCode.APP_AUTH and meant.code is not FaultCode.APP_ERROR:
             raise
-        trace.facts["info"] = f"not permitted ({meant.detail[:80]})"  # an ACL on INFO is no fault of the server's
+        trace.facts["info"] = f"not permitted ({start(meant.detail, 80)})"  # an ACL on INFO is no fault of the server's
         return None
     info = {}
     for line in _text(answer)[:_REPLY_LIMIT].splitlines():
         name, colon, value = line.partition(":")
         if colon and len(name) < 60:
-            info[name] = value[:200]
+            info[name] = start(value, 200)
     return info
 
 
