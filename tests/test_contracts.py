@@ -105,7 +105,10 @@ def is_open(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_what_a_killed_apply_had_started_is_ended_by_restore(team: Path, staging: SmallStaging) -> None:
+@pytest.mark.parametrize("applied_again", [False, True])
+def test_what_a_killed_apply_had_started_is_ended_by_restore(
+    team: Path, staging: SmallStaging, applied_again: bool
+) -> None:
     """It is killed after the stand-in came up and before it could be noted: while it is being prepared."""
     (port,) = free_ports(1)
     config = team / "resilience.toml"
@@ -132,8 +135,13 @@ def test_what_a_killed_apply_had_started_is_ended_by_restore(team: Path, staging
     assert status["applied"]["status"] == "unfinished"
     assert "resume" in status["next"]
     assert "restore" in status["next"]
+    if applied_again:
+        config.write_text(config.read_text().replace("exec sleep 3", "true"))
+        again = json.loads(resilience(team, "apply", "--json").stdout)
+        assert [(one["provider"], one["started_here"]) for one in again["applied"]["stand_ins"]] == [("mock", True)]
     done = resilience(team, "restore")
     assert done.returncode == 0, done.stderr
     assert not is_open(port)
     assert (team / ".env.test.active").read_bytes() == b"A=b\r\n\r\n# mine"
     assert not processes_naming(team.parent)
+    assert json.loads(resilience(team, "services", "status", "--json").stdout)["services"] == []

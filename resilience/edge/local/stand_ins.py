@@ -500,6 +500,8 @@ async def _mocks(run: Start, group: Sequence[Item], passed: list[str]) -> list[U
     ours: list[Item] = []
     # Ports of mocks that run belong to us.
     held = {record.port for record in run.records.values() if record.supervised == MOCKS} if now else set()
+    if now:  # also those of a start that was killed before it could record them
+        held |= {mock["port"] for mock in _mocks_before(run).get("services", [])}
     for item in group:
         found = (
             None if item.place.port in held else await running.prove(item.service, item.place, timeout_s=run.patience_s)
@@ -547,12 +549,16 @@ async def _mocks(run: Start, group: Sequence[Item], passed: list[str]) -> list[U
     return [ups[item.service.name] for item in group]
 
 
+def _mocks_before(run: Start) -> dict[str, Any]:
+    """Give the configuration that the mocks were last started with."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((run.settings.data / "mocks.json").read_bytes()))
+    return {}
+
+
 def _mock_config(run: Start, items: Sequence[Item], *, keep: bool) -> bytes:
     """Give the configuration of the mocks, in the same bytes for the same services."""
-    path = run.settings.data / "mocks.json"
-    earlier: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        earlier = json.loads(path.read_bytes())
+    earlier = _mocks_before(run)
     services: dict[str, dict[str, Any]] = {}
     if keep:
         recorded = {name for name, record in run.records.items() if record.supervised == MOCKS}
@@ -696,7 +702,9 @@ async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[
             if name in stopped and record.supervised not in still_used - {MOCKS}
         ]
         await asyncio.to_thread(_wait_free, ended)
-        write_records(settings, kept)
+        # Somebody else's server that is gone meanwhile is nobody's stand-in any more.
+        ours = {name for name, record in kept.items() if record.supervised or record.composed}
+        write_records(settings, {n: r for n, r in kept.items() if n in ours or port_open(r.bind, r.port)})
         return tuple(stopped)
 
 
