@@ -487,7 +487,7 @@ def test(
         result = _run(go())
     if progress and sys.stderr.isatty():
         sys.stderr.write("\r\x1b[2K")
-    incident = run.finish()
+    page = _write_report(run)
     if result is None:
         if as_json:
             _print_json(_builtins(run.blocked_result()))
@@ -496,7 +496,8 @@ def test(
         _print_json(_builtins(result))
     else:
         terminal.show_tests(result)
-        terminal.out.print(f"[bold]Report:[/bold] resilience report {incident.run}")
+        if page:
+            terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
     _exit(result.exit_code, exit_zero)
 
 
@@ -857,12 +858,26 @@ def _ending(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        run.finish(verdict=Verdict.INTERRUPTED, exit_code=_PutDownError().exit_code)
+        _write_report(run, verdict=Verdict.INTERRUPTED, exit_code=_PutDownError().exit_code)
         raise
     except Exception as exc:
         code = exc.exit_code if isinstance(exc, ResilienceError) else 30
-        run.finish(verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
+        _write_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
         raise
+
+
+def _write_report(run: Run, **judged: Any) -> Path | None:
+    """Judge the run and leave its report, without the charts, which take seconds; `resilience report` draws them.
+
+    What goes wrong with it is said, and takes nothing from the verdict.
+    """
+    try:
+        run.report(charts=False, **judged)
+    except Exception as exc:  # noqa: BLE001 - the tests' exit code counts for more than their report
+        run.finish(**judged)
+        sys.stderr.write(f"resilience: the report was not written in full: {exc}\n")
+        return None
+    return run.folder / "report.html"
 
 
 async def _look(settings: Settings, critical: bool = False) -> InfrastructureHealth:

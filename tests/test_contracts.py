@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -145,3 +146,13 @@ def test_what_a_killed_apply_had_started_is_ended_by_restore(
     assert (team / ".env.test.active").read_bytes() == b"A=b\r\n\r\n# mine"
     assert not processes_naming(team.parent)
     assert json.loads(resilience(team, "services", "status", "--json").stdout)["services"] == []
+
+
+def test_a_test_run_leaves_the_texts_of_its_report_and_is_remembered(team: Path) -> None:
+    done = resilience(team, "test")
+    assert done.returncode == 0, done.stderr
+    folder = (team / "outputs" / "latest").resolve()
+    assert done.stdout.splitlines()[-1] == f"Report: {folder / 'report.html'}"
+    assert {"incident.json", "report.md", "report.html", "junit.xml", "samples.csv", "logs"} <= set(os.listdir(folder))
+    with sqlite3.connect(team / "outputs" / "history.sqlite") as history:
+        assert history.execute("select count(*) from run").fetchone() == (1,)
