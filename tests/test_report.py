@@ -36,7 +36,7 @@ from resilience.redact import Redactor
 from resilience.report import charts, render
 from resilience.report.markdown import LIMIT
 from resilience.report.mermaid import gantt
-from resilience.report.publish import check
+from resilience.report.publish import check, publish
 from resilience.report.series import Columns, intervals, outage, percentile
 from resilience.report.texts import code, fence, prose, redacted
 from resilience.report.view import build
@@ -409,10 +409,36 @@ def test_metrics_have_no_sample_for_what_is_not_known(tmp_path: Path) -> None:
 def test_samples_csv_has_each_sample_once_and_no_formula() -> None:
     story = factory.drill()
     odd = replace(story.samples[0], service='=cmd|"x"!A1, y')
-    rows = list(Columns.of([*story.samples, odd]).csv())
+    rows = "".join(Columns.of([*story.samples, odd]).csv()).splitlines(keepends=True)
     assert len(rows) == len(story.samples) + 2
     assert '"\'=cmd|""x""!A1, y"' in rows[-1]
     assert rows[1].startswith("2026-11-22T20:41:03.")
+
+
+def test_a_password_of_digits_does_not_refuse_the_samples_but_one_in_a_name_does(tmp_path: Path) -> None:
+    story = factory.drill()
+    digits = f"{story.samples[7].at:%f}"
+    columns = Columns.of(story.samples)
+    assert digits in "".join(columns.csv())
+    path = publish(tmp_path / "samples.csv", columns.csv(), Redactor([digits]), texts=columns.texts())
+    assert digits in path.read_text()
+    named = Columns.of([*story.samples, replace(story.samples[0], service="of Xq-9z!Kw7")])
+    with pytest.raises(SecretLeakError, match=r"samples.csv: a secret stands at byte \d{4}"):
+        publish(path, named.csv(), Redactor(["Xq-9z!Kw7"]), texts=named.texts())
+
+
+@pytest.mark.parametrize("half", [0, 1, 57])
+def test_samples_of_earlier_runs_come_before_those_of_this_one(half: int) -> None:
+    samples = list(factory.drill().samples)
+    whole = Columns.of(samples)
+    for first, second in ((samples[:half], samples[half:]), (samples[half:], samples[:half])):
+        joined = Columns.of(second).after(Columns.of(first))
+        assert len(joined) == len(whole)
+        for key, line in whole.lines.items():
+            assert [bytes(c) for c in joined.lines[key].columns()[:4]] == [bytes(c) for c in line.columns()[:4]]
+            stages = [joined.stages[number] for number in joined.lines[key].stage]
+            assert stages == [whole.stages[number] for number in line.stage]
+        assert sorted("".join(joined.csv()).splitlines()) == sorted("".join(whole.csv()).splitlines())
 
 
 def test_samples_out_of_order_are_put_in_order() -> None:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -162,7 +161,7 @@ class _Rendering:
         self._write("report.md", lambda: _markdown(view))
         self._write("report.html", lambda: self._page(()))
         self._write("junit.xml", lambda: _junit(incident.tests, host=incident.vantage.host, run=incident.run))
-        self._write("samples.csv", view.columns.csv)
+        self._write("samples.csv", view.columns.csv, texts=view.columns.texts())
         self._write("metrics.prom", lambda: metrics(incident))
         if charts:
             made = self._charts()
@@ -181,9 +180,9 @@ class _Rendering:
     def _page(self, charts: tuple[Chart, ...]) -> str:
         return _page(self._view(), charts=charts)
 
-    def _write(self, name: str, make: Callable[[], str | Iterable[str]]) -> bool:
+    def _write(self, name: str, make: Callable[[], str | Iterable[str]], *, texts: str | None = None) -> bool:
         try:
-            self.written.append(publish(self.folder / name, make(), self.redactor))
+            self.written.append(publish(self.folder / name, make(), self.redactor, texts=texts))
         except SecretLeakError as exc:
             self.leaks.append(exc)
             self.missing.append(f"{name}: refused, a secret would have been in it")
@@ -251,19 +250,17 @@ class _Rendering:
         return replace(incident, incident_id=known) if known else incident
 
     def _columns(self, incident: Incident, samples: Iterable[Sample] | Columns, history: Past | None) -> Columns:
-        if isinstance(samples, Columns):
-            return samples
-        earlier: list[Sample] = []
+        earlier = Columns()
         if history is not None and incident.incident_id:
             try:
-                earlier = list(history.incident_samples(incident.incident_id, except_run=incident.run))
+                earlier = Columns.of(history.incident_samples(incident.incident_id, except_run=incident.run))
             except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
                 self._lost("samples of earlier runs of this incident (history)", exc)
         try:
-            return Columns.of(chain(earlier, samples))
+            return Columns.of(samples).after(earlier)
         except Exception as exc:  # noqa: BLE001 - samples that cannot be read must not cost the rest
             self._lost("samples", exc)
-            return Columns.of(earlier)
+            return earlier
 
     def _past(
         self, incident: Incident, history: Past | None, text: Callable[[str], str]
