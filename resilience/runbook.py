@@ -103,7 +103,8 @@ async def look(
             expected="at least one critical service with a URL",
             hint="resilience doctor",
         )
-    seen = memory.load(settings.state)
+    # A look by URL alone says nothing of the services that are called the same here.
+    seen = memory.load(settings.state) if settings.source else {}
     started_at, began = datetime.now(UTC), perf_counter()
     async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
         observed, controls = await asyncio.gather(
@@ -127,9 +128,9 @@ async def look(
         flapping=flapping,
         unset_critical_counts=not is_shipped(settings.source),
     )
-    if remember:
+    if remember and settings.source is not None:
         memory.remember(settings.state, seen, health)
-        if settings.source is not None and len(services) == len(settings.services):
+        if len(services) == len(settings.services):
             memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)
     return health

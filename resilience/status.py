@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from resilience import codec, runbook
 from resilience.edge import journal as journals, local, lock, terminal
 from resilience.edge.environment import load_settings
+from resilience.edge.files import make_folder
 from resilience.edge.vantage import vantage
 from resilience.errors import NotConfiguredError, RecordError, ResilienceError, UsageError
 from resilience.model import SCHEMA, Incident, StageName
@@ -194,8 +195,7 @@ def open_notebooks(folder: str, *, browser: bool) -> int:
         )
     source = notebooks_folder()
     target = Path(folder).expanduser() if folder else load_settings().root / ".resilience" / "notebooks"
-    target.mkdir(parents=True, exist_ok=True)
-    _ignored(target)
+    make_folder(target)
     for notebook in sorted(source.glob("*.ipynb")):
         copy = target / notebook.name
         if not copy.exists() or _same_cells(copy, notebook):
@@ -203,15 +203,6 @@ def open_notebooks(folder: str, *, browser: bool) -> int:
     terminal.out.print(f"Opening {target / '00_incident.ipynb'}", markup=False)
     command = [found, str(target / "00_incident.ipynb")] + ([] if browser else ["--no-browser"])
     return subprocess.call(command, cwd=target)
-
-
-def _ignored(target: Path) -> None:
-    for folder in target.parents:
-        if folder.name == ".resilience":
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
-            return
 
 
 def _same_cells(one: Path, other: Path) -> bool:

@@ -156,3 +156,16 @@ def test_a_test_run_leaves_the_texts_of_its_report_and_is_remembered(team: Path)
     assert {"incident.json", "report.md", "report.html", "junit.xml", "samples.csv", "logs"} <= set(os.listdir(folder))
     with sqlite3.connect(team / "outputs" / "history.sqlite") as history:
         assert history.execute("select count(*) from run").fetchone() == (1,)
+
+
+def test_what_is_kept_in_a_repository_is_ignored_by_git_without_init_too(team: Path) -> None:
+    assert resilience(team, "assess").returncode == 0
+    assert (team / ".resilience" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_look_by_url_leaves_nothing_behind(tmp_path: Path, staging: SmallStaging) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = resilience(empty, "assess", "--json", "--url", f"http://127.0.0.1:{staging.port}/")
+    assert done.returncode == 0, done.stderr
+    assert not list(empty.iterdir())

@@ -15,7 +15,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durabl
 
     `durable=False` leaves out the fsyncs, for files that can be made again. Raises OSError; then the old file stands.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if mode is None:
         try:
             mode = path.stat().st_mode & 0o7777
@@ -36,6 +36,18 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durabl
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for above in (folder, *folder.parents):
+        if above.name == ".resilience":
+            with suppress(FileExistsError), (above / ".gitignore").open("x") as file:
+                file.write("*\n")
+            return
 
 
 def read_env_file(path: Path) -> dict[str, str]:

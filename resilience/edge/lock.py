@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from resilience.edge.files import write_atomically
+from resilience.edge.files import make_folder, write_atomically
 from resilience.edge.vantage import vantage
 from resilience.errors import LockedError
 
@@ -60,7 +60,7 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
 
     `take_over` interrupts the holder on this host as Ctrl-C would and waits until it has put down its work.
     """
-    state.mkdir(parents=True, exist_ok=True)
+    make_folder(state)
     with (state / "lock").open("a+b") as file:
         until = time.monotonic() + _SETTLE_S
         while not (taken := _try(file.fileno())) and _read(state) is None and time.monotonic() < until:
