@@ -38,7 +38,7 @@ from resilience.report.markdown import LIMIT
 from resilience.report.mermaid import gantt
 from resilience.report.publish import check, publish
 from resilience.report.series import Columns, intervals, outage, percentile
-from resilience.report.texts import code, fence, prose, redacted
+from resilience.report.texts import code, fence, hint, pieces, prose, redacted
 from resilience.report.view import build
 from tests import incident_factory as factory
 
@@ -439,6 +439,25 @@ def test_samples_of_earlier_runs_come_before_those_of_this_one(half: int) -> Non
             stages = [joined.stages[number] for number in joined.lines[key].stage]
             assert stages == [whole.stages[number] for number in line.stage]
         assert sorted("".join(joined.csv()).splitlines()) == sorted("".join(whole.csv()).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("nc -vz db 5432; start it (here: docker ps, resilience services up) or correct the port",
+         "`nc -vz db 5432`; start it (here: `docker ps`, `resilience services up`) or correct the port"),
+        ("meanwhile: resilience apply, which sets ISSUE_1278_WORKAROUND_ENABLED=true DATABASE_MODE=local",
+         "meanwhile: `resilience apply`, which sets `ISSUE_1278_WORKAROUND_ENABLED=true DATABASE_MODE=local`"),
+        ("psql -h db -c 'select usename, count(*) from x' (as a superuser); stop it",
+         "`psql -h db -c 'select usename, count(*) from x'` (as a superuser); stop it"),
+        ("ip route get db; is it [up]?", "`ip route get db`; `is it [up]?`"),
+        ("resilience doctor names the key; make sure", "`resilience doctor` names the key; make sure"),
+        ("compare user and password with the vault's", "compare user and password with the vault's"),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_typed_is_shown_as_code(text: str, shown: str) -> None:
+    assert hint(text) == shown
+    assert "".join(piece for _, piece in pieces(text)) == text
 
 
 def test_samples_out_of_order_are_put_in_order() -> None:

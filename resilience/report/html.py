@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from resilience.model import ConnectivityStatus
-from resilience.report.texts import shorten
+from resilience.report.texts import pieces, shorten
 from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
 from resilience.words import cause_title, plural, seconds
 
@@ -34,6 +34,7 @@ def _template() -> Any:
         percent=percent,
         seconds=seconds,
         shorten=shorten,
+        pieces=pieces,
         words=lambda text: text.replace("_", " "),
         cause_title=cause_title,
         outcome=outcome_name,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from resilience.model import ConnectivityStatus
 from resilience.report.mermaid import gantt
 from resilience.report.series import Stats
-from resilience.report.texts import code, fence, prose, shorten
+from resilience.report.texts import code, fence, hint, prose, shorten
 from resilience.report.view import (
     PEOPLE,
     SuiteView,
@@ -202,7 +202,7 @@ def _down(view: View) -> list[str]:
         issue = f" (see {code(cause.issue)})" if cause.issue else ""
         parts.append(
             f"**Likely cause: {prose(cause_title(cause.cause))}** for {names}{issue}\n\n{evidence}\n\n"
-            f"Next: {prose(cause.next)}"
+            f"Next: {hint(cause.next)}"
         )
     told = []
     for row in view.services:
@@ -218,7 +218,7 @@ def _down(view: View) -> list[str]:
         if result.detail:
             lines.append(f"- {code(shorten(result.detail, 300))}")
         if result.hint:
-            lines.append(f"- {prose(result.hint)}")
+            lines.append(f"- {hint(result.hint)}")
         if result.never_reached:
             lines.append("- never yet reached from this host, so it may never have worked from here")
         told.append("\n".join(lines))

@@ -82,6 +82,39 @@ def prose(text: str) -> str:
     return code(text)
 
 
+_COMMAND = re.compile(
+    r"(?:^|(?<=[:;,(] )|(?<=\()|(?<=\bor )|(?<=then ))(?:"
+    r"resilience [a-z]+(?: (?:up|down|stop))?(?: --[\w-]+)*|date -u|cat /\S+"
+    r"|(?:nc|gcloud|kubectl|docker|psql|pg_isready|redis-cli|clickhouse-client|curl|openssl|dig|getent|resolvectl|ip|ls) "
+    r"(?:'[^']*'|\"[^\"]*\"|[^;,()\"'—])*?(?=[;,()—]|\s(?:or|and|for|to|where|from)\s|\s?$)"
+    r")|(?:^|(?<=\s))[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^\s;,()]+(?: [A-Z][A-Z0-9_]*=[^\s;,()]+)*"
+)
+_AROUND = re.compile(r"([\s;,:.()—]*)(.*?)([\s;,:.()—]*)", re.DOTALL)
+
+
+def pieces(text: str) -> list[tuple[bool, str]]:
+    """Give a hint as pieces, each with whether it is to be typed: commands, and settings of variables."""
+    found: list[tuple[bool, str]] = []
+    at = 0
+    for match in _COMMAND.finditer(text):
+        typed = match[0].rstrip()
+        found += [(False, text[at : match.start()]), (True, typed)]
+        at = match.start() + len(typed)
+    found.append((False, text[at:]))
+    return [(typed, piece) for typed, piece in found if piece]
+
+
+def hint(text: str) -> str:
+    """Give a hint as Markdown, with what is to be typed as code."""
+    text = " ".join(text.split())
+    shown = []
+    for typed, piece in pieces(text):
+        # Two code spans side by side would be read as one fence.
+        before, middle, after = ("", piece, "") if typed else _AROUND.fullmatch(piece).groups()  # type: ignore[union-attr]
+        shown.append(before + (code(middle) if typed else prose(middle) if middle else "") + after)
+    return "".join(shown)
+
+
 def shorten(text: str, limit: int) -> str:
     """Give the text, cut to `limit` characters with a mark where it was longer."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
