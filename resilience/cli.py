@@ -1024,6 +1024,9 @@ def main() -> NoReturn:
     except typer.Abort:
         _complain("interrupted.", 130)
     except _ClickException as exc:
+        if type(exc).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{exc.format_message()}\n")
+            sys.exit(2)
         _complain(f"{exc.format_message()} Hint: resilience --help", 2)
     except KeyboardInterrupt:
         _complain(str(_PutDownError()), _PutDownError().exit_code)

@@ -169,3 +169,11 @@ def test_a_look_by_url_leaves_nothing_behind(tmp_path: Path, staging: SmallStagi
     done = resilience(empty, "assess", "--json", "--url", f"http://127.0.0.1:{staging.port}/")
     assert done.returncode == 0, done.stderr
     assert not list(empty.iterdir())
+
+
+@pytest.mark.parametrize("words", [(), ("services",)])
+def test_without_a_verb_the_help_is_shown_as_it_is(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = resilience(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: resilience")
+    assert not done.stderr.rstrip().endswith("--help")
