@@ -24,7 +24,18 @@ from matplotlib.patches import Rectangle
 
 from resilience.model import ConnectivityStatus, Outcome, StageStatus
 from resilience.report.series import STATUSES, Line, Window, answered, intervals, micros, moment, percentile, stats
-from resilience.report.view import Chart, Day, PhaseRow, View, event_marks, outcome_name, percent, span, when
+from resilience.report.view import (
+    NO_FALLBACK,
+    Chart,
+    Day,
+    PhaseRow,
+    View,
+    event_marks,
+    outcome_name,
+    percent,
+    span,
+    when,
+)
 from resilience.words import listing, plural, seconds
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
@@ -56,6 +67,7 @@ STATUS = {
 }
 MODES = {
     "full": ("#0072b3", _LIGHT),
+    NO_FALLBACK: ("#d0d7de", _DARK),
     "degraded": (AMBER, _DARK),
     "offline": ("#555555", _LIGHT),
     "critical_only": (PURPLE, _DARK),
@@ -577,7 +589,7 @@ def _say_status(view: View) -> tuple[str, str]:
     worst = sorted(((_down_s(line), line.service) for line in _lines(view)), reverse=True)
     bad = [f"{name} {span(total)}" for total, name in worst if total]
     said = f"Unavailable or degraded: {listing(bad[:8])}." if bad else "No service was unavailable or degraded."
-    modes = [one.mode for one in view.modes if one.mode != "full"]
+    modes = [one.mode for one in view.modes if one.mode not in ("full", NO_FALLBACK)]
     how = f" Tests ran in mode {listing(list(dict.fromkeys(modes)))} where the upper band says so." if modes else ""
     text = f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {said}{how}"
     return text, f"Status timeline, one bar per service. {said}{how}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from resilience.model import ConnectivityStatus
 from resilience.report.series import intervals, micros, moment
-from resilience.report.view import View
+from resilience.report.view import NO_FALLBACK, View
 
 _TAGS = {
     ConnectivityStatus.AVAILABLE: "done",
@@ -46,7 +46,7 @@ def gantt(view: View) -> str:
     if view.modes:
         text.append("  section mode")
         text += [
-            f"  {one.mode.replace('_', ' ')} :{'active' if one.mode != 'full' else 'done'}, {_at(one.start)}, {_at(one.end)}"
+            f"  {one.mode.replace('_', ' ')} :{_mode_tag(one.mode)}, {_at(one.start)}, {_at(one.end)}"
             for one in view.modes
             if one.end - one.start >= timedelta(milliseconds=1)
         ]
@@ -60,6 +60,10 @@ def gantt(view: View) -> str:
             tag = _TAGS[one.status]
             text.append(f"  {_WORDS[one.status]} :{tag}{', ' if tag else ''}{_at(first)}, {_at(last)}")
     return "\n".join(text)
+
+
+def _mode_tag(mode: str) -> str:
+    return "done" if mode in ("full", NO_FALLBACK) else "active"
 
 
 def _at(at: datetime) -> str:

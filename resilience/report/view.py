@@ -420,7 +420,7 @@ def _figures(
     rows += [
         (f"In mode {name}", span(total), "from applied to restored")
         for name, total in _time_by_mode(mode_spans(incident, start, ends)).items()
-        if name != "full" and total.total_seconds() > 0
+        if name not in ("full", NO_FALLBACK) and total.total_seconds() > 0
     ]
     return tuple(rows)
 
@@ -432,8 +432,11 @@ def _time_by_mode(spans: Sequence[ModeSpan]) -> dict[str, timedelta]:
     return total
 
 
+NO_FALLBACK = "no fallback"
+
+
 def mode_spans(incident: Incident, starts: datetime, ends: datetime) -> tuple[ModeSpan, ...]:
-    """Give how tests were run from `starts` to `ends`: full until another mode was in force, and after it ended."""
+    """Give what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended."""
     decision, applied = incident.decision, incident.applied
     if decision is None:
         return ()
@@ -449,9 +452,9 @@ def mode_spans(incident: Incident, starts: datetime, ends: datetime) -> tuple[Mo
     if mode.value == "full":
         return (ModeSpan(mode="full", start=starts, end=ends),)
     spans = (
-        ModeSpan(mode="full", start=starts, end=begin),
+        ModeSpan(mode=NO_FALLBACK, start=starts, end=begin),
         ModeSpan(mode=mode.value, start=begin, end=finish),
-        ModeSpan(mode="full", start=finish, end=ends),
+        ModeSpan(mode=NO_FALLBACK, start=finish, end=ends),
     )
     return tuple(one for one in spans if one.end > one.start)
 
