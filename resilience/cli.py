@@ -130,7 +130,7 @@ def assess(
         if samples > 1:
             _show_samples(looks)
         _next(health, settings)
-    _exit(runbook.exit_code_of(health.overall_status), exit_zero)
+    _exit(runbook.exit_code_of(health.overall_status), exit_zero, looked=True)
 
 
 async def _looks(settings: Settings, critical: bool, samples: int) -> list[InfrastructureHealth]:
@@ -962,11 +962,11 @@ def _print_json(document: object) -> None:
         let_go(sys.stdout)
 
 
-def _exit(code: int, exit_zero: bool = False) -> NoReturn:
+def _exit(code: int, exit_zero: bool = False, *, looked: bool = False) -> NoReturn:
     if exit_zero and code:
         from resilience.words import exit_code_phrase
 
-        sys.stderr.write(f"--exit-zero hides exit code {code}: {exit_code_phrase(code)}\n")
+        sys.stderr.write(f"--exit-zero hides exit code {code}: {exit_code_phrase(code, looked=looked)}\n")
         code = 0
     raise typer.Exit(code)
 

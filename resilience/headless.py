@@ -141,7 +141,7 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
         terminal.out.print(f"{broken.error} Hint: {broken.hint or f'resilience resume {incident.run}'}", markup=False)
     if not incident.applies:
         terminal.out.print("No tests were run: this run only looked. To act: resilience run --apply")
-    terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code)}")
+    terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code, looked=not incident.applies)}")
     # The path alone on its line, for people who copy it and scripts that read the last line.
     sys.stdout.write(f"{run.folder / 'report.html'}\n")
     return _hide(code, fail_on)

@@ -199,8 +199,18 @@ def recovery_line(recovery: Recovery) -> str:
     return f"RECOVERY: not yet, {gauge}" + (f" ({recovery.reason})" if recovery.reason else "")
 
 
-def exit_code_phrase(code: int) -> str:
-    """Give what an exit code of ours means."""
+_OF_STAGING = {
+    int(ExitCode.PASSED): "staging is available",
+    int(ExitCode.NOT_A_FULL_PASS): "staging is degraded",
+    int(ExitCode.BLOCKED): "staging is unavailable",
+    int(ExitCode.UNKNOWN): "unknown how staging is",
+}
+
+
+def exit_code_phrase(code: int, *, looked: bool = False) -> str:
+    """Give what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests."""
+    if looked and code in _OF_STAGING:
+        return _OF_STAGING[code]
     return {
         ExitCode.PASSED: "passed on real staging",
         ExitCode.PRODUCT_FAILURES: "product failures",

@@ -368,7 +368,7 @@ def test_exit_zero_says_what_it_hides(type_in: Type, team: Path, staging: SmallS
     staging.status = 503
     said = type_in("assess", "--exit-zero")
     assert said.code == 0
-    assert "--exit-zero hides exit code 20: tests blocked by infrastructure" in said.err
+    assert "--exit-zero hides exit code 20: staging is unavailable" in said.err
     staging.status = 200
     assert "hides" not in type_in("assess", "--exit-zero").err
 

@@ -177,3 +177,23 @@ def test_without_a_verb_the_help_is_shown_as_it_is(tmp_path: Path, words: tuple[
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Usage: resilience")
     assert not done.stderr.rstrip().endswith("--help")
+
+
+def test_a_run_that_only_looked_says_nothing_of_tests_that_passed(team: Path) -> None:
+    done = resilience(team, "run", "--no-apply")
+    assert done.returncode == 0, done.stderr
+    assert "Exit code 0: staging is available" in done.stdout
+    assert "passed" not in done.stdout
+    folder = team / "outputs" / "latest"
+    assert {
+        "incident.json",
+        "report.html",
+        "report.md",
+        "junit.xml",
+        "samples.csv",
+        "charts",
+        "notebooks",
+        "logs",
+    } <= set(os.listdir(folder))
+    assert {path.suffix for path in (folder / "charts").iterdir()} == {".png", ".svg"}
+    assert not (team / ".env.test.active").exists()
