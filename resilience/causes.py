@@ -184,11 +184,7 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
         if r not in databases and r not in backends and r.fault in _LOST and scene.services[r.name].network in network
     ]
     others = [r for r in scene.answering if r not in databases and r not in backends and r not in path]
-    answer = (
-        f"{', '.join(_names(others))} answered"
-        if others
-        else "the backend itself answered, so the way to staging is open"
-    )
+    answer = _reached(others) if others else "the backend itself answered, so the way to staging is open"
     yield Cause(
         cause=CauseName.VPC_CONNECTOR,
         services=_names([*databases, *path, *backends]),
@@ -201,6 +197,15 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
         f"(RUNNABLE); meanwhile: resilience apply, which sets {WORKAROUND_1278}",
         issue="#1278",
     )
+
+
+def _reached(others: Sequence[ConnectivityResult]) -> str:
+    """Say by what the way to staging is known to be open; who refuses a connection is reached, yet does not answer."""
+    refused = [r for r in others if r.fault is C.TCP_REFUSED]
+    answered = [r for r in others if r not in refused]
+    said = [f"{', '.join(_names(answered))} answered"] if answered else []
+    said += [f"{', '.join(_names(refused))} refused at once, so the way there is open"] if refused else []
+    return "; ".join(said)
 
 
 def vpc_connector(scene: Scene) -> Iterator[Cause]:
@@ -220,9 +225,9 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
             cause=CauseName.VPC_CONNECTOR,
             services=_names(lost),
             evidence=(
-                f"all {len(lost)} services of network {network} are lost, {', '.join(_names(others))} answered"
+                f"all {len(lost)} services of network {network} are lost, {_reached(others)}"
                 if len(lost) > 1
-                else f"{lost[0].name} on network {network} is lost, {', '.join(_names(others))} answered",
+                else f"{lost[0].name} on network {network} is lost, {_reached(others)}",
                 *alone,
                 *_own(lost),
             ),
