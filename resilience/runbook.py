@@ -699,6 +699,7 @@ class Run:
         document = codec.mapped({**assess_document(health, decision), "in_use": in_use}, self.redactor.text)
         write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
         environ = child_environment(os.environ, values) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
+        environ["PATH"] = self.settings.path(environ.get("PATH", os.defpath))
         deadlines = self.settings.deadlines
         local.hold(self.settings, self.incident.run)
         try:

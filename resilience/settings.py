@@ -183,6 +183,12 @@ class Settings:
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)
 
+    def path(self, before: str) -> str:
+        """Give PATH for the team's commands: the folder of their interpreter first, where `python` names one."""
+        if "/" not in self.python:
+            return before
+        return ":".join(filter(None, (str((self.root / self.python).parent), before)))
+
 
 PROFILE_FILES: Mapping[TestExecutionMode, str] = {
     TestExecutionMode.DEGRADED: ".env.test.resilient",

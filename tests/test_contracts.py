@@ -197,3 +197,28 @@ def test_a_run_that_only_looked_says_nothing_of_tests_that_passed(team: Path) ->
     } <= set(os.listdir(folder))
     assert {path.suffix for path in (folder / "charts").iterdir()} == {".png", ".svg"}
     assert not (team / ".env.test.active").exists()
+
+
+def test_python_names_the_interpreter_of_the_tests_and_of_prepare(team: Path, staging: SmallStaging) -> None:
+    (port,) = free_ports(1)
+    theirs = team / ".venv" / "bin"
+    theirs.mkdir(parents=True)
+    (theirs / "python").write_text(f'#!/bin/sh\necho "$0" >> "{team}/ran"\nexec {sys.executable} "$@"\n')
+    (theirs / "python").chmod(0o755)
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text()
+        .replace("[runbook]\n", '[runbook]\npython = ".venv/bin/python"\n')
+        .replace(f'"{sys.executable} -m pytest', '"python -m pytest')
+        .replace(
+            "critical = true\n",
+            f'critical = true\nlocal = "http://127.0.0.1:{port}/health"\nprepare = ["python -c pass"]\n',
+        )
+    )
+    staging.status = 503
+    assert resilience(team, "apply").returncode == 0
+    prepared = (team / "ran").read_text()
+    assert prepared == f"{theirs}/python\n"
+    resilience(team, "test")
+    assert (team / "ran").read_text().startswith(prepared * 2)
+    assert resilience(team, "restore").returncode == 0

@@ -41,7 +41,7 @@ async def prepare(
                 process = await asyncio.create_subprocess_exec(
                     *launch.command(),
                     cwd=settings.root,
-                    env={**os.environ, **exports},
+                    env={**os.environ, "PATH": settings.path(os.environ.get("PATH", os.defpath)), **exports},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=file,
                     stderr=file,
