@@ -410,6 +410,12 @@ def env(
         raise UsageError("no fallback is applied here, so there is nothing to export.", hint="resilience apply")
     values = read_env_file(settings.env_file)
     note_exported(settings, values)
+    own = [] if os.environ.get("RESILIENCE_APPLIED") else [n for n, v in values.items() if os.environ.get(n, v) != v]
+    if own:
+        sys.stderr.write(
+            f"resilience env: this shell had values of its own for {', '.join(sorted(own))}; "
+            "env --unset takes ours away but cannot give those back, a new shell has them\n"
+        )
     sys.stdout.write(export_lines(values))
 
 

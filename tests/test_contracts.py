@@ -222,3 +222,23 @@ def test_python_names_the_interpreter_of_the_tests_and_of_prepare(team: Path, st
     resilience(team, "test")
     assert (team / "ran").read_text().startswith(prepared * 2)
     assert resilience(team, "restore").returncode == 0
+
+
+def test_env_says_which_values_of_the_shell_it_cannot_give_back(team: Path, staging: SmallStaging) -> None:
+    (port,) = free_ports(1)
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text().replace(
+            "critical = true\n",
+            f'critical = true\nlocal = "http://127.0.0.1:{port}/"\nexports = {{ API = "{{local}}", MORE = "x" }}\n',
+        )
+    )
+    staging.status = 503
+    assert resilience(team, "apply").returncode == 0
+    try:
+        done = resilience(team, "env", API="https://staging.example")
+        assert "values of its own for API; " in done.stderr
+        assert f"export API=http://127.0.0.1:{port}/" in done.stdout
+        assert resilience(team, "env").stderr == ""
+    finally:
+        assert resilience(team, "restore").returncode == 0
