@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from resilience import model
 from resilience.errors import RecordError
 from resilience.model import SCHEMA
 
@@ -48,8 +50,20 @@ def from_json(data: bytes | str, kind: type[T], *, source: Path | str = "") -> T
         raise RecordError(source=str(source), found=str(exc), expected=f"a {kind.__name__}") from exc
 
 
-def mapped(tree: Any, change: Callable[[str], str]) -> Any:
-    """Give the same dicts and lists with every text in them, keys included, changed; equal texts are changed once."""
+FIELDS = frozenset(
+    field.name
+    for kind in vars(model).values()
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    for field in dataclasses.fields(kind)
+)
+"""The keys that our documents are read back by."""
+
+
+def mapped(tree: Any, change: Callable[[str], str], *, keep: Collection[str] = ()) -> Any:
+    """Give the same dicts and lists with every text in them changed, keys but those of `keep` included.
+
+    Equal texts are changed once.
+    """
     known: dict[str, str] = {}
 
     def walk(node: Any) -> Any:
@@ -58,7 +72,7 @@ def mapped(tree: Any, change: Callable[[str], str]) -> Any:
                 known[node] = change(node)
             return known[node]
         if isinstance(node, dict):
-            return {walk(key): walk(value) for key, value in node.items()}
+            return {key if key in keep else walk(key): walk(value) for key, value in node.items()}
         if isinstance(node, list | tuple):
             return [walk(item) for item in node]
         return node

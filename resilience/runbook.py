@@ -302,7 +302,7 @@ class Run:
         """Put the incident, with these fields changed, on disk: redacted, atomically."""
         if changes:
             self.incident = replace(self.incident, **changes)  # type: ignore[arg-type]
-        document = codec.mapped(codec.to_builtins(self.incident), self.redactor.text)
+        document = codec.mapped(codec.to_builtins(self.incident), self.redactor.text, keep=codec.FIELDS)
         data = codec.to_json(document)
         if data != self._saved:
             write_atomically(self.folder / "incident.json", data, mode=0o644)

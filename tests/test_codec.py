@@ -98,3 +98,11 @@ def test_a_text_in_place_of_a_number_is_not_taken_for_one() -> None:
     document = json.loads(to_json(Sample(at=AT, service="redis", status=S.AVAILABLE, response_time_s=1.0)))
     with pytest.raises(RecordError, match="Sample"):
         from_json(msgspec.json.encode({**document, "response_time_s": "1.0"}), Sample)
+
+
+def test_the_keys_that_a_record_is_read_back_by_stay_whatever_is_secret() -> None:
+    from resilience.codec import FIELDS
+
+    tree = {"status": "status", "facts": {"token-1": "token-1"}}
+    hidden = mapped(tree, lambda _text: "***", keep=FIELDS)
+    assert hidden == {"status": "***", "facts": {"***": "***"}}
