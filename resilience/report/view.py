@@ -354,12 +354,9 @@ def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
         asked = f", asked for by {decision.asked_by}" if decision.asked_by else ""
         rows.append(("Mode", decision.mode.value + asked))
     if incident.exit_code is not None:
-        rows.append(
-            (
-                "Exit code",
-                f"{incident.exit_code} ({exit_code_phrase(incident.exit_code, looked=not incident.applies and incident.tests is None)})",
-            )
-        )
+        looked = not incident.applies and incident.tests is None
+        phrase = exit_code_phrase(incident.exit_code, looked=looked)
+        rows.append(("Exit code", f"{incident.exit_code} ({phrase})"))
     return tuple(rows)
 
 
