@@ -148,8 +148,7 @@ def test_take_over_interrupts_the_holder_and_waits_for_it(tmp_path: Path) -> Non
     code = (
         "import sys, signal; from pathlib import Path; from resilience.edge.lock import locked\n"
         "with locked(Path(sys.argv[1]), 'test'):\n"
-        "    print('held', flush=True)\n"
-        "    try: signal.pause()\n"
+        "    try: print('held', flush=True); signal.pause()\n"
         "    except KeyboardInterrupt: print('put down', flush=True)\n"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
