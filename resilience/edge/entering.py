@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from resilience.edge.files import scratch
 
 VARIABLE = "RESILIENCE_PYTEST"
 RUN = "RESILIENCE_RUN_ID"
@@ -25,7 +26,7 @@ class Entrance:
 
     def __init__(self, run: str) -> None:
         self.run = run
-        self.folder = Path(tempfile.mkdtemp(prefix="resilience-tests-"))
+        self.folder = scratch("resilience-tests")
         self.path = self.folder / "enter"
         info = self.path / f"{MODULE}-1.dist-info"
         info.mkdir(parents=True)

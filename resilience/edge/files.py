@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from resilience.settings import read_env_text
 
@@ -57,6 +60,16 @@ def read_env_file(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return {name: value for name, (value, _line) in read_env_text(text, str(path)).items()}
+
+
+def scratch(prefix: str) -> Path:
+    """Make a private temporary folder named after this process, and remove those of processes of ours that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
+        pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-"))
 
 
 def sync_folder(folder: Path) -> None:

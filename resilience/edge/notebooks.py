@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ import psutil
 
 from resilience import errors
 from resilience.codec import from_json, mapped, to_json
-from resilience.edge.files import write_atomically
+from resilience.edge.files import scratch, write_atomically
 from resilience.edge.kernel import HEADLESS
 from resilience.errors import ResilienceError, RunbookError
 from resilience.model import ExitCode, Incident, Stage, StageName, StageStatus, Verdict
@@ -192,8 +191,7 @@ class _Execution:
         restored = False
         kernels = _Kernels(self, len(stages))
         # Short on purpose: the kernels' sockets live here, and a socket's path holds at most 107 characters.
-        _remove_scratch_of_the_dead()
-        self.scratch = Path(tempfile.mkdtemp(prefix=f"rb-{os.getpid()}-"))
+        self.scratch = scratch("rb")
         put_back = self._listen()
         try:
             # Before the threads: two that import jupyter_client at once can meet it half-initialised.
@@ -719,14 +717,6 @@ def sweep(token: str) -> tuple[int, ...]:
                 process.kill()
                 found.append(process.pid)
     return tuple(found)
-
-
-def _remove_scratch_of_the_dead() -> None:
-    """Remove the folders of sockets of runners that were killed before they could."""
-    for folder in Path(tempfile.gettempdir()).glob("rb-*-*"):
-        pid = folder.name.split("-")[1]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _add_note(run_folder: Path, note: str) -> None:
