@@ -8,8 +8,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from resilience.settings import read_env_text
 
 
@@ -64,6 +62,8 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def scratch(prefix: str) -> Path:
     """Make a private temporary folder named after this process, and remove those of processes of ours that were killed."""
+    import psutil  # not on the way to an assessment, which writes files too
+
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
         pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
         with suppress(OSError):
