@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +84,17 @@ def test_an_exception_that_breaks_when_looked_at_is_still_described() -> None:
     json.dumps(nodes)
 
 
+def environment_with(venv: Path, *packages: str) -> Path:
+    """Make an environment of its own with these packages and give its python; skip, saying why, where that cannot be."""
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    done = subprocess.run(
+        [venv / "bin/pip", "install", "-q", *packages], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"{' '.join(packages)} could not be installed: {done.stderr.strip()[-200:]}")
+    return venv / "bin/python"
+
+
 def installed(folder: Path) -> Path:
     """Lay the module as an installed distribution would."""
     info = folder / "resilience_pytest_plugin-0.1.0.dist-info"
@@ -142,6 +154,55 @@ async def test_the_injected_copy_answers_where_the_guide_has_tests_ask(tmp_path:
     result = await run(root, tmp_path / "run", {}, PYTEST, env={"RESILIENCE_SNAPSHOT": str(found)})
     assert result.totals.skipped == 1
     assert result.tests[0].reason == "Skipped: Staging backend unavailable"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(lambda exc: exc, id="pytest 8.0 to 8.2"),
+        pytest.param(lambda exc: (exc, None), id="pytest 8.3 and later"),
+        pytest.param(lambda exc: (type(exc), exc, None), id="pytest before 8"),
+    ],
+)
+def test_a_failed_fixture_is_named_in_each_shape_in_which_pytest_keeps_its_exception(shape: Any) -> None:
+    exc = ConnectionRefusedError("refused")
+    kept = SimpleNamespace(cached_result=(None, 0, shape(exc)), baseid="tests", scope="session")
+    well = SimpleNamespace(cached_result=(1, 0, None), baseid="", scope="function")
+    unused = SimpleNamespace(cached_result=None, baseid="", scope="function")
+    item = SimpleNamespace(
+        _fixtureinfo=SimpleNamespace(name2fixturedefs={"db": (kept,), "well": (well,), "unused": (unused,)})
+    )
+    assert plugin._failed_fixtures(item, exc) == (["tests::db"], True)
+    assert plugin._failed_fixtures(item, ConnectionRefusedError("another")) == ([], False)
+    assert plugin._failed_fixtures(item, None) == ([], False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["8.0.2", "8.1.2", "8.2.2"])
+async def test_a_fixture_that_meets_an_outage_is_the_outages_under_each_pytest_8(tmp_path: Path, version: str) -> None:
+    python = environment_with(tmp_path / "venv", f"pytest=={version}")
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import pytest
+        from helpers import hello
+        @pytest.fixture(scope="session")
+        def db(): return hello()
+        @pytest.fixture
+        def own(): return {}["product"]
+        def test_db(db): pass
+        def test_db_again(db): pass
+        def test_own(own): pass
+        """,
+    )
+    command = f"{python} -m pytest -q -p no:cacheprovider -W error"
+    result = await run(root, tmp_path / "run", {"database": LineServer()}, command)
+    assert not [note for note in result.notes if "trouble" in note]
+    assert {name: outcome.value for name, outcome in by_id(result).items()} == {
+        "test_db": "infrastructure_unavailable",
+        "test_db_again": "infrastructure_unavailable",
+        "test_own": "error",
+    }
 
 
 @pytest.mark.slow

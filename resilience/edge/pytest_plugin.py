@@ -944,6 +944,18 @@ def _fixture_keys(item):
             yield "%s::%s" % (getattr(defs[-1], "baseid", ""), name)
 
 
+def _cached_exception(definition):
+    """Return the exception that pytest keeps for a failed fixture, or None.
+
+    pytest 8.0, 8.1 and 8.2 keep the exception itself in `cached_result[2]`; before and after, it is the first item of a tuple.
+    """
+    cached = getattr(definition, "cached_result", None)
+    raised = cached[2] if isinstance(cached, tuple) and len(cached) == 3 else None
+    if isinstance(raised, tuple):
+        raised = next((part for part in raised if isinstance(part, BaseException)), None)
+    return raised if isinstance(raised, BaseException) else None
+
+
 def _failed_fixtures(item, value):
     """Give the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their failure."""
     found = []
@@ -951,9 +963,7 @@ def _failed_fixtures(item, value):
     info = getattr(item, "_fixtureinfo", None)
     for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
         for definition in defs[-1:]:
-            cached = getattr(definition, "cached_result", None)
-            raised = cached[2] if isinstance(cached, tuple) and len(cached) == 3 else None
-            if raised is not None and any(part is value for part in raised if isinstance(part, BaseException)):
+            if value is not None and _cached_exception(definition) is value:
                 found.append("%s::%s" % (getattr(definition, "baseid", ""), name))
                 lasting = lasting or getattr(definition, "scope", "function") != "function"
     return found, lasting
