@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from resilience.edge import pytest_plugin as plugin
-from tests.testrun_kit import ALONE, PYTEST, LineServer, by_id, run, write
+from tests.testrun_kit import ALONE, PYTEST, LineServer, by_id, environment_with, run, write
 
 MODULE = Path(plugin.__file__)
 
@@ -82,17 +82,6 @@ def test_an_exception_that_breaks_when_looked_at_is_still_described() -> None:
     nodes = plugin.describe(exc)
     assert len(nodes) == 1
     json.dumps(nodes)
-
-
-def environment_with(venv: Path, *packages: str) -> Path:
-    """Make an environment of its own with these packages and give its python; skip, saying why, where that cannot be."""
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    done = subprocess.run(
-        [venv / "bin/pip", "install", "-q", *packages], capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"{' '.join(packages)} could not be installed: {done.stderr.strip()[-200:]}")
-    return venv / "bin/python"
 
 
 def installed(folder: Path) -> Path:

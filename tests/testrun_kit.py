@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import textwrap
 import threading
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from resilience.edge.testrun import run_suite
 from resilience.model import (
@@ -202,6 +205,17 @@ async def run(
         output=sink.append,
         **more,
     )
+
+
+def environment_with(venv: Path, *packages: str) -> Path:
+    """Make an environment of its own with these packages and give its python; skip, saying why, where that cannot be."""
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    done = subprocess.run(
+        [venv / "bin/pip", "install", "-q", *packages], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"{' '.join(packages)} could not be installed: {done.stderr.strip()[-200:]}")
+    return venv / "bin/python"
 
 
 def by_id(result: TestSuiteResult) -> dict[str, Outcome]:

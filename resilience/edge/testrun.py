@@ -539,7 +539,7 @@ class _Run:
         }
         self.breaker.begin(round, entrance.control)
         configuration = entrance.configure(name, settings)
-        environ = entrance.environment(self.environ, configuration)
+        environ = entrance.environment(self.environ, configuration, self.settings.root)
         # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
         raw = entrance.folder / f"{name}.out"
         raw.touch()
