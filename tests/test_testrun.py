@@ -808,6 +808,51 @@ async def test_commands_without_our_plugin_are_judged_by_what_there_is(
     assert green.commands[0].outcome is Outcome.FAILED
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("python -c 'import os; os.kill(os.getpid(), 9)'", "killed by signal 9 (SIGKILL) before a first test"),
+        ("sh -c 'kill -9 $$'; exit $?", "killed by signal 9 (SIGKILL) before a first test"),
+        ("no-such-runner --ci", "a program did not start (exit code 127: not found)"),
+        ("python -I no_such_file.py", "a program did not start (exit code 2): "),
+        (
+            "python -c 'import argparse; argparse.ArgumentParser().parse_args()' --no",
+            "the command was used wrongly (exit",
+        ),
+        (
+            "echo 'npm error Missing script: \"test\"'; exit 1",
+            "the command was used wrongly (exit code 1): npm error Missing",
+        ),
+    ],
+)
+async def test_a_command_that_could_not_work_proves_nothing_and_says_why(
+    root: Path, out: Path, database: LineServer, command: str, said: str
+) -> None:
+    write(root)
+    result = await run(root, out, {"database": database.up()}, command)
+    assert result.commands[0].outcome is Outcome.NOT_RUN
+    assert result.commands[0].evidence.startswith(said)
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
+    assert any(said in note for note in result.notes)
+
+
+async def test_a_pytest_killed_before_its_first_event_proves_nothing(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, killer="import os\nos.kill(os.getpid(), 9)\n", test_a="def test_a(): pass\n")
+    result = await run(root, out, {"database": database.up()}, f"{PYTEST} -p killer")
+    assert (result.exit_code, result.commands[0].exit_code) == (21, 137)
+    assert "killed by signal 9" in result.commands[0].evidence
+
+
+async def test_a_command_that_says_no_more_than_exit_1_while_all_is_well_is_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root)
+    result = await run(root, out, {"database": database.up()}, "echo checking; exit 1")
+    assert (result.exit_code, result.verdict) == (1, Verdict.PRODUCT_FAILURES)
+
+
 def stand_in(service: str, server: LineServer) -> StandIn:
     return StandIn(
         service=service,

@@ -488,6 +488,8 @@ class _Run:
                 None,
                 None,
             )
+        if why := outcomes.nothing_proven(last.tail, last.exit_code):
+            return "other", Outcome.NOT_RUN, why, None, None
         if outcome is Outcome.FAILED and phrase:
             red = [look for look in self.breaker.looks[-len(self.services) :] if look.red]
             if red:
