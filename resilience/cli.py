@@ -366,10 +366,12 @@ def restore(
     _logging(verbose)
     from resilience import runbook
     from resilience.edge import terminal
+    from resilience.edge.apply import settings_for_restore
+    from resilience.redact import Redactor
     from resilience.words import staging_line
 
-    settings = _settings(config, environment)
-    run = _applied_run(settings)
+    settings, unreadable = settings_for_restore(config, environment=environment)
+    run = _run_to_restore(settings, unreadable)
     console = terminal.err if as_json else terminal.out
 
     async def go() -> Any:
@@ -379,9 +381,16 @@ def restore(
 
     restored = _run(go())
     terminal.show_restored(restored, console=console)
-    if not restored.nothing_to_do:
-        # Read anew: what was applied decided about the settings until now.
-        terminal.headline(console, staging_line(_run(_look(_settings(config, environment)))))
+    if not unreadable and not restored.nothing_to_do:
+        try:
+            # Read anew: what was applied decided about the settings until now.
+            terminal.headline(console, staging_line(_run(_look(_settings(config, environment)))))
+        except ResilienceError as exc:
+            # The exit code is about the undo, which is done.
+            sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
+    if unreadable:
+        why = Redactor(settings.secrets).text(unreadable)
+        sys.stderr.write(f"resilience: the configuration could not be read, and was not needed to restore: {why}\n")
     if as_json:
         _print_json({"schema": 1, **_builtins(restored)})
     _exit(0)
@@ -918,6 +927,16 @@ def _applied_run(settings: Settings) -> Run | None:
     from resilience.runbook import applied_run
 
     return applied_run(settings)
+
+
+def _run_to_restore(settings: Settings, unreadable: str) -> Run | None:
+    """Return the applied run; None where its record cannot be read, without which the files are put back all the same."""
+    try:
+        return _applied_run(settings)
+    except ResilienceError:
+        if not unreadable:
+            raise
+        return None
 
 
 def _new_run(settings: Settings, slug: str, *, applies: bool = False) -> Run:

@@ -941,6 +941,17 @@ def _check_flags(variables: _Variables) -> None:
                 _flag(variables, name, found)
 
 
+def secret_texts(variables: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the values among these variables that must not be shown: by their name, and passwords in URLs."""
+    found: set[str] = set()
+    for name, text in variables:
+        if looks_secret(name):
+            found.add(text)
+        if "://" in text and (match := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/@\s]*:(.+)@", text)):
+            found.update((match[1], unquote(match[1])))
+    return found
+
+
 def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret, ...]:
     """Give every value that must not be shown, longest first, so that no secret is cut by a shorter one."""
     found: set[str] = set()
@@ -957,11 +968,7 @@ def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret
     everything = [variables.environ.items()]
     everything += [{name: value for name, (value, _) in file.items()}.items() for _, _, file in variables.files]
     for items in everything:
-        for name, text in items:
-            if looks_secret(name):
-                found.add(text)
-            if "://" in text and (match := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/@\s]*:(.+)@", text)):
-                found.update((match[1], unquote(match[1])))
+        found |= secret_texts(items)
     kept = sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text))
     return tuple(Secret(text) for text in kept)
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from resilience.envtext import changed_names
 from resilience.errors import EditedError, LockedError, RecordError
 from resilience.settings import read_env_text
 
-_FILE = "journal.json"
+FILE = "journal.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ OnStep = Callable[[str], None]
 
 def load(state: Path) -> Journal | None:
     """Give what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal."""
-    path = state / _FILE
+    path = state / FILE
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -108,6 +108,13 @@ def variables_before(state: Path, env_file: Path) -> dict[str, str]:
         return read_env_file(env_file)
     text = noted.bytes_before().decode("utf-8")
     return {name: value for name, (value, _line) in read_env_text(text, str(env_file)).items()}
+
+
+def variables_noted(journal: Journal) -> Iterator[tuple[str, str]]:
+    """Return name and value of each variable that the noted files held, before and after, as far as they can be read."""
+    for file in journal.files:
+        for data in (file.bytes_before(), base64.b64decode(file.last)):
+            yield from ((name, value or "") for name, value in _variables(data).items())
 
 
 def begin(
@@ -156,7 +163,7 @@ def begin(
 def step(state: Path, journal: Journal, what: str, *, on_step: OnStep | None = None, **changes: object) -> Journal:
     """Put a finished step, and what it changed in the journal, on disk; then tell `on_step`."""
     journal = replace(journal, steps=(*journal.steps, Step(at=datetime.now(UTC), what=what)), **changes)  # type: ignore[arg-type]
-    write_atomically(state / _FILE, to_json(journal, indent=0), mode=0o600)
+    write_atomically(state / FILE, to_json(journal, indent=0), mode=0o600)
     if on_step:
         on_step(what)
     return journal
@@ -248,9 +255,9 @@ def identical(journal: Journal) -> bool:
 def close(state: Path) -> None:
     """Forget the undo data; call it only when `identical`."""
     with suppress(FileNotFoundError):
-        (state / _FILE).unlink()
+        (state / FILE).unlink()
         sync_folder(state)
-    remove_asides(state / _FILE)
+    remove_asides(state / FILE)
 
 
 def _note(path: Path) -> UndoFile:
