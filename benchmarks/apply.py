@@ -20,13 +20,13 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from resilience.edge import local
-from resilience.edge.local.postgresql import PostgresServer, port_open
-from resilience.edge.local.processes import Child, Launch
-from resilience.edge.local.redis import RedisServer
-from resilience.edge.mocks import Config, Mock, write_config
-from resilience.model import ServiceType
-from resilience.settings import Secret, Service, Settings
+from resilience import stand_ins as local
+from resilience.core.records import ServiceType
+from resilience.host.processes import Child, Launch
+from resilience.services.postgresql.stand_in import PostgresServer, port_open
+from resilience.services.redis.stand_in import RedisServer
+from resilience.settings.build import Secret, Service, Settings
+from resilience.stand_ins.mocks import Config, Mock, write_config
 
 GOALS_S = {"first": 4.0, "warm": 1.0}
 
@@ -92,7 +92,7 @@ async def floor(folder: Path) -> float:
     kinds = ("backend", "auth", "websocket", "llm")
     mocks = tuple(Mock(name=kind, kind=kind, port=port) for kind, port in zip(kinds, ports[2:], strict=True))
     config.write_bytes(write_config(Config(services=mocks, token="t")))
-    argv = (sys.executable, "-m", "resilience.edge.mocks", str(config))
+    argv = (sys.executable, "-m", "resilience.stand_ins.mocks", str(config))
     child = Child(Launch(name="mocks", argv=argv, cwd=str(folder), log=str(folder / "mocks.log")))
 
     async def mocked() -> None:

@@ -25,12 +25,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from resilience.edge.probes import ProbeContext, probe, probe_all
-from resilience.model import ServiceType
-from resilience.settings import Secret, Service
-from tests.servers import fakes
-from tests.servers.postgres import Postgres, binaries
-from tests.servers.redis import Redis, binary
+from resilience.core.records import ServiceType
+from resilience.services.looking import ProbeContext, probe, probe_all
+from resilience.settings.build import Secret, Service
+from tests.kits.servers import fakes
+from tests.kits.servers.postgres import Postgres, binaries
+from tests.kits.servers.redis import Redis, binary
 
 T = ServiceType
 ROUNDS = 5
@@ -314,10 +314,10 @@ def imports() -> None:
     for label, code in {
         "bare Python": "pass",
         "asyncio": "import asyncio",
-        "our probes": "import resilience.edge.probes, resilience.assess",
-        "… and HTTP, WebSocket": "from resilience.edge.probes import http, websocket",
-        "… and PostgreSQL's driver": "import asyncio, asyncpg.connection, resilience.edge.probes",
-        "… and Redis' driver, as we do": "from resilience.edge.probes.drivers import redis_connection as r; r()",
+        "our probes": "import resilience.services.looking, resilience.core.assess",
+        "… and HTTP, WebSocket": "import resilience.services.http.probe, resilience.services.websocket.probe",
+        "… and PostgreSQL's driver": "import asyncio, asyncpg.connection, resilience.services.looking",
+        "… and Redis' driver, as we do": "from resilience.services.drivers import redis_connection as r; r()",
         "(import redis.asyncio)": "import redis.asyncio",
     }.items():
         best = min(_timed([sys.executable, "-c", code]) for _ in range(3))

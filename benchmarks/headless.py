@@ -36,8 +36,8 @@ asyncio.run(runner({folder!r}, {notebooks!r}))
 
 def notebooks(folder: Path, wait_s: float) -> Path:
     """Make a copy of our notebooks in which each of the first five stages waits instead of acting."""
-    from resilience.edge.notebooks import notebooks_folder
-    from resilience.parameters import NOTEBOOKS
+    from resilience.notebook.engine import notebooks_folder
+    from resilience.notebook.parameters import NOTEBOOKS
 
     where = folder / f"notebooks-{wait_s:g}"
     shutil.copytree(notebooks_folder(), where)
@@ -65,16 +65,16 @@ def team(folder: Path) -> Path:
 
 
 def new_run(where: str) -> object:
-    from resilience.edge.environment import load_settings
-    from resilience.runbook import Run
+    from resilience.runs.runbook import Run
+    from resilience.settings.environment import load_settings
 
     return Run.create(load_settings(Path(where) / "resilience.toml"))
 
 
 async def plain(where: str, wait_s: float) -> None:
     """The same stages as library calls: each opens the run, waits, and records itself."""
-    from resilience.model import StageName
-    from resilience.runbook import Run
+    from resilience.core.records import StageName
+    from resilience.runs.runbook import Run
 
     run = new_run(where)
     for name in list(StageName)[:STAGES]:
@@ -84,8 +84,8 @@ async def plain(where: str, wait_s: float) -> None:
 
 
 async def runner(where: str, books: str) -> None:
-    from resilience.edge.notebooks import execute
-    from resilience.model import StageName
+    from resilience.core.records import StageName
+    from resilience.notebook.engine import execute
 
     run = new_run(where)
     executed = await execute(run.folder, stages=list(StageName)[:STAGES], folder=Path(books))  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ async def runner(where: str, books: str) -> None:
 
 
 def papermill(where: Path, books: Path, out: Path) -> None:
-    from resilience.parameters import NOTEBOOKS
+    from resilience.notebook.parameters import NOTEBOOKS
 
     found = shutil.which("papermill", path=str(Path(sys.executable).parent)) or "papermill"
     run = new_run(str(where))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from resilience.edge.history import History
-from resilience.model import Sample
-from resilience.redact import Redactor
+from resilience.core.records import Sample
+from resilience.core.redact import Redactor
 from resilience.report import render
 from resilience.report.series import Columns
-from tests import incident_factory as factory
+from resilience.runs.history import History
+from tests.kits import incident_factory as factory
 
 MILLION = 1_000_000
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.testrun_kit import ALONE, LineServer, Probe, environ, run, write
+from tests.kits.testrun_kit import ALONE, LineServer, Probe, environ, run, write
 
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider {ALONE}"
 QUICK = "--quick" in sys.argv

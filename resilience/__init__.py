@@ -18,7 +18,7 @@ _ROOMS = {
         "validate_critical_services",
         "validate_infrastructure_health",
     ),
-    "resilience.model": (
+    "resilience.core.records": (
         "Applied",
         "Cause",
         "ConnectivityResult",
@@ -35,32 +35,22 @@ _ROOMS = {
         "TestSuiteResult",
         "Verdict",
     ),
-    "resilience.errors": ("ResilienceError", "SettingsError", "UsageError"),
-    "resilience.edge.environment": ("load_settings",),
-    "resilience.runbook": ("Run", "open_run"),
-    "resilience.widgets": ("open_notebook",),
+    "resilience.core.errors": ("ResilienceError", "SettingsError", "UsageError"),
+    "resilience.settings.environment": ("load_settings",),
+    "resilience.runs.runbook": ("Run", "open_run"),
+    "resilience.notebook.cockpit": ("open_notebook",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
-    from resilience.edge.environment import load_settings as load_settings
-    from resilience.errors import (
+    from resilience.core.errors import (
         ResilienceError as ResilienceError,
         SettingsError as SettingsError,
         UsageError as UsageError,
     )
-    from resilience.guide import (
-        ResilientTestRunner as ResilientTestRunner,
-        TestConnectivityValidator as TestConnectivityValidator,
-        assess_test_infrastructure_health as assess_test_infrastructure_health,
-        is_service_available as is_service_available,
-        run_tests_with_resilience as run_tests_with_resilience,
-        validate_critical_services as validate_critical_services,
-        validate_infrastructure_health as validate_infrastructure_health,
-    )
-    from resilience.model import (
+    from resilience.core.records import (
         Applied as Applied,
         Cause as Cause,
         ConnectivityResult as ConnectivityResult,
@@ -77,8 +67,18 @@ if TYPE_CHECKING:
         TestSuiteResult as TestSuiteResult,
         Verdict as Verdict,
     )
-    from resilience.runbook import Run as Run, open_run as open_run
-    from resilience.widgets import open_notebook as open_notebook
+    from resilience.guide import (
+        ResilientTestRunner as ResilientTestRunner,
+        TestConnectivityValidator as TestConnectivityValidator,
+        assess_test_infrastructure_health as assess_test_infrastructure_health,
+        is_service_available as is_service_available,
+        run_tests_with_resilience as run_tests_with_resilience,
+        validate_critical_services as validate_critical_services,
+        validate_infrastructure_health as validate_infrastructure_health,
+    )
+    from resilience.notebook.cockpit import open_notebook as open_notebook
+    from resilience.runs.runbook import Run as Run, open_run as open_run
+    from resilience.settings.environment import load_settings as load_settings
 
 
 def __getattr__(name: str) -> Any:

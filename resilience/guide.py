@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from resilience import runbook
-from resilience.edge import memory
-from resilience.edge.environment import load_settings
-from resilience.errors import UsageError, did_you_mean
-from resilience.mode import decide
-from resilience.model import (
+from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.mode import decide
+from resilience.core.plan import changes_anything, make_plan
+from resilience.core.records import (
     Applied,
     ConnectivityStatus,
     InfrastructureHealth,
@@ -22,8 +20,9 @@ from resilience.model import (
     TestExecutionMode,
     TestSuiteResult,
 )
-from resilience.plan import changes_anything, make_plan
-from resilience.settings import Settings
+from resilience.runs import memory, runbook
+from resilience.settings.build import Settings
+from resilience.settings.environment import load_settings
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
 """A snapshot older than this says nothing about a service."""
@@ -139,7 +138,7 @@ class ResilientTestRunner:
     def plan_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Plan:
         """Give what `apply_resilient_configuration` would do; nothing is done."""
         decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
-        from resilience.edge.files import read_env_file
+        from resilience.host.files import read_env_file
 
         return make_plan(decision, health, self.settings, before=read_env_file(self.settings.env_file))
 

@@ -22,13 +22,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from resilience import assess, causes, faults, guide, outcomes, plan
-from resilience.edge import addresses, environment, log, pytest_plugin, setup
-from resilience.edge.local import compose, endpoints, offers, postgresql, prepare, redis, running, stand_ins
-from resilience.edge.probes import connect, drivers
-from resilience.errors import ResilienceError
-from resilience.lab import lab, scenario
-from resilience.model import (
+from resilience import guide
+from resilience.core import assess, causes, faults, plan
+from resilience.core.errors import ResilienceError
+from resilience.core.records import (
     Applied,
     Cause,
     ConnectivityResult,
@@ -43,10 +40,19 @@ from resilience.model import (
     StandIn,
     TestExecutionMode,
 )
-from resilience.redact import Redactor
-from resilience.settings import Secret, Service, Settings, build
-from resilience.urls import url_parts
-from tests.records import AT, config, health
+from resilience.core.redact import Redactor
+from resilience.core.urls import url_parts
+from resilience.home import setup
+from resilience.host import log
+from resilience.lab import lab, scenario
+from resilience.services import drivers, wire as connect
+from resilience.services.postgresql import stand_in as postgresql
+from resilience.services.redis import stand_in as redis
+from resilience.settings import environment
+from resilience.settings.build import Secret, Service, Settings, build
+from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
+from resilience.suite import addresses, outcomes, pytest_plugin
+from tests.kits.records import AT, config, health
 
 KINDS = tuple(ServiceType)
 REFUSED = "-"
@@ -400,7 +406,7 @@ def hints(kind: ServiceType) -> Lines:
 
 def findings(kind: ServiceType) -> Lines:
     """What is unwell about a service that answered, by the facts that its probe can tell."""
-    probe = getsource(importlib.import_module(f"resilience.edge.probes.{kind.value}"))
+    probe = getsource(importlib.import_module(f"resilience.services.{kind.value}.probe"))
     for what, facts in FINDINGS.items():
         if not all(f'"{name}"' in probe for name in facts):
             continue

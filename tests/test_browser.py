@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from resilience.edge.notebooks import notebooks_folder, read_incident
+from resilience.core.records import ConnectivityStatus, StageName, StageStatus, Verdict
 from resilience.lab import Lab
-from resilience.model import ConnectivityStatus, StageName, StageStatus, Verdict
+from resilience.notebook.engine import notebooks_folder, read_incident
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_staging import SmallStaging, project
-from tests.stand_in_kit import free_ports, processes_naming
+from tests.kits.small_staging import SmallStaging, project
+from tests.kits.stand_in_kit import free_ports, processes_naming
 
 RESILIENCE = (sys.executable, "-m", "resilience.cli")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from resilience.edge.entering import tox_override
-from resilience.model import Outcome
-from tests.testrun_kit import environment_with, run, write
+from resilience.core.records import Outcome
+from resilience.suite.entering import tox_override
+from tests.kits.testrun_kit import environment_with, run, write
 
 PASSED = "PYTHONPATH,RESILIENCE_PYTEST,RESILIENCE_RUN_ID,RESILIENCE_SNAPSHOT,RESILIENCE_APPLIED"
 

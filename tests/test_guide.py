@@ -26,15 +26,16 @@ from resilience import (
     TestExecutionMode,
     is_service_available,
     run_tests_with_resilience,
+    stand_ins as local,
     validate_infrastructure_health,
 )
-from resilience.edge import journal as journals, local
-from resilience.edge.files import read_env_file
-from resilience.errors import NotConfiguredError, UsageError
+from resilience.core.errors import NotConfiguredError, UsageError
+from resilience.core.records import Verdict
+from resilience.fallback import journal as journals
+from resilience.host.files import read_env_file
 from resilience.lab.lab import Lab
 from resilience.lab.proxy import HEALTHY, Dial, Mode
-from resilience.model import Verdict
-from resilience.settings import Settings
+from resilience.settings.build import Settings
 
 GONE = Dial(mode=Mode.REFUSE)
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"

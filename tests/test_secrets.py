@@ -26,12 +26,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings as how, strategies as st
 
-from resilience.edge.environment import load_settings
-from resilience.edge.notebooks import execute, notebooks_folder
-from resilience.model import StageName
-from resilience.redact import Redactor
-from resilience.runbook import Run
-from tests.test_redact import ENCODINGS
+from resilience.core.records import StageName
+from resilience.core.redact import Redactor
+from resilience.notebook.engine import execute, notebooks_folder
+from resilience.runs.runbook import Run
+from resilience.settings.environment import load_settings
+from tests.core.test_redact import ENCODINGS
 
 Say = Callable[[], str]
 """Gives some of the secrets, each in a random encoding: what a hostile service says next."""
@@ -551,7 +551,7 @@ def test_a_secret_that_others_cut_short_is_hidden_as_far_as_it_is_there() -> Non
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20, (1 << 20) + 5])
 def test_a_secret_in_two_reads_or_in_a_line_without_end_is_hidden(size: int, tmp_path: Path) -> None:
-    from resilience.edge.pump import Pump
+    from resilience.suite.pump import Pump
 
     secret = "Xq9-Zw7kLm3-Pv5tRs"
     text = (secret + " ") * (40 if size < 10 else 140_000)

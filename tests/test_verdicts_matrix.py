@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resilience.model import Outcome, StageStatus, Verdict
+from resilience.core.records import Outcome, StageStatus, Verdict
 from tests.frozen import differences
 from tests.verdicts_matrix import BY_TESTS, VERDICTS, judged_stages, matrix
 

@@ -13,8 +13,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from resilience import headless, outcomes, parameters, runbook
-from resilience.model import (
+from resilience.core.records import (
     CommandResult,
     ConnectivityStatus,
     Decision,
@@ -31,7 +30,10 @@ from resilience.model import (
     Vantage,
     Verdict,
 )
-from tests.records import AT, health
+from resilience.notebook import headless, parameters
+from resilience.runs import runbook
+from resilience.suite import outcomes
+from tests.kits.records import AT, health
 
 MODES = tuple(TestExecutionMode)
 FAIL_ON = ("", *headless.FAIL_ON)

@@ -18,15 +18,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from resilience.edge.environment import load_settings
-from resilience.errors import RunbookError
+from resilience.core.errors import RunbookError
+from resilience.core.records import TimelineEvent
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.reaper import Reaper
 from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step, load_scenario
 from resilience.lab.staging import Staging
-from resilience.model import TimelineEvent
-from resilience.settings import Settings
+from resilience.settings.build import Settings
+from resilience.settings.environment import load_settings
 
 T = TypeVar("T")
 

@@ -63,8 +63,8 @@ def main(argv: list[str]) -> int:
 
 
 async def _stop(folder: Path) -> None:
-    from resilience.edge import local
-    from resilience.edge.environment import load_settings
+    from resilience import stand_ins as local
+    from resilience.settings.environment import load_settings
 
     async with asyncio.timeout(_STOP_S):
         await local.stop(load_settings(folder / "resilience.toml", cwd=folder, environ=os.environ))

@@ -9,9 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from resilience.errors import SettingsError, UsageError, did_you_mean
-from resilience.lab.proxy import Dial, Mode
-from resilience.model import (
+from resilience.core.errors import SettingsError, UsageError, did_you_mean
+from resilience.core.records import (
     CauseName,
     ConnectivityStatus,
     FaultCode,
@@ -21,6 +20,7 @@ from resilience.model import (
     TestTotals,
     Verdict,
 )
+from resilience.lab.proxy import Dial, Mode
 
 SERVICES = ("database", "redis", "backend_api", "auth_service", "websocket", "llm_service")
 OPTIONAL_SERVICES = ("clickhouse",)

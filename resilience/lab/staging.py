@@ -17,11 +17,11 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from resilience.edge.local.postgresql import PostgresServer, find_binaries
-from resilience.edge.local.redis import RedisServer
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import HEALTHY, Dial, FaultProxy
 from resilience.lab.scenario import CONTROL
+from resilience.services.postgresql.stand_in import PostgresServer, find_binaries
+from resilience.services.redis.stand_in import RedisServer
 
 USER, DATABASE = "shop", "shop"
 _HEALTH_S = 0.8

@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from resilience import codec
-from resilience.errors import RecordError, SecretLeakError
-from resilience.model import SCHEMA, Incident, Sample, TestSuiteResult, Vantage, Verdict
+from resilience.core import codec
+from resilience.core.errors import RecordError, SecretLeakError
+from resilience.core.records import SCHEMA, Incident, Sample, TestSuiteResult, Vantage, Verdict
 from resilience.report.html import html as _page
 from resilience.report.junit import junit as _junit
 from resilience.report.markdown import NOBODY, markdown as _markdown
 from resilience.report.prometheus import metrics
-from resilience.report.publish import publish
 from resilience.report.series import Columns, read
 from resilience.report.texts import Redacts, redacted
 from resilience.report.view import PEOPLE, Chart, Day, PastRun, View, build
+from resilience.report.writing import publish
 
 __all__ = ["Past", "generate_resilience_report", "html", "junit", "load", "markdown", "read", "render"]
 
@@ -31,7 +31,7 @@ PEOPLE_LIMIT = 20_000
 
 
 class Past(Protocol):
-    """What a report asks of the history (`resilience.edge.history.History`)."""
+    """What a report asks of the history (`resilience.runs.history.History`)."""
 
     def incident_of(self, incident: Incident) -> str: ...
 

@@ -22,7 +22,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from resilience.model import ConnectivityStatus, Outcome, StageStatus
+from resilience.core.records import ConnectivityStatus, Outcome, StageStatus
+from resilience.core.words import listing, plural, seconds
 from resilience.report.series import STATUSES, Line, Window, answered, intervals, micros, moment, percentile, stats
 from resilience.report.view import (
     NO_FALLBACK,
@@ -36,7 +37,6 @@ from resilience.report.view import (
     span,
     when,
 )
-from resilience.words import listing, plural, seconds
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
 _VARIABLES = {

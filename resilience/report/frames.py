@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resilience.model import ConnectivityStatus, FaultCode, InfrastructureHealth, Sample, TestSuiteResult
+from resilience.core.records import ConnectivityStatus, FaultCode, InfrastructureHealth, Sample, TestSuiteResult
 from resilience.report.series import FAULTS, PHASES, STATUSES, Columns
 
 

@@ -6,10 +6,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from resilience.model import ConnectivityStatus
+from resilience.core.records import ConnectivityStatus
+from resilience.core.words import cause_title, plural, seconds
 from resilience.report.texts import pieces, shorten
 from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
-from resilience.words import cause_title, plural, seconds
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Inline styles only: charts are inline SVG whose colours are style attributes, which hashes do not cover."""

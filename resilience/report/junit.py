@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC
 from xml.etree import ElementTree as ET  # we write XML here, we parse none
 
-from resilience.model import CommandResult, Outcome, TestOutcome, TestSuiteResult
+from resilience.core.records import CommandResult, Outcome, TestOutcome, TestSuiteResult
 from resilience.report.view import held_back
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

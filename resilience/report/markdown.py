@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from resilience.model import ConnectivityStatus
+from resilience.core.records import ConnectivityStatus
+from resilience.core.words import cause_title, plural, seconds
 from resilience.report.mermaid import gantt
 from resilience.report.series import Stats
 from resilience.report.texts import code, fence, hint, prose, shorten
@@ -27,7 +28,6 @@ from resilience.report.view import (
     span,
     when,
 )
-from resilience.words import cause_title, plural, seconds
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""

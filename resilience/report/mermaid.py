@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from resilience.model import ConnectivityStatus
+from resilience.core.records import ConnectivityStatus
 from resilience.report.series import intervals, micros, moment
 from resilience.report.view import NO_FALLBACK, View
 

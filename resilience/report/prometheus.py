@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from resilience.model import ConnectivityStatus, Incident, TestSuiteResult
+from resilience.core.records import ConnectivityStatus, Incident, TestSuiteResult
 from resilience.report.view import TOTALS
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from resilience.model import ConnectivityStatus, FaultCode, Phases, Sample
+from resilience.core.records import ConnectivityStatus, FaultCode, Phases, Sample
 
 STATUSES = tuple(ConnectivityStatus)
 FAULTS = tuple(FaultCode)

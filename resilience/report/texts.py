@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Redacts(Protocol):
-    """What a report asks of `resilience.redact.Redactor`."""
+    """What a report asks of `resilience.core.redact.Redactor`."""
 
     def text(self, text: str) -> str: ...
 

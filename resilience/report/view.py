@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from resilience.model import (
+from resilience.core.records import (
     ConnectivityResult,
     ConnectivityStatus,
     Incident,
@@ -19,8 +19,7 @@ from resilience.model import (
     TimelineEvent,
     Verdict,
 )
-from resilience.report.series import Columns, Line, Stats, Window, intervals, micros, moment, outage, remarkable, stats
-from resilience.words import (
+from resilience.core.words import (
     exit_code_phrase,
     fault_phrase,
     listing,
@@ -31,6 +30,7 @@ from resilience.words import (
     totals_line,
     verdict_phrase,
 )
+from resilience.report.series import Columns, Line, Stats, Window, intervals, micros, moment, outage, remarkable, stats
 
 PEOPLE = {
     "contributing-factors": "Contributing factors",

@@ -1,0 +1,5 @@
+"""Start the command line with `python -m resilience.cli`."""
+
+from resilience.cli import main
+
+main()

@@ -1,0 +1,412 @@
+"""Turn judged services into the causes they share, each with its evidence and the next thing to do.
+
+The rules stand in order; a service is explained by the first that fits, and its own fault stays in the evidence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from resilience.core.records import (
+    Cause,
+    CauseName,
+    ConnectivityResult,
+    ConnectivityStatus,
+    FaultCode,
+    Observation,
+    Phase,
+    ServiceType,
+)
+from resilience.settings.build import Service
+
+C = FaultCode
+_LOST = frozenset({C.TCP_TIMEOUT, C.TCP_NO_ROUTE, C.TCP_HOST_UNREACH})
+_DNS_SICK = frozenset({C.DNS_TIMEOUT, C.DNS_TEMPFAIL})
+_NO_NETWORK = _LOST | _DNS_SICK
+_GATEWAY = frozenset({C.APP_UPSTREAM, C.APP_OVERLOAD})
+_SYMPTOM = frozenset(
+    {C.APP_UPSTREAM, C.APP_OVERLOAD, C.APP_ERROR, C.APP_BAD_BODY, C.APP_STARTING, C.PROTO_SILENT, C.APP_SLOW}
+)
+_CUT = frozenset({C.PROTO_SILENT, C.PROTO_CLOSED, C.PROTO_RESET, C.APP_PROXY_NOT_READY})
+_DISTRUST = frozenset({C.TLS_EXPIRED, C.TLS_UNKNOWN_CA, C.TLS_SELF_SIGNED, C.TLS_NOT_YET_VALID})
+LOOPBACK_CHECK = "loopback"
+"""Name of the control observation of this process connecting to itself."""
+
+WORKAROUND_1278 = (
+    "ISSUE_1278_WORKAROUND_ENABLED=true VPC_CONNECTOR_BYPASS_MODE=true CLOUD_SQL_FALLBACK_MODE=true "
+    "DATABASE_MODE=local POSTGRES_HOST=localhost POSTGRES_PORT=5435"
+)
+"""The guide's variables for this issue; `resilience apply` writes them."""
+
+DEFAULT_EDGES: Mapping[str, tuple[str, ...]] = {
+    "backend_api": ("database", "redis", "auth_service"),
+    "auth_service": ("database",),
+    "websocket": ("backend_api",),
+}
+"""Who needs whom among the guide's services, where the configuration declares no depends_on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the rules look at. `left` are the unwell services that no rule before has explained."""
+
+    services: Mapping[str, Service]
+    results: tuple[ConnectivityResult, ...]
+    controls: tuple[Observation, ...] = ()
+    left: tuple[ConnectivityResult, ...] = ()
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def asked(self) -> tuple[ConnectivityResult, ...]:
+        return tuple(
+            r
+            for r in self.results
+            if r.status is not ConnectivityStatus.NOT_CONFIGURED and r.fault is not C.DENIED_HOST
+        )
+
+    @property
+    def answering(self) -> tuple[ConnectivityResult, ...]:
+        """Services whose host was reached, well or not."""
+        return tuple(r for r in self.asked if r.phases.tcp_s is not None or r.fault is C.TCP_REFUSED)
+
+
+Rule = Callable[[Scene], Iterable[Cause]]
+
+
+def find_causes(
+    services: Sequence[Service], results: Sequence[ConnectivityResult], controls: Sequence[Observation] = ()
+) -> tuple[Cause, ...]:
+    """Go through the rules; every unwell service ends up in exactly one cause."""
+    scene = Scene(
+        services={s.name: s for s in services},
+        results=tuple(results),
+        controls=tuple(controls),
+        left=tuple(r for r in results if r.fault is not None and r.fault is not C.DENIED_HOST),
+    )
+    for rule in RULES:
+        for cause in rule(scene):
+            merged = tuple(
+                c for c in scene.causes if c.services[:1] != cause.services[:1] or c.cause is not cause.cause
+            )
+            scene = replace(
+                scene, causes=(*merged, cause), left=tuple(r for r in scene.left if r.name not in cause.services)
+            )
+    return scene.causes
+
+
+# --- the rules, in order
+
+
+def this_machine(scene: Scene) -> Iterator[Cause]:
+    """Nothing off this machine answers, and the control targets do not either, or there is no route: we are offline."""
+    own = [c for c in scene.controls if c.name == LOOPBACK_CHECK and c.fault is not None]
+    if own:
+        yield Cause(
+            cause=CauseName.THIS_MACHINE,
+            services=_names(scene.left),
+            evidence=("this process cannot connect to itself on 127.0.0.1", *_own(scene.left)),
+            next="look at this machine first (load, open files: ulimit -n); nothing is known about staging",
+        )
+        return
+    away = [r for r in scene.asked if _off_machine(r, scene)]
+    if not away or any(r in scene.answering for r in away):
+        return
+    lost = [r for r in away if r.fault in _NO_NETWORK]
+    targets = [c for c in scene.controls if c.name != LOOPBACK_CHECK]
+    silent = [
+        c for c in targets if c.fault is not None and c.fault.code in _NO_NETWORK | {C.DNS_NXDOMAIN, C.DNS_NODATA}
+    ]
+    if targets and len(silent) == len(targets) and lost:
+        evidence = [f"control target {c.endpoint}: {c.fault.code.value}" for c in silent if c.fault]
+        yield _offline(lost, evidence)
+    elif not targets and lost and len(lost) == len(away) and any(r.fault is C.TCP_NO_ROUTE for r in lost):
+        yield _offline(lost, ["the kernel of this machine has no route (network is unreachable)"])
+    elif not targets and len(lost) == len(away) and any(r.fault in _LOST for r in lost):
+        networks = {scene.services[r.name].network for r in lost}
+        shared = f" (all on network {networks.pop()!r})" if len(networks) == 1 and "" not in networks else ""
+        yield Cause(
+            cause=CauseName.STAGING_OR_THIS_MACHINE,
+            services=_names(lost),
+            evidence=(f"all {len(lost)} services off this machine timed out{shared}, none answered", *_own(lost)),
+            next="cannot tell staging from this machine: set [control] targets in the configuration, or try by hand "
+            "something outside of staging: curl -sSI --max-time 5 URL; ip route; VPN on?",
+        )
+
+
+def _offline(lost: Sequence[ConnectivityResult], evidence: Sequence[str]) -> Cause:
+    return Cause(
+        cause=CauseName.THIS_MACHINE,
+        services=_names(lost),
+        evidence=(*evidence, *_own(lost)),
+        next="this machine is offline, so nothing is known about staging: connect the network or VPN "
+        "(ip route; nmcli), then: resilience assess",
+    )
+
+
+def dns_resolver(scene: Scene) -> Iterator[Cause]:
+    """Two names or more that the resolver does not answer for."""
+    sick = [r for r in scene.left if r.fault in _DNS_SICK]
+    if len({_host(r) for r in sick}) >= 2:
+        fine = [
+            r for r in scene.asked if r.phases.dns_s is not None and not _literal(_host(r)) and r.fault not in _DNS_SICK
+        ]
+        also = [f"{len(fine)} other names did resolve"] if fine else []
+        yield Cause(
+            cause=CauseName.DNS_RESOLVER,
+            services=_names(sick),
+            evidence=(f"{len({_host(r) for r in sick})} names are not resolved", *also, *_own(sick)),
+            next=f"cat /etc/resolv.conf; dig {_host(sick[0])}; restart the VPN or tell who runs the resolver",
+        )
+
+
+def issue_1278(scene: Scene) -> Iterator[Cause]:
+    """The guide's issue: the database cannot be reached, the backend says 502 or 503, and others answer."""
+    databases = [
+        r
+        for r in scene.left
+        if r.type is ServiceType.POSTGRESQL and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
+    ]
+    backends = [
+        r
+        for r in scene.left
+        if r.type is ServiceType.HTTP
+        and r.fault in _GATEWAY
+        and r.found.startswith(("status 502", "status 503", "status 504"))
+    ]
+    if not databases or not backends:
+        return
+    network = {scene.services[r.name].network for r in databases} - {""}
+    path = [
+        r
+        for r in scene.left
+        if r not in databases and r not in backends and r.fault in _LOST and scene.services[r.name].network in network
+    ]
+    others = [r for r in scene.answering if r not in databases and r not in backends and r not in path]
+    answer = _reached(others) if others else "the backend itself answered, so the way to staging is open"
+    yield Cause(
+        cause=CauseName.VPC_CONNECTOR,
+        services=_names([*databases, *path, *backends]),
+        evidence=(
+            "the database cannot be reached, the backend answers 502 or 503: the guide's issue #1278",
+            answer,
+            *_own([*databases, *path, *backends]),
+        ),
+        next="gcloud compute networks vpc-access connectors list (state must be READY), gcloud sql instances list "
+        f"(RUNNABLE); meanwhile: resilience apply, which sets {WORKAROUND_1278}",
+        issue="#1278",
+    )
+
+
+def _reached(others: Sequence[ConnectivityResult]) -> str:
+    """Say by what the way to staging is known to be open; who refuses a connection is reached, yet does not answer."""
+    refused = [r for r in others if r.fault is C.TCP_REFUSED]
+    answered = [r for r in others if r not in refused]
+    said = [f"{', '.join(_names(answered))} answered"] if answered else []
+    said += [f"{', '.join(_names(refused))} refused at once, so the way there is open"] if refused else []
+    return "; ".join(said)
+
+
+def vpc_connector(scene: Scene) -> Iterator[Cause]:
+    """All services of one network are lost while others answer."""
+    groups: dict[str, list[ConnectivityResult]] = {}
+    for result in scene.asked:
+        network = _network(scene.services[result.name], result)
+        if network:
+            groups.setdefault(network, []).append(result)
+    for network, members in groups.items():
+        lost = [r for r in members if r.fault in _LOST and r in scene.left]
+        others = [r for r in scene.answering if r not in members]
+        if not lost or len(lost) < len(members) or not others:
+            continue
+        alone = ["it is the only service of this network: its host itself may be dead"] if len(lost) == 1 else []
+        yield Cause(
+            cause=CauseName.VPC_CONNECTOR,
+            services=_names(lost),
+            evidence=(
+                f"all {len(lost)} services of network {network} are lost, {_reached(others)}"
+                if len(lost) > 1
+                else f"{lost[0].name} on network {network} is lost, {_reached(others)}",
+                *alone,
+                *_own(lost),
+            ),
+            next="gcloud compute networks vpc-access connectors list (state must be READY); from here: "
+            f"ip route get {_host(lost[0])}; is the VPN on?",
+            issue="#1278" if any(r.type is ServiceType.POSTGRESQL for r in lost) else "",
+        )
+
+
+def cloud_sql_proxy(scene: Scene) -> Iterator[Cause]:
+    """A database on loopback or a unix socket accepts and says nothing: the Auth Proxy cannot reach the instance."""
+    for result in scene.left:
+        local = result.endpoint.startswith("/") or _is_loopback(_host(result)) or result.fault is C.APP_PROXY_NOT_READY
+        if result.type is ServiceType.POSTGRESQL and local and result.fault in _CUT:
+            yield Cause(
+                cause=CauseName.CLOUD_SQL_PROXY,
+                services=(result.name,),
+                evidence=(f"{result.endpoint} accepts connections on this machine", *_own([result])),
+                next="read the Cloud SQL Auth Proxy's log for 'failed to connect to instance' and 'dial tcp …: i/o timeout'"
+                "; then: gcloud sql instances list; curl -i http://localhost:9090/readiness where health checks are on",
+            )
+
+
+def dependency(scene: Scene) -> Iterator[Cause]:
+    """A service answers 5xx and one that it needs is down: the needed one is the cause, the other a symptom."""
+    fault = {r.name: r for r in scene.results if r.fault is not None}
+    roots: dict[str, list[ConnectivityResult]] = {}
+    for result in scene.left:
+        if result.fault not in _SYMPTOM | {C.APP_SHUTDOWN, C.PROTO_CLOSED} or result.type is ServiceType.POSTGRESQL:
+            continue
+        root = _deepest(result.name, scene.services, fault)
+        if root is not None:
+            roots.setdefault(root, []).append(result)
+    for root, children in roots.items():
+        children = [child for child in children if child.name != root]
+        explained = next((c for c in scene.causes if root in c.services), None)
+        line = [f"{child.name} needs {root} and answers {child.fault.value}" for child in children if child.fault]
+        if explained is not None:
+            yield replace(
+                explained,
+                services=tuple(dict.fromkeys((*explained.services, *_names(children)))),
+                evidence=(*explained.evidence, *line, *_own(children)),
+            )
+        else:
+            yield Cause(
+                cause=CauseName.DEPENDENCY,
+                services=(root, *_names(children)),
+                evidence=(*line, *_own([fault[root], *children])),
+                next=f"{root} first, the others are its symptoms: {fault[root].hint}",
+            )
+
+
+def _deepest(name: str, services: Mapping[str, Service], fault: Mapping[str, ConnectivityResult]) -> str | None:
+    """The unwell service at the end of the chain of needs, or None."""
+    found, current, seen = None, name, {name}
+    while True:
+        needs = [n for n in _edges(services[current], services) if n in fault and n in services and n not in seen]
+        needs = [n for n in needs if fault[n].fault is not C.APP_SLOW]
+        if not needs:
+            return found
+        current = found = needs[0]
+        seen.add(current)
+
+
+def _edges(service: Service, services: Mapping[str, Service]) -> tuple[str, ...]:
+    if service.depends_on or any(s.depends_on for s in services.values()):
+        return service.depends_on
+    return DEFAULT_EDGES.get(service.name, ())
+
+
+def authentication(scene: Scene) -> Iterator[Cause]:
+    """A service refuses credentials and the authentication service it needs is down."""
+    down = {r.name: r for r in scene.results if r.fault is not None and "auth" in r.name and r.fault is not C.APP_SLOW}
+    for name, result in down.items():
+        refusing = [
+            r
+            for r in scene.left
+            if r.fault is C.APP_AUTH and r.name != name and name in _edges(scene.services[r.name], scene.services)
+        ]
+        if refusing:
+            yield Cause(
+                cause=CauseName.AUTHENTICATION,
+                services=(name, *_names(refusing)),
+                evidence=(
+                    f"{', '.join(_names(refusing))} refuse credentials and {name} is down",
+                    *_own([result, *refusing]),
+                ),
+                next=f"{name} first: {result.hint}",
+            )
+
+
+def clock_or_ca(scene: Scene) -> Iterator[Cause]:
+    """Every TLS service has a certificate that is not believed: our clock, or a proxy that opens TLS."""
+    distrusted = [r for r in scene.left if r.fault in _DISTRUST]
+    trusted = [r for r in scene.asked if r.phases.tls_s is not None]
+    if len(distrusted) >= 2 and not trusted:
+        yield Cause(
+            cause=CauseName.CLOCK_OR_CA,
+            services=_names(distrusted),
+            evidence=(f"none of {len(distrusted)} certificates is believed here", *_own(distrusted)),
+            next="date -u (is this machine's clock right?); "
+            f"openssl s_client -connect {distrusted[0].endpoint} </dev/null | openssl x509 -noout -issuer "
+            "(a corporate proxy's name? then set tls_ca to its CA)",
+        )
+
+
+def single_service(scene: Scene) -> Iterator[Cause]:
+    """What is left is unwell by itself."""
+    for result in scene.left:
+        yield Cause(
+            cause=CauseName.SINGLE_SERVICE,
+            services=(result.name,),
+            evidence=tuple(_own([result])),
+            next=result.hint,
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    this_machine,
+    dns_resolver,
+    issue_1278,
+    vpc_connector,
+    cloud_sql_proxy,
+    authentication,
+    dependency,
+    clock_or_ca,
+    single_service,
+)
+
+
+# --- what the rules ask
+
+
+def _names(results: Iterable[ConnectivityResult]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(r.name for r in results))
+
+
+def _own(results: Iterable[ConnectivityResult]) -> list[str]:
+    """Each service's own evidence, which no shared cause replaces."""
+    lines = []
+    for r in results:
+        phase = f" in phase {r.phase.value}" if isinstance(r.phase, Phase) else ""
+        took = f" after {r.response_time_s:.3f} s" if r.response_time_s is not None else ""
+        never = "; never yet reached from this host and network (VPN? tunnel?)" if r.never_reached else ""
+        lines.append(f"{r.name} ({r.endpoint}): {r.fault.value if r.fault else r.status.value}{phase}{took}{never}")
+    return lines
+
+
+def _host(result: ConnectivityResult) -> str:
+    return result.endpoint if result.endpoint.startswith("/") else result.endpoint.rpartition(":")[0].strip("[]")
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _literal(host)
+    return address.is_loopback if address else host.lower() == "localhost"
+
+
+def _off_machine(result: ConnectivityResult, scene: Scene) -> bool:
+    """Whether this machine's network decides about it; a declared network does for loopback too (tunnels, drills)."""
+    if result.endpoint.startswith("/"):
+        return False
+    return bool(scene.services[result.name].network) or not _is_loopback(_host(result))
+
+
+_PRIVATE = tuple(
+    ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+def _network(service: Service, result: ConnectivityResult) -> str:
+    """The declared network, else the private range the address lies in."""
+    if service.network:
+        return service.network
+    address = _literal(_host(result))
+    return next((str(n) for n in _PRIVATE if address is not None and address in n), "")

@@ -1,0 +1,305 @@
+"""Turn a decision into all that would be done: what to start, what to change, which tests to run, how to undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from resilience.core.records import (
+    CauseName,
+    ConnectivityStatus,
+    Decision,
+    EnvChange,
+    InfrastructureHealth,
+    Plan,
+    PlannedCommand,
+    PlannedStandIn,
+    ServiceType,
+    TestExecutionMode,
+)
+from resilience.core.redact import Redactor
+from resilience.core.words import listing, plural
+from resilience.settings.build import Service, Settings, looks_secret
+
+APPLIED = "RESILIENCE_APPLIED"
+"""Set in everything `apply` writes or `env` exports: such values fill only stand-ins and decide no mode."""
+
+NOTHING = "nothing to change"
+
+MOCKED = frozenset({ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI})
+"""Types whose stand-in is a mock of ours; the others are real servers."""
+
+PROFILES = {
+    TestExecutionMode.DEGRADED: ".env.test.resilient",
+    TestExecutionMode.OFFLINE: ".env.test.local",
+    TestExecutionMode.CRITICAL_ONLY: ".env.test.minimal",
+}
+
+SELECT = {
+    TestExecutionMode.OFFLINE: "(not real_services and not staging) or offline_capable",
+    TestExecutionMode.CRITICAL_ONLY: "critical or mission_critical or golden_path",
+}
+"""The guide's marker expressions of the modes that run a part of the suite."""
+
+_SWITCHES = {
+    "database": "DATABASE_MODE",
+    "redis": "REDIS_MODE",
+    "clickhouse": "CLICKHOUSE_MODE",
+    "websocket": "WEBSOCKET_MOCK_MODE",
+    "auth_service": "AUTH_FALLBACK_MODE",
+    "llm_service": "LLM_FALLBACK_MODE",
+}
+_MODE_SWITCHES = ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS")
+_ISSUE_1278 = ("ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE")
+
+
+def make_plan(
+    decision: Decision,
+    health: InfrastructureHealth,
+    settings: Settings,
+    *,
+    before: Mapping[str, str],
+    run: str = "",
+) -> Plan:
+    """Give the plan. `before` is what the env file holds now; secrets are masked in the result."""
+    mode = decision.mode
+    redactor = Redactor(settings.secrets)
+    values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
+    changes = tuple(_change(name, before.get(name), after, redactor) for name, after in sorted(values.items()))
+    stand_ins = tuple(_planned(service, health, redactor) for service in _chosen(decision, settings))
+    held = held_markers(decision, settings)
+    modes = settings.modes.get(mode)
+    select = (modes.select if modes else "") or SELECT.get(mode, "")
+    commands = tuple(PlannedCommand(command=command, select=select) for command in (modes.commands if modes else ()))
+    env_file, files = _relative(settings.env_file, settings), files_written(settings)
+    return Plan(
+        mode=mode,
+        stand_ins=stand_ins,
+        changes=changes,
+        commands=commands,
+        select=select,
+        held_markers=held,
+        undo=_undo(stand_ins, changes, files),
+        steps=_steps(stand_ins, changes, files),
+        by_hand=_by_hand(stand_ins, changes, settings, mode),
+        env_file=env_file,
+        profile=PROFILES.get(mode, ""),
+        notes=_notes(decision, settings),
+    )
+
+
+def changes_anything(decision: Decision) -> bool:
+    """Say whether applying this decision would write or start anything."""
+    return decision.mode is not TestExecutionMode.FULL and not decision.blocked
+
+
+def values_to_apply(
+    decision: Decision,
+    health: InfrastructureHealth,
+    settings: Settings,
+    *,
+    run: str = "",
+    before: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Give the variables of the env file with their true values: what was there, the mode's profile, the exports.
+
+    What was there (`before`) stays where nothing overrides it, since a healthy service may be configured by it.
+    Variables that only make up the stand-in of a service which is not stood in for are left out, so that the tests of a
+    healthy service are not sent to a port where nothing listens.
+    """
+    mode = decision.mode
+    chosen = _chosen(decision, settings)
+    values = dict(settings.profile_values.get(mode, {}))
+    stays = dict(before or {})
+    kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
+    for service in settings.services:
+        for name in (*service.local_names, *service.exports):
+            if name not in kept:
+                values.pop(name, None)
+    for name in _SWITCHES.values():
+        values.pop(name, None)
+    values |= {
+        "CONNECTIVITY_RESILIENCE_ENABLED": "true",
+        "STAGING_CONNECTIVITY_FALLBACK": "true",
+        "TEST_GRACEFUL_DEGRADATION": "true",
+        "INFRASTRUCTURE_DEGRADED_MODE": "true",
+    }
+    for name in _MODE_SWITCHES:
+        values.pop(name, None)
+    if mode is TestExecutionMode.OFFLINE:
+        values |= {"TEST_OFFLINE": "true", "NO_REAL_SERVERS": "true"}
+    if mode is TestExecutionMode.CRITICAL_ONLY:
+        values |= {"TEST_CRITICAL_ONLY": "true", "SKIP_NON_CRITICAL_TESTS": "true"}
+    for service in chosen:
+        if service.name in _SWITCHES:
+            values[_SWITCHES[service.name]] = "true" if service.type in MOCKED else "local"
+        values |= service.local_values
+        values |= {name: value.reveal() for name, value in service.exports.items()}
+    found_1278 = (
+        any(cause.cause is CauseName.VPC_CONNECTOR or cause.issue == "#1278" for cause in health.causes)
+        or settings.wishes.private_network_down
+    )
+    for name in _ISSUE_1278:
+        values.pop(name, None)
+        if found_1278:
+            values[name] = "true"
+    values |= _deadlines(settings)
+    values[APPLIED] = run or "planned"
+    for name in (*_SWITCHES.values(), *_ISSUE_1278, *_MODE_SWITCHES):
+        stays.pop(name, None)
+    return {**stays, **values}
+
+
+def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
+    """Give marker → why its tests are held back.
+
+    Tests of a dead service without a stand-in; and tests marked `staging` or `real_services`, which never run against
+    mocks, nor pass for the real thing while staging is down.
+    """
+    if not settings.wishes.resilience_enabled:
+        return {}
+    mocked = [service.name for service in _chosen(decision, settings) if service.type in MOCKED]
+    if not settings.wishes.skip_on_failure:
+        # Nothing else is held back, but a test of staging that passes against a mock would be a lie.
+        why = f"never run against mocks; they are used for {listing(mocked)}"
+        return {"staging": why, "real_services": why} if mocked else {}
+    held = {
+        marker: reason
+        for service in settings.services
+        if (reason := decision.held.get(service.name))
+        for marker in (*service.markers, service.name)
+    }
+    if decision.stand_ins:
+        held["staging"] = f"needs real staging; stand-ins are used for {listing(decision.stand_ins)}"
+    elif decision.held:
+        held["staging"] = f"needs real staging; down: {listing(tuple(decision.held))}"
+    if mocked:
+        held["real_services"] = f"needs real services; mocks are used for {listing(mocked)}"
+    elif decision.held:
+        held.setdefault("real_services", f"needs real services; down: {listing(tuple(decision.held))}")
+    return held
+
+
+def child_environment(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of the team's commands: the caller's own, with what `apply` wrote on top."""
+    return {**environ, **values}
+
+
+def _chosen(decision: Decision, settings: Settings) -> list[Service]:
+    return [service for service in settings.services if service.name in decision.stand_ins]
+
+
+def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor) -> PlannedStandIn:
+    found = next((available for available in health.stand_ins if available.service == service.name), None)
+    return PlannedStandIn(
+        service=service.name,
+        type=service.type,
+        provider=found.provider if found else "",
+        local=redactor.text(service.local.reveal()),
+        prepare=service.prepare,
+        ready_query=service.ready_query,
+    )
+
+
+def _change(name: str, before: str | None, after: str, redactor: Redactor) -> EnvChange:
+    def shown(value: str | None) -> str | None:
+        return None if value is None else "***" if looks_secret(name) and value else redactor.text(value)
+
+    return EnvChange(name=name, before=shown(before), after=shown(after), secret=shown(after) != after)
+
+
+def _deadlines(settings: Settings) -> dict[str, str]:
+    d = settings.deadlines
+    passed_on: dict[str, float | None] = {
+        "TEST_RETRY_ATTEMPTS": d.retry_attempts,
+        "TEST_RETRY_DELAY": d.retry_delay_s,
+        "INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": d.health_check_s,
+        "STAGING_CONNECTION_TIMEOUT": d.staging_connection_s,
+        "WEBSOCKET_CONNECTION_TIMEOUT": d.websocket_connection_s,
+        "WEBSOCKET_RECV_TIMEOUT": d.websocket_recv_s,
+        "WEBSOCKET_SEND_TIMEOUT": d.websocket_send_s,
+        "FALLBACK_ACTIVATION_TIMEOUT": d.fallback_activation_s,
+        "AGENT_EXECUTION_TIMEOUT": d.agent_execution_s,
+        "AGENT_THINKING_TIMEOUT": d.agent_thinking_s,
+        "AGENT_TOOL_TIMEOUT": d.agent_tool_s,
+    }
+    return {name: f"{value:g}" for name, value in passed_on.items() if value is not None}
+
+
+def _relative(path: object, settings: Settings) -> str:
+    text, root = str(path), str(settings.root)
+    return text[len(root) + 1 :] if text.startswith(root + "/") else text
+
+
+def files_written(settings: Settings) -> tuple[str, ...]:
+    """Give the names, relative to the root, of the files that applying writes."""
+    return tuple(_relative(path, settings) for path in (settings.env_file, settings.env_target) if path is not None)
+
+
+def words_to_note(files: Sequence[str]) -> str:
+    return f"note what {listing(files)} {'holds' if len(files) == 1 else 'hold'} now, so that it can be put back to the byte"
+
+
+def words_to_start(stand_in: PlannedStandIn) -> str:
+    kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type.value}"
+    prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
+    return f"start or prove the {kind} for {stand_in.service} at {stand_in.local}{prepared}"
+
+
+def words_to_write(count: int, file: str) -> str:
+    return f"write {plural(count, 'variable')} to {file}"
+
+
+def _steps(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
+    """The words that applying says as it begins each step."""
+    if not changes:
+        return (NOTHING,)
+    return (
+        words_to_note(files),
+        *(words_to_start(stand_in) for stand_in in stand_ins),
+        *(words_to_write(len(changes), file) for file in files),
+    )
+
+
+def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
+    if not changes:
+        return ()
+    undo = [f"resilience restore: put {listing(files)} back to the byte (no database is touched)"]
+    if stand_ins:
+        undo.append(f"stop the stand-ins started here: {listing([stand_in.service for stand_in in stand_ins])}")
+    undo.append('shells that ran eval "$(resilience env)": eval "$(resilience env --unset)"')
+    return tuple(undo)
+
+
+def _by_hand(
+    stand_ins: tuple[PlannedStandIn, ...], changes: tuple[EnvChange, ...], settings: Settings, mode: TestExecutionMode
+) -> tuple[str, ...]:
+    """The same in commands a person can type without this tool; secrets are named, not shown."""
+    if not changes:
+        return ()
+    lines = []
+    composed = [stand_in.service for stand_in in stand_ins if stand_in.type not in MOCKED]
+    if composed:
+        lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
+    profile = settings.profiles.get(mode)
+    if profile:
+        source, target = _relative(profile, settings), _relative(settings.env_file, settings)
+        lines += [f"cp -p {target} {target}.before  # if it exists", f"cp {source} {target}"]
+    lines += ["set -a; . " + _relative(settings.env_file, settings) + "; set +a"]
+    return tuple(lines)
+
+
+def _notes(decision: Decision, settings: Settings) -> tuple[str, ...]:
+    notes = []
+    if decision.blocked:
+        notes.append("tests are blocked: TEST_SKIP_ON_INFRASTRUCTURE_FAILURE=false runs and reports them all the same")
+    modes = settings.modes.get(decision.mode)
+    if not modes or not modes.commands:
+        notes.append(
+            f"no test command is configured for mode {decision.mode.value}: [modes.{decision.mode.value}] commands"
+        )
+    return tuple(notes)
+
+
+def unwell(health: InfrastructureHealth) -> tuple[str, ...]:
+    """Give the names of services that are not available, degraded ones included."""
+    return health.named(ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)

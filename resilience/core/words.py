@@ -1,0 +1,252 @@
+"""Turn records into the sentences a tired person reads first; status and mode never stand without their nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from resilience.core.records import (
+    CauseName,
+    ConnectivityResult,
+    ConnectivityStatus,
+    Decision,
+    ExitCode,
+    FaultCode,
+    InfrastructureHealth,
+    Recovery,
+    TestExecutionMode,
+    TestSuiteResult,
+    TestTotals,
+    Verdict,
+)
+
+_STAGING = {
+    ConnectivityStatus.AVAILABLE: "UP",
+    ConnectivityStatus.DEGRADED: "DEGRADED",
+    ConnectivityStatus.UNAVAILABLE: "DOWN",
+    ConnectivityStatus.UNKNOWN: "UNKNOWN",
+    ConnectivityStatus.NOT_CONFIGURED: "NOT CONFIGURED",
+}
+
+_FAULTS = {
+    FaultCode.TCP_TIMEOUT: "connect time-out",
+    FaultCode.TCP_REFUSED: "connection refused",
+    FaultCode.DNS_NXDOMAIN: "name not found",
+    FaultCode.DNS_TIMEOUT: "name server time-out",
+    FaultCode.DNS_TEMPFAIL: "name server failed",
+    FaultCode.DNS_NODATA: "name has no address",
+    FaultCode.PROTO_SILENT: "accepts, then no answer",
+    FaultCode.PROTO_CLOSED: "closes the connection",
+    FaultCode.PROTO_RESET: "resets the connection",
+    FaultCode.PROTO_SLOW: "answers too slowly",
+    FaultCode.PROTO_WRONG: "speaks another protocol",
+    FaultCode.TLS_EXPIRED: "certificate expired",
+    FaultCode.APP_STARTING: "starting up",
+    FaultCode.APP_AUTH: "login refused",
+    FaultCode.APP_OVERLOAD: "overloaded",
+    FaultCode.APP_READONLY: "read-only",
+    FaultCode.APP_RATE_LIMIT: "rate limit",
+    FaultCode.APP_NO_DB: "no such database",
+    FaultCode.APP_SLOW: "query time-out",
+}
+
+_TIMED = {
+    FaultCode.TCP_TIMEOUT,
+    FaultCode.DNS_TIMEOUT,
+    FaultCode.PROTO_SILENT,
+    FaultCode.PROTO_SLOW,
+    FaultCode.TLS_TIMEOUT,
+}
+
+
+_CAUSES = {
+    CauseName.THIS_MACHINE: "this machine",
+    CauseName.STAGING_OR_THIS_MACHINE: "staging or this machine: cannot tell",
+    CauseName.DNS_RESOLVER: "DNS resolver",
+    CauseName.VPC_CONNECTOR: "VPC connector",
+    CauseName.CLOUD_SQL_PROXY: "Cloud SQL Auth Proxy",
+    CauseName.DEPENDENCY: "a service that others need",
+    CauseName.AUTHENTICATION: "authentication",
+    CauseName.CLOCK_OR_CA: "clock or certificate authority",
+    CauseName.SINGLE_SERVICE: "this service alone",
+}
+
+
+def cause_title(cause: CauseName) -> str:
+    """Give a cause as a person says it."""
+    return _CAUSES[cause]
+
+
+def plural(count: int, noun: str) -> str:
+    """Give '1 test', '2 tests'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def seconds(value: float | None) -> str:
+    """Give '0.4 ms', '42 ms', '1.23 s' or '2 min 05 s'; '–' for None."""
+    if value is None:
+        return "–"
+    if value < 0.001:
+        return f"{value * 1000:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    if value < 99.95:
+        return f"{value:.1f} s"
+    return f"{round(value) // 60} min {round(value) % 60:02d} s"
+
+
+def fault_phrase(result: ConnectivityResult) -> str:
+    """Give 'connect time-out after 5.0 s' for a result; its status where it has no fault."""
+    if result.fault is None:
+        if result.flapping:
+            return "flapping"
+        if result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None:
+            return f"slow, {seconds(result.response_time_s)}"
+        return result.status.value.replace("_", " ")
+    status_code = result.facts.get("status", "")
+    if status_code[:1] in ("4", "5") and result.fault not in _TIMED:
+        phrase = status_code
+    else:
+        phrase = _FAULTS.get(result.fault, result.fault.value.replace("_", " "))
+    if result.fault in _TIMED and result.response_time_s is not None:
+        phrase += f" after {seconds(result.response_time_s)}"
+    return phrase
+
+
+def staging_line(health: InfrastructureHealth) -> str:
+    """Give the line that starts with STAGING:, naming what is unwell, critical services first."""
+    word = _STAGING[health.overall_status]
+    wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
+    unwell = [result for status in wanted for result in health.services if result.status is status]
+    unwell.sort(key=lambda result: not result.critical)
+    configured = len(health.services) - health.not_configured
+    counts = f"{health.checked} of {configured} checked"
+    if health.not_configured:
+        counts += f", {health.not_configured} not configured"
+    if not unwell:
+        return f"{health.environment.upper()}: {word} ({counts})"
+    shown = "; ".join(f"{result.name}: {fault_phrase(result)}" for result in unwell[:4])
+    more = f"; and {len(unwell) - 4} more" if len(unwell) > 4 else ""
+    return f"{health.environment.upper()}: {word} ({shown}{more}). {counts}"
+
+
+def tests_line(decision: Decision) -> str:
+    """Give the line that starts with TESTS:, saying how they can be run."""
+    mode = decision.mode
+    if decision.blocked:
+        return "TESTS: BLOCKED by infrastructure (a critical service is down and nothing usable stands in for it)"
+    if mode is TestExecutionMode.FULL:
+        return "TESTS: can run on real staging (mode full)"
+    text = "only the critical ones should run" if mode is TestExecutionMode.CRITICAL_ONLY else "can run"
+    if decision.stand_ins:
+        text += f" on local stand-ins for {', '.join(decision.stand_ins)}"
+    if decision.held:
+        text += f", but for those that need {', '.join(decision.held)}"
+    return f"TESTS: {text} (mode {mode.value})"
+
+
+def totals_line(totals: TestTotals) -> str:
+    """Give '1,204 passed, 3 failed (product), 212 held back or lost to infrastructure …', leaving out zeros."""
+    parts = [
+        (totals.passed, "passed"),
+        (totals.failed, "failed (product)"),
+        (totals.error, "error (product)" if totals.error == 1 else "errors (product)"),
+        (totals.infrastructure_unavailable, "infrastructure unavailable"),
+        (totals.stand_in_gap, "stand-in gap"),
+        (totals.timeout, "timed out"),
+        (totals.not_run, "not run"),
+        (totals.skipped, "skipped"),
+        (totals.xfailed, "xfailed"),
+        (totals.xpassed, "xpassed"),
+        (totals.deselected, "deselected"),
+    ]
+    text = ", ".join(f"{count:,} {word}" for count, word in parts if count) or "no tests"
+    if totals.retried:
+        text += f"; {totals.retried:,} run again, {totals.passed_on_retry:,} of them passed"
+    return text
+
+
+def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
+    """Give the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
+    lines = [f"TESTS: {verdict_phrase(result.verdict, result.mode)}", f"       {totals_line(result.totals)}"]
+    if result.totals.failed + result.totals.error and result.totals.infrastructure_unavailable:
+        lines.append("       The failures are the product's; what infrastructure took is counted apart.")
+    return tuple(lines)
+
+
+def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> str:
+    """Give the verdict as a sentence that cannot be mistaken at three in the morning."""
+    in_mode = f" (mode {mode.value})" if mode else ""
+    return {
+        Verdict.RUNNING: "still running",
+        Verdict.PASSED: "PASSED on real staging (mode full)",
+        Verdict.PASSED_ON_STAND_INS: f"NOT A FULL PASS: what ran passed, on stand-ins or a reduced selection{in_mode}",
+        Verdict.PRODUCT_FAILURES: f"PRODUCT FAILURES{in_mode}"
+        + ("" if mode is TestExecutionMode.FULL else "; and NOT A FULL RUN"),
+        Verdict.INFRASTRUCTURE_UNAVAILABLE: f"BLOCKED by infrastructure: NOT A FULL PASS{in_mode}",
+        Verdict.UNKNOWN: "UNKNOWN: nothing was proved",
+        Verdict.RUNBOOK_FAILED: "unknown: the runbook failed; nothing is known about your tests",
+        Verdict.INTERRUPTED: "interrupted; what was known until then is below",
+        Verdict.TIMED_OUT: "TIMED OUT; what was known until then is below",
+    }[verdict]
+
+
+def recovery_line(recovery: Recovery) -> str:
+    """Give the line that says whether staging is back."""
+    if recovery.recovered:
+        lasted = f"{recovery.good_needed} needed, over at least {seconds(recovery.dwell_s)}"
+        return f"RECOVERY: confirmed, {recovery.in_a_row} good checks in a row ({lasted})"
+    gauge = f"{recovery.in_a_row} of {recovery.good_needed} good checks in a row"
+    return f"RECOVERY: not yet, {gauge}" + (f" ({recovery.reason})" if recovery.reason else "")
+
+
+_OF_STAGING = {
+    int(ExitCode.PASSED): "staging is available",
+    int(ExitCode.NOT_A_FULL_PASS): "staging is degraded",
+    int(ExitCode.BLOCKED): "staging is unavailable",
+    int(ExitCode.UNKNOWN): "unknown how staging is",
+}
+
+
+def exit_code_phrase(code: int, *, looked: bool = False) -> str:
+    """Give what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests."""
+    if looked and code in _OF_STAGING:
+        return _OF_STAGING[code]
+    return {
+        ExitCode.PASSED: "passed on real staging",
+        ExitCode.PRODUCT_FAILURES: "product failures",
+        ExitCode.USAGE: "usage or settings",
+        ExitCode.NOT_A_FULL_PASS: "NOT A FULL PASS",
+        ExitCode.BLOCKED: "tests blocked by infrastructure",
+        ExitCode.UNKNOWN: "unknown",
+        ExitCode.RUNBOOK_FAILED: "the runbook failed; nothing is known about your tests",
+        ExitCode.LOCKED: "another holds the lock",
+        ExitCode.TIMED_OUT: "timed out",
+        ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.TERMINATED: "terminated",
+    }.get(code, "the command's own")
+
+
+def listing(names: Sequence[str]) -> str:
+    """Give 'a', 'a and b' or 'a, b and c'."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def progress_line(
+    *,
+    finished: int,
+    collected: int,
+    counts: Mapping[str, int],
+    rate: float,
+    eta_s: float | None,
+    current: str,
+    phase: str,
+) -> str:
+    """Give '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
+    parts = [f"{finished:,} of {collected:,} tests" if collected else "collecting"]
+    parts += [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count and name != "passed"]
+    if rate:
+        parts.append(f"{rate:.0f}/s")
+    if eta_s is not None and eta_s >= 1:
+        parts.append(f"{seconds(eta_s)} left")
+    text = ", ".join(parts)
+    return f"{text} ({phase})" if phase != "running" else f"{text}: {current}" if current else text

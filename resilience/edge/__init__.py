@@ -1,1 +1,0 @@
-"""What touches the world: probes, processes, files and notebooks."""

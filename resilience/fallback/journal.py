@@ -1,0 +1,290 @@
+"""Keep on disk, before anything is changed, what is needed to put it back to the byte."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from dotenv import dotenv_values
+
+from resilience.core.codec import from_json, to_json
+from resilience.core.envtext import changed_names
+from resilience.core.errors import EditedError, LockedError, RecordError
+from resilience.host.files import read_env_file, remove_asides, sync_folder, write_atomically
+from resilience.host.vantage import vantage
+from resilience.settings.build import read_env_text
+
+FILE = "journal.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoFile:
+    """One file as it was before the first change: bytes in base64, permission bits, whether it was there.
+
+    `written` are the digests of what we wrote since; any other content was somebody's edit.
+    """
+
+    path: str
+    existed: bool
+    original: str
+    mode: int
+    written: tuple[str, ...] = ()
+    last: str = ""
+    """What we wrote last, in base64, to name the variables that an edit changed."""
+
+    def bytes_before(self) -> bytes:
+        return base64.b64decode(self.original)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """What one apply did so far. It holds what the env file holds, so it is readable by its owner only."""
+
+    run: str
+    folder: str
+    host: str
+    user: str
+    pid: int
+    created: float
+    started_at: datetime
+    mode: str
+    commit: str = ""
+    status: str = "applying"
+    steps: tuple[Step, ...] = ()
+    files: tuple[UndoFile, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    exported: bool = False
+    schema: int = 1
+
+    @property
+    def unfinished(self) -> bool:
+        """Say whether the process that wrote it is gone in the middle of applying or restoring."""
+        if self.status == "applied":
+            return False
+        with suppress(psutil.NoSuchProcess):
+            if self.host == vantage().host:
+                return bool(abs(psutil.Process(self.pid).create_time() - self.created) > 1)
+        return True
+
+
+OnStep = Callable[[str], None]
+
+
+def load(state: Path) -> Journal | None:
+    """Give what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal."""
+    path = state / FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return from_json(data, Journal, source=path)
+    except RecordError as exc:
+        exc.hint = exc.hint or f"what apply changed must be put back by hand (from git or a backup), then: rm {path}"
+        raise
+
+
+def variables_before(state: Path, env_file: Path) -> dict[str, str]:
+    """Give the variables of the env file as they were before the first change. Raises SettingsError for a broken line."""
+    journal = load(state)
+    noted = next((file for file in journal.files if file.path == str(env_file)), None) if journal else None
+    if noted is None:
+        return read_env_file(env_file)
+    text = noted.bytes_before().decode("utf-8")
+    return {name: value for name, (value, _line) in read_env_text(text, str(env_file)).items()}
+
+
+def variables_noted(journal: Journal) -> Iterator[tuple[str, str]]:
+    """Return name and value of each variable that the noted files held, before and after, as far as they can be read."""
+    for file in journal.files:
+        for data in (file.bytes_before(), base64.b64decode(file.last)):
+            yield from ((name, value or "") for name, value in _variables(data).items())
+
+
+def begin(
+    state: Path,
+    *,
+    run: str,
+    folder: Path | str,
+    mode: str,
+    paths: Iterable[Path],
+    commit: str = "",
+    endpoints: Mapping[str, str] | None = None,
+    names: Sequence[str] = (),
+    on_step: OnStep | None = None,
+) -> Journal:
+    """Note every file as it is now, unless an earlier apply noted it already: the first original is the true one."""
+    seen = vantage()
+    earlier = load(state)
+    if earlier is not None and earlier.host != seen.host:
+        raise LockedError(
+            f"a fallback was applied on host {earlier.host} by {earlier.user}; it can be changed only there.",
+            hint=f"on {earlier.host}: resilience restore",
+        )
+    known = {file.path: file for file in earlier.files} if earlier else {}
+    files = tuple(known.get(str(path)) or _note(path) for path in paths)
+    files += tuple(file for path, file in known.items() if path not in {str(p) for p in paths})
+    journal = Journal(
+        run=run,
+        folder=str(folder),
+        host=seen.host,
+        user=seen.user,
+        pid=os.getpid(),
+        created=psutil.Process().create_time(),
+        started_at=earlier.started_at if earlier else datetime.now(UTC),
+        mode=mode,
+        commit=commit,
+        files=files,
+        stand_ins=earlier.stand_ins if earlier else (),
+        endpoints=endpoints or (earlier.endpoints if earlier else {}),
+        names=tuple(sorted({*names, *(earlier.names if earlier else ())})),
+        exported=earlier.exported if earlier else False,
+        steps=earlier.steps if earlier else (),
+    )
+    return step(state, journal, "noted what is there now", on_step=on_step)
+
+
+def step(state: Path, journal: Journal, what: str, *, on_step: OnStep | None = None, **changes: object) -> Journal:
+    """Put a finished step, and what it changed in the journal, on disk; then tell `on_step`."""
+    journal = replace(journal, steps=(*journal.steps, Step(at=datetime.now(UTC), what=what)), **changes)  # type: ignore[arg-type]
+    write_atomically(state / FILE, to_json(journal, indent=0), mode=0o600)
+    if on_step:
+        on_step(what)
+    return journal
+
+
+def write(state: Path, journal: Journal, path: Path, data: bytes, *, on_step: OnStep | None = None) -> Journal:
+    """Write a noted file: the digest of the new bytes is on disk before the bytes are."""
+    digest = _digest(data)
+    files = tuple(
+        replace(file, written=tuple(dict.fromkeys((*file.written, digest))), last=base64.b64encode(data).decode())
+        if file.path == str(path)
+        else file
+        for file in journal.files
+    )
+    journal = step(state, journal, f"about to write {path.name}", on_step=on_step, files=files)
+    before = next(file for file in journal.files if file.path == str(path))
+    write_atomically(path, data, mode=before.mode if before.existed else 0o600)
+    return step(state, journal, f"wrote {path.name}", on_step=on_step)
+
+
+def check_unedited(journal: Journal) -> None:
+    """Raise EditedError naming the variables that somebody changed since we wrote; values are never shown."""
+    for file in journal.files:
+        path = Path(file.path)
+        try:
+            now = path.read_bytes()
+        except FileNotFoundError:
+            if file.existed and file.written:
+                raise EditedError(
+                    f"{path} was deleted after apply.",
+                    hint="put back the original all the same: resilience restore --force",
+                ) from None
+            continue
+        digest = _digest(now)
+        unwritten = file.existed and digest == _digest(file.bytes_before())
+        if digest in file.written or unwritten:
+            continue
+        names = changed_names(_variables(now), _variables(base64.b64decode(file.last)))
+        shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "") if names else "comments or order"
+        raise EditedError(
+            f"{path} was edited after apply (changed: {shown}; values masked); restoring would lose the edit.",
+            hint="keep a copy of the edit and restore: resilience restore --force",
+        )
+
+
+def restore_files(
+    state: Path, journal: Journal, *, force: bool = False, on_step: OnStep | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Put every noted file back: bytes, permission bits, existence. Give (files restored, copies of edits kept)."""
+    if not force:
+        check_unedited(journal)
+    journal = step(
+        state,
+        journal,
+        "restoring",
+        on_step=on_step,
+        status="restoring",
+        pid=os.getpid(),
+        created=psutil.Process().create_time(),
+    )
+    restored, kept = [], []
+    for file in journal.files:
+        path = Path(file.path)
+        if force:
+            kept += _keep_edit(path, file)
+        if file.existed:
+            write_atomically(path, file.bytes_before(), mode=file.mode)
+        else:
+            with suppress(FileNotFoundError):
+                path.unlink()
+                sync_folder(path.parent)
+        remove_asides(path)
+        restored.append(str(path))
+        journal = step(state, journal, f"put back {path.name}", on_step=on_step)
+    return tuple(restored), tuple(kept)
+
+
+def identical(journal: Journal) -> bool:
+    """Say whether every noted file is as it was: bytes, permission bits, existence."""
+    for file in journal.files:
+        path = Path(file.path)
+        if path.exists() != file.existed:
+            return False
+        if file.existed and (path.read_bytes() != file.bytes_before() or path.stat().st_mode & 0o7777 != file.mode):
+            return False
+    return True
+
+
+def close(state: Path) -> None:
+    """Forget the undo data; call it only when `identical`."""
+    with suppress(FileNotFoundError):
+        (state / FILE).unlink()
+        sync_folder(state)
+    remove_asides(state / FILE)
+
+
+def _note(path: Path) -> UndoFile:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return UndoFile(path=str(path), existed=False, original="", mode=0o600)
+    return UndoFile(
+        path=str(path), existed=True, original=base64.b64encode(data).decode(), mode=path.stat().st_mode & 0o7777
+    )
+
+
+def _keep_edit(path: Path, file: UndoFile) -> list[str]:
+    try:
+        now = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    if _digest(now) in file.written or (file.existed and now == file.bytes_before()):
+        return []
+    copy = path.with_name(f"{path.name}.edited-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    write_atomically(copy, now, mode=path.stat().st_mode & 0o7777)
+    return [str(copy)]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _variables(data: bytes) -> dict[str, str | None]:
+    return dict(dotenv_values(stream=io.StringIO(data.decode("utf-8", "replace")), interpolate=False))

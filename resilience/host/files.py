@@ -1,0 +1,88 @@
+"""Write files so that a crash leaves the old one or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from resilience.settings.build import read_env_text
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
+    """Write aside, fsync, rename. `mode`: permission bits; None keeps those of the file there, else 0600.
+
+    `durable=False` leaves out the fsyncs, for files that can be made again. Raises OSError; then the old file stands.
+    """
+    make_folder(path.parent)
+    if mode is None:
+        try:
+            mode = path.stat().st_mode & 0o7777
+        except FileNotFoundError:
+            mode = 0o600
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".aside", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for above in (folder, *folder.parents):
+        if above.name == ".resilience":
+            with suppress(FileExistsError), (above / ".gitignore").open("x") as file:
+                file.write("*\n")
+            return
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Give the variables of an env file, none where it is not there. Raises SettingsError by line for a broken one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    return {name: value for name, (value, _line) in read_env_text(text, str(path)).items()}
+
+
+def scratch(prefix: str) -> Path:
+    """Make a private temporary folder named after this process, and remove those of processes of ours that were killed."""
+    import psutil  # not on the way to an assessment, which writes files too
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
+        pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-"))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_asides(path: Path) -> None:
+    """Remove what `write_atomically` left beside `path` when it was killed."""
+    for aside in path.parent.glob(f".{path.name}.*.aside"):
+        with suppress(FileNotFoundError):
+            aside.unlink()

@@ -1,0 +1,195 @@
+"""Go through all stages without a person, through papermill, and always leave a report and an honest exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
+from resilience.core.words import exit_code_phrase, recovery_line, result_lines, seconds
+from resilience.runs.runbook import Run, judge_run
+from resilience.settings.build import Settings, require_configured
+
+if TYPE_CHECKING:
+    from resilience.notebook.engine import Executed, Moment
+
+LOOKING = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.APPLY_FALLBACK, StageName.REPORT)
+"""The stages of `run --no-apply`; the fallback's notebook then only shows its plan."""
+
+FAIL_ON = ("failures", "degraded", "never")
+
+
+def run_all(
+    settings: Settings,
+    *,
+    apply: bool,
+    parameters: Mapping[str, object] | None = None,
+    out: str = "",
+    fail_on: str = "",
+    total_timeout_s: float | None = None,
+    stage_timeout_s: float | None = None,
+    slug: str = "run",
+    take_over: bool = False,
+) -> int:
+    """Make a run and go through its stages; give the exit code. Raises UsageError before anything is made."""
+    if fail_on and fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
+    require_configured(settings)
+    if apply:
+        from resilience.core.errors import LockedError
+        from resilience.host.lock import holder
+
+        who = holder(settings.state)
+        if who is not None and not take_over:
+            raise LockedError(
+                f"another run holds the lock: {who}.", hint="wait, or hand over: resilience run --take-over"
+            )
+    if out:
+        settings = replace(settings, outputs=Path(out).expanduser().resolve())
+    given = {"apply": apply, **(parameters or {})}
+    _check_parameters(given)
+    run = Run.create(settings, slug=slug, apply=apply, parameters=given)
+    executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
+    return conclude(run, executed, fail_on=fail_on)
+
+
+def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) -> int:
+    """Continue at the first stage that did not come through; what came through is not done again."""
+    run = Run.open(folder)
+    stages = LOOKING if not run.incident.applies else tuple(StageName)
+    done = (StageStatus.FINISHED, StageStatus.DONE_BY_HAND)
+    left: Sequence[StageName] = stages
+    while left and (stage := run.incident.stage(left[0])) is not None and stage.status in done:
+        left = left[1:]
+    if not left or tuple(left) == (StageName.REPORT,):
+        left = (StageName.REPORT,)
+    given = {"apply": run.incident.applies, **(parameters or {})}
+    _check_parameters(given)
+    kept = tuple(stage for stage in run.incident.stages if stage.name not in left)
+    run.save(stages=kept, verdict=Verdict.RUNNING, exit_code=None, finished_at=None)
+    executed = asyncio.run(go(run, given, stages=left))
+    return conclude(run, executed)
+
+
+def _check_parameters(given: Mapping[str, object]) -> None:
+    """Raise SettingsError for a parameter that no notebook declares, or a value it cannot have."""
+    from resilience.notebook.engine import known_parameters
+    from resilience.notebook.parameters import parse
+
+    parse(given, declared=known_parameters(), source="the parameters of the run")
+
+
+async def go(
+    run: Run,
+    parameters: Mapping[str, object],
+    *,
+    stages: Sequence[StageName] | None = None,
+    total_timeout_s: float | None = None,
+    stage_timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Executed:
+    """Execute the notebooks of a run; where one breaks, restore and report all the same."""
+    from resilience.notebook.engine import execute
+
+    wanted = stages or (tuple(StageName) if run.incident.applies else LOOKING)
+
+    def report() -> None:
+        run.refresh()
+        run.report()
+
+    async def restore() -> None:
+        run.refresh()
+        await run.restore()
+
+    return await execute(
+        run.folder,
+        stages=wanted,
+        parameters=parameters,
+        total_timeout_s=total_timeout_s,
+        stage_timeout_s=stage_timeout_s,
+        on_progress=_Teller().tell,
+        environ=os.environ if environ is None else environ,
+        restore=restore,
+        report=report,
+        redact=run.redactor.text,
+    )
+
+
+def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
+    """Say what the run came to, in the words of the report, and give its exit code."""
+    from resilience.show import terminal
+
+    incident = run.refresh()
+    verdict, code = judge_run(incident)
+    if executed.signal is not None:
+        code = executed.exit_code
+    elif executed.exit_code:
+        code = ExitCode.worst(code, executed.exit_code)
+    broken = next((s for s in incident.stages if s.status in (StageStatus.FAILED, StageStatus.KILLED)), None)
+    run.save(verdict=verdict, exit_code=code)
+    terminal.out.print()
+    terminal.headline(terminal.out, *_lines(run, incident, code))
+    if broken is not None:
+        terminal.out.print(f"[bold red]Stage {broken.name.value} {broken.status.value}[/bold red]: ", end="")
+        terminal.out.print(f"{broken.error} Hint: {broken.hint or f'resilience resume {incident.run}'}", markup=False)
+    if not incident.applies:
+        terminal.out.print("No tests were run: this run only looked. To act: resilience run --apply")
+    terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code, looked=not incident.applies)}")
+    # The path alone on its line, for people who copy it and scripts that read the last line.
+    sys.stdout.write(f"{run.folder / 'report.html'}\n")
+    return _hide(code, fail_on)
+
+
+def _lines(run: Run, incident: Incident, code: int) -> list[str]:
+    staging, tests = run.headline()
+    lines = [staging.replace(f"{incident.environment.upper()}:", f"{incident.environment.upper()} (last look):", 1)]
+    if incident.tests is not None:
+        lines += result_lines(incident.tests)
+    else:
+        lines.append(
+            tests if code != ExitCode.RUNBOOK_FAILED else "TESTS: the runbook failed; nothing is known about your tests"
+        )
+    if incident.recovery is not None:
+        lines.append(recovery_line(incident.recovery))
+    if incident.restored is not None and not incident.restored.nothing_to_do:
+        lines.append(
+            "RESTORED: to the byte" if incident.restored.identical else "RESTORED: NOT to the byte; see the report"
+        )
+    return lines
+
+
+def _hide(code: int, fail_on: str) -> int:
+    shown = {
+        "failures": (ExitCode.NOT_A_FULL_PASS, ExitCode.BLOCKED, ExitCode.UNKNOWN),
+        "never": (ExitCode.PRODUCT_FAILURES, ExitCode.NOT_A_FULL_PASS, ExitCode.BLOCKED, ExitCode.UNKNOWN),
+    }.get(fail_on, ())
+    if code in shown:
+        sys.stderr.write(f"--fail-on {fail_on} hides exit code {code}: {exit_code_phrase(code)}\n")
+        return 0
+    return code
+
+
+class _Teller:
+    """Tells on stderr where the run is: a line a stage, and on a terminal what its cell says."""
+
+    def tell(self, moment: Moment) -> None:
+        live = sys.stderr.isatty()
+        name = moment.stage.value.replace("_", " ")
+        if moment.status is not StageStatus.STARTED:
+            text = f"{seconds(moment.elapsed_s):>8}  {name}: {moment.status.value.replace('_', ' ')}"
+            if moment.text:
+                text += f" ({moment.text.splitlines()[0]})"
+            sys.stderr.write(("\r\x1b[2K" if live else "") + text + "\n")
+        elif live:
+            doing = moment.text or (f"cell {moment.index} of {moment.cells}" if moment.cells else "starting")
+            with suppress(OSError):
+                width = os.get_terminal_size(sys.stderr.fileno()).columns
+                sys.stderr.write(f"\r\x1b[2K{f'{seconds(moment.elapsed_s):>8}  {name}: {doing}'[: width - 1]}")
+        sys.stderr.flush()

@@ -1,0 +1,84 @@
+"""Turn bytes into files that hold no secret: written aside, scanned, then renamed into place; or refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from resilience.core.errors import SecretLeakError
+from resilience.report.texts import Redacts
+
+_CHUNK = 8 * 1024 * 1024
+_OVERLAP = 16 * 1024
+"""A secret that lies across two chunks is still seen whole; longer ones than this are not."""
+
+
+def publish(
+    path: Path, content: str | bytes | Iterable[str], redactor: Redacts | None, *, texts: str | None = None
+) -> Path:
+    """Write the file as a whole or not at all. `texts` is all of it that is not numbers of ours, where that is known.
+
+    Raises SecretLeakError, naming file and offset but never the value, where a secret is in the bytes; nothing is left then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            elif isinstance(content, str):
+                file.write(content.encode("utf-8", "replace"))
+            else:
+                for piece in content:
+                    file.write(piece.encode("utf-8", "replace"))
+            file.flush()
+            os.fsync(file.fileno())
+        if redactor is not None:
+            clean = texts is not None and redactor.leaks(texts.encode("utf-8", "replace")) is None
+            if not clean and (offset := scan(aside, redactor)) is not None:
+                raise refused(path, offset)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def scan(path: Path, redactor: Redacts) -> int | None:
+    """Give the offset of the first byte of a secret in the file, or None. Large files are read in pieces."""
+    with path.open("rb") as file:
+        base, tail = 0, b""
+        while chunk := file.read(_CHUNK):
+            data = tail + chunk
+            offset = redactor.leaks(data)
+            if offset is not None:
+                return base + offset
+            tail = data[-_OVERLAP:]
+            base += len(data) - len(tail)
+    return None
+
+
+def refused(path: Path, offset: int) -> SecretLeakError:
+    return SecretLeakError(
+        f"{path.name}: a secret stands at byte {offset}; the file was not written.",
+        hint="find out which text carried it (incident.json is redacted too), or leave that file out",
+    )
+
+
+def check(folder: Path, redactor: Redacts, patterns: Iterable[str] = ("**/*",)) -> tuple[Path, ...]:
+    """Scan every file that stands in a run's folder, executed notebooks and logs included; give those scanned.
+
+    Raises SecretLeakError at the first that holds a secret, naming file and offset.
+    """
+    seen: list[Path] = []
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern)):
+            if path in seen or not path.is_file() or path.is_symlink():
+                continue
+            if (offset := scan(path, redactor)) is not None:
+                raise SecretLeakError(
+                    f"{path.relative_to(folder)}: a secret stands at byte {offset}; do not publish this folder.",
+                    hint=f"delete or redact {path.name}, then check again",
+                )
+            seen.append(path)
+    return tuple(seen)

@@ -1,0 +1,609 @@
+"""Keep samples, runs and incidents of all runs in SQLite, so that a report shows the outage and not only this run of it.
+
+Times are microseconds since 1970. Per service and minute a log-scaled histogram is kept as samples are written: merging two is
+adding counts, so p95 of a day of a million samples is read from 1,440 rows a service. Words (service, status, fault) are kept
+once, by number; numbers of an enum would change their meaning when one is added.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sqlite3
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from resilience.core import codec
+from resilience.core.errors import RecordError, ResilienceError
+from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
+from resilience.report.series import PHASES, micros, moment, read
+from resilience.report.view import Day, PastRun
+
+VERSION = 1
+"""`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
+BUSY_S = 5.0
+LAPSE_H = 24.0
+"""Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
+PER_OCTAVE = 8
+"""Histogram buckets per doubling: a percentile read from them is at most 9 % too high, never too low."""
+_MINUTE = 60_000_000
+_BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
+_ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
+_KNOWN = (*_ANSWERED, ConnectivityStatus.UNAVAILABLE)
+_PHASE_COLUMNS = ", ".join(f"{name}_us" for name in PHASES)
+
+_MIGRATIONS = (
+    f"""
+    CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+    CREATE TABLE incident (
+        id TEXT PRIMARY KEY, environment INTEGER NOT NULL, opened_us INTEGER NOT NULL, closed_us INTEGER,
+        last_bad_us INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY, host TEXT NOT NULL, name TEXT NOT NULL, environment INTEGER NOT NULL, network TEXT NOT NULL,
+        started_us INTEGER NOT NULL, finished_us INTEGER, verdict TEXT NOT NULL, exit_code INTEGER, mode TEXT NOT NULL,
+        tested INTEGER NOT NULL, incident TEXT, UNIQUE (host, name)
+    );
+    CREATE INDEX run_by_time ON run (environment, started_us);
+    CREATE INDEX run_by_incident ON run (incident);
+    CREATE TABLE sample (
+        run INTEGER NOT NULL, target INTEGER NOT NULL, service INTEGER NOT NULL, at_us INTEGER NOT NULL,
+        status INTEGER NOT NULL, took_us INTEGER, fault INTEGER, stage INTEGER NOT NULL,
+        {", ".join(f"{name}_us INTEGER" for name in PHASES)},
+        PRIMARY KEY (run, target, service, at_us)
+    ) WITHOUT ROWID;
+    CREATE TABLE minute (
+        environment INTEGER NOT NULL, service INTEGER NOT NULL, minute INTEGER NOT NULL,
+        samples INTEGER NOT NULL, lost INTEGER NOT NULL, max_us INTEGER NOT NULL, counts BLOB NOT NULL,
+        PRIMARY KEY (environment, service, minute)
+    ) WITHOUT ROWID;
+    CREATE TABLE reached (host TEXT, network TEXT, service INTEGER, at_us INTEGER NOT NULL,
+        PRIMARY KEY (host, network, service)) WITHOUT ROWID;
+    """,
+)
+
+
+class HistoryError(ResilienceError):
+    """The history cannot be opened; runs go on and reports are made without it."""
+
+
+class MinuteRow(NamedTuple):
+    """One service in one minute. Seconds; `p50_s` and `p95_s` are the upper bounds of their buckets, `max_s` is exact."""
+
+    service: str
+    at: datetime
+    samples: int
+    lost: int
+    p50_s: float | None
+    p95_s: float | None
+    max_s: float | None
+
+
+class IncidentRow(NamedTuple):
+    """One outage, over all runs that saw it; `closed_at` is None while it lasts."""
+
+    id: str
+    environment: str
+    opened_at: datetime
+    closed_at: datetime | None
+    runs: int
+
+
+class History:
+    """The history in this file, made where there is none. Every method is one transaction.
+
+    A damaged file is set aside under another name and a new one begun; while it is locked or full, `record` writes what it
+    was given into the folder `history-spool` beside it, from where the next `record` that succeeds takes it.
+    Raises HistoryError where nothing can be opened at all.
+    """
+
+    def __init__(self, path: Path | str, *, busy_timeout_s: float = BUSY_S) -> None:
+        if "://" in str(path):
+            raise HistoryError(
+                "a history in another database than SQLite is not supported yet.",
+                hint="import the runs of other hosts: History(path).import_folder(their_outputs)",
+            )
+        self.path = Path(path)
+        self.spool = self.path.with_name("history-spool")
+        self.notes: list[str] = []
+        self._busy_s = busy_timeout_s
+        self._words: dict[str, int] = {}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._open()
+            except sqlite3.DatabaseError as exc:
+                if isinstance(exc, sqlite3.OperationalError):
+                    raise
+                self._set_aside()
+                self._open()
+        except (sqlite3.Error, OSError) as exc:
+            raise HistoryError(f"{self.path.name} cannot be opened: {exc}.", hint=f"ls -l {self.path.parent}") from exc
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)
+        try:
+            self._db.execute(f"PRAGMA busy_timeout = {int(self._busy_s * 1000)}")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise HistoryError(
+                    f"{self.path.name} was written by a newer version (user_version {version}, known: {VERSION}).",
+                    hint="pipx upgrade resilience-runbook",
+                )
+            if version < VERSION:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._migrate()
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _migrate(self) -> None:
+        with self._writing():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            for step in _MIGRATIONS[version:]:
+                for statement in step.split(";"):
+                    if statement.strip():
+                        self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _set_aside(self) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        for suffix in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + suffix)
+            if part.exists():
+                part.replace(self.path.with_name(f"{self.path.stem}.damaged-{stamp}{self.path.suffix}{suffix}"))
+        self.notes.append(f"{self.path.name} was damaged; it was set aside and a new one begun")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            # A full disk has already rolled back; then this is refused.
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            self._words.clear()
+            raise
+        self._db.execute("COMMIT")
+
+    def record(self, samples: Sequence[Sample], incident: Incident) -> int:
+        """Add samples and what is known of their run; give how many were new. When it returns they are kept.
+
+        Opens an incident with the first bad look of an environment, and closes it with a confirmed recovery. Raises
+        OSError only where neither the history nor the spool can be written.
+        """
+        try:
+            added = self._record(samples, incident)
+            if self.spool.is_dir():
+                self._take_spool()
+        except sqlite3.Error as exc:
+            self.notes.append(f"{self.path.name}: {exc}; kept in {self.spool.name} until it can be written")
+            self._put_spool(samples, incident)
+            return 0
+        return added
+
+    def _record(self, samples: Iterable[Sample], incident: Incident) -> int:
+        with self._writing():
+            run = self._run(incident)
+            fresh = self._fresh(run, samples)
+            self._db.executemany(
+                f"INSERT OR IGNORE INTO sample VALUES ({', '.join('?' * (8 + len(PHASES)))})",  # noqa: S608 - question marks
+                self._rows(run, fresh),
+            )
+            environment = self._word(incident.environment)
+            self._roll_up(environment, fresh)
+            self._reached(incident, fresh)
+            self._incident(run, environment, incident, fresh)
+        return len(fresh)
+
+    def _word(self, text: str) -> int:
+        number = self._words.get(text)
+        if number is None:
+            self._db.execute("INSERT OR IGNORE INTO word (text) VALUES (?)", (text,))
+            number = int(self._db.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()[0])
+            self._words[text] = number
+        return number
+
+    def _run(self, incident: Incident) -> int:
+        mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else ""
+        row = (
+            incident.vantage.host,
+            incident.run,
+            self._word(incident.environment),
+            incident.vantage.network,
+            micros(incident.started_at),
+            micros(incident.finished_at) if incident.finished_at else None,
+            incident.verdict.value,
+            incident.exit_code,
+            str(mode),
+            int(incident.tests is not None),
+        )
+        self._db.execute(
+            "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (host, name) DO UPDATE SET"
+            " finished_us = coalesce(excluded.finished_us, finished_us), verdict = excluded.verdict,"
+            " exit_code = coalesce(excluded.exit_code, exit_code), mode = excluded.mode, tested = excluded.tested",
+            row,
+        )
+        found = self._db.execute("SELECT id FROM run WHERE host = ? AND name = ?", row[:2]).fetchone()
+        return int(found[0])
+
+    def _fresh(self, run: int, samples: Iterable[Sample]) -> list[tuple[int, Sample]]:
+        """Give those not yet kept, with their times, so that importing twice counts once."""
+        by_line: dict[tuple[str, str], list[tuple[int, Sample]]] = {}
+        for sample in samples:
+            by_line.setdefault((sample.target, sample.service), []).append((micros(sample.at), sample))
+        fresh: list[tuple[int, Sample]] = []
+        for (target, service), found in by_line.items():
+            first, last = min(at for at, _ in found), max(at for at, _ in found)
+            rows = self._db.execute(
+                "SELECT at_us FROM sample WHERE run = ? AND target = ? AND service = ? AND at_us BETWEEN ? AND ?",
+                (run, self._word(target), self._word(service), first, last),
+            )
+            known = {at for (at,) in rows}
+            for pair in found:
+                if pair[0] not in known:
+                    known.add(pair[0])
+                    fresh.append(pair)
+        return fresh
+
+    def _rows(self, run: int, fresh: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int | None, ...]]:
+        word = self._word
+        for at, sample in fresh:
+            p = sample.phases
+            yield (
+                run,
+                word(sample.target),
+                word(sample.service),
+                at,
+                word(sample.status),
+                _us(sample.response_time_s),
+                None if sample.fault is None else word(sample.fault),
+                word(sample.stage),
+                _us(p.dns_s),
+                _us(p.tcp_s),
+                _us(p.tls_s),
+                _us(p.first_byte_s),
+                _us(p.query_s),
+            )
+
+    def _roll_up(self, environment: int, fresh: Iterable[tuple[int, Sample]]) -> None:
+        minutes: dict[tuple[str, int], list[int]] = {}
+        counts: dict[tuple[str, int], dict[int, int]] = {}
+        for at, sample in fresh:
+            if sample.target != "staging" or sample.status not in _KNOWN:
+                continue
+            key = (sample.service, at // _MINUTE)
+            row = minutes.setdefault(key, [0, 0, 0])
+            row[0] += 1
+            if sample.status is ConnectivityStatus.UNAVAILABLE:
+                row[1] += 1
+                continue
+            took = _us(sample.response_time_s)
+            if took is not None:
+                row[2] = max(row[2], took)
+                buckets = counts.setdefault(key, {})
+                bucket = bucket_of(took)
+                buckets[bucket] = buckets.get(bucket, 0) + 1
+        for (service, minute), (number, lost, highest) in minutes.items():
+            where = (environment, self._word(service), minute)
+            merged = counts.get((service, minute), {})
+            before = self._db.execute(
+                "SELECT samples, lost, max_us, counts FROM minute WHERE environment = ? AND service = ? AND minute = ?",
+                where,
+            ).fetchone()
+            if before is not None:
+                number, lost, highest = number + before[0], lost + before[1], max(highest, before[2])
+                for bucket, count in unpack(before[3]).items():
+                    merged[bucket] = merged.get(bucket, 0) + count
+            self._db.execute(
+                "INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*where, number, lost, highest, pack(merged)),
+            )
+
+    def _reached(self, incident: Incident, fresh: Iterable[tuple[int, Sample]]) -> None:
+        last: dict[str, int] = {}
+        for at, sample in fresh:
+            if sample.target == "staging" and sample.status in _ANSWERED and at > last.get(sample.service, 0):
+                last[sample.service] = at
+        self._db.executemany(
+            "INSERT INTO reached VALUES (?, ?, ?, ?) ON CONFLICT (host, network, service)"
+            " DO UPDATE SET at_us = max(at_us, excluded.at_us)",
+            [(incident.vantage.host, incident.vantage.network, self._word(name), at) for name, at in last.items()],
+        )
+
+    def _incident(self, run: int, environment: int, incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> None:
+        bad = [at for at, sample in fresh if sample.target == "staging" and sample.status in _BAD]
+        health = incident.health
+        if not bad and health is not None and health.overall_status in _BAD:
+            bad = [micros(health.started_at)]
+        start = micros(incident.outage_started_at) if incident.outage_started_at and bad else min(bad, default=0)
+        lapse = int(LAPSE_H * 3_600_000_000)
+        around = max(bad, default=micros(incident.started_at))
+        known = self._db.execute(
+            "SELECT id, closed_us, last_bad_us FROM incident WHERE environment = ? AND opened_us - ? <= ?"
+            " AND coalesce(closed_us, last_bad_us + ?) >= ? ORDER BY opened_us DESC LIMIT 1",
+            (environment, lapse, around, lapse, start if bad else around),
+        ).fetchone()
+        if known is None:
+            if not bad:
+                return
+            name = f"{incident.environment.replace(' ', '-')}-{moment(start):%Y%m%dT%H%M%SZ}"
+            self._db.execute(
+                "INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", (name, environment, start, max(bad))
+            )
+        else:
+            name = known[0]
+            if bad:
+                self._db.execute(
+                    "UPDATE incident SET opened_us = min(opened_us, ?), last_bad_us = max(last_bad_us, ?) WHERE id = ?",
+                    (start, max(bad), name),
+                )
+        self._db.execute("UPDATE run SET incident = ? WHERE id = ? AND incident IS NULL", (name, run))
+        recovery = incident.recovery
+        if recovery is not None and recovery.recovered:
+            back = recovery.first_good_at or recovery.started_at + timedelta(seconds=recovery.duration_s)
+            self._db.execute(
+                "UPDATE incident SET closed_us = max(?, opened_us) WHERE id = ? AND closed_us IS NULL",
+                (micros(back), name),
+            )
+
+    def _put_spool(self, samples: Sequence[Sample], incident: Incident) -> None:
+        self.spool.mkdir(parents=True, exist_ok=True)
+        stem = f"{time.time_ns()}-{os.getpid()}"
+        body = b"".join(codec.to_json(record, indent=0) + b"\n" for record in (incident, *samples))
+        aside = self.spool / f".{stem}.part"
+        with aside.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.spool / f"{stem}.jsonl")
+
+    def _take_spool(self) -> None:
+        for path in sorted(self.spool.glob("*.jsonl")):
+            head, _, rest = path.read_bytes().partition(b"\n")
+            try:
+                incident = codec.from_json(head, Incident, source=path.name)
+                samples = [codec.from_json(line, Sample, source=path.name) for line in rest.splitlines() if line]
+            except RecordError as exc:
+                path.rename(path.with_suffix(".unread"))
+                self.notes.append(str(exc))
+                continue
+            self._record(samples, incident)
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self.spool.rmdir()
+
+    def import_folder(self, outputs: Path) -> int:
+        """Take the runs in another host's outputs folder; give how many samples were new. Doing it twice adds nothing.
+
+        Drills are left out: what an embedded lab did is no history of staging, and has a file of its own.
+        """
+        added = 0
+        for path in sorted(outputs.glob("*/*/incident.json")):
+            try:
+                incident = codec.from_json(path.read_bytes(), Incident, source=path)
+                if incident.drill:
+                    continue
+                samples = path.with_name("samples.jsonl")
+                added += self._record(read(samples, problems=self.notes) if samples.exists() else (), incident)
+            except (RecordError, OSError) as exc:
+                self.notes.append(f"{path}: {exc}")
+        return added
+
+    def runs(self, environment: str | None = None, *, limit: int = 1000) -> tuple[PastRun, ...]:
+        """Give the latest runs, oldest first."""
+        rows = self._db.execute(
+            "SELECT name, started_us, host, verdict, mode FROM run JOIN word ON word.id = environment"
+            " WHERE ? IS NULL OR text = ? ORDER BY started_us DESC, run.id DESC LIMIT ?",
+            (environment, environment, limit),
+        )
+        return tuple(_past(row) for row in reversed(rows.fetchall()))
+
+    def incident(self, incident_id: str) -> IncidentRow | None:
+        """Give this incident, or None."""
+        return next((row for row in self.incidents() if row.id == incident_id), None)
+
+    def incidents(self, environment: str | None = None) -> tuple[IncidentRow, ...]:
+        """Give the incidents, oldest first."""
+        rows = self._db.execute(
+            "SELECT incident.id, text, opened_us, closed_us, (SELECT count(*) FROM run WHERE run.incident = incident.id)"
+            " FROM incident JOIN word ON word.id = environment WHERE ? IS NULL OR text = ? ORDER BY opened_us",
+            (environment, environment),
+        )
+        return tuple(
+            IncidentRow(name, text, moment(opened), moment(closed) if closed is not None else None, count)
+            for name, text, opened, closed, count in rows
+        )
+
+    def incident_of(self, incident: Incident) -> str:
+        """Give the id of the incident to which this run belongs, or nothing."""
+        row = self._db.execute(
+            "SELECT incident FROM run WHERE host = ? AND name = ?", (incident.vantage.host, incident.run)
+        ).fetchone()
+        return str(row[0]) if row and row[0] else ""
+
+    def incident_runs(self, incident_id: str) -> tuple[PastRun, ...]:
+        """Give the runs of one incident, oldest first."""
+        rows = self._db.execute(
+            "SELECT name, started_us, host, verdict, mode FROM run WHERE incident = ? ORDER BY started_us, id",
+            (incident_id,),
+        )
+        return tuple(_past(row) for row in rows)
+
+    def incident_samples(self, incident_id: str, *, except_run: str = "") -> Iterator[Sample]:
+        """Give the samples of all runs of one incident but the named, by time."""
+        words = {number: text for number, text in self._db.execute("SELECT id, text FROM word")}
+        rows = self._db.execute(
+            f"SELECT at_us, service, status, took_us, fault, target, stage, {_PHASE_COLUMNS} FROM sample JOIN run"  # noqa: S608 - our own column names
+            " ON run.id = sample.run WHERE incident = ? AND name <> ? ORDER BY at_us",
+            (incident_id, except_run),
+        )
+        for at, service, status, took, fault, target, stage, *phases in rows:
+            dns, tcp, tls, first_byte, query = (_s(value) for value in phases)
+            yield Sample(
+                at=moment(at),
+                service=words[service],
+                status=ConnectivityStatus(words[status]),
+                response_time_s=_s(took),
+                fault=FaultCode(words[fault]) if fault is not None else None,
+                phases=Phases(dns_s=dns, tcp_s=tcp, tls_s=tls, first_byte_s=first_byte, query_s=query),
+                target=words[target],
+                stage=words[stage],
+            )
+
+    def reached(self, host: str, network: str | None = None) -> frozenset[str]:
+        """Give the services of staging ever reached from this host, in this network where one is given."""
+        rows = self._db.execute(
+            "SELECT DISTINCT text FROM reached JOIN word ON word.id = service WHERE host = ? AND (? IS NULL OR network = ?)",
+            (host, network, network),
+        )
+        return frozenset(name for (name,) in rows)
+
+    def down_since(self, environment: str) -> datetime | None:
+        """Give when the outage that lasts began, or None where none is known."""
+        row = self._db.execute(
+            "SELECT opened_us FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
+            " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
+            (environment, time.time_ns() // 1000 - int(LAPSE_H * 3_600_000_000)),
+        ).fetchone()
+        return moment(row[0]) if row else None
+
+    def suite_failures_in_a_row(self, environment: str) -> int:
+        """Give how many of the latest finished runs with tests were lost to infrastructure, one after the other."""
+        count = 0
+        for (verdict,) in self._db.execute(
+            "SELECT verdict FROM run JOIN word ON word.id = environment WHERE text = ? AND tested AND finished_us IS NOT NULL"
+            " ORDER BY started_us DESC, run.id DESC LIMIT 100",
+            (environment,),
+        ):
+            if verdict != Verdict.INFRASTRUCTURE_UNAVAILABLE.value:
+                break
+            count += 1
+        return count
+
+    def minutes(self, environment: str, since: datetime, until: datetime) -> tuple[MinuteRow, ...]:
+        """Give the figures of each service and minute from `since` to before `until`, by service, then time."""
+        rows = self._db.execute(
+            "SELECT service.text, minute, samples, lost, max_us, counts FROM minute"
+            " JOIN word AS service ON service.id = minute.service JOIN word AS place ON place.id = minute.environment"
+            " WHERE place.text = ? AND minute >= ? AND minute < ? ORDER BY service.text, minute",
+            (environment, micros(since) // _MINUTE, -(-micros(until) // _MINUTE)),
+        )
+        return tuple(
+            MinuteRow(
+                service,
+                moment(minute * _MINUTE),
+                samples,
+                lost,
+                _from_counts(found := unpack(counts), 0.50, highest),
+                _from_counts(found, 0.95, highest),
+                highest / 1e6 if found else None,
+            )
+            for service, minute, samples, lost, highest, counts in rows
+        )
+
+    def days(self, environment: str, *, until: datetime, days: int = 30) -> tuple[Day, ...]:
+        """Give availability and p95 of each service on each of the last days that have samples."""
+        since = (until - timedelta(days=days - 1)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        rows = self._db.execute(
+            "SELECT service.text, minute / 1440, samples, lost, max_us, counts FROM minute"
+            " JOIN word AS service ON service.id = minute.service JOIN word AS place ON place.id = minute.environment"
+            " WHERE place.text = ? AND minute >= ? AND minute <= ? ORDER BY service.text, minute",
+            (environment, micros(since) // _MINUTE, micros(until) // _MINUTE),
+        )
+        table: dict[tuple[str, int], tuple[list[int], dict[int, int]]] = {}
+        for service, day, samples, lost, highest, counts in rows:
+            sums, merged = table.setdefault((service, day), ([0, 0, 0], {}))
+            sums[0] += samples
+            sums[1] += lost
+            sums[2] = max(sums[2], highest)
+            for bucket, count in unpack(counts).items():
+                merged[bucket] = merged.get(bucket, 0) + count
+        return tuple(
+            Day(
+                day=f"{moment(day * 1440 * _MINUTE):%Y-%m-%d}",
+                service=service,
+                availability=1 - sums[1] / sums[0],
+                p95_s=_from_counts(merged, 0.95, sums[2]),
+                samples=sums[0],
+            )
+            for (service, day), (sums, merged) in sorted(table.items())
+            if sums[0]
+        )
+
+    def prune(self, keep_days: float, *, now: datetime | None = None) -> int:
+        """Forget samples older than this; give how many. Runs and incidents stay: they are small, and the record.
+
+        Minutes stay three times as long, for the charts by day.
+        """
+        at = micros(now or datetime.now(UTC))
+        day = 86_400_000_000
+        with self._writing():
+            gone = self._db.execute("DELETE FROM sample WHERE at_us < ?", (at - int(keep_days * day),)).rowcount
+            self._db.execute("DELETE FROM minute WHERE minute < ?", ((at - int(3 * keep_days * day)) // _MINUTE,))
+        if gone:
+            self._db.execute("PRAGMA incremental_vacuum")
+        return gone
+
+
+def _past(row: tuple[str, int, str, str, str]) -> PastRun:
+    return PastRun(run=row[0], started_at=moment(row[1]), host=row[2], verdict=row[3], mode=row[4])
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None or not 0 <= seconds < 1e9 else round(seconds * 1e6)
+
+
+def _s(micro: int | None) -> float | None:
+    return None if micro is None else micro / 1e6
+
+
+def bucket_of(took_us: int) -> int:
+    """Give the histogram bucket of a latency; 0 holds all up to one microsecond."""
+    return max(math.ceil(math.log2(took_us) * PER_OCTAVE - 1e-9), 0) if took_us > 1 else 0
+
+
+def pack(counts: dict[int, int]) -> bytes:
+    """Give a histogram as bytes: bucket, count, bucket, count … in 32 bits each."""
+    flat = array("I", [number for pair in sorted(counts.items()) for number in pair])
+    return flat.tobytes()
+
+
+def unpack(data: bytes) -> dict[int, int]:
+    """Give back what `pack` took."""
+    flat = array("I")
+    flat.frombytes(data)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _from_counts(counts: dict[int, int], share: float, highest: int) -> float | None:
+    """Give the nearest-rank percentile in seconds: the upper bound of its bucket, but never above the highest."""
+    total = sum(counts.values())
+    if not total:
+        return None
+    wanted = max(math.ceil(share * total), 1)
+    for bucket in sorted(counts):
+        wanted -= counts[bucket]
+        if wanted <= 0:
+            return float(min(2.0 ** (bucket / PER_OCTAVE), highest)) / 1e6
+    return highest / 1e6

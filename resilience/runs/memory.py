@@ -1,0 +1,139 @@
+"""Remember across runs: what was reached from where, since when something is down, and which code and versions ran."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Sample
+from resilience.host.files import write_atomically
+from resilience.settings.build import Settings
+
+if TYPE_CHECKING:
+    from resilience.runs.history import History
+
+_SEEN = "seen.json"
+
+
+def load(state: Path) -> dict[str, Any]:
+    """Give what was seen of each service so far: when, from which networks, version and extensions."""
+    try:
+        seen = json.loads((state / _SEEN).read_text())
+    except (OSError, ValueError):
+        return {}
+    return seen if isinstance(seen, dict) else {}
+
+
+def reached(seen: Mapping[str, Any], network: str) -> frozenset[str]:
+    """Give the services that have answered from this host and network before."""
+    return frozenset(name for name, entry in seen.items() if network in entry.get("networks", ()))
+
+
+def remember(state: Path, seen: Mapping[str, Any], health: InfrastructureHealth) -> None:
+    """Note the services that answered. A folder that cannot be written loses only this memory."""
+    noted = dict(seen)
+    for result in health.services:
+        if result.status not in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED):
+            continue
+        entry = dict(noted.get(result.name, {}))
+        networks = list(dict.fromkeys([*entry.get("networks", ()), health.vantage.network]))[-8:]
+        noted[result.name] = {
+            "networks": networks,
+            "last": health.started_at.isoformat(timespec="seconds"),
+            "server_version": result.facts.get("server_version", entry.get("server_version", "")),
+            "extensions": result.facts.get("extensions", entry.get("extensions", "")),
+        }
+    if noted != seen:
+        with suppress(OSError):
+            write_atomically(state / _SEEN, json.dumps(noted, indent=1).encode(), mode=0o600, durable=False)
+
+
+def note_snapshot(state: Path, document: bytes) -> None:
+    """Keep the last look at all services for `is_service_available`; only lost where the folder cannot be written."""
+    with suppress(OSError):
+        write_atomically(snapshot(state), document, mode=0o600, durable=False)
+
+
+def snapshot(state: Path) -> Path:
+    """Give where the last look at all services is kept."""
+    return state / "snapshot.json"
+
+
+def commit(root: Path) -> str:
+    """Give the commit checked out in the repository at or above `root`, or nothing; no git is run."""
+    for folder in (root, *root.parents):
+        git = folder / ".git"
+        with suppress(OSError):
+            if git.is_file():
+                git = (folder / git.read_text().partition(":")[2].strip()).resolve()
+            head = (git / "HEAD").read_text().strip()
+            if not head.startswith("ref:"):
+                return head[:40]
+            ref = head[4:].strip()
+            with suppress(OSError):
+                return (git / ref).read_text().strip()[:40]
+            for line in (git / "packed-refs").read_text().splitlines():
+                if line.endswith(f" {ref}"):
+                    return line.split()[0][:40]
+            return ""
+    return ""
+
+
+def versions() -> dict[str, str]:
+    """Give the versions that a reader of the report may ask for."""
+    found = {"python": platform.python_version()}
+    for name in ("resilience-runbook", "papermill", "asyncpg", "redis"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _file(settings: Settings) -> Path:
+    """A drill's outages are not the team's: they have a history of their own."""
+    return settings.outputs / ("drills.sqlite" if settings.drill else "history.sqlite")
+
+
+def history(settings: Settings) -> History | None:
+    """Give the history of this checkout, or None where it cannot be opened; the report is made without it."""
+    from resilience.runs.history import History, HistoryError
+
+    try:
+        return History(_file(settings))
+    except (OSError, HistoryError):
+        return None
+
+
+def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) -> None:
+    """Add samples to the history; a history that cannot be written keeps nobody from working."""
+    kept = history(settings)
+    if kept is not None:
+        with kept, suppress(OSError):
+            kept.record(samples, incident)
+
+
+def down_since(settings: Settings, incident: Incident) -> datetime | None:
+    """Give since when the outage that lasts is known, over runs; None where there is none."""
+    if not _file(settings).exists():
+        return None
+    kept = history(settings)
+    if kept is None:
+        return None
+    with kept:
+        return kept.down_since(incident.environment)
+
+
+def suite_failures(settings: Settings) -> int:
+    """Give how many test suite runs before this one were lost to infrastructure in a row."""
+    if not _file(settings).exists():
+        return 0
+    kept = history(settings)
+    if kept is None:
+        return 0
+    with kept:
+        return kept.suite_failures_in_a_row(settings.environment)

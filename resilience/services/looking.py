@@ -1,0 +1,302 @@
+"""Turn services into observations: all at once, each under its own total deadline, nothing judged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Literal
+
+from resilience.core.causes import LOOPBACK_CHECK
+from resilience.core.faults import at, classify, fault
+from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
+from resilience.core.redact import Redactor, clean
+from resilience.services.drivers import load
+from resilience.services.watchdog import Watchdog
+from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
+from resilience.settings.build import Secret, Service, Settings
+
+__all__ = ["ProbeContext", "control", "loop_is_alive", "probe", "probe_all"]
+
+Target = Literal["staging", "stand_in"]
+Probe = Callable[[Service, str, Trace, ProbeContext], Awaitable[None]]
+
+_CUT = frozenset({FaultCode.TLS_RESET, FaultCode.PROTO_CLOSED, FaultCode.PROTO_RESET})
+_GRACE_S = 0.05
+"""What a driver gets to notice its cancellation; then the probe ends without it."""
+_STANDSTILL_S = 5.0
+"""How much longer than the longest deadline the event loop may stand still before it is interrupted."""
+_AT_ONCE = 16
+"""Probes started per turn of the event loop: a thousand starts in one turn would count as their slowness."""
+
+
+def _door(kind: ServiceType) -> Probe:
+    module = import_module(f"resilience.services.{kind.value}.probe")
+    probe: Probe = getattr(module, f"probe_{kind.value}")
+    return probe
+
+
+async def probe(service: Service, *, context: ProbeContext, target: Target = "staging") -> Observation:
+    """Look at one service once. Never raises for the service; ends at its deadline whatever the far side does."""
+    load([service.type])
+    return await _probe(service, context, target)
+
+
+async def _probe(service: Service, context: ProbeContext, target: Target) -> Observation:
+    if target == "stand_in":
+        service = replace(service, readiness_url="")  # the proxy belongs to staging
+    secret = service.url if target == "staging" else service.local
+    url = secret.reveal() if isinstance(secret, Secret) else str(secret)
+    look = _door(service.type)
+    started_at = datetime.now(UTC)
+    trace = Trace(service.timeout_s, target)
+    found: Fault | None = None
+    try:
+        if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS):
+            await _bounded(look(service, url, trace, context), trace, context)
+        else:
+            async with asyncio.timeout(service.timeout_s):
+                await look(service, url, trace, context)
+    except Refused as exc:
+        found = exc.fault
+    except TimeoutError as exc:
+        found = classify(exc, trace.phase, protocol=service.type) if exc.errno else _timed_out(trace, service)
+    except Exception as exc:  # noqa: BLE001 - whatever a driver raises becomes a fault of this service
+        found = classify(exc, trace.phase, protocol=service.type, elapsed_s=getattr(exc, "elapsed_s", None))
+    seconds = _end(trace, found)
+    endpoint = _endpoint(service, url)
+    if (
+        found is not None
+        and trace.tls
+        and found.code in _CUT
+        and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
+    ):
+        code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
+        found = fault(code, found.phase, found.detail) if code is not None else found
+    show: Callable[[str, int], str] = clean
+    if found is not None or trace.found or trace.facts:
+        show = _redactor(service, url, context).short
+    if found is not None:
+        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.type)
+    return Observation(
+        name=service.name,
+        started_at=started_at,
+        response_time_s=round(seconds, 6),
+        phases=trace.phases,
+        fault=found,
+        endpoint=endpoint,
+        expected=show(trace.expected, 200) if trace.expected else "",
+        found=show(trace.found, 200) if trace.found else "",
+        facts={name: show(value, 300) for name, value in trace.facts.items()},
+    )
+
+
+def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
+    """Hide secrets by value, the service's own and all others known: servers quote what they were sent."""
+    secrets = [secret.reveal() for secret in context.secrets]
+    for value in service.headers.values():
+        shown = value.reveal() if isinstance(value, Secret) else str(value)
+        secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well
+    with suppress(Refused):
+        address = parse(service.type, url)
+        secrets += [address.password, address.query.get("password", "")]
+    return Redactor(secret for secret in secrets if secret)
+
+
+def _end(trace: Trace, found: Fault | None) -> float:
+    seconds = trace.deadline and (trace._clock() - trace.started)
+    if found is None:
+        trace.finish()
+    return seconds
+
+
+def _endpoint(service: Service, url: str) -> str:
+    try:
+        return parse(service.type, url).endpoint
+    except Refused:
+        return ""
+
+
+async def _bounded(look: Awaitable[None], trace: Trace, context: ProbeContext) -> None:
+    """Await a probe that runs a driver's code, and leave it behind where it does not end."""
+    task = asyncio.ensure_future(look)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=trace.left_s)
+        if not done:
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=_GRACE_S)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        context.stragglers.add(task)
+        task.add_done_callback(_forget(context))
+        raise TimeoutError
+    if task.cancelled():
+        raise TimeoutError
+    await task
+
+
+def _forget(context: ProbeContext) -> Callable[[asyncio.Future[None]], None]:
+    def forget(task: asyncio.Future[None]) -> None:
+        context.stragglers.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    return forget
+
+
+def _timed_out(trace: Trace, service: Service) -> Fault:
+    """The fault of a deadline that passed: silent, or too slow where something had come."""
+    phase = trace.phase
+    if phase in (Phase.FIRST_BYTE, Phase.QUERY):
+        code = FaultCode.PROTO_SLOW if trace.started_bytes and not trace.facts.get("reads") else FaultCode.PROTO_SILENT
+        word = "an answer began and did not end" if code is FaultCode.PROTO_SLOW else "no answer"
+        return fault(code, phase, f"{word} within {service.timeout_s:g} s")
+    code = {Phase.DNS: FaultCode.DNS_TIMEOUT, Phase.TCP: FaultCode.TCP_TIMEOUT, Phase.TLS: FaultCode.TLS_TIMEOUT}.get(
+        phase, FaultCode.INTERNAL
+    )
+    what = {Phase.DNS: "the resolver did not answer", Phase.TCP: "no connection", Phase.TLS: "no TLS handshake"}
+    return fault(code, phase, f"{what.get(phase, 'nothing')} within {service.timeout_s:g} s")
+
+
+async def probe_all(
+    services: Sequence[Service],
+    *,
+    settings: Settings | None = None,
+    context: ProbeContext | None = None,
+    target: Target = "staging",
+) -> tuple[Observation, ...]:
+    """Look at all services at once, in the time of the slowest; in their order, those without URL left out."""
+    asked = [s for s in services if (s.url if target == "staging" else s.local)]
+    load({service.type for service in asked})
+    _allow_files(len(asked))
+    own = context or ProbeContext(settings)
+    if context is not None and settings is not None:
+        own.follow(settings)
+    try:
+        tasks = []
+        for number, service in enumerate(asked):
+            tasks.append(asyncio.ensure_future(_probe(service, own, target)))
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+        longest = max((s.timeout_s for s in asked), default=0.0)
+        with Watchdog(asyncio.get_running_loop(), grace_s=longest + _STANDSTILL_S) as watchdog:
+            try:
+                seen = tuple(await asyncio.gather(*tasks))
+            finally:
+                for task in tasks:
+                    task.cancel()
+        return tuple(_stood_still(o, watchdog.where) for o in seen) if watchdog.where else seen
+    finally:
+        if context is None:
+            own.__exit__()
+
+
+def _stood_still(seen: Observation, where: str) -> Observation:
+    """What ran into its deadline while the event loop stood still says nothing about the service."""
+    if seen.fault is None or not seen.fault.weak:
+        return seen
+    detail = f"the event loop stood still in {where}"
+    return replace(seen, fault=fault(FaultCode.INTERNAL, seen.fault.phase, detail))
+
+
+def _allow_files(count: int) -> None:
+    """Raise the soft limit on open files where this many probes at once would meet it."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 4 * count + 256
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+            )
+
+
+async def control(
+    targets: Sequence[str], *, context: ProbeContext | None = None, timeout_s: float = 3.0
+) -> tuple[Observation, ...]:
+    """Connect to each control target (host:port, or an http(s) URL), to tell "staging" from "this machine".
+
+    Where this process cannot even connect to itself, an observation named LOOPBACK_CHECK says so, targets or not.
+    """
+    own = context or ProbeContext()
+    try:
+        alive = asyncio.ensure_future(loop_is_alive())
+        seen = tuple(await asyncio.gather(*(_control(target, own, timeout_s) for target in targets)))
+        return seen if await alive else (_not_alive(), *seen)
+    finally:
+        if context is None:
+            own.__exit__()
+
+
+def _not_alive() -> Observation:
+    return Observation(
+        name=LOOPBACK_CHECK,
+        started_at=datetime.now(UTC),
+        response_time_s=0.0,
+        phases=Phases(),
+        fault=fault(FaultCode.INTERNAL, Phase.TCP, "this process cannot connect to itself on 127.0.0.1"),
+        endpoint="127.0.0.1",
+    )
+
+
+async def _control(target: str, context: ProbeContext, timeout_s: float) -> Observation:
+    if target.startswith(("http://", "https://")):
+        anything = tuple(range(200, 600))  # any answer proves the way
+        service = Service(
+            name="control", type=ServiceType.HTTP, url=Secret(target), timeout_s=timeout_s, expect_status=anything
+        )
+        return await _probe(service, context, "staging")
+    started_at = datetime.now(UTC)
+    trace = Trace(timeout_s)
+    found: Fault | None = None
+    host, _, port = target.rpartition(":")
+    address = Address(
+        scheme="tcp",
+        host=(host or target).strip("[]"),
+        port=int(port) if host and port.isdigit() else 443,
+        tls=False,
+        path="",
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            (await dial(address, trace, context)).close()
+    except Refused as exc:
+        found = exc.fault
+    except TimeoutError:
+        found = fault(FaultCode.DNS_TIMEOUT if trace.phase is Phase.DNS else FaultCode.TCP_TIMEOUT, trace.phase)
+    except Exception as exc:  # noqa: BLE001 - becomes a record
+        found = classify(exc, trace.phase, elapsed_s=getattr(exc, "elapsed_s", None))
+    return Observation(
+        name="control",
+        started_at=started_at,
+        response_time_s=round(_end(trace, found), 6),
+        phases=trace.phases,
+        fault=at(found, address.endpoint) if found else None,
+        endpoint=address.endpoint,
+        expected="a TCP connection",
+        found="connected" if found is None else "",
+    )
+
+
+async def loop_is_alive(timeout_s: float = 1.0) -> bool:
+    """Whether this process can connect to itself: if not, what the probes found says nothing about staging."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+            async with server:
+                port = server.sockets[0].getsockname()[1]
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return True
+    except OSError:
+        return False

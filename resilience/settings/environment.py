@@ -1,0 +1,285 @@
+"""Find the configuration and its env files, read them, and turn them into Settings."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from resilience.core.errors import SettingsError, UsageError
+from resilience.core.records import ServiceType
+from resilience.settings.build import (
+    PERCENT_HINT,
+    PROFILE_FILES,
+    SCHEMES,
+    Secret,
+    Service,
+    Settings,
+    build,
+    url_parts,
+)
+
+CONFIG_NAMES = ("resilience.toml", "config/runbook.toml")
+LARGEST_FILE = 1_000_000
+"""Bytes; a configuration that is longer is some other file."""
+
+
+def load_settings(
+    config: Path | str | None = None,
+    *,
+    environment: str = "",
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Give the settings of the configuration that counts here, or raise SettingsError.
+
+    That is `config`, else RESILIENCE_CONFIG, else the first of resilience.toml and config/runbook.toml from `cwd`
+    upwards to the repository's root, else the one shipped with this package; then everything written goes to
+    `.resilience/` below `cwd`.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path(cwd or Path.cwd()).resolve()
+    source = _given(config, environ, cwd) or find_config(cwd)
+    if source is None:
+        return _shipped_settings(environment, cwd, environ)
+    root = find_root(source)
+    settings = build(
+        _read(source, root),
+        source=source,
+        root=root,
+        environ=environ,
+        profile_texts=_profile_texts(source, root),
+        home=_home(environ),
+        environment=environment,
+    )
+    return _with_files(settings)
+
+
+def find_config(cwd: Path) -> Path | None:
+    """Give the configuration nearest above `cwd`, not beyond the repository's root, or None."""
+    for folder in (cwd, *cwd.parents):
+        for name in CONFIG_NAMES:
+            if (found := folder / name).is_file():
+                if folder != cwd:
+                    _refuse_foreign(found, cwd)
+                return found
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def find_root(source: Path) -> Path:
+    """Give the root of the repository a configuration lies in; without one, the folder it speaks for."""
+    folder = source.parent.parent if source.parent.name == "config" else source.parent
+    return next((above for above in (source.parent, *source.parents) if (above / ".git").exists()), folder)
+
+
+def shipped(name: str) -> Path:
+    """Give the folder shipped with this package under this name: config, notebooks or docker."""
+    package = Path(str(resources.files("resilience")))
+    installed = package / "_shipped" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def is_shipped(source: Path | None) -> bool:
+    """Say whether a configuration is the shipped one, as it is or copied, where not all seven services need to be set."""
+    try:
+        return source is not None and source.read_bytes() == shipped("config/runbook.toml").read_bytes()
+    except OSError:
+        return False
+
+
+def settings_for_url(
+    urls: Sequence[str], *, environment: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Give settings for a look at these URLs alone. No configuration is needed; deny_hosts of one that is here holds.
+
+    The type is told by the scheme; `clickhouse+http://` and `openai+https://` name it where http alone does not.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path(cwd or Path.cwd()).resolve()
+    if not urls:
+        raise UsageError("No URL was given.", hint="resilience assess --url postgresql://user@host:5432/db")
+    base = _shipped_settings(environment or "given by URL", cwd, environ, services=False)
+    services: list[Service] = []
+    for number, url in enumerate(urls, start=1):
+        kind, name, plain = _by_scheme(url, number)
+        taken = sum(1 for service in services if service.name == name or service.name.startswith(f"{name}_"))
+        limits = (base.deadlines.staging_connection_s, base.deadlines.websocket_connection_s)
+        timeout = limits[kind is ServiceType.WEBSOCKET]
+        services.append(
+            Service(
+                name=f"{name}_{taken + 1}" if taken else name,
+                type=kind,
+                url=Secret(plain),
+                critical=True,
+                timeout_s=min(timeout, base.deadlines.health_check_s or timeout),
+                expect_status=(101,) if kind is ServiceType.WEBSOCKET else (200,),
+            )
+        )
+    passwords = [url_parts(service.url, service.type).password for service in services]
+    return replace(
+        base,
+        source=None,
+        services=tuple(services),
+        deny_hosts=_deny_hosts(environ, cwd),
+        secrets=(*base.secrets, *(password for password in passwords if password)),
+    )
+
+
+def _by_scheme(url: str, number: int) -> tuple[ServiceType, str, str]:
+    scheme = url.partition("://")[0].lower()
+    kinds = {
+        "clickhouse+": ServiceType.CLICKHOUSE,
+        "openai+": ServiceType.OPENAI,
+        "postgres": ServiceType.POSTGRESQL,
+        "redis": ServiceType.REDIS,
+        "unix": ServiceType.REDIS,
+        "http": ServiceType.HTTP,
+        "ws": ServiceType.WEBSOCKET,
+    }
+    names = {
+        ServiceType.POSTGRESQL: "database",
+        ServiceType.REDIS: "redis",
+        ServiceType.CLICKHOUSE: "clickhouse",
+        ServiceType.HTTP: "backend_api",
+        ServiceType.WEBSOCKET: "websocket",
+        ServiceType.OPENAI: "llm_service",
+    }
+    begin = next((begin for begin in kinds if scheme.startswith(begin)), "")
+    kind = kinds.get(begin)
+    plain = url[len(begin) :] if begin.endswith("+") else url
+    label = f"--url (number {number})"
+    if kind is None or "://" not in url:
+        known = ", ".join(sorted({f"{scheme}://" for schemes in SCHEMES.values() for scheme in schemes}))
+        raise SettingsError(
+            name=label,
+            found="(no scheme that is known)",
+            expected=f"one of {known}, clickhouse+http://, openai+https://",
+        )
+    try:
+        url_parts(plain, kind)
+    except ValueError as exc:
+        hint = PERCENT_HINT if "unescaped" in str(exc) else ""
+        raise SettingsError(name=label, found=f"({exc})", expected="a URL that can be read", hint=hint) from None
+    return kind, names[kind], plain
+
+
+def _deny_hosts(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """Give the hosts a configuration here forbids; what else is wrong with it does not matter for a look by URL."""
+    source = _given(None, environ, cwd) or find_config(cwd)
+    if source is None:
+        return ()
+    try:
+        safety = tomllib.loads(_read(source, find_root(source))).get("safety", {})
+        return tuple(str(host) for host in safety.get("deny_hosts", ()))
+    except (tomllib.TOMLDecodeError, AttributeError, TypeError) as exc:
+        raise SettingsError(
+            name="safety.deny_hosts",
+            source=str(source),
+            found=f"({exc})",
+            expected="a configuration whose [safety] can be read",
+            hint="correct it, or run this from another folder",
+        ) from exc
+
+
+def _shipped_settings(environment: str, cwd: Path, environ: Mapping[str, str], *, services: bool = True) -> Settings:
+    source = shipped("config") / "runbook.toml"
+    own = cwd / ".resilience"
+    settings = build(
+        _read(source, source.parent.parent) if services else "",
+        source=source,
+        root=cwd,
+        environ=environ,
+        profile_texts={str(source.parent / name): text for name, text in _texts(source.parent, source.parent).items()},
+        home=_home(environ),
+        environment=environment,
+    )
+    return replace(settings, env_file=own / ".env.test.active", outputs=own / "outputs")
+
+
+def _given(config: Path | str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    asked = str(config or environ.get("RESILIENCE_CONFIG", ""))
+    if not asked:
+        return None
+    path = cwd / Path(asked).expanduser()
+    if path.is_dir():
+        path = next((path / name for name in CONFIG_NAMES if (path / name).is_file()), path)
+    if not path.is_file():
+        raise SettingsError(
+            name="--config" if config else "RESILIENCE_CONFIG",
+            found=repr(asked),
+            expected="a file that exists" if not path.is_dir() else f"a folder with {' or '.join(CONFIG_NAMES)}",
+            hint="resilience init writes one",
+        )
+    return path.resolve()
+
+
+def _refuse_foreign(found: Path, cwd: Path) -> None:
+    """A configuration names commands to run, so one that a stranger put above us is not followed.
+
+    The owner of the folder we stand in is none: in containers, checkouts often belong to somebody else altogether.
+    """
+    if hasattr(os, "getuid") and found.stat().st_uid not in (0, os.getuid(), cwd.stat().st_uid):
+        raise SettingsError(
+            name=str(found),
+            found="(owned by another user)",
+            expected="a configuration of your own",
+            hint=f"resilience --config {found} … if you trust it",
+        )
+
+
+def _profile_texts(source: Path, root: Path) -> dict[str, str]:
+    """Read the env files next to the configuration, else those in config/ of the root."""
+    for folder in dict.fromkeys((source.parent, root / "config")):
+        if texts := _texts(folder, root):
+            return {str(folder / name): text for name, text in texts.items()}
+    return {}
+
+
+def _texts(folder: Path, root: Path) -> dict[str, str]:
+    return {name: _read(folder / name, root) for name in PROFILE_FILES.values() if (folder / name).exists()}
+
+
+def _read(path: Path, root: Path) -> str:
+    shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) or path.stat().st_size > LARGEST_FILE:
+            raise SettingsError(name=shown, found="(no file, or a very large one)", expected="a text file of ours")
+        data = path.read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            name=shown, found=f"({exc.strerror})", expected="a file that can be read", hint=f"ls -l {path}"
+        ) from exc
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise SettingsError(
+            name="a byte", source=f"{shown}:{line}", found=f"(0x{data[exc.start]:02x})", expected="UTF-8"
+        ) from exc
+
+
+def _with_files(settings: Settings) -> Settings:
+    """Refuse certificates that are not there; make the rest of the paths absolute."""
+    services: list[Service] = []
+    for service in settings.services:
+        path = settings.root / Path(service.tls_ca).expanduser() if service.tls_ca else None
+        if path and not path.is_file():
+            raise SettingsError(
+                name=f"{service.name}.tls_ca",
+                source=str(settings.source),
+                found=repr(service.tls_ca),
+                expected="a file with CA certificates in PEM",
+                hint=f"ls -l {path}",
+            )
+        services.append(replace(service, tls_ca=str(path)) if path else service)
+    return replace(settings, services=tuple(services))
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())

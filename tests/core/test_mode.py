@@ -1,0 +1,133 @@
+"""The mode follows from the health by the table of the design, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from resilience.core.mode import decide, stricter
+from resilience.core.records import Cause, CauseName, ConnectivityStatus, TestExecutionMode as M
+from resilience.settings.build import Wishes
+from tests.kits.records import AT, CRITICAL, TYPES, S, config, health
+
+EVERY = tuple(TYPES)
+
+
+def choose(
+    tmp_path: Path,
+    statuses: dict[str, ConnectivityStatus],
+    *,
+    usable: tuple[str, ...] = EVERY,
+    wishes: Wishes | None = None,
+    **more: object,
+):  # type: ignore[no-untyped-def]
+    return decide(health(statuses, usable=usable), config(tmp_path, wishes=wishes), now=AT, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "usable", "mode", "blocked"),
+    [
+        ({}, EVERY, M.FULL, False),
+        ({"clickhouse": S.NOT_CONFIGURED}, EVERY, M.FULL, False),
+        ({"database": S.UNAVAILABLE}, EVERY, M.DEGRADED, False),
+        ({"database": S.UNAVAILABLE, "backend_api": S.UNAVAILABLE}, EVERY, M.DEGRADED, False),
+        ({"redis": S.UNAVAILABLE}, (), M.DEGRADED, False),
+        ({"websocket": S.DEGRADED}, EVERY, M.DEGRADED, False),
+        ({"database": S.DEGRADED}, EVERY, M.CRITICAL_ONLY, False),
+        ({"database": S.DEGRADED, "redis": S.UNAVAILABLE}, EVERY, M.CRITICAL_ONLY, False),
+        (dict.fromkeys(TYPES, S.UNAVAILABLE), EVERY, M.OFFLINE, False),
+        ({"database": S.UNAVAILABLE}, (), M.DEGRADED, True),
+        ({"database": S.NOT_CONFIGURED}, EVERY, M.DEGRADED, False),
+    ],
+)
+def test_the_table_of_the_design(
+    tmp_path: Path, statuses: dict[str, ConnectivityStatus], usable: tuple[str, ...], mode: M, blocked: bool
+) -> None:
+    decision = choose(tmp_path, statuses, usable=usable)
+    assert (decision.mode, decision.blocked) == (mode, blocked)
+    assert decision.reasons
+
+
+def test_a_network_of_our_own_that_is_down_means_offline(tmp_path: Path) -> None:
+    cause = Cause(cause=CauseName.THIS_MACHINE, services=EVERY, evidence=("no route",), next="ip route")
+    found = health({"database": S.UNKNOWN, "redis": S.UNKNOWN}, usable=EVERY, causes=[cause])
+    assert decide(found, config(tmp_path), now=AT).mode is M.OFFLINE
+
+
+def test_every_state_of_the_critical_services_gives_a_mode_that_never_trusts_the_dead(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    for one, two, other, usable in product(S, S, S, ((), ("database",), EVERY)):
+        found = health({"database": one, "backend_api": two, "redis": other}, usable=usable)
+        decision = decide(found, settings, now=AT)
+        dead = {r.name for r in found.services if r.status in (S.UNAVAILABLE, S.UNKNOWN)}
+        if dead or S.DEGRADED in (one, two, other):
+            assert decision.mode is not M.FULL
+        for name in dead:
+            assert (name in decision.stand_ins) != (name in decision.held), (one, two, other, usable, name)
+        assert set(decision.stand_ins) <= set(usable)
+        if decision.blocked:
+            assert dead & set(CRITICAL)
+
+
+def test_a_stand_in_that_did_not_come_up_leads_to_critical_only(tmp_path: Path) -> None:
+    decision = choose(tmp_path, {"database": S.UNAVAILABLE}, failed_stand_ins=("database",))
+    assert decision.mode is M.CRITICAL_ONLY
+    assert not decision.blocked
+    assert "database" in decision.held
+    assert any("second decision" in reason for reason in decision.reasons)
+
+
+def test_a_parameter_overrules_and_the_decision_says_so(tmp_path: Path) -> None:
+    decision = choose(tmp_path, {"database": S.UNAVAILABLE}, usable=(), force=M.OFFLINE, asked_by="--force")
+    assert (decision.mode, decision.forced, decision.blocked) == (M.OFFLINE, True, False)
+    assert decision.would_be is M.DEGRADED
+    assert "--force" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "statuses", "mode"),
+    [
+        (Wishes(critical_only=True), {}, M.CRITICAL_ONLY),
+        (Wishes(offline=True), {}, M.OFFLINE),
+        (Wishes(degraded_at_least=True), {}, M.DEGRADED),
+        (Wishes(degraded_at_least=True), dict.fromkeys(TYPES, S.UNAVAILABLE), M.OFFLINE),
+        (Wishes(resilience_enabled=False), {"database": S.UNAVAILABLE}, M.FULL),
+        (Wishes(local_services=("redis",)), {}, M.DEGRADED),
+        (Wishes(private_network_down=True), {}, M.DEGRADED),
+    ],
+)
+def test_the_guides_variables_overrule_the_health(
+    tmp_path: Path, wishes: Wishes, statuses: dict[str, ConnectivityStatus], mode: M
+) -> None:
+    assert choose(tmp_path, statuses, wishes=wishes).mode is mode
+
+
+def test_a_service_that_a_variable_wants_local_is_stood_in_for_whatever_the_probe_says(tmp_path: Path) -> None:
+    assert choose(tmp_path, {}, wishes=Wishes(local_services=("redis",))).stand_ins == ("redis",)
+    assert choose(tmp_path, {}, wishes=Wishes(private_network_down=True)).stand_ins == ("database", "redis")
+
+
+def test_without_stand_ins_by_wish_the_tests_of_the_dead_are_held_back_not_blocked(tmp_path: Path) -> None:
+    decision = choose(tmp_path, {"database": S.UNAVAILABLE}, wishes=Wishes(fallback_enabled=False))
+    assert (decision.mode, decision.stand_ins, decision.blocked) == (M.DEGRADED, (), False)
+    assert "STAGING_CONNECTIVITY_FALLBACK" in decision.held["database"]
+
+
+def test_with_skipping_off_nothing_is_held_back(tmp_path: Path) -> None:
+    decision = choose(tmp_path, {"database": S.UNAVAILABLE}, usable=(), wishes=Wishes(skip_on_failure=False))
+    assert (decision.held, decision.blocked) == ({}, False)
+
+
+def test_stricter_is_the_mode_that_trusts_staging_less() -> None:
+    assert stricter(M.FULL, M.DEGRADED) is M.DEGRADED
+    assert stricter(M.OFFLINE, M.CRITICAL_ONLY) is M.OFFLINE
+
+
+def test_a_single_configured_service_that_is_down_is_not_the_whole_world(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    found = health({"database": S.UNAVAILABLE}, usable=EVERY)
+    one = replace(found, services=found.services[:1])
+    assert decide(one, settings, now=AT).mode is M.DEGRADED

@@ -1,0 +1,389 @@
+"""A plan says all that apply will do, in its words: which variables change to what, which tests wait, how to undo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from resilience.core.mode import decide
+from resilience.core.plan import (
+    APPLIED,
+    MOCKED,
+    PROFILES,
+    SELECT,
+    changes_anything,
+    child_environment,
+    held_markers,
+    make_plan,
+    unwell,
+    values_to_apply,
+)
+from resilience.core.records import (
+    Cause,
+    CauseName,
+    ConnectivityStatus,
+    Decision,
+    InfrastructureHealth,
+    Plan,
+    StandIn,
+    TestExecutionMode as M,
+)
+from resilience.fallback import apply as applying
+from resilience.host.files import read_env_file
+from resilience.settings.build import Deadlines, Service, Settings, Wishes
+from tests.kits.records import AT, LOCALS, TYPES, S, config, health
+
+EVERY = tuple(TYPES)
+FALLBACKS = (M.DEGRADED, M.OFFLINE, M.CRITICAL_ONLY)
+VPC = Cause(cause=CauseName.VPC_CONNECTOR, services=("database",), evidence=("time-outs",), next="", issue="#1278")
+SWITCHES = {
+    "database": ("DATABASE_MODE", "local"),
+    "redis": ("REDIS_MODE", "local"),
+    "clickhouse": ("CLICKHOUSE_MODE", "local"),
+    "websocket": ("WEBSOCKET_MOCK_MODE", "true"),
+    "auth_service": ("AUTH_FALLBACK_MODE", "true"),
+    "llm_service": ("LLM_FALLBACK_MODE", "true"),
+}
+
+
+def chosen(mode: M, stand_ins: Sequence[str] = (), *, held: dict[str, str] | None = None) -> Decision:
+    return Decision(mode=mode, reasons=("a test",), decided_at=AT, stand_ins=tuple(stand_ins), held=held or {})
+
+
+def values(tmp_path: Path, decision: Decision, **more: object) -> dict[str, str]:
+    settings = more.pop("settings", None) or config(tmp_path)
+    found = more.pop("found", None) or health({})
+    return values_to_apply(decision, found, settings, run="run-1", **more)  # type: ignore[arg-type]
+
+
+def decided(
+    tmp_path: Path, statuses: dict[str, ConnectivityStatus], usable: Sequence[str] = (), causes: Sequence[Cause] = ()
+) -> tuple[Plan, Decision, InfrastructureHealth, Settings]:
+    settings = config(tmp_path)
+    found = health(statuses, usable=usable, causes=causes)
+    decision = decide(found, settings, now=AT)
+    return make_plan(decision, found, settings, before={}, run="run-1"), decision, found, settings
+
+
+# --------------------------------------------------------------------------- the table of the guide's variables
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize(
+    "name", ["CONNECTIVITY_RESILIENCE_ENABLED", "STAGING_CONNECTIVITY_FALLBACK", "TEST_GRACEFUL_DEGRADATION"]
+)
+def test_resilience_and_fallback_are_written_true_in_every_mode(tmp_path: Path, name: str, mode: M) -> None:
+    assert values(tmp_path, chosen(mode))[name] == "true"
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+def test_degraded_mode_is_written_in_degraded_offline_and_critical_only(tmp_path: Path, mode: M) -> None:
+    assert values(tmp_path, chosen(mode))["INFRASTRUCTURE_DEGRADED_MODE"] == "true"
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("TEST_OFFLINE", M.OFFLINE),
+        ("NO_REAL_SERVERS", M.OFFLINE),
+        ("TEST_CRITICAL_ONLY", M.CRITICAL_ONLY),
+        ("SKIP_NON_CRITICAL_TESTS", M.CRITICAL_ONLY),
+    ],
+)
+def test_a_modes_own_switches_are_written_in_it_and_in_no_other(tmp_path: Path, name: str, only: M, mode: M) -> None:
+    written = values(tmp_path, chosen(mode), before={name: "true"})
+    assert written.get(name) == ("true" if mode is only else None)
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize("service", SWITCHES)
+def test_a_switch_is_written_for_each_stand_in_used_and_for_no_other(tmp_path: Path, service: str, mode: M) -> None:
+    name, word = SWITCHES[service]
+    others = [other for other in SWITCHES if other != service]
+    assert values(tmp_path, chosen(mode, [service]))[name] == word
+    assert name not in values(tmp_path, chosen(mode, others))
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize(
+    "name", ["ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE"]
+)
+def test_issue_1278_is_written_when_that_cause_is_found_and_only_then(tmp_path: Path, name: str, mode: M) -> None:
+    assert values(tmp_path, chosen(mode), found=health({}, causes=[VPC]))[name] == "true"
+    assert name not in values(tmp_path, chosen(mode), before={name: "true"})
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+def test_skipping_is_a_persons_wish_and_never_written(tmp_path: Path, mode: M) -> None:
+    assert "TEST_SKIP_ON_INFRASTRUCTURE_FAILURE" not in values(tmp_path, chosen(mode))
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize(
+    ("name", "deadline", "value"),
+    [
+        ("TEST_RETRY_ATTEMPTS", {"retry_attempts": 5}, "5"),
+        ("TEST_RETRY_DELAY", {"retry_delay_s": 0.5}, "0.5"),
+        ("INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT", {"health_check_s": 3.0}, "3"),
+        ("STAGING_CONNECTION_TIMEOUT", {"staging_connection_s": 4.0}, "4"),
+        ("WEBSOCKET_CONNECTION_TIMEOUT", {"websocket_connection_s": 31.0}, "31"),
+        ("WEBSOCKET_RECV_TIMEOUT", {"websocket_recv_s": 21.5}, "21.5"),
+        ("WEBSOCKET_SEND_TIMEOUT", {"websocket_send_s": 16.0}, "16"),
+        ("FALLBACK_ACTIVATION_TIMEOUT", {"fallback_activation_s": 2.0}, "2"),
+        ("AGENT_EXECUTION_TIMEOUT", {"agent_execution_s": 22.0}, "22"),
+        ("AGENT_THINKING_TIMEOUT", {"agent_thinking_s": 12.0}, "12"),
+        ("AGENT_TOOL_TIMEOUT", {"agent_tool_s": 7.0}, "7"),
+    ],
+)
+def test_deadlines_and_rounds_are_passed_on(
+    tmp_path: Path, mode: M, name: str, deadline: dict[str, float], value: str
+) -> None:
+    settings = replace(config(tmp_path), deadlines=Deadlines(**deadline))  # type: ignore[arg-type]
+    assert values(tmp_path, chosen(mode), settings=settings)[name] == value
+
+
+def test_a_deadline_that_nobody_set_is_not_invented(tmp_path: Path) -> None:
+    assert "INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT" not in values(tmp_path, chosen(M.DEGRADED))
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+def test_what_apply_writes_carries_its_mark(tmp_path: Path, mode: M) -> None:
+    assert values(tmp_path, chosen(mode))[APPLIED] == "run-1"
+
+
+# --------------------------------------------------------------------------- which variables
+
+
+@pytest.mark.parametrize("mode", FALLBACKS)
+@pytest.mark.parametrize("service", EVERY)
+def test_only_the_variables_of_stood_in_services_are_written(tmp_path: Path, service: str, mode: M) -> None:
+    written = values(tmp_path, chosen(mode, [service]))
+    for name in EVERY:
+        for variable, value in LOCALS[name][1].items():
+            assert written.get(variable) == (value if name == service else None), variable
+    assert ("DATABASE_URL" in written) == (service == "database")
+    assert written["APP_ENV"] == "test", "the profile's other variables are the mode's"
+
+
+def test_what_was_in_the_env_file_stays_where_nothing_overrides_it(tmp_path: Path) -> None:
+    before = {"REDIS_URL": "redis://staging:1/0", "MINE": "1", "POSTGRES_HOST": "staging-db"}
+    written = values(tmp_path, chosen(M.DEGRADED, ["database"]), before=before)
+    assert written["REDIS_URL"] == "redis://staging:1/0", "a healthy service is still configured by it"
+    assert written["MINE"] == "1"
+    assert written["POSTGRES_HOST"] == "127.0.0.1"
+
+
+def test_every_mode_and_every_set_of_stand_ins_writes_a_switch_exactly_for_what_is_stood_in(tmp_path: Path) -> None:
+    sets = [tuple(n for n, use in zip(EVERY, bits, strict=True) if use) for bits in product((0, 1), repeat=len(EVERY))]
+    settings = config(tmp_path)
+    for mode in FALLBACKS:
+        for stand_ins in sets:
+            written = values(tmp_path, chosen(mode, stand_ins), settings=settings)
+            assert {s for s, (name, _) in SWITCHES.items() if name in written} == set(stand_ins) & set(SWITCHES)
+
+
+def test_mode_full_and_a_blocked_run_change_nothing(tmp_path: Path) -> None:
+    assert not changes_anything(chosen(M.FULL))
+    assert not changes_anything(replace(chosen(M.DEGRADED), blocked=True))
+    plan = make_plan(chosen(M.FULL), health({}), config(tmp_path), before={"MINE": "1"})
+    assert (plan.changes, plan.undo, plan.by_hand, plan.steps) == ((), (), (), ("nothing to change",))
+
+
+def test_each_mode_names_its_profile() -> None:
+    assert PROFILES == {
+        M.DEGRADED: ".env.test.resilient",
+        M.OFFLINE: ".env.test.local",
+        M.CRITICAL_ONLY: ".env.test.minimal",
+    }
+
+
+def test_the_tests_environment_is_the_callers_with_the_applied_values_on_top() -> None:
+    assert child_environment({"PATH": "/bin", "A": "0"}, {"A": "1"}) == {"PATH": "/bin", "A": "1"}
+
+
+# --------------------------------------------------------------------------- secrets
+
+
+def test_secrets_are_masked_in_the_plan_and_true_in_the_values(tmp_path: Path) -> None:
+    plan, decision, found, settings = decided(tmp_path, {"database": S.UNAVAILABLE}, EVERY)
+    written = values_to_apply(decision, found, settings, run="run-1")
+    assert written["DATABASE_URL"] == "postgresql://app:local-pw@127.0.0.1:5435/app"
+    assert "local-pw" not in repr(plan)
+    change = next(change for change in plan.changes if change.name == "DATABASE_URL")
+    assert change.secret
+    assert "127.0.0.1:5435" in (change.after or ""), "what is no secret stays readable"
+
+
+def test_a_secret_that_was_in_the_env_file_is_masked_by_its_name_and_by_its_place(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    before = {"API_TOKEN": "tok-0123456789", "OTHER_URL": "postgresql://me:hunter2-long@10.0.0.1/db"}
+    plan = make_plan(chosen(M.DEGRADED), health({}), settings, before=before)
+    assert "tok-0123456789" not in repr(plan)
+    assert "hunter2-long" not in repr(plan)
+
+
+# --------------------------------------------------------------------------- the guide's scenarios
+
+
+def test_database_unavailable_uses_the_stand_in_and_holds_what_asks_for_staging(tmp_path: Path) -> None:
+    plan, decision, found, settings = decided(tmp_path, {"database": S.UNAVAILABLE}, EVERY)
+    assert plan.mode is M.DEGRADED
+    assert [stand_in.service for stand_in in plan.stand_ins] == ["database"]
+    written = values_to_apply(decision, found, settings)
+    assert {name: written[name] for name in ("DATABASE_MODE", "POSTGRES_HOST", "POSTGRES_PORT")} == {
+        "DATABASE_MODE": "local",
+        "POSTGRES_HOST": "127.0.0.1",
+        "POSTGRES_PORT": "5435",
+    }
+    assert set(plan.held_markers) == {"staging"}
+    assert plan.select == ""
+
+
+def test_database_unavailable_without_a_stand_in_holds_the_tests_that_need_it(tmp_path: Path) -> None:
+    settings = config(tmp_path, wishes=Wishes(fallback_enabled=False))
+    found = health({"database": S.UNAVAILABLE}, usable=EVERY)
+    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    assert {"real_database", "staging", "real_services"} <= set(plan.held_markers)
+    assert "real_redis" not in plan.held_markers
+    assert "STAGING_CONNECTIVITY_FALLBACK" in plan.held_markers["real_database"]
+
+
+def test_complete_unavailability_runs_offline_on_stand_ins_and_no_test_of_staging(tmp_path: Path) -> None:
+    plan, decision, found, settings = decided(tmp_path, dict.fromkeys(TYPES, S.UNAVAILABLE), EVERY)
+    assert plan.mode is M.OFFLINE
+    assert {stand_in.service for stand_in in plan.stand_ins} == set(EVERY)
+    written = values_to_apply(decision, found, settings)
+    assert [written[name] for name in ("NO_REAL_SERVERS", "TEST_OFFLINE", "WEBSOCKET_MOCK_MODE")] == ["true"] * 3
+    assert {"staging", "real_services"} <= set(plan.held_markers)
+    assert plan.select == "(not real_services and not staging) or offline_capable"
+
+
+def test_a_websocket_that_is_down_is_mocked_and_real_services_wait(tmp_path: Path) -> None:
+    plan, decision, found, settings = decided(tmp_path, {"websocket": S.UNAVAILABLE}, EVERY)
+    written = values_to_apply(decision, found, settings)
+    assert (written["WEBSOCKET_MOCK_MODE"], written["AGENT_EXECUTION_TIMEOUT"]) == ("true", "20")
+    assert "mocks are used for websocket" in plan.held_markers["real_services"]
+
+
+def test_a_websocket_that_is_down_and_cannot_be_mocked_holds_real_services(tmp_path: Path) -> None:
+    plan, *_ = decided(tmp_path, {"websocket": S.UNAVAILABLE})
+    assert {"websocket", "real_services", "staging"} <= set(plan.held_markers)
+    assert plan.stand_ins == ()
+
+
+def test_issue_1278_stands_in_for_what_is_behind_the_connector(tmp_path: Path) -> None:
+    plan, decision, found, settings = decided(
+        tmp_path, {"database": S.UNAVAILABLE, "redis": S.UNAVAILABLE}, EVERY, [VPC]
+    )
+    written = values_to_apply(decision, found, settings)
+    assert written["VPC_CONNECTOR_BYPASS_MODE"] == written["CLOUD_SQL_FALLBACK_MODE"] == "true"
+    assert written["DATABASE_MODE"] == "local"
+    assert [stand_in.service for stand_in in plan.stand_ins] == ["database", "redis"]
+
+
+def test_a_network_that_is_down_leaves_the_offline_capable_tests(tmp_path: Path) -> None:
+    cause = Cause(cause=CauseName.THIS_MACHINE, services=EVERY, evidence=("no route",), next="ip route")
+    plan, *_ = decided(tmp_path, dict.fromkeys(TYPES, S.UNKNOWN), (), [cause])
+    assert plan.mode is M.OFFLINE
+    assert plan.select == SELECT[M.OFFLINE]
+    assert {"real_database", "clickhouse", "real_services", "staging"} <= set(plan.held_markers)
+
+
+def test_redis_and_clickhouse_that_are_down_are_used_locally_or_their_tests_wait(tmp_path: Path) -> None:
+    down = {"redis": S.UNAVAILABLE, "clickhouse": S.UNAVAILABLE}
+    plan, decision, found, settings = decided(tmp_path, down, EVERY)
+    written = values_to_apply(decision, found, settings)
+    assert (written["REDIS_MODE"], written["CLICKHOUSE_MODE"]) == ("local", "local")
+    assert not {"clickhouse", "real_redis"} & set(plan.held_markers)
+    without, *_ = decided(tmp_path, down, ("redis",))
+    assert "clickhouse" in without.held_markers
+    assert "real_redis" not in without.held_markers
+
+
+def test_tests_of_staging_never_run_against_mocks_even_where_nothing_else_is_held_back(tmp_path: Path) -> None:
+    settings = config(tmp_path, wishes=Wishes(skip_on_failure=False))
+    found = health({"backend_api": S.UNAVAILABLE}, usable=EVERY)
+    held = held_markers(decide(found, settings, now=AT), settings)
+    assert set(held) == {"staging", "real_services"}
+
+
+def test_with_resilience_switched_off_nothing_is_held_and_nothing_changed(tmp_path: Path) -> None:
+    settings = config(tmp_path, wishes=Wishes(resilience_enabled=False))
+    found = health({"database": S.UNAVAILABLE}, usable=EVERY)
+    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    assert (plan.mode, plan.held_markers, plan.changes) == (M.FULL, {}, ())
+
+
+def test_every_held_marker_says_why(tmp_path: Path) -> None:
+    for mode, bits in product(FALLBACKS, product((S.AVAILABLE, S.UNAVAILABLE), repeat=len(EVERY))):
+        found = health(dict(zip(EVERY, bits, strict=True)), usable=("redis", "websocket"))
+        settings = config(tmp_path)
+        decision = decide(found, settings, now=AT, force=mode)
+        for marker, why in held_markers(decision, settings).items():
+            assert marker
+            assert len(why) > 15
+
+
+# --------------------------------------------------------------------------- the words
+
+
+async def _ready(services: Sequence[Service]) -> tuple[StandIn, ...]:
+    return tuple(
+        StandIn(service=s.name, type=s.type, provider="running", endpoint="127.0.0.1:1", ready=True, started_here=False)
+        for s in services
+    )
+
+
+@pytest.mark.parametrize("second_file", [False, True])
+def test_apply_says_the_plans_own_words_as_it_does_them(tmp_path: Path, second_file: bool) -> None:
+    settings = config(tmp_path, env_target=tmp_path / ".env" if second_file else None)
+    database = replace(settings.services[0], prepare=("alembic upgrade head",))
+    settings = replace(settings, services=(database, *settings.services[1:]))
+    found = health({"database": S.UNAVAILABLE, "websocket": S.UNAVAILABLE}, usable=EVERY)
+    decision = decide(found, settings, now=AT)
+    plan = make_plan(decision, found, settings, before={}, run="run-1")
+    said: list[str] = []
+    done = asyncio.run(
+        applying.apply(
+            plan,
+            values_to_apply(decision, found, settings, run="run-1"),
+            settings,
+            run="run-1",
+            start=_ready,
+            on_step=said.append,
+            on_progress=lambda _: None,
+        )
+    )
+    assert tuple(said) == done.steps == plan.steps
+    assert any("alembic upgrade head" in step for step in plan.steps)
+    assert len(read_env_file(settings.env_file)) == len(plan.changes)
+
+
+def test_a_second_file_that_apply_writes_is_in_the_plan_and_its_undo(tmp_path: Path) -> None:
+    settings = config(tmp_path, env_target=tmp_path / ".env")
+    plan = make_plan(chosen(M.DEGRADED), health({}), settings, before={})
+    assert [step for step in plan.steps if step.endswith(" to .env")]
+    assert "config/.env.test.active and .env" in plan.undo[0]
+
+
+def test_a_mock_is_never_called_a_local_service(tmp_path: Path) -> None:
+    plan, *_ = decided(tmp_path, dict.fromkeys(TYPES, S.UNAVAILABLE), EVERY)
+    for stand_in in plan.stand_ins:
+        line = next(step for step in plan.steps if f"for {stand_in.service} " in step)
+        assert ("the mock for" in line) == (stand_in.type in MOCKED)
+
+
+def test_without_a_test_command_the_plan_says_what_to_write_into_the_configuration(tmp_path: Path) -> None:
+    plan = make_plan(chosen(M.OFFLINE), health({}), replace(config(tmp_path), modes={}), before={})
+    assert any("[modes.offline] commands" in note for note in plan.notes)
+
+
+def test_unwell_names_what_is_down_unknown_or_slow() -> None:
+    found = health({"redis": S.DEGRADED, "database": S.UNAVAILABLE, "websocket": S.UNKNOWN})
+    assert unwell(found) == ("database", "redis", "websocket")

@@ -1,0 +1,204 @@
+"""The sentences a tired person reads first name their subject, and none can be taken for another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from resilience.core import words
+from resilience.core.records import (
+    Decision,
+    ExitCode,
+    FaultCode,
+    Recovery,
+    ServiceType,
+    TestExecutionMode as M,
+    TestSuiteResult,
+    TestTotals,
+    Verdict,
+)
+from tests.kits.records import AT, TYPES, S, health, result
+
+
+def decision(mode: M, **fields: object) -> Decision:
+    return Decision(mode=mode, reasons=(), decided_at=AT, **fields)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------- staging
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ({}, "STAGING: UP (7 of 7 checked)"),
+        (
+            dict.fromkeys([n for n in TYPES if n != "redis"], S.NOT_CONFIGURED),
+            "STAGING: UNKNOWN (1 of 1 checked, 6 not configured)",
+        ),
+        (
+            {"redis": S.DEGRADED},
+            "STAGING: DEGRADED (redis: slow, 10 ms). 7 of 7 checked",
+        ),
+    ],
+)
+def test_the_first_line_names_staging_its_status_and_how_much_was_looked_at(
+    statuses: dict[str, object], line: str
+) -> None:
+    assert words.staging_line(health(statuses)) == line  # type: ignore[arg-type]
+
+
+def test_the_critical_services_are_named_first_and_a_long_list_is_counted() -> None:
+    line = words.staging_line(health(dict.fromkeys(TYPES, S.UNAVAILABLE)))
+    assert line.startswith("STAGING: DOWN (database: connect time-out after 5.0 s; backend_api: ")
+    assert "; and 3 more)" in line
+
+
+@pytest.mark.parametrize("status", S)
+def test_every_overall_status_has_a_word_of_its_own(status: S) -> None:  # type: ignore[valid-type]
+    found = {words.staging_line(health({}, overall=one)).partition(" (")[0] for one in S}
+    assert len(found) == len(S)
+
+
+@pytest.mark.parametrize("code", FaultCode)
+def test_every_fault_has_a_phrase_without_underscores(code: FaultCode) -> None:
+    phrase = words.fault_phrase(result("redis", S.UNAVAILABLE, code))
+    assert phrase
+    assert "_" not in phrase
+
+
+def test_a_status_code_says_more_than_its_class_and_a_time_out_says_after_how_long() -> None:
+    answered = replace(result("backend_api", S.UNAVAILABLE, FaultCode.APP_OVERLOAD), facts={"status": "503"})
+    assert words.fault_phrase(answered) == "503"
+    assert words.fault_phrase(replace(answered, fault=FaultCode.PROTO_SLOW)) == "answers too slowly after 5.0 s"
+    assert words.fault_phrase(replace(result("redis", S.DEGRADED), flapping=True)) == "flapping"
+
+
+# --------------------------------------------------------------------------- tests
+
+
+def test_no_line_about_tests_can_be_taken_for_one_about_staging() -> None:
+    for mode, blocked, stand_ins, held in product(M, (False, True), ((), ("redis",)), ({}, {"database": "why"})):
+        line = words.tests_line(decision(mode, blocked=blocked, stand_ins=stand_ins, held=held))
+        assert line.startswith("TESTS: ")
+        assert "STAGING" not in line
+        assert blocked == ("BLOCKED" in line)
+        assert ("real staging" in line) == (mode is M.FULL and not blocked)
+
+
+def test_stand_ins_and_what_waits_are_named() -> None:
+    assert words.tests_line(decision(M.DEGRADED, stand_ins=("database", "redis"))) == (
+        "TESTS: can run on local stand-ins for database, redis (mode degraded)"
+    )
+    assert "but for those that need database" in words.tests_line(decision(M.DEGRADED, held={"database": "why"}))
+
+
+def test_stand_ins_do_not_hide_that_other_tests_wait() -> None:
+    line = words.tests_line(decision(M.DEGRADED, stand_ins=("redis",), held={"database": "why"}))
+    assert "redis" in line
+    assert "database" in line
+
+
+def test_critical_only_says_so_also_on_stand_ins() -> None:
+    assert "only the critical" in words.tests_line(decision(M.CRITICAL_ONLY, stand_ins=("redis",)))
+
+
+def test_every_verdict_in_every_mode_has_words_and_only_a_full_pass_says_passed_alone() -> None:
+    for verdict, mode in product(Verdict, (None, *M)):
+        phrase = words.verdict_phrase(verdict, mode)
+        assert phrase
+        if verdict is not Verdict.PASSED:
+            assert not phrase.startswith("PASSED")
+        if verdict is Verdict.PASSED_ON_STAND_INS:
+            assert phrase.startswith("NOT A FULL PASS")
+    assert "NOT A FULL RUN" not in words.verdict_phrase(Verdict.PRODUCT_FAILURES, M.FULL)
+    assert "NOT A FULL RUN" in words.verdict_phrase(Verdict.PRODUCT_FAILURES, M.DEGRADED)
+    assert "nothing is known about your tests" in words.verdict_phrase(Verdict.RUNBOOK_FAILED)
+
+
+def test_totals_leave_out_zeros_and_tell_the_products_failures_from_infrastructures() -> None:
+    totals = TestTotals(passed=1204, failed=3, infrastructure_unavailable=212, retried=9, passed_on_retry=7)
+    assert words.totals_line(totals) == (
+        "1,204 passed, 3 failed (product), 212 infrastructure unavailable; 9 run again, 7 of them passed"
+    )
+    assert words.totals_line(TestTotals()) == "no tests"
+
+
+def test_the_lines_after_a_run_tell_bugs_from_the_outage() -> None:
+    found = TestSuiteResult(
+        mode=M.DEGRADED,
+        started_at=AT,
+        duration_s=1.0,
+        exit_code=1,
+        commands=(),
+        totals=TestTotals(failed=1, infrastructure_unavailable=2),
+        tests=(),
+        verdict=Verdict.PRODUCT_FAILURES,
+    )
+    lines = words.result_lines(found)
+    assert lines[0] == "TESTS: PRODUCT FAILURES (mode degraded); and NOT A FULL RUN"
+    assert "The failures are the product's" in lines[2]
+
+
+# --------------------------------------------------------------------------- recovery, exit codes, small words
+
+
+def recovery(**fields: object) -> Recovery:
+    given = {"recovered": False, "in_a_row": 2, "good_needed": 5, "dwell_s": 60.0, "duration_s": 1.0, **fields}
+    return Recovery(started_at=AT, checks=(), **given)  # type: ignore[arg-type]
+
+
+def test_recovery_is_confirmed_or_not_yet_with_the_gauge() -> None:
+    assert words.recovery_line(recovery(reason="redis is slow")) == (
+        "RECOVERY: not yet, 2 of 5 good checks in a row (redis is slow)"
+    )
+    line = words.recovery_line(recovery(recovered=True, in_a_row=6))
+    assert line == "RECOVERY: confirmed, 6 good checks in a row (5 needed, over at least 60.0 s)"
+
+
+def test_every_exit_code_of_ours_has_a_phrase_of_its_own() -> None:
+    codes = [value for name, value in vars(ExitCode).items() if isinstance(value, int) and name.isupper()]
+    phrases = [words.exit_code_phrase(code) for code in codes]
+    assert len(set(phrases)) == len(codes)
+    assert words.exit_code_phrase(7) == "the command's own"
+    assert words.exit_code_phrase(ExitCode.NOT_A_FULL_PASS) == "NOT A FULL PASS"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0.0 ms"),
+        (0.0004, "0.4 ms"),
+        (0.042, "42 ms"),
+        (0.9996, "1.0 s"),
+        (1.234, "1.2 s"),
+        (59.0, "59.0 s"),
+        (99.96, "1 min 40 s"),
+        (125.0, "2 min 05 s"),
+        (3600.0, "60 min 00 s"),
+    ],
+)
+def test_seconds_are_short_and_have_a_unit(value: float | None, text: str) -> None:
+    assert words.seconds(value) == text
+
+
+def test_small_words() -> None:
+    assert (words.plural(1, "test"), words.plural(2, "test"), words.plural(1200, "test")) == (
+        "1 test",
+        "2 tests",
+        "1,200 tests",
+    )
+    assert (words.listing(()), words.listing(("a",)), words.listing(("a", "b")), words.listing(("a", "b", "c"))) == (
+        "none",
+        "a",
+        "a and b",
+        "a, b and c",
+    )
+
+
+def test_every_type_of_service_can_be_said_to_be_down() -> None:
+    assert {result(name).type for name in TYPES} == set(ServiceType)
+    for name in TYPES:
+        assert name in words.staging_line(health({name: S.UNAVAILABLE}))

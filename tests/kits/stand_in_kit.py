@@ -1,0 +1,86 @@
+"""What the tests of the stand-ins share: free ports, settings of a checkout in a temporary folder, and proofs of nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from resilience.core.records import ServiceType
+from resilience.settings.build import Deadlines, Secret, Service, Settings
+
+TYPES = {
+    "postgresql": ServiceType.POSTGRESQL,
+    "redis": ServiceType.REDIS,
+    "ws": ServiceType.WEBSOCKET,
+    "http": ServiceType.HTTP,
+}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that were free a moment ago, below those that the system gives to clients in the meantime."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_240, 32_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
+
+
+def service(name: str, local: str, *, kind: ServiceType | None = None, **fields: object) -> Service:
+    return Service(
+        name=name,
+        type=kind or (ServiceType.CLICKHOUSE if name == "clickhouse" else None) or TYPES[local.partition(":")[0]],
+        local=Secret(local),
+        **fields,
+    )  # type: ignore[arg-type]
+
+
+def settings_for(folder: Path, services: Sequence[Service], **fields: object) -> Settings:
+    """A checkout in this folder; its data lie in it too."""
+    (folder / "root").mkdir(exist_ok=True)
+    fields.setdefault("deadlines", Deadlines(fallback_activation_s=15.0, fallback_prepare_s=60.0))
+    return Settings(
+        root=folder / "root",
+        source=None,
+        env_file=folder / "env",
+        outputs=folder / "outputs",
+        state=folder / "state",
+        data=folder / "data",
+        services=tuple(services),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def processes_naming(folder: Path) -> list[int]:
+    """Pids of the processes, zombies apart, whose command line names this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if str(folder).encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found
+
+
+def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+    """Whether it became true in time; asks every few milliseconds."""
+    until = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@contextlib.contextmanager
+def listening(port: int = 0) -> Iterator[int]:
+    """Something that accepts on a port of 127.0.0.1 and says nothing."""
+    with socket.create_server(("127.0.0.1", port)) as server:
+        yield int(server.getsockname()[1])

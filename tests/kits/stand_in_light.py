@@ -1,0 +1,28 @@
+"""Services and settings with no import beyond the core's, for a test that looks at what is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resilience.core.records import ServiceType
+from resilience.settings.build import Secret, Service, Settings
+
+
+def services() -> tuple[Service, ...]:
+    return (
+        Service(name="database", type=ServiceType.POSTGRESQL, local=Secret("postgresql://a:b@localhost:5435/c")),
+        Service(name="redis", type=ServiceType.REDIS, local=Secret("redis://:b@localhost:6382/0")),
+        Service(name="backend_api", type=ServiceType.HTTP, local=Secret("http://localhost:8090/health")),
+    )
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(
+        root=folder,
+        source=None,
+        env_file=folder,
+        outputs=folder,
+        state=folder,
+        data=folder / "data",
+        services=services(),
+    )

@@ -1,0 +1,238 @@
+"""The cockpit clicks: the verbs of the run, one at a time, with errors shown and nothing done that was not agreed to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import pytest
+
+from resilience.core.errors import VerdictError
+from resilience.core.records import Outcome, StageName, StageStatus
+from resilience.notebook.cockpit import Notebook, Section
+from resilience.notebook.confirm import confirm
+from resilience.notebook.kernel import forget_own_variables, interactive
+from resilience.notebook.parameters import Asked
+from resilience.runs.runbook import Run
+from resilience.settings.environment import load_settings
+from tests.kits.small_staging import SmallStaging, project
+
+PARAMETERS = {"apply": False, "restore": True, "samples": 1, "mode": ""}
+
+
+@pytest.fixture
+def staging() -> Iterator[SmallStaging]:
+    with SmallStaging() as server:
+        yield server
+
+
+@pytest.fixture
+def team(tmp_path: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = project(tmp_path / "team", staging.port)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return folder
+
+
+@pytest.fixture
+def cockpit(team: Path) -> Iterator[Notebook]:
+    """The runbook as a person in JupyterLab has it; widgets work without a browser."""
+    yield Notebook(Run.create(load_settings(team / "resilience.toml")), Asked(PARAMETERS), interactive=True)
+    ipywidgets.Widget.close_all()
+
+
+def button(section: Section, label: str) -> Any:
+    return next(control for control in section.controls if getattr(control, "description", "") == label)
+
+
+async def done(cockpit: Notebook) -> None:
+    assert cockpit.task is not None
+    await asyncio.wait_for(asyncio.shield(cockpit.task), 60)
+
+
+async def prepared(cockpit: Notebook) -> Notebook:
+    await cockpit.assess()
+    cockpit.choose_mode()
+    cockpit.make_plan()
+    return cockpit
+
+
+async def test_opening_the_page_only_looks(cockpit: Notebook, team: Path) -> None:
+    await prepared(cockpit)
+    for verb in (cockpit.apply, cockpit.run_tests, cockpit.validate_recovery, cockpit.restore, cockpit.report):
+        assert not await verb()
+    assert cockpit.incident.applied is None
+    assert cockpit.incident.tests is None
+    assert not (team / ".env.test.active").exists()
+    cockpit.finish()
+    assert "not yet" in cockpit.sections["finish"].html
+
+
+async def test_looking_again_shows_the_trend_and_chooses_anew(cockpit: Notebook, staging: SmallStaging) -> None:
+    await prepared(cockpit)
+    assert "mode full" in cockpit.sections["mode"].html
+    staging.status = 503
+    button(cockpit.sections["assess"], "Look again").click()
+    await done(cockpit)
+    assert "STAGING: DOWN" in cockpit.sections["assess"].html
+    assert "<svg" in cockpit.sections["assess"].html
+    assert "mode full" not in cockpit.sections["mode"].html
+
+
+async def test_a_mode_that_was_clicked_is_said_to_be_a_persons(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    chooser = next(c for c in cockpit.sections["mode"].controls if isinstance(c, ipywidgets.ToggleButtons))
+    chooser.value = "critical_only"
+    decision = cockpit.incident.decision
+    assert decision is not None
+    assert (decision.mode.value, decision.forced) == ("critical_only", True)
+    assert "a click by" in decision.asked_by
+    assert "critical_only" in cockpit.sections["plan"].html
+    chooser.value = "by health"
+    assert cockpit.incident.decision.mode.value == "full"  # type: ignore[union-attr]
+
+
+async def test_applying_asks_first_and_does_nothing_on_no(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.apply()
+    section = cockpit.sections["apply"]
+    button(section, "Apply the plan…").click()
+    assert cockpit.task is None
+    button(section, "No").click()
+    assert cockpit.task is None
+    assert cockpit.incident.stage(StageName.APPLY_FALLBACK) is None
+    button(section, "Yes, do it").click()
+    await done(cockpit)
+    assert "APPLIED" in section.html
+    agreed = [event.detail for event in cockpit.incident.timeline if event.kind == "confirmed"]
+    assert len(agreed) == 1
+    assert agreed[0].startswith("a click by ")
+
+
+async def test_the_tests_run_by_a_click_and_a_double_click_runs_them_once(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.run_tests()
+    section = cockpit.sections["tests"]
+    run = button(section, "Run the tests")
+    run.click()
+    first = cockpit.task
+    run.click()
+    assert cockpit.task is first
+    assert run.disabled
+    assert "still running" in section.message.value
+    assert not section.stop.disabled
+    await done(cockpit)
+    assert not run.disabled
+    assert section.stop.disabled
+    assert cockpit.incident.tests is not None
+    assert [test.outcome for test in cockpit.incident.tests.tests] == [Outcome.PASSED] * 2
+    assert "PASSED" in section.html
+
+
+async def test_a_test_run_can_be_stopped_and_says_so(cockpit: Notebook, team: Path) -> None:
+    (team / "tests" / "test_slow.py").write_text("import time\n\n\ndef test_slow():\n    time.sleep(60)\n")
+    await prepared(cockpit)
+    await cockpit.run_tests()
+    section = cockpit.sections["tests"]
+    button(section, "Run the tests").click()
+    async with asyncio.timeout(30):
+        while "running" not in section.html:  # noqa: ASYNC110 - watched from outside, as a person would
+            await asyncio.sleep(0.05)
+    section.stop.click()
+    async with asyncio.timeout(30):
+        await asyncio.wait({cockpit.task})  # type: ignore[arg-type]
+    assert "Stopped by you" in section.html
+    assert cockpit.incident.stage(StageName.RUN_TESTS).status is StageStatus.INTERRUPTED  # type: ignore[union-attr]
+    assert not button(section, "Run the tests").disabled
+
+
+async def test_an_error_of_a_click_is_shown_where_the_result_would_be(cockpit: Notebook) -> None:
+    await cockpit.run_tests()
+    button(cockpit.sections["tests"], "Run the tests").click()
+    await done(cockpit)
+    assert "OrderError" in cockpit.sections["tests"].html
+    assert "01_assess.ipynb" in cockpit.sections["tests"].html
+
+
+async def test_watching_staging_fills_the_gauge(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.validate_recovery()
+    section = cockpit.sections["recovery"]
+    assert "0 of 2 good checks in a row" in section.html
+    button(section, "Watch staging").click()
+    await done(cockpit)
+    assert "RECOVERY: confirmed" in section.html
+    assert "Staging is back." in section.html
+
+
+async def test_restoring_asks_first(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.restore()
+    section = cockpit.sections["restore"]
+    button(section, "Restore…").click()
+    assert cockpit.incident.restored is None
+    button(section, "Yes, do it").click()
+    await done(cockpit)
+    assert "nothing to put back" in section.html
+
+
+async def test_a_step_done_by_hand_wants_a_note(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.apply()
+    section = cockpit.sections["apply"]
+    button(section, "Mark as done by hand").click()
+    assert cockpit.incident.stage(StageName.APPLY_FALLBACK) is None
+    next(control for control in section.controls if isinstance(control, ipywidgets.Text)).value = "own database, ann"
+    button(section, "Mark as done by hand").click()
+    stage = cockpit.incident.stage(StageName.APPLY_FALLBACK)
+    assert stage is not None
+    assert (stage.status, stage.note) == (StageStatus.DONE_BY_HAND, "own database, ann")
+
+
+async def test_the_report_is_written_by_a_click(cockpit: Notebook) -> None:
+    await prepared(cockpit)
+    await cockpit.report()
+    button(cockpit.sections["report"], "Write the report").click()
+    await done(cockpit)
+    assert (cockpit.run.folder / "report.html").exists()
+    assert "report.html" in cockpit.sections["report"].html
+
+
+async def test_headless_a_failed_verdict_is_raised_and_in_front_of_a_person_it_is_not(team: Path) -> None:
+    (team / "tests" / "test_bug.py").write_text("def test_bug():\n    assert False\n")
+    asked = Asked({**PARAMETERS, "apply": True, "fail_on": "failures"})
+    headless = Notebook(Run.create(load_settings(team / "resilience.toml"), apply=True), asked)
+    await prepared(headless)
+    await headless.run_tests()
+    with pytest.raises(VerdictError, match="1 tests failed as product"):
+        headless.finish()
+    headless.interactive = True
+    headless.finish()
+
+
+def test_a_confirmation_is_a_click_or_a_parameter_and_never_assumed() -> None:
+    assert not confirm("apply", parameter="apply", declared=False)
+    assert confirm("apply", parameter="apply", declared=False).how.endswith("or click the button in JupyterLab.")
+    assert confirm("apply", parameter="apply", declared=True).by == "the parameter apply=True"
+    assert confirm("apply", parameter="apply", declared=False, clicked_by="ann@laptop").by == "a click by ann@laptop"
+
+
+def test_outside_of_a_kernel_nobody_is_there_to_click() -> None:
+    assert not interactive({"JPY_SESSION_NAME": "/x.ipynb"})
+
+
+def test_what_only_a_kernel_set_is_taken_out_and_a_persons_own_stays() -> None:
+    environ = {
+        "TERM": "xterm-color",
+        "FORCE_COLOR": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "JPY_PARENT_PID": "17",
+        "JPY_SESSION_NAME": "/x.ipynb",
+        "PAGER": "less",
+        "PATH": "/bin",
+    }
+    forget_own_variables(environ)
+    assert environ == {"JPY_SESSION_NAME": "/x.ipynb", "PAGER": "less", "PATH": "/bin"}

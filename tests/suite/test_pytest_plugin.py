@@ -1,0 +1,245 @@
+"""The plug-in by itself: what it may say, and what it does where a team installed it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from resilience.suite import pytest_plugin as plugin
+from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, by_id, environment_with, run, write
+
+MODULE = Path(plugin.__file__)
+
+
+def snapshot(path: Path, *, age: timedelta = timedelta(0), **statuses: str) -> Path:
+    document = {
+        "schema": 1,
+        "started_at": (datetime.now(UTC) - age).isoformat().replace("+00:00", "Z"),
+        "overall_status": "unavailable",
+        "is_staging_available": "unavailable" not in statuses.values(),
+        "services": [{"name": name, "status": status} for name, status in statuses.items()],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_service_is_available_as_the_last_assessment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = snapshot(tmp_path / "s.json", backend_api="available", database="unavailable", redis="degraded")
+    monkeypatch.setenv("RESILIENCE_SNAPSHOT", str(found))
+    assert plugin.is_service_available("backend_api")
+    assert plugin.is_service_available("staging_backend")
+    assert plugin.is_service_available("redis")
+    assert not plugin.is_service_available("staging_database")
+    with pytest.raises(ValueError, match="unknown; known: backend_api"):
+        plugin.is_service_available("bakend")
+
+
+def test_nothing_is_available_where_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RESILIENCE_SNAPSHOT", raising=False)
+    assert not plugin.is_service_available("database")
+    old = snapshot(tmp_path / "old.json", age=timedelta(hours=2), database="available")
+    monkeypatch.setenv("RESILIENCE_SNAPSHOT", str(old))
+    assert not plugin.is_service_available("database")
+    (tmp_path / "cut.json").write_text('{"started_at": "20')
+    monkeypatch.setenv("RESILIENCE_SNAPSHOT", str(tmp_path / "cut.json"))
+    assert not plugin.is_service_available("database")
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("postgresql://user:hunter2-x@host/db failed", "hunter2-x"),
+        ("password=hunter2-x host=h", "hunter2-x"),
+        ("Authorization: Bearer hunter2-x", "hunter2-x"),
+        ("\x1b[31mred\x1b[0m \u202e evil", "\x1b"),
+        ("a\u202eb", "\u202e"),
+    ],
+)
+def test_texts_of_exceptions_lose_credentials_and_control_characters(text: str, gone: str) -> None:
+    assert gone not in plugin.clean(text)
+
+
+def test_an_exception_that_breaks_when_looked_at_is_still_described() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+        @property
+        def response(self) -> Any:
+            raise RuntimeError("no response")
+
+    exc = Broken()
+    exc.__cause__ = exc
+    nodes = plugin.describe(exc)
+    assert len(nodes) == 1
+    json.dumps(nodes)
+
+
+def installed(folder: Path) -> Path:
+    """Lay the module as an installed distribution would."""
+    info = folder / "resilience_pytest_plugin-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    shutil.copyfile(MODULE, folder / "resilience_pytest_plugin.py")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resilience-pytest-plugin\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nresilience = resilience_pytest_plugin\n")
+    return folder
+
+
+def alone(root: Path, path: Path, **env: str) -> str:
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RESILIENCE_"))}
+    given |= {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", **env}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--strict-markers", *ALONE.split()],
+        cwd=root,
+        env=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_where_it_is_installed_staging_tests_skip_themselves_while_staging_is_down(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import pytest
+        from resilience_pytest_plugin import is_service_available
+        @pytest.mark.staging
+        def test_staging(): pass
+        @pytest.mark.golden_path
+        def test_pure(): assert not is_service_available("staging_database")
+        """,
+    )
+    path = installed(tmp_path / "site")
+    down = alone(root, path, RESILIENCE_SNAPSHOT=str(snapshot(tmp_path / "s.json", database="unavailable")))
+    assert "1 passed, 1 skipped" in down
+    assert "staging is unavailable since" in down
+    assert "2 passed" in alone(root, path)
+
+
+async def test_the_injected_copy_answers_where_the_guide_has_tests_ask(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import pytest
+        def test_guide():
+            from test_framework.resilience import is_service_available
+            if not is_service_available("staging_backend"):
+                pytest.skip("Staging backend unavailable")
+        """,
+    )
+    found = snapshot(tmp_path / "s.json", backend_api="unavailable")
+    result = await run(root, tmp_path / "run", {}, PYTEST, env={"RESILIENCE_SNAPSHOT": str(found)})
+    assert result.totals.skipped == 1
+    assert result.tests[0].reason == "Skipped: Staging backend unavailable"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(lambda exc: exc, id="pytest 8.0 to 8.2"),
+        pytest.param(lambda exc: (exc, None), id="pytest 8.3 and later"),
+        pytest.param(lambda exc: (type(exc), exc, None), id="pytest before 8"),
+    ],
+)
+def test_a_failed_fixture_is_named_in_each_shape_in_which_pytest_keeps_its_exception(shape: Any) -> None:
+    exc = ConnectionRefusedError("refused")
+    kept = SimpleNamespace(cached_result=(None, 0, shape(exc)), baseid="tests", scope="session")
+    well = SimpleNamespace(cached_result=(1, 0, None), baseid="", scope="function")
+    unused = SimpleNamespace(cached_result=None, baseid="", scope="function")
+    item = SimpleNamespace(
+        _fixtureinfo=SimpleNamespace(name2fixturedefs={"db": (kept,), "well": (well,), "unused": (unused,)})
+    )
+    assert plugin._failed_fixtures(item, exc) == (["tests::db"], True)
+    assert plugin._failed_fixtures(item, ConnectionRefusedError("another")) == ([], False)
+    assert plugin._failed_fixtures(item, None) == ([], False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["8.0.2", "8.1.2", "8.2.2"])
+async def test_a_fixture_that_meets_an_outage_is_the_outages_under_each_pytest_8(tmp_path: Path, version: str) -> None:
+    python = environment_with(tmp_path / "venv", f"pytest=={version}")
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import pytest
+        from helpers import hello
+        @pytest.fixture(scope="session")
+        def db(): return hello()
+        @pytest.fixture
+        def own(): return {}["product"]
+        def test_db(db): pass
+        def test_db_again(db): pass
+        def test_own(own): pass
+        """,
+    )
+    command = f"{python} -m pytest -q -p no:cacheprovider -W error"
+    result = await run(root, tmp_path / "run", {"database": LineServer()}, command)
+    assert not [note for note in result.notes if "trouble" in note]
+    assert {name: outcome.value for name, outcome in by_id(result).items()} == {
+        "test_db": "infrastructure_unavailable",
+        "test_db_again": "infrastructure_unavailable",
+        "test_own": "error",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
+async def test_another_python_with_another_pytest_tells_the_same(tmp_path: Path, version: str) -> None:
+    python = shutil.which(f"python{version}")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip(f"no python{version} on PATH")
+    venv = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", venv], check=True)
+    pinned = {"3.8": "pytest==7.0.1", "3.9": "pytest==7.4.4", "3.12": "pytest==8.3.5", "3.13": "pytest"}[version]
+    if subprocess.run([venv / "bin/pip", "install", "-q", pinned], capture_output=True, check=False).returncode:
+        pytest.skip("no package index")
+    database = LineServer()
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import pytest, unittest
+        from helpers import hello
+        @pytest.fixture(scope="session")
+        def db(): return hello()
+        @pytest.mark.parametrize("x", ["a b", "[1]"])
+        def test_db(db, x): pass
+        def test_pure(): pass
+        def test_bug(): assert 0
+        @pytest.mark.golden_path
+        @pytest.mark.staging
+        def test_staging(): 1 / 0
+        class Old(unittest.TestCase):
+            def setUp(self): hello()
+            def test_old(self): pass
+        """,
+    )
+    result = await run(
+        root,
+        tmp_path / "run",
+        {"database": database},
+        f"{venv}/bin/python -m pytest -q -p no:cacheprovider --strict-markers -W error",
+        held={"staging": "staging is down"},
+        hook=lambda n: (n >= 2 and database.up(), None)[1],
+    )
+    database.down()
+    assert {name: outcome.value for name, outcome in by_id(result).items()} == {
+        "test_db[a b]": "passed",
+        "test_db[[1]]": "passed",
+        "test_pure": "passed",
+        "test_bug": "failed",
+        "test_staging": "infrastructure_unavailable",
+        "test_old": "passed",
+    }
+    assert result.totals.passed_on_retry == 3
