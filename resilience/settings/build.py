@@ -232,7 +232,7 @@ def require_configured(settings: Settings) -> Settings:
 def build(
     toml_text: str,
     *,
-    source: Path,
+    source: Path | None,
     root: Path,
     environ: Mapping[str, str],
     profile_texts: Mapping[str, str],
@@ -340,11 +340,11 @@ class _Variables:
     used: dict[str, str]
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], texts: Mapping[str, str], *, source: Path, root: Path) -> _Variables:
+    def read(cls, environ: Mapping[str, str], texts: Mapping[str, str], *, source: Path | None, root: Path) -> _Variables:
         files: list[tuple[TestExecutionMode | None, str, Mapping[str, tuple[str, int]]]] = []
         paths: dict[TestExecutionMode, Path] = {}
         for name, text in texts.items():
-            path = source.parent / name if "/" not in name else root / name
+            path = source.parent / name if source is not None and "/" not in name else root / name
             shown = _shown(path, root)
             mode = next((mode for mode, file in PROFILE_FILES.items() if path.name == file), None)
             if mode:
