@@ -22,10 +22,11 @@ from pathlib import Path
 
 from resilience import stand_ins as local
 from resilience.core.records import ServiceType
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 from resilience.host.processes import Child, Launch
 from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis.stand_in import RedisServer
-from resilience.settings.build import Secret, Service, Settings
 from resilience.stand_ins.mocks import Config, Mock, write_config
 
 GOALS_S = {"first": 4.0, "warm": 1.0}

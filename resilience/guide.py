@@ -20,8 +20,8 @@ from resilience.core.records import (
     TestExecutionMode,
     TestSuiteResult,
 )
+from resilience.core.settings import Settings
 from resilience.runs import memory, runbook
-from resilience.settings.build import Settings
 from resilience.settings.environment import load_settings
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
@@ -66,7 +66,7 @@ _STAGING = "staging_"
 
 
 def _known(name: str, known: Collection[str]) -> str:
-    """Give the configured name of a service that a test may also call `staging_backend` or `backend`."""
+    """Return the configured name of a service that a test may also call `staging_backend` or `backend`."""
     short = name.removeprefix(_STAGING)
     found = next((one for one in (name, short, _ALIASES.get(short, short)) if one in known), None)
     if found is None:
@@ -136,7 +136,7 @@ class ResilientTestRunner:
         return decide(health, self.settings, now=datetime.now(UTC)).mode
 
     def plan_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Plan:
-        """Give what `apply_resilient_configuration` would do; nothing is done."""
+        """Return what `apply_resilient_configuration` would do; nothing is done."""
         decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
         from resilience.host.files import read_env_file
 
@@ -169,7 +169,7 @@ class ResilientTestRunner:
         return await run.run_tests(wanted)
 
     def generate_resilience_report(self, result: TestSuiteResult) -> str:
-        """Give the run's report as Markdown, with this result in it; also written to the run's folder."""
+        """Return the run's report as Markdown, with this result in it; also written to the run's folder."""
         from resilience.report import markdown
 
         run = self.run

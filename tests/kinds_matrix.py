@@ -41,6 +41,8 @@ from resilience.core.records import (
     TestExecutionMode,
 )
 from resilience.core.redact import Redactor
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 from resilience.core.urls import url_parts
 from resilience.home import setup
 from resilience.host import log
@@ -49,7 +51,7 @@ from resilience.services import drivers, wire as connect
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
 from resilience.settings import environment
-from resilience.settings.build import Secret, Service, Settings, build
+from resilience.settings.build import build
 from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
 from resilience.suite import addresses, outcomes, pytest_plugin
 from tests.kits.records import AT, config, health
@@ -703,7 +705,7 @@ def counted(service: Service) -> str:
     with ExitStack() as patches:
         patches.enter_context(put(postgresql, "count_connections", by_postgresql))
         patches.enter_context(put(redis, "count_connections", by_redis))
-        patches.enter_context(put(running, "ask_json", page))
+        patches.enter_context(put(stand_ins, "ask_json", page))
         number = asyncio.run(stand_ins.connections(service))
     where = {5: "PostgreSQL's own count", 6: "Redis' own count", 7: "the server's page, used", 8: "the mocks' page"}
     return f"{where[number]} {' '.join(heard)}".strip() if number is not None else "no"

@@ -31,11 +31,11 @@ from resilience import (
 )
 from resilience.core.errors import NotConfiguredError, UsageError
 from resilience.core.records import Verdict
+from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file
 from resilience.lab.lab import Lab
 from resilience.lab.proxy import HEALTHY, Dial, Mode
-from resilience.settings.build import Settings
 
 GONE = Dial(mode=Mode.REFUSE)
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"

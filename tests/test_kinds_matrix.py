@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from resilience.settings.build import Service
+from resilience.core.settings import Service
 from tests.frozen import differences
 from tests.kinds_matrix import KEYS, matrix
 

@@ -1,4 +1,4 @@
-"""The rooms keep their doors: the core touches nothing outside itself, and looking stays light."""
+"""The rooms keep their floors: a room imports only lower ones, the core touches nothing, looking stays light."""
 
 from __future__ import annotations
 
@@ -11,72 +11,87 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "resilience"
-DOORS = {"__init__", "cli", "runbook", "guide", "widgets", "headless", "drill", "status"}
-CORE = sorted(path for path in PACKAGE.glob("*.py") if path.stem not in DOORS)
-WORLD = {
-    "aiohttp", "asyncio", "asyncpg", "dotenv", "fcntl", "http", "httpx", "logging", "multiprocessing", "os", "psutil", "redis",
-    "requests", "select", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time", "websockets",
-}  # fmt: skip
-ALLOWED = {
-    ("faults", "socket"): "the names of the resolver's error numbers; no socket is made",
-    ("settings", "dotenv"): "python-dotenv's parser, given a text: no file and no environment is touched",
+FLOORS = (
+    ("core",),
+    ("host",),
+    ("settings", "services"),
+    ("stand_ins", "teach", "fallback", "suite"),
+    ("report", "publish", "show"),
+    ("runs",),
+    ("notebook", "lab", "home"),
+    ("cli",),
+)
+"""From the ground; a room is the first folder below the package. The files beside the rooms are its front door."""
+HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+WORLD = frozenset(
+    {
+        "aiohttp", "asyncio", "asyncpg", "dotenv", "fcntl", "http", "httpx", "logging", "multiprocessing", "os", "psutil",
+        "redis", "requests", "select", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+        "websockets",
+    }
+)  # fmt: skip
+"""What touches the world: no file of the core, and no kind's own record, imports any of it."""
+PURE = {
+    ("core/faults.py", "socket"): "the names of the resolver's error numbers; no socket is made",
+    ("core/envtext.py", "dotenv"): "python-dotenv's parser, given a text: no file and no environment is touched",
 }
+HEAVY = {"pandas": {"report/frames.py", "runs/frames.py"}, "matplotlib": {"report/charts"}}
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if not {"project", "_shipped"} & set(path.relative_to(PACKAGE).parts)
+)
 
 
-def imports(path: Path, *, top_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text())
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(module: str) -> str:
+    """The room of a dotted name of ours; empty for the front door."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "resilience" and parts[1] in HEIGHT else ""
+
+
+def imports(path: Path) -> set[str]:
     found: set[str] = set()
-    nodes = tree.body if top_only else list(ast.walk(tree))
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path.name}: relative import"
-            found.add(node.module or "")
+            assert not node.level, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
     return found
 
 
-def type_checking_only(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            for inner in node.body:
-                if isinstance(inner, ast.ImportFrom):
-                    found.add(inner.module or "")
-    return found
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_room_imports_only_lower_floors(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0]
+    if room not in HEIGHT:
+        assert path.parent == PACKAGE, f"{name_of(path)} stands in no room of the house"
+        return
+    theirs = {room_of(module) for module in imports(path)} - {"", room}
+    assert {other for other in theirs if HEIGHT[other] >= HEIGHT[room]} == set()
+    assert not {m for m in imports(path) if m.split(".")[:2] in (["resilience", "guide"], ["resilience", "__main__"])}
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
-def test_the_core_touches_nothing_outside_itself(path: Path) -> None:
-    touched = {name.partition(".")[0] for name in imports(path)} & WORLD
-    assert {name for name in touched if (path.stem, name) not in ALLOWED} == set()
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if name_of(p).startswith("core/") or p.name == "kind.py"], ids=name_of
+)
+def test_the_core_and_the_records_of_kinds_touch_nothing_outside_themselves(path: Path) -> None:
+    used = {module.partition(".")[0] for module in imports(path)} & WORLD
+    assert {module for module in used if (name_of(path), module) not in PURE} == set()
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
-def test_the_core_knows_no_edge(path: Path) -> None:
-    inner = {name for name in imports(path) if name.startswith("resilience.")} - type_checking_only(path)
-    assert not {name for name in inner if name.startswith(("resilience.edge", "resilience.lab", "resilience.report"))}
-    assert not {name for name in inner if name.split(".")[1] in DOORS}
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "kind.py"], ids=name_of)
+def test_the_record_of_a_kind_imports_only_the_core(path: Path) -> None:
+    if path.parent.name == "core":
+        return
+    assert {room_of(module) for module in imports(path)} <= {"core", ""}
 
 
-def test_the_model_imports_nothing_of_ours() -> None:
-    assert not {name for name in imports(PACKAGE / "model.py") if name.startswith("resilience")}
-
-
-def test_the_edge_knows_no_door() -> None:
-    for path in sorted((PACKAGE / "edge").rglob("*.py")):
-        used = {name for name in imports(path) if name.startswith("resilience.")} - type_checking_only(path)
-        assert not {name for name in used if name.split(".")[1] in DOORS - {"__init__"}}, path
-
-
-@pytest.mark.parametrize("library", ["pandas", "matplotlib"])
-def test_only_the_frames_and_charts_of_the_report_import_the_heavy_libraries(library: str) -> None:
-    users = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if "lab/project" not in path.as_posix() and any(name.partition(".")[0] == library for name in imports(path))
-    }
-    assert users <= {"report/frames.py", "report/charts.py"}
+@pytest.mark.parametrize("library", sorted(HEAVY))
+def test_the_heavy_libraries_are_imported_only_where_they_draw_or_tabulate(library: str) -> None:
+    users = {name_of(path) for path in MODULES if any(m.partition(".")[0] == library for m in imports(path))}
+    assert {user for user in users if not user.startswith(tuple(HEAVY[library]))} == set()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +100,7 @@ def test_only_the_frames_and_charts_of_the_report_import_the_heavy_libraries(lib
         ("resilience", {"typer", "rich", "asyncpg", "redis", "pandas", "matplotlib", "papermill", "httpx", "msgspec"}),
         ("resilience.cli", {"asyncpg", "redis", "pandas", "matplotlib", "papermill", "httpx", "aiohttp", "ipywidgets"}),
         (
-            "resilience.runbook",
+            "resilience.runs.runbook",
             {"asyncpg", "redis", "pandas", "matplotlib", "papermill", "httpx", "aiohttp", "jinja2", "rich"},
         ),
     ],
@@ -106,9 +121,9 @@ def test_the_front_door_names_only_what_is_there() -> None:
         _ = resilience.no_such_name
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_opens_with_one_sentence(path: Path) -> None:
-    if "lab/project" in path.as_posix() or not path.read_text().strip():
+    if not path.read_text().strip():
         return
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring, path

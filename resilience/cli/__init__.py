@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from resilience.core.records import InfrastructureHealth, TestExecutionMode
+    from resilience.core.settings import Settings
     from resilience.runs.runbook import Run
-    from resilience.settings.build import Settings
     from resilience.suite.testrun import Progress
 
 T = TypeVar("T")
@@ -543,7 +543,7 @@ def _tell_progress(progress: Progress) -> None:
 
 
 def _pass_through(stream: TextIO) -> Callable[[bytes], None]:
-    """Give what writes the tests' own output to this stream, byte by byte as it came."""
+    """Return what writes the tests' own output to this stream, byte by byte as it came."""
 
     def write(data: bytes) -> None:
         stream.buffer.write(data)
@@ -904,7 +904,7 @@ async def _look(settings: Settings, critical: bool = False) -> InfrastructureHea
 
 
 def _decide(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Any:
-    """Give the decision that a run would take here: an applied fallback counts as long as it is applied."""
+    """Return the decision that a run would take here: an applied fallback counts as long as it is applied."""
     from datetime import UTC, datetime
 
     from resilience.core.mode import decide

@@ -22,11 +22,11 @@ from resilience.settings.environment import load_settings
 from resilience.show import terminal
 
 if TYPE_CHECKING:
-    from resilience.settings.build import Settings
+    from resilience.core.settings import Settings
 
 
 def gather(settings: Settings) -> dict[str, Any]:
-    """Give the document of `status --json`. Reading never locks and changes nothing."""
+    """Return the document of `status --json`. Reading never locks and changes nothing."""
     journal = journals.load(settings.state)
     held = lock.holder(settings.state)
     stand_ins = local.status(settings)

@@ -22,8 +22,8 @@ from resilience.core.records import (
     StandInAvailability,
     Vantage,
 )
+from resilience.core.settings import Service, Wishes
 from resilience.core.steadiness import Steadiness, Summary, summarise
-from resilience.settings.build import Service, Wishes
 
 __all__ = ["Steadiness", "Summary", "assess", "is_good", "judge", "summarise"]
 

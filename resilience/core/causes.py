@@ -19,7 +19,7 @@ from resilience.core.records import (
     Phase,
     ServiceType,
 )
-from resilience.settings.build import Service
+from resilience.core.settings import Service
 
 C = FaultCode
 _LOST = frozenset({C.TCP_TIMEOUT, C.TCP_NO_ROUTE, C.TCP_HOST_UNREACH})

@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 def to_builtins(record: object) -> Any:
-    """Give dicts, lists, strings and numbers; times as RFC 3339 in UTC."""
+    """Return dicts, lists, strings and numbers; times as RFC 3339 in UTC."""
     return msgspec.to_builtins(record, enc_hook=_encode)
 
 
 def to_json(record: object, *, indent: int = 1) -> bytes:
-    """Give the record as UTF-8 JSON, indented by `indent` spaces (0: one line)."""
+    """Return the record as UTF-8 JSON, indented by `indent` spaces (0: one line)."""
     data = msgspec.json.encode(record, enc_hook=_encode)
     return msgspec.json.format(data, indent=indent) if indent else data
 
@@ -60,7 +60,7 @@ FIELDS = frozenset(
 
 
 def mapped(tree: Any, change: Callable[[str], str], *, keep: Collection[str] = ()) -> Any:
-    """Give the same dicts and lists with every text in them changed, keys but those of `keep` included.
+    """Return the same dicts and lists with every text in them changed, keys but those of `keep` included.
 
     Equal texts are changed once.
     """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+
+from dotenv.parser import parse_stream
 
 from resilience.core.errors import SettingsError
 
@@ -13,14 +16,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*\Z")
 
 
 def render(values: Mapping[str, str], *, header: Iterable[str] = ()) -> str:
-    """Give the text of an env file. Raises SettingsError for a value that the two readers would read differently."""
+    """Return the text of an env file. Raises SettingsError for a value that the two readers would read differently."""
     lines = [f"# {line}" for line in header]
     lines += [f"{name}={quote(name, value)}" for name, value in sorted(values.items())]
     return "\n".join(lines) + "\n"
 
 
 def quote(name: str, value: str) -> str:
-    """Give the value in quotes that POSIX shells and python-dotenv both undo to the same text.
+    """Return the value in quotes that POSIX shells and python-dotenv both undo to the same text.
 
     Inside single quotes a shell undoes nothing and dotenv undoes `\\\\` and `\\'`; inside double quotes a shell expands
     `$` and backquotes, and both undo `\\\\` and `\\"`. What fits neither is refused.
@@ -44,15 +47,42 @@ def quote(name: str, value: str) -> str:
 
 
 def export_lines(values: Mapping[str, str]) -> str:
-    """Give `export NAME=…` lines for `eval "$(resilience env)"`."""
+    """Return `export NAME=…` lines for `eval "$(resilience env)"`."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
 
 
 def unset_lines(names: Iterable[str]) -> str:
-    """Give `unset NAME` lines for `eval "$(resilience env --unset)"`."""
+    """Return `unset NAME` lines for `eval "$(resilience env --unset)"`."""
     return "".join(f"unset {name}\n" for name in sorted(names))
 
 
 def changed_names(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Give the names of the variables that differ between two env files, in order."""
+    """Return the names of the variables that differ between two env files, in order."""
     return tuple(sorted(name for name in {*one, *other} if one.get(name, ...) != other.get(name, ...)))
+
+
+def read_env_text(text: str, source: str) -> dict[str, tuple[str, int]]:
+    """Read an env file's text: variable → value, line. A `$` in a value stands for itself.
+
+    Raises SettingsError by line where a line is not NAME=value.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        line = binding.original.line + _leading_lines(binding.original.string)
+        if binding.key is None and not binding.error:
+            continue
+        if binding.error or binding.value is None or not _NAME.match(binding.key or ""):
+            raise SettingsError(
+                name=(binding.key or "").split("=")[0][:40] or "a line",
+                source=f"{source}:{line}",
+                expected="NAME=value, with a value in quotes that are closed",
+                hint=f"sed -n {line}p {shlex.quote(source)}",
+            )
+        if "\0" in binding.value:
+            raise SettingsError(name=str(binding.key), source=f"{source}:{line}", expected="a text without a NUL byte")
+        found[str(binding.key)] = (binding.value, line)
+    return found
+
+
+def _leading_lines(string: str) -> int:
+    return len(string[: len(string) - len(string.lstrip())].splitlines())

@@ -98,7 +98,7 @@ class RunbookError(ResilienceError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Give 'did you mean "x"?' or a list of what is known, for a name that is not."""
+    """Return 'did you mean "x"?' or a list of what is known, for a name that is not."""
     names = {known_name.lower(): known_name for known_name in sorted(known)}
     if not names:
         return "nothing is known"

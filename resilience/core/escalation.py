@@ -10,7 +10,7 @@ from resilience.core.records import (
     InfrastructureHealth,
     Notice,
 )
-from resilience.settings.build import EscalationSettings
+from resilience.core.settings import EscalationSettings
 
 
 def notices(
@@ -22,7 +22,7 @@ def notices(
     down_since: datetime | None = None,
     failures_in_a_row: int = 0,
 ) -> tuple[Notice, ...]:
-    """Give the notices that are due by the guide's four rules; nothing is sent.
+    """Return the notices that are due by the guide's four rules; nothing is sent.
 
     `down_since` is the first bad sample of the outage that lasts; `failures_in_a_row` counts suites that infrastructure
     took.

@@ -462,7 +462,7 @@ def fault(
 
 
 def at(found: Fault, endpoint: str, kind: ServiceType | None = None) -> Fault:
-    """Give the same fault with the endpoint in its hint's command, in the words of the service's protocol."""
+    """Return the same fault with the endpoint in its hint's command, in the words of the service's protocol."""
     meaning = MEANINGS[found.code]
     told = SPECIFIC.get((found.code, kind)) if kind is not None else None
     if told is not None and found.hint in (meaning.hint, _fill(meaning.hint, endpoint)):
@@ -486,7 +486,7 @@ def _fill(hint: str, endpoint: str) -> str:
 def http_fault(
     status: int, *, retry_after: str = "", body: bytes = b"", phase: Phase | None = Phase.QUERY, endpoint: str = ""
 ) -> Fault | None:
-    """Give what an HTTP status means, or None for 2xx. The body is asked only to tell quota from rate on 429."""
+    """Return what an HTTP status means, or None for 2xx. The body is asked only to tell quota from rate on 429."""
     if 200 <= status < 300:
         return None
     detail = f"HTTP {status}" + (f", Retry-After: {clean(retry_after, 40)}" if retry_after else "")
@@ -525,7 +525,7 @@ def _says_quota(body: bytes) -> bool:
 
 
 def sqlstate_fault(sqlstate: str, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Give what a SQLSTATE of PostgreSQL means (PostgreSQL manual, appendix A); pgbouncer's own come as 08P01."""
+    """Return what a SQLSTATE of PostgreSQL means (PostgreSQL manual, appendix A); pgbouncer's own come as 08P01."""
     code = _SQLSTATE.get(sqlstate) or _SQLSTATE_CLASS.get(sqlstate[:2], C.APP_ERROR)
     detail = f"SQLSTATE {clean(sqlstate, 5)}: {message}" if message else f"SQLSTATE {clean(sqlstate, 5)}"
     return fault(code, phase, detail, endpoint=endpoint, infrastructure=True if sqlstate.startswith("58") else None)
@@ -562,7 +562,7 @@ _SQLSTATE_CLASS: Mapping[str, FaultCode] = {
 
 
 def redis_fault(text: str, *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Give what an error reply of Redis means; its first word is its code."""
+    """Return what an error reply of Redis means; its first word is its code."""
     first = text.split(" ", 1)[0].lstrip("-").upper() if text.strip() else ""
     code = _REDIS.get(first, C.APP_ERROR)
     # ERR is no code; this text is a constant of the server's networking.c
@@ -592,7 +592,7 @@ _REDIS: Mapping[str, FaultCode] = {
 
 
 def clickhouse_fault(code: int, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Give what a ClickHouse error code means (ErrorCodes.cpp); its HTTP status says less."""
+    """Return what a ClickHouse error code means (ErrorCodes.cpp); its HTTP status says less."""
     meant = _CLICKHOUSE.get(code, C.APP_ERROR)
     retry = True if code in (319, 999) else False if code in (242, 252) else None
     infrastructure = True if code in (319, 999) else None
@@ -628,7 +628,7 @@ _CLICKHOUSE: Mapping[int, FaultCode] = {
 def ws_close_fault(
     code: int | None, reason: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = ""
 ) -> Fault | None:
-    """Give what a WebSocket close code means (RFC 6455 section 7.4, IANA); None: no close frame. 1000 is no fault."""
+    """Return what a WebSocket close code means (RFC 6455 section 7.4, IANA); None: no close frame. 1000 is no fault."""
     if code == 1000:
         return None
     if code is None or code == 1006:
@@ -807,7 +807,7 @@ def classify(
     endpoint: str = "",
     elapsed_s: float | None = None,
 ) -> Fault:
-    """Give an exception's fault. The most telling link of its chain decides; `elapsed_s` tells DNS failures apart."""
+    """Return an exception's fault. The most telling link of its chain decides; `elapsed_s` tells DNS failures apart."""
     best: tuple[int, FaultCode, str, bool] | None = None
     exact: Fault | None = None
     for link, by_context in chain(exc):

@@ -12,8 +12,8 @@ from resilience.core.records import (
     InfrastructureHealth,
     TestExecutionMode,
 )
+from resilience.core.settings import Service, Settings
 from resilience.core.words import fault_phrase, listing
-from resilience.settings.build import Service, Settings
 
 _DEAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN)
 _ORDER = (
@@ -35,7 +35,7 @@ def decide(
     applied: TestExecutionMode | None = None,
     in_use: Collection[str] = (),
 ) -> Decision:
-    """Give the mode by the table of design.md; a parameter (`force`) overrules, then the guide's variables.
+    """Return the mode by the table of design.md; a parameter (`force`) overrules, then the guide's variables.
 
     `failed_stand_ins` are services whose stand-in was tried and did not come up: the second decision of design.md.
     `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach these,
@@ -181,7 +181,7 @@ def _held(
     stand_ins: Collection[str],
     failed: Collection[str],
 ) -> dict[str, str]:
-    """Give service → why tests that need it are held back: dead, and nothing stands in for it."""
+    """Return service → why tests that need it are held back: dead, and nothing stands in for it."""
     wishes = settings.wishes
     if not wishes.skip_on_failure or not wishes.resilience_enabled:
         return {}
@@ -210,5 +210,5 @@ def _why_none(service: Service, health: InfrastructureHealth, settings: Settings
 
 
 def stricter(one: TestExecutionMode, other: TestExecutionMode) -> TestExecutionMode:
-    """Give the mode that trusts staging less."""
+    """Return the mode that trusts staging less."""
     return max(one, other, key=_ORDER.index)

@@ -17,8 +17,9 @@ from resilience.core.records import (
     TestExecutionMode,
 )
 from resilience.core.redact import Redactor
+from resilience.core.secret import looks_secret
+from resilience.core.settings import Service, Settings
 from resilience.core.words import listing, plural
-from resilience.settings.build import Service, Settings, looks_secret
 
 APPLIED = "RESILIENCE_APPLIED"
 """Set in everything `apply` writes or `env` exports: such values fill only stand-ins and decide no mode."""
@@ -60,7 +61,7 @@ def make_plan(
     before: Mapping[str, str],
     run: str = "",
 ) -> Plan:
-    """Give the plan. `before` is what the env file holds now; secrets are masked in the result."""
+    """Return the plan. `before` is what the env file holds now; secrets are masked in the result."""
     mode = decision.mode
     redactor = Redactor(settings.secrets)
     values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
@@ -100,7 +101,7 @@ def values_to_apply(
     run: str = "",
     before: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Give the variables of the env file with their true values: what was there, the mode's profile, the exports.
+    """Return the variables of the env file with their true values: what was there, the mode's profile, the exports.
 
     What was there (`before`) stays where nothing overrides it, since a healthy service may be configured by it.
     Variables that only make up the stand-in of a service which is not stood in for are left out, so that the tests of a
@@ -150,7 +151,7 @@ def values_to_apply(
 
 
 def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
-    """Give marker → why its tests are held back.
+    """Return marker → why its tests are held back.
 
     Tests of a dead service without a stand-in; and tests marked `staging` or `real_services`, which never run against
     mocks, nor pass for the real thing while staging is down.
@@ -180,7 +181,7 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
 
 
 def child_environment(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment of the team's commands: the caller's own, with what `apply` wrote on top."""
+    """Return the environment of the team's commands: the caller's own, with what `apply` wrote on top."""
     return {**environ, **values}
 
 
@@ -231,7 +232,7 @@ def _relative(path: object, settings: Settings) -> str:
 
 
 def files_written(settings: Settings) -> tuple[str, ...]:
-    """Give the names, relative to the root, of the files that applying writes."""
+    """Return the names, relative to the root, of the files that applying writes."""
     return tuple(_relative(path, settings) for path in (settings.env_file, settings.env_target) if path is not None)
 
 
@@ -301,5 +302,5 @@ def _notes(decision: Decision, settings: Settings) -> tuple[str, ...]:
 
 
 def unwell(health: InfrastructureHealth) -> tuple[str, ...]:
-    """Give the names of services that are not available, degraded ones included."""
+    """Return the names of services that are not available, degraded ones included."""
     return health.named(ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)

@@ -181,7 +181,7 @@ class ExitCode:
 
     @classmethod
     def worst(cls, *codes: int) -> int:
-        """Give the code that stands first in the order of `contracts.md`; codes outside of it win over all."""
+        """Return the code that stands first in the order of `contracts.md`; codes outside of it win over all."""
         return min(codes, key=lambda code: cls.ORDER.index(code) if code in cls.ORDER else -1, default=cls.PASSED)
 
 
@@ -341,11 +341,11 @@ class InfrastructureHealth:
     stand_ins: tuple[StandInAvailability, ...] = ()
 
     def result(self, name: str) -> ConnectivityResult | None:
-        """Give the result of the service of this name, or None."""
+        """Return the result of the service of this name, or None."""
         return next((result for result in self.services if result.name == name), None)
 
     def named(self, *statuses: ConnectivityStatus) -> tuple[ServiceName, ...]:
-        """Give the names of the services with one of these statuses, in the order of the configuration."""
+        """Return the names of the services with one of these statuses, in the order of the configuration."""
         return tuple(ServiceName(result.name) for result in self.services if result.status in statuses)
 
     def get_unavailable_services(self) -> tuple[ServiceName, ...]:
@@ -718,5 +718,5 @@ class Incident:
     notes: tuple[str, ...] = ()
 
     def stage(self, name: StageName) -> Stage | None:
-        """Give the latest record of this stage, or None."""
+        """Return the latest record of this stage, or None."""
         return next((stage for stage in reversed(self.stages) if stage.name is name), None)

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from resilience.core import records as model
 from resilience.core.secret import Secret
+from resilience.core.settings import Settings
 from resilience.core.urls import url_parts
-from resilience.settings.build import Settings
 
 HIDDEN = "***"
 SHORTEST = 4
@@ -51,7 +51,7 @@ _BROKEN = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def plain(text: str) -> str:
-    """Give the text without ANSI sequences, control, bidi and zero-width characters; lines end in a newline."""
+    """Return the text without ANSI sequences, control, bidi and zero-width characters; lines end in a newline."""
     if text.isascii() and text.isprintable():
         return text
     text = _LINES.sub("\n", _ESCAPES.sub("", text))
@@ -59,7 +59,7 @@ def plain(text: str) -> str:
 
 
 def clean(text: str | bytes, limit: int = 300, *, one_line: bool = True) -> str:
-    """Give a text that a service supplied as one that may be shown: plain, at most `limit` characters long.
+    """Return a text that a service supplied as one that may be shown: plain, at most `limit` characters long.
 
     It hides nothing: where secrets may be in it, `Redactor.short` is the one to call, as cutting comes after hiding.
     """
@@ -74,7 +74,7 @@ def _shorten(text: str, limit: int) -> str:
 
 
 def start(data: str, limit: int) -> str:
-    """Give the first characters, with dots where there are more: by them `Redactor` sees that a secret may be cut in two."""
+    """Return the first characters, with dots where there are more: by them `Redactor` sees that a secret may be cut in two."""
     return data if len(data) <= limit else data[:limit] + "..."
 
 
@@ -104,7 +104,7 @@ class Redactor:
 
     @classmethod
     def of(cls, settings: Settings, *, hosts: Iterable[str] = (), key: bytes = b"") -> Redactor:
-        """Give the redactor of these settings: their secrets, and for `public` the hosts of staging and `hosts`."""
+        """Return the redactor of these settings: their secrets, and for `public` the hosts of staging and `hosts`."""
         parts = [url_parts(service.url, service.type) for service in settings.services if service.configured]
         names = [part.host for part in parts if not part.is_local]
         return cls(settings.secrets, hosts=(*names, *settings.deny_hosts, *hosts), key=key)
@@ -113,7 +113,7 @@ class Redactor:
         return f"Redactor({len(self._simple) + len(self._awkward)} forms)"
 
     def text(self, text: str) -> str:
-        """Give the text with everything secret as `***`; doing it twice changes nothing more."""
+        """Return the text with everything secret as `***`; doing it twice changes nothing more."""
         text = plain(text)
         for _ in range(4):
             hidden = _by_structure(self._by_value(text))
@@ -123,17 +123,17 @@ class Redactor:
         return text
 
     def short(self, text: str | bytes, limit: int = 300) -> str:
-        """Give one line of at most `limit` characters, hidden before it is cut."""
+        """Return one line of at most `limit` characters, hidden before it is cut."""
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         return clean(self.text(text), limit)
 
     def public(self, text: str) -> str:
-        """Give the text for strangers: private addresses, internal names, project ids and e-mail go as well."""
+        """Return the text for strangers: private addresses, internal names, project ids and e-mail go as well."""
         return self._pseudonyms.replace(self.text(text))
 
     def leaks(self, data: bytes | str) -> int | None:
-        """Give the offset in bytes of the first form of a secret in what is about to leave, or None."""
+        """Return the offset in bytes of the first form of a secret in what is about to leave, or None."""
         text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
         found = min(self._find(text, strip=True), default=None)
         if found is None:
@@ -141,7 +141,7 @@ class Redactor:
         return len(text[: found[0]].encode("utf-8", "surrogatepass" if isinstance(data, str) else "surrogateescape"))
 
     def cut(self, text: str, at: int) -> int:
-        """Give the last place at or before `at` where the text can be cut without cutting a secret in two."""
+        """Return the last place at or before `at` where the text can be cut without cutting a secret in two."""
         begin = max(at - 16_384, 0)
         spans = sorted(self._find(text[begin : at + 16_384]))
         for start, end in reversed(list(_merged(spans)) if spans else []):
@@ -173,7 +173,7 @@ class Redactor:
             yield from _search(self._awkward, _layers_in_any_order(text, strip=strip))
 
     def _find_cut(self, layers: Iterable[_Layer]) -> Iterator[tuple[int, int]]:
-        """Give what is left of secrets where a text was shortened before it came to us: at dots, as pytest does, or its end."""
+        """Return what is left of secrets where a text was shortened before it came to us: at dots, as pytest does, or its end."""
         for layer in layers if self._ends else ():
             for start, end in self._beside_cuts(layer.text):
                 yield layer.source(start, end)
@@ -256,7 +256,7 @@ def _too_common(value: str) -> bool:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Give the value as it stands, as bytes read in another code page, in forms, shells and hexadecimal."""
+    """Return the value as it stands, as bytes read in another code page, in forms, shells and hexadecimal."""
     raw = value.encode("utf-8", "surrogatepass")
     yield value
     yield plain(value) if not _too_common(plain(value)) else value
@@ -278,7 +278,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """Give what base64 makes of the value at each of its three places inside a longer text, in both alphabets."""
+    """Return what base64 makes of the value at each of its three places inside a longer text, in both alphabets."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(raw).decode()
         if whole.endswith("="):
@@ -420,7 +420,7 @@ class _Layer:
         return self._starts
 
     def source(self, start: int, end: int) -> tuple[int, int]:
-        """Give the span in the first text from which this span was made; no escape is cut in two."""
+        """Return the span in the first text from which this span was made; no escape is cut in two."""
         if self._parent is None:
             return start, end
         starts = self._places()
@@ -444,7 +444,7 @@ _DEPTH = 4
 
 
 def _roots(text: str, *, strip: bool) -> list[_Layer]:
-    """Give the text as it stands and, where asked, without what is not seen on a screen."""
+    """Return the text as it stands and, where asked, without what is not seen on a screen."""
     roots = [_Layer(text)]
     if strip and not _seen(text):
         for pattern in (_ESCAPES, _UNSEEN):
@@ -464,7 +464,7 @@ def _escaped(text: str) -> bool:
 
 
 def _layers_at_once(text: str, *, strip: bool) -> Iterator[_Layer]:
-    """Give the text with all escapes taken out at once, again and again, and each of that without tags."""
+    """Return the text with all escapes taken out at once, again and again, and each of that without tags."""
     for root in _roots(text, strip=strip):
         layer = root
         for _ in range(_DEPTH + 1):
@@ -483,7 +483,7 @@ def _layers_at_once(text: str, *, strip: bool) -> Iterator[_Layer]:
 
 
 def _layers_in_any_order(text: str, *, strip: bool) -> Iterator[_Layer]:
-    """Give what the text becomes as percent, backslash and HTML escapes and tags are taken out in any order."""
+    """Return what the text becomes as percent, backslash and HTML escapes and tags are taken out in any order."""
     waiting = _roots(text, strip=strip)
     seen = {layer.text for layer in waiting}
     for depth in range(_DEPTH + 1):

@@ -58,7 +58,7 @@ def _summary(name: str, samples: list[Sample]) -> Summary:
 
 
 def percentile(ordered: list[float], share: float) -> float | None:
-    """Give the smallest value that `share` percent of the ordered values do not exceed (nearest rank)."""
+    """Return the smallest value that `share` percent of the ordered values do not exceed (nearest rank)."""
     if not ordered:
         return None
     rank = -(-len(ordered) * share // 100)
@@ -128,7 +128,7 @@ class Steadiness:
 
 
 def flapping_services(samples: Iterable[Sample]) -> tuple[str, ...]:
-    """Give the services that flap by the end of these samples, in the order of first appearance."""
+    """Return the services that flap by the end of these samples, in the order of first appearance."""
     followed: dict[str, Steadiness] = {}
     for sample in samples:
         followed.setdefault(sample.service, Steadiness(sample.service)).look(sample)

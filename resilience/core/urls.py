@@ -159,7 +159,7 @@ def is_loopback(host: str) -> bool:
 
 
 def url_regions(masked: str) -> tuple[int, int]:
-    """Give where the user info of a URL template ends and where its path starts; 0 and the length for no URL."""
+    """Return where the user info of a URL template ends and where its path starts; 0 and the length for no URL."""
     scheme = _SCHEME.match(masked)
     if scheme is None:
         return 0, len(masked)

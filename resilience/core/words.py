@@ -72,17 +72,17 @@ _CAUSES = {
 
 
 def cause_title(cause: CauseName) -> str:
-    """Give a cause as a person says it."""
+    """Return a cause as a person says it."""
     return _CAUSES[cause]
 
 
 def plural(count: int, noun: str) -> str:
-    """Give '1 test', '2 tests'."""
+    """Return '1 test', '2 tests'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def seconds(value: float | None) -> str:
-    """Give '0.4 ms', '42 ms', '1.23 s' or '2 min 05 s'; '–' for None."""
+    """Return '0.4 ms', '42 ms', '1.23 s' or '2 min 05 s'; '–' for None."""
     if value is None:
         return "–"
     if value < 0.001:
@@ -95,7 +95,7 @@ def seconds(value: float | None) -> str:
 
 
 def fault_phrase(result: ConnectivityResult) -> str:
-    """Give 'connect time-out after 5.0 s' for a result; its status where it has no fault."""
+    """Return 'connect time-out after 5.0 s' for a result; its status where it has no fault."""
     if result.fault is None:
         if result.flapping:
             return "flapping"
@@ -113,7 +113,7 @@ def fault_phrase(result: ConnectivityResult) -> str:
 
 
 def staging_line(health: InfrastructureHealth) -> str:
-    """Give the line that starts with STAGING:, naming what is unwell, critical services first."""
+    """Return the line that starts with STAGING:, naming what is unwell, critical services first."""
     word = _STAGING[health.overall_status]
     wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
     unwell = [result for status in wanted for result in health.services if result.status is status]
@@ -130,7 +130,7 @@ def staging_line(health: InfrastructureHealth) -> str:
 
 
 def tests_line(decision: Decision) -> str:
-    """Give the line that starts with TESTS:, saying how they can be run."""
+    """Return the line that starts with TESTS:, saying how they can be run."""
     mode = decision.mode
     if decision.blocked:
         return "TESTS: BLOCKED by infrastructure (a critical service is down and nothing usable stands in for it)"
@@ -145,7 +145,7 @@ def tests_line(decision: Decision) -> str:
 
 
 def totals_line(totals: TestTotals) -> str:
-    """Give '1,204 passed, 3 failed (product), 212 held back or lost to infrastructure …', leaving out zeros."""
+    """Return '1,204 passed, 3 failed (product), 212 held back or lost to infrastructure …', leaving out zeros."""
     parts = [
         (totals.passed, "passed"),
         (totals.failed, "failed (product)"),
@@ -166,7 +166,7 @@ def totals_line(totals: TestTotals) -> str:
 
 
 def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
-    """Give the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
+    """Return the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
     lines = [f"TESTS: {verdict_phrase(result.verdict, result.mode)}", f"       {totals_line(result.totals)}"]
     if result.totals.failed + result.totals.error and result.totals.infrastructure_unavailable:
         lines.append("       The failures are the product's; what infrastructure took is counted apart.")
@@ -174,7 +174,7 @@ def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
 
 
 def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> str:
-    """Give the verdict as a sentence that cannot be mistaken at three in the morning."""
+    """Return the verdict as a sentence that cannot be mistaken at three in the morning."""
     in_mode = f" (mode {mode.value})" if mode else ""
     return {
         Verdict.RUNNING: "still running",
@@ -191,7 +191,7 @@ def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> s
 
 
 def recovery_line(recovery: Recovery) -> str:
-    """Give the line that says whether staging is back."""
+    """Return the line that says whether staging is back."""
     if recovery.recovered:
         lasted = f"{recovery.good_needed} needed, over at least {seconds(recovery.dwell_s)}"
         return f"RECOVERY: confirmed, {recovery.in_a_row} good checks in a row ({lasted})"
@@ -208,7 +208,7 @@ _OF_STAGING = {
 
 
 def exit_code_phrase(code: int, *, looked: bool = False) -> str:
-    """Give what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests."""
+    """Return what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests."""
     if looked and code in _OF_STAGING:
         return _OF_STAGING[code]
     return {
@@ -227,7 +227,7 @@ def exit_code_phrase(code: int, *, looked: bool = False) -> str:
 
 
 def listing(names: Sequence[str]) -> str:
-    """Give 'a', 'a and b' or 'a, b and c'."""
+    """Return 'a', 'a and b' or 'a, b and c'."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
@@ -241,7 +241,7 @@ def progress_line(
     current: str,
     phase: str,
 ) -> str:
-    """Give '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
+    """Return '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
     parts = [f"{finished:,} of {collected:,} tests" if collected else "collecting"]
     parts += [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count and name != "passed"]
     if rate:

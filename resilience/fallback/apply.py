@@ -14,12 +14,14 @@ from resilience.core.envtext import render
 from resilience.core.errors import LockedError, ResilienceError, RunbookError
 from resilience.core.plan import files_written, words_to_note, words_to_start, words_to_write
 from resilience.core.records import Applied, EnvChange, Plan, Restored, StandIn
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file, write_atomically
 from resilience.host.lock import locked
 from resilience.host.log import log_applied
 from resilience.host.vantage import vantage
-from resilience.settings.build import Secret, Service, Settings, build, secret_texts
+from resilience.settings.build import build, secret_texts
 from resilience.settings.environment import find_root, load_settings, shipped
 
 _EXPORTED = "exported"
@@ -274,7 +276,7 @@ def note_exported(settings: Settings, names: Iterable[str]) -> None:
 
 
 def exported_names(settings: Settings) -> tuple[str, ...]:
-    """Give the variables that shells of this checkout took over, also after the restore; names only, no values."""
+    """Return the variables that shells of this checkout took over, also after the restore; names only, no values."""
     try:
         return tuple((settings.state / _EXPORTED).read_text().split())
     except FileNotFoundError:
@@ -296,7 +298,7 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def changes_shown(changes: Sequence[EnvChange]) -> tuple[str, ...]:
-    """Give 'NAME: before → after' lines; secrets are masked already."""
+    """Return 'NAME: before → after' lines; secrets are masked already."""
     return tuple(
         f"{change.name}: {'(unset)' if change.before is None else change.before} → {change.after}" for change in changes
     )

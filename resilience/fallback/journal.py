@@ -16,11 +16,10 @@ import psutil
 from dotenv import dotenv_values
 
 from resilience.core.codec import from_json, to_json
-from resilience.core.envtext import changed_names
+from resilience.core.envtext import changed_names, read_env_text
 from resilience.core.errors import EditedError, LockedError, RecordError
 from resilience.host.files import read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.host.vantage import vantage
-from resilience.settings.build import read_env_text
 
 FILE = "journal.json"
 
@@ -87,7 +86,7 @@ OnStep = Callable[[str], None]
 
 
 def load(state: Path) -> Journal | None:
-    """Give what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal."""
+    """Return what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal."""
     path = state / FILE
     try:
         data = path.read_bytes()
@@ -101,7 +100,7 @@ def load(state: Path) -> Journal | None:
 
 
 def variables_before(state: Path, env_file: Path) -> dict[str, str]:
-    """Give the variables of the env file as they were before the first change. Raises SettingsError for a broken line."""
+    """Return the variables of the env file as they were before the first change. Raises SettingsError for a broken line."""
     journal = load(state)
     noted = next((file for file in journal.files if file.path == str(env_file)), None) if journal else None
     if noted is None:

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resilience import stand_ins as local
+from resilience.core.envtext import read_env_text
 from resilience.core.errors import ResilienceError, SettingsError, UsageError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, ServiceType
+from resilience.core.settings import Service, Settings
 from resilience.fallback import journal
-from resilience.settings.build import Service, Settings, build, read_env_text
+from resilience.settings.build import build
 from resilience.settings.environment import find_root, shipped
 
 CONFIG_NAME = "resilience.toml"
@@ -79,7 +81,7 @@ def inspect_repository(folder: Path) -> Proposal:
 
 
 def write(proposal: Proposal) -> tuple[Path, ...]:
-    """Write the configuration and the git-ignored folder; give their paths. A configuration that is there is kept."""
+    """Write the configuration and the git-ignored folder; return their paths. A configuration that is there is kept."""
     target, folder = proposal.root / CONFIG_NAME, proposal.root / FOLDER
     try:
         with target.open("x", encoding="utf-8") as file:
@@ -96,7 +98,7 @@ def write(proposal: Proposal) -> tuple[Path, ...]:
 
 
 def _pytest_settings(root: Path) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Give the file with pytest's settings, its test paths and its markers, in the order pytest itself looks."""
+    """Return the file with pytest's settings, its test paths and its markers, in the order pytest itself looks."""
     for name, section in (
         ("pytest.ini", "pytest"),
         (".pytest.ini", "pytest"),
@@ -146,7 +148,7 @@ def _variable_names(root: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _images(root: Path) -> tuple[tuple[str, str], ...]:
-    """Give the images in compose files. Names are all that is needed, so that no YAML reader is."""
+    """Return the images in compose files. Names are all that is needed, so that no YAML reader is."""
     files = {path for folder in (root, root / "docker") for path in folder.glob("*compose*.y*ml") if path.is_file()}
     found: list[tuple[str, str]] = []
     for path in sorted(files):
@@ -358,7 +360,7 @@ def diagnose(
     results: Sequence[ConnectivityResult] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
-    """Give what is missing, unset, unreachable or never drilled. `results` is a look at the services, where there was one."""
+    """Return what is missing, unset, unreachable or never drilled. `results` is a look at the services, where there was one."""
     environ = os.environ if environ is None else environ
     return (
         _configuration(settings),
@@ -604,7 +606,7 @@ def _engine() -> Finding:
 
 
 def _asked(*words: str) -> str | None:
-    """Give the first line a command says, empty where it failed or is mute, None where it cannot be asked."""
+    """Return the first line a command says, empty where it failed or is mute, None where it cannot be asked."""
     try:
         done = subprocess.run(words, capture_output=True, timeout=_ASK_S, text=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):

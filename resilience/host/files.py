@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from resilience.settings.build import read_env_text
+from resilience.core.envtext import read_env_text
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> None:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Give the variables of an env file, none where it is not there. Raises SettingsError by line for a broken one."""
+    """Return the variables of an env file, none where it is not there. Raises SettingsError by line for a broken one."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -43,7 +43,7 @@ class Holder:
 
 
 def holder(state: Path) -> Holder | None:
-    """Give who holds the lock now, or None. Never waits and never takes it."""
+    """Return who holds the lock now, or None. Never waits and never takes it."""
     path = state / "lock"
     until = time.monotonic() + _SETTLE_S
     with suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
@@ -108,7 +108,7 @@ def _try(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
 
 
 def _read(state: Path) -> Holder | None:
-    """Give who signed last; one whose process on this host is gone held it before, not now."""
+    """Return who signed last; one whose process on this host is gone held it before, not now."""
     try:
         who = Holder(**json.loads((state / "lock.json").read_text()))
     except (OSError, ValueError, TypeError):

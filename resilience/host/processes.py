@@ -38,7 +38,7 @@ class Launch:
     """Names what the server was configured with: another digest means another server."""
 
     def command(self) -> list[str]:
-        """Give the argv of the launcher, bound to the calling process as the parent."""
+        """Return the argv of the launcher, bound to the calling process as the parent."""
         drop = ["--drop", self.drop_root] if self.drop_root else []
         return [
             *(sys.executable, "-I", "-S", LAUNCHER),
@@ -51,12 +51,12 @@ class Launch:
 
 
 def minimal_environment() -> dict[str, str]:
-    """Give what a server needs of our environment."""
+    """Return what a server needs of our environment."""
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def import_path(inherited: str) -> str:
-    """Give a PYTHONPATH under which a process of ours finds the same `resilience` as we run."""
+    """Return a PYTHONPATH under which a process of ours finds the same `resilience` as we run."""
     ours = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join([ours, *(part for part in inherited.split(os.pathsep) if part and part != ours)])
 
@@ -118,7 +118,7 @@ class Child:
 
 
 def identity(pid: int) -> str:
-    """Give what tells this process from a later one with the same pid; empty where there is none, or a dead one.
+    """Return what tells this process from a later one with the same pid; empty where there is none, or a dead one.
 
     Linux: the boot and the start in clock ticks, which no change of the clock moves. Elsewhere: psutil's creation time.
     """
@@ -177,7 +177,7 @@ def send(pid: int, known: str, number: int) -> bool:
 async def run(
     argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None, cwd: str | Path | None = None
 ) -> tuple[int, str]:
-    """Run a short command to its end; give its exit code and its output. TimeoutError ends it with all of its group."""
+    """Run a short command to its end; return its exit code and its output. TimeoutError ends it with all of its group."""
     process = await asyncio.create_subprocess_exec(
         *argv,
         env=dict(env) if env is not None else None,

@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 
 from resilience.core.errors import RunbookError
 from resilience.core.records import TimelineEvent
+from resilience.core.settings import Settings
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.reaper import Reaper
 from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step, load_scenario
 from resilience.lab.staging import Staging
-from resilience.settings.build import Settings
 from resilience.settings.environment import load_settings
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Lab:
         await self._call(self._turn(service, dial))
 
     def connections(self) -> dict[str, int]:
-        """Give how many connections each service of staging has been given so far."""
+        """Return how many connections each service of staging has been given so far."""
         return {name: door.accepted for name, door in self.staging.doors.items()}
 
     # The thread
@@ -404,7 +404,7 @@ def _write_env(path: Path, values: Mapping[str, str], comment: str) -> None:
 
 
 def _cache(environ: Mapping[str, str]) -> Path:
-    """Give where the template of PostgreSQL's data is kept between drills (XDG state folder)."""
+    """Return where the template of PostgreSQL's data is kept between drills (XDG state folder)."""
     state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "state")
     return Path(state) / "resilience" / "drills"
 
@@ -430,7 +430,7 @@ async def serve(scenario: str, folder: Path, *, say: Callable[[str], None], ask:
 
 
 async def _line(ask: Callable[[], str | None]) -> str | None:
-    """Give the next line. The thread is a daemon: one that waits for a keyboard must not hold up the end."""
+    """Return the next line. The thread is a daemon: one that waits for a keyboard must not hold up the end."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[str | None] = loop.create_future()
 

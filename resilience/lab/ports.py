@@ -1,4 +1,4 @@
-"""Give free ports of 127.0.0.1 that no client's connection takes by chance."""
+"""Return free ports of 127.0.0.1 that no client's connection takes by chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Give a port that nobody uses now and that this process has not given before."""
+    """Return a port that nobody uses now and that this process has not given before."""
     for _ in range(500):
         port = random.randint(_FIRST, _LAST)  # noqa: S311 - no secret
         if port in _given:

@@ -143,14 +143,14 @@ class Scenario:
 
 
 def scenario_folder() -> Path:
-    """Give the folder of the shipped scenarios: in the wheel, else in the checkout."""
+    """Return the folder of the shipped scenarios: in the wheel, else in the checkout."""
     package = Path(__file__).parents[1]
     shipped = package / "_shipped" / "config" / "drills"
     return shipped if shipped.is_dir() else package.parent / "config" / "drills"
 
 
 def scenario_names() -> tuple[str, ...]:
-    """Give the names of the shipped scenarios, the main one first."""
+    """Return the names of the shipped scenarios, the main one first."""
     names = sorted(path.stem for path in scenario_folder().glob("*.toml"))
     return tuple(sorted(names, key=lambda name: name != "database-unavailable"))
 

@@ -73,7 +73,7 @@ class Staging:
         await asyncio.gather(*(door.set(HEALTHY) for door in self.doors.values() if door.dial.mode is not HEALTHY.mode))
 
     def url(self, service: str) -> str:
-        """Give the URL under which the service is configured, credentials included."""
+        """Return the URL under which the service is configured, credentials included."""
         port = self.doors[service].port
         return {
             "database": f"postgresql://{USER}:{self.password}@127.0.0.1:{port}/{DATABASE}",
@@ -87,7 +87,7 @@ class Staging:
         }[service]
 
     def project_environment(self) -> dict[str, str]:
-        """Give what the shop's code reads when it talks to this staging."""
+        """Return what the shop's code reads when it talks to this staging."""
         urls = {
             "DATABASE_URL": "database",
             "REDIS_URL": "redis",

@@ -33,13 +33,13 @@ from resilience.core.records import (
     TestExecutionMode,
     TestSuiteResult,
 )
+from resilience.core.settings import Settings
 from resilience.core.words import plural, seconds
 from resilience.host.vantage import vantage
 from resilience.notebook import kernel
 from resilience.notebook.confirm import Confirmation, confirm
 from resilience.notebook.parameters import NOTEBOOKS, Asked, fails, read_parameters
 from resilience.runs.runbook import Run, open_run
-from resilience.settings.build import Settings
 from resilience.show import notebook as views
 
 if TYPE_CHECKING:

@@ -80,14 +80,14 @@ class Executed:
 
 
 def notebooks_folder() -> Path:
-    """Give the folder of our notebooks: in the wheel, or in the checkout."""
+    """Return the folder of our notebooks: in the wheel, or in the checkout."""
     package = Path(__file__).resolve().parent.parent
     shipped = package / "_shipped" / "notebooks"
     return shipped if shipped.is_dir() else package.parent / "notebooks"
 
 
 def declared_parameters(notebook: Path) -> tuple[str, ...]:
-    """Give the names that a notebook declares in its parameters cell."""
+    """Return the names that a notebook declares in its parameters cell."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         if source.startswith(MARK):
@@ -96,7 +96,7 @@ def declared_parameters(notebook: Path) -> tuple[str, ...]:
 
 
 def known_parameters(stages: Sequence[StageName] | None = None, folder: Path | None = None) -> tuple[str, ...]:
-    """Give every name that a notebook of these stages declares."""
+    """Return every name that a notebook of these stages declares."""
     where = folder or notebooks_folder()
     names: dict[str, None] = {}
     for stage in stages or tuple(StageName):
@@ -368,7 +368,7 @@ class _Execution:
         return put_back
 
     def remaining(self, stage_started: float) -> float | None:
-        """Give the seconds that are left to the stage, or None where nothing limits it."""
+        """Return the seconds that are left to the stage, or None where nothing limits it."""
         limits = [] if self.deadline is None else [self.deadline]
         if self.stage_timeout_s is not None:
             limits.append(stage_started + self.stage_timeout_s)
@@ -650,7 +650,7 @@ class _Kernels:
         return kernel
 
     async def take(self) -> _Kernel:
-        """Give a kernel that is ready. Raises RunbookError."""
+        """Return a kernel that is ready. Raises RunbookError."""
         self.warm(1)
         return await self.booting.pop(0)
 
@@ -847,13 +847,13 @@ def _register_engine() -> None:
 
 
 def _leaving(notebook: Any, redact: Callable[[str], str]) -> Any:
-    """Give the notebook as it may be read by anyone: every text in it, parameters and metadata included, redacted."""
+    """Return the notebook as it may be read by anyone: every text in it, parameters and metadata included, redacted."""
     tree = {**notebook, "cells": [_joined(cell) for cell in notebook.cells]}
     return mapped(tree, redact)
 
 
 def _joined(cell: Any) -> Any:
-    """Give the cell with pieces of one stream as one output: a secret may lie across two."""
+    """Return the cell with pieces of one stream as one output: a secret may lie across two."""
     if not cell.get("outputs"):
         return cell
     outputs: list[Any] = []

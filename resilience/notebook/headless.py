@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from resilience.core.errors import UsageError, did_you_mean
 from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
+from resilience.core.settings import Settings
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines, seconds
 from resilience.runs.runbook import Run, judge_run
-from resilience.settings.build import Settings, require_configured
+from resilience.settings.build import require_configured
 
 if TYPE_CHECKING:
     from resilience.notebook.engine import Executed, Moment
@@ -38,7 +39,7 @@ def run_all(
     slug: str = "run",
     take_over: bool = False,
 ) -> int:
-    """Make a run and go through its stages; give the exit code. Raises UsageError before anything is made."""
+    """Make a run and go through its stages; return the exit code. Raises UsageError before anything is made."""
     if fail_on and fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
     require_configured(settings)

@@ -200,7 +200,7 @@ class Asked(Mapping[str, Any]):
 
 
 def read_parameters(namespace: Mapping[str, Any]) -> Asked:
-    """Give the parameters of the notebook whose `globals()` these are, parsed strictly.
+    """Return the parameters of the notebook whose `globals()` these are, parsed strictly.
 
     Refuses a name that the notebook does not declare: papermill would only warn and run the default. What was passed is
     known from the cells that ran (`In`): papermill's begins like our parameters cell, with `# Parameters`.
@@ -236,12 +236,12 @@ def parse(
 
 
 def declared_in(notebook_source: str) -> tuple[str, ...]:
-    """Give the names that a parameters cell declares, in order."""
+    """Return the names that a parameters cell declares, in order."""
     return tuple(assigned(notebook_source))
 
 
 def assigned(source: str) -> dict[str, Any]:
-    """Give name → literal value for the plain assignments of a cell; None where the value is no literal."""
+    """Return name → literal value for the plain assignments of a cell; None where the value is no literal."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -269,7 +269,7 @@ def split_assignments(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def fails(incident: Incident, fail_on: FailOn | str = FailOn.NEVER) -> str:
-    """Give why this run counts as failed for papermill, or an empty text.
+    """Return why this run counts as failed for papermill, or an empty text.
 
     A stage that failed, and tests that were asked for but of which nothing is known, always count. What the tests said
     counts where `fail_on` says so.

@@ -43,22 +43,22 @@ class Past(Protocol):
 
 
 def markdown(incident: Incident, samples: Iterable[Sample] | Columns = ()) -> str:
-    """Give the report as Markdown for a GitHub comment, at most 60,000 characters."""
+    """Return the report as Markdown for a GitHub comment, at most 60,000 characters."""
     return _markdown(build(incident, Columns.of(samples)))
 
 
 def html(incident: Incident, samples: Iterable[Sample] | Columns = (), *, charts: tuple[Chart, ...] = ()) -> str:
-    """Give the report as one HTML page that loads nothing."""
+    """Return the report as one HTML page that loads nothing."""
     return _page(build(incident, Columns.of(samples)), charts=charts)
 
 
 def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
-    """Give the test run as junit.xml."""
+    """Return the test run as junit.xml."""
     return _junit(result, host=host, run=run)
 
 
 def load(folder: Path) -> tuple[Incident, Iterable[Sample] | Columns, tuple[str, ...]]:
-    """Give what is left of a run in its folder: the incident, its samples as they are read, and what is missing.
+    """Return what is left of a run in its folder: the incident, its samples as they are read, and what is missing.
 
     Of a record by a newer version the known part is taken; in place of one that cannot be read stands one that says so.
     """
@@ -107,7 +107,7 @@ def _started(folder: Path) -> datetime:
 
 
 def generate_resilience_report(incident: Incident, samples: Iterable[Sample] = ()) -> str:
-    """Give the guide's report: the Markdown."""
+    """Return the guide's report: the Markdown."""
     return markdown(incident, samples)
 
 
@@ -239,7 +239,7 @@ class _Rendering:
         return {key: "\n".join(self.text(line) for line in text.splitlines()) for key, text in found.items()}
 
     def _joined(self, incident: Incident, history: Past | None) -> Incident:
-        """Give the incident with the id of the outage it belongs to, as the history knows it."""
+        """Return the incident with the id of the outage it belongs to, as the history knows it."""
         if history is None:
             return incident
         try:
@@ -303,7 +303,7 @@ _SECTION = re.compile(r"<!-- people:([a-z-]+) -->\n?(.*?)\n?<!-- /people:\1 -->"
 
 
 def written_by_people(report: str) -> tuple[dict[str, str], bool]:
-    """Give what stands between the marks of a report.md, and whether every mark was found."""
+    """Return what stands between the marks of a report.md, and whether every mark was found."""
     found = {}
     whole = True
     for key, text in _SECTION.findall(report):

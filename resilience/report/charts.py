@@ -133,7 +133,7 @@ Painter = Callable[[View, Frame], "Figure | None"]
 
 
 def draw(name: str, view: View) -> Drawn | None:
-    """Give the chart of this name, or None where there is nothing to draw."""
+    """Return the chart of this name, or None where there is nothing to draw."""
     painter, title, say = _PAINTERS[name]
     style: Any = {**_RC, "svg.hashsalt": name}
     with mpl.rc_context(style), warnings.catch_warnings():
@@ -183,7 +183,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _inline(svg: str, prefix: str) -> str:
-    """Give the drawing for a page: its ids its own, its ink and paper the page's."""
+    """Return the drawing for a page: its ids its own, its ink and paper the page's."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
@@ -229,7 +229,7 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 
 
 def _ticks(start: datetime, end: datetime, most: int) -> tuple[list[float], list[str]]:
-    """Give round moments between the two as seconds since start, with their UTC labels; at most `most`."""
+    """Return round moments between the two as seconds since start, with their UTC labels; at most `most`."""
     length = max((end - start).total_seconds(), 0.001)
     step = next((one for one in _STEPS if length / one <= most), 86_400 * math.ceil(length / 86_400 / most))
     begin = start.timestamp()
@@ -298,7 +298,7 @@ def _short(name: str, limit: int = 22) -> str:
 
 
 def _events(view: View) -> list[tuple[float, str]]:
-    """Give the events that get a line: seconds since start, and what happened."""
+    """Return the events that get a line: seconds since start, and what happened."""
     return [((one.at - view.starts_at).total_seconds(), one.what) for one in event_marks(view)]
 
 

@@ -13,7 +13,7 @@ from resilience.report.series import FAULTS, PHASES, STATUSES, Columns
 
 
 def samples_frame(samples: Iterable[Sample] | Columns) -> Any:
-    """Give one row a sample, by time: at (UTC), service, target, status, response_time_s, fault, dns_s … query_s."""
+    """Return one row a sample, by time: at (UTC), service, target, status, response_time_s, fault, dns_s … query_s."""
     columns = Columns.of(samples)
     parts = []
     statuses = [status.value for status in STATUSES]
@@ -50,14 +50,14 @@ def samples_frame(samples: Iterable[Sample] | Columns) -> Any:
 
 
 def tests_frame(result: TestSuiteResult | None) -> Any:
-    """Give one row a test: id, outcome, rounds, duration_s, fault, service, suspect, message, reason."""
+    """Return one row a test: id, outcome, rounds, duration_s, fault, service, suspect, message, reason."""
     names = ("id", "outcome", "rounds", "duration_s", "fault", "service", "suspect", "message", "reason")
     rows = [{name: _word(getattr(test, name)) for name in names} for test in (result.tests if result else ())]
     return pd.DataFrame(rows, columns=list(names))
 
 
 def services_frame(health: InfrastructureHealth | None) -> Any:
-    """Give one row a service as judged: name, type, status, fault, phase, response_time_s, critical, endpoint, detail, hint."""
+    """Return one row a service as judged: name, type, status, fault, phase, response_time_s, critical, endpoint, detail, hint."""
     names = ("name", "type", "status", "fault", "phase", "response_time_s", "critical", "endpoint", "detail", "hint")
     rows = [{name: _word(getattr(one, name)) for name in names} for one in (health.services if health else ())]
     return pd.DataFrame(rows, columns=list(names))

@@ -48,7 +48,7 @@ def _source(name: str) -> str:
 
 
 def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
-    """Give the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
+    """Return the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
     import markupsafe
 
     page = str(

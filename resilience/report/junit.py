@@ -14,7 +14,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
-    """Give the XML: one suite a command, each test once.
+    """Return the XML: one suite a command, each test once.
 
     A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of the
     same type; a stand-in's gap and a time-out are errors of type stand_in_gap and timeout; what was never reached is
@@ -147,7 +147,7 @@ def _add(case: ET.Element, tag: str, kind: str, text: str, tally: list[int], slo
 
 
 def _names(node: str) -> tuple[str, str]:
-    """Give pytest's own class name and name for a node id: 'tests.unit.test_a.TestB', 'test_x[1]'."""
+    """Return pytest's own class name and name for a node id: 'tests.unit.test_a.TestB', 'test_x[1]'."""
     head, bracket, parameters = node.partition("[")
     path, *rest = head.split("::")
     if not rest:
@@ -161,5 +161,5 @@ def _clean(text: str) -> str:
 
 
 def count(tests: Iterable[TestOutcome], *outcomes: Outcome) -> int:
-    """Give how many tests have one of these outcomes."""
+    """Return how many tests have one of these outcomes."""
     return sum(test.outcome in outcomes for test in tests)

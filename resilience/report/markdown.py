@@ -108,7 +108,7 @@ LEVELS = (
 
 
 def markdown(view: View, *, limit: int = LIMIT) -> str:
-    """Give the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order stated above."""
+    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order stated above."""
     text = ""
     for level in LEVELS:
         text = _render(view, level)

@@ -26,7 +26,7 @@ LONGEST = 40
 
 
 def gantt(view: View) -> str:
-    """Give the diagram's text, or nothing where there is no sample to draw. Times are UTC."""
+    """Return the diagram's text, or nothing where there is no sample to draw. Times are UTC."""
     lines = [line for line in view.columns.staging() if len(line)]
     if not lines:
         return ""

@@ -29,7 +29,7 @@ FLAGS = (
 
 
 def browser(environ: Mapping[str, str]) -> str | None:
-    """Give the path of a Chromium: RESILIENCE_CHROMIUM where it is set, else the first on PATH, else None."""
+    """Return the path of a Chromium: RESILIENCE_CHROMIUM where it is set, else the first on PATH, else None."""
     wanted = environ.get("RESILIENCE_CHROMIUM")
     return shutil.which(wanted) if wanted else next((found for name in BROWSERS if (found := shutil.which(name))), None)
 

@@ -9,7 +9,7 @@ from resilience.report.view import TOTALS
 
 
 def metrics(incident: Incident) -> str:
-    """Give the metrics in the text exposition format; a service without a result has no sample, never a made-up 0."""
+    """Return the metrics in the text exposition format; a service without a result has no sample, never a made-up 0."""
     health = incident.latest or incident.health
     environment = incident.environment
     blocks: list[str] = []

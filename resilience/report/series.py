@@ -42,13 +42,13 @@ _SEVERITY = tuple(SEVERITY.index(one) for one in STATUSES)
 
 
 def micros(at: datetime) -> int:
-    """Give microseconds since 1970, exactly."""
+    """Return microseconds since 1970, exactly."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def moment(at: int) -> datetime:
-    """Give the time of a count of microseconds since 1970."""
+    """Return the time of a count of microseconds since 1970."""
     return datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
 
 
@@ -142,7 +142,7 @@ class Columns:
         return self
 
     def after(self, earlier: Columns) -> Columns:
-        """Give these samples behind those of earlier runs, which are taken over and grow."""
+        """Return these samples behind those of earlier runs, which are taken over and grow."""
         if not len(earlier):
             return self
         keys = list(self.lines)
@@ -167,11 +167,11 @@ class Columns:
         return earlier
 
     def staging(self) -> tuple[Line, ...]:
-        """Give the lines of the real services; a stand-in is never drawn in one line with staging."""
+        """Return the lines of the real services; a stand-in is never drawn in one line with staging."""
         return tuple(line for line in self.lines.values() if line.target == "staging")
 
     def csv(self) -> Iterator[str]:
-        """Give samples.csv in pieces of whole lines, in the order recorded."""
+        """Return samples.csv in pieces of whole lines, in the order recorded."""
         yield _HEAD
         rows = [
             zip(line.at, line.stage, line.status, line.seconds, line.fault, zip(*line.phases, strict=True), strict=True)
@@ -203,7 +203,7 @@ class Columns:
         yield "".join(held)
 
     def texts(self) -> str:
-        """Give every text that samples.csv holds, once: all else in it are numbers, whatever digits a password is made of."""
+        """Return every text that samples.csv holds, once: all else in it are numbers, whatever digits a password is made of."""
         names = (text for line in self.lines.values() for text in (line.service, line.target))
         words = (*STATUSES, *FAULTS)
         cells = dict.fromkeys((*names, *self.stages, *(word.value for word in words)))
@@ -229,7 +229,7 @@ def _sort(line: Line) -> None:
 
 
 def read(path: Path, *, problems: list[str] | None = None) -> Iterator[Sample]:
-    """Give the samples of a `samples.jsonl`, passing over lines that cannot be read (a cut last one, for instance)."""
+    """Return the samples of a `samples.jsonl`, passing over lines that cannot be read (a cut last one, for instance)."""
     decoder = msgspec.json.Decoder(Sample)
     lost = 0
     with path.open("rb") as file:
@@ -255,7 +255,7 @@ class Interval:
 
 
 def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> tuple[Interval, ...]:
-    """Give the stretches of one status, at most one per `resolution` microseconds, the worst status winning.
+    """Return the stretches of one status, at most one per `resolution` microseconds, the worst status winning.
 
     A stretch ends where nobody looked for over ten usual distances (at least 30 s): a gap is not an outage.
     """
@@ -290,7 +290,7 @@ def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> t
 
 
 def _stretches(line: Line) -> tuple[int, int, list[tuple[int, int, int, int, int]]]:
-    """Give the usual distance, the longest that is no gap, and start, end, status, last sample and count of each stretch."""
+    """Return the usual distance, the longest that is no gap, and start, end, status, last sample and count of each stretch."""
     count, at, status = len(line), line.at, line.status
     usual = 0
     if count > 1:
@@ -329,12 +329,12 @@ class Stats:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Give the nearest-rank percentile of an ordered sequence: a value that was measured, never one between two."""
+    """Return the nearest-rank percentile of an ordered sequence: a value that was measured, never one between two."""
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
 
 
 def stats(line: Line, start: int | None = None, end: int | None = None) -> Stats:
-    """Give the figures of the samples with `start` <= at < `end`."""
+    """Return the figures of the samples with `start` <= at < `end`."""
     first = 0 if start is None else bisect_left(line.at, start)
     last = len(line) if end is None else bisect_left(line.at, end)
     took = sorted(answered(line, first, last))
@@ -350,7 +350,7 @@ def stats(line: Line, start: int | None = None, end: int | None = None) -> Stats
 
 
 def answered(line: Line, first: int, last: int) -> list[float]:
-    """Give the seconds of those samples that the service answered; how long a failure took is not a latency."""
+    """Return the seconds of those samples that the service answered; how long a failure took is not a latency."""
     status, seconds = line.status, line.seconds
     return [s for index in range(first, last) if status[index] in _ANSWERED and (s := seconds[index]) == s]
 
@@ -364,7 +364,7 @@ class Window:
 
 
 def outage(lines: Sequence[Line], *, started: int | None = None, ended: int | None = None) -> Window | None:
-    """Give the stretch from the first bad sample to the first moment after which all were well, or None.
+    """Return the stretch from the first bad sample to the first moment after which all were well, or None.
 
     `started` and `ended` are what is known from elsewhere and win.
     """
@@ -403,7 +403,7 @@ def _last_bad(line: Line) -> int | None:
 
 
 def remarkable(line: Line) -> dict[str, int]:
-    """Give the indices of the median probe of those answered and of the worst: the longest failed one, else the longest."""
+    """Return the indices of the median probe of those answered and of the worst: the longest failed one, else the longest."""
     if not len(line):
         return {}
     known = [index for index in range(len(line)) if line.seconds[index] == line.seconds[index]]

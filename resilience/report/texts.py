@@ -23,7 +23,7 @@ class Redacts(Protocol):
 
 
 def redacted(record: T, text: Callable[[str], str]) -> T:
-    """Give the record with every string changed by `text`; enums, numbers and times stay as they are."""
+    """Return the record with every string changed by `text`; enums, numbers and times stay as they are."""
     return _walk(record, lru_cache(maxsize=65_536)(text))  # type: ignore[no-any-return]
 
 
@@ -53,7 +53,7 @@ _FENCE = re.compile(r"`+")
 
 
 def code(text: str) -> str:
-    """Give a Markdown code span that holds the text whatever backticks are in it; one line."""
+    """Return a Markdown code span that holds the text whatever backticks are in it; one line."""
     text = " ".join(text.split())
     if not text:
         return "–"
@@ -64,7 +64,7 @@ def code(text: str) -> str:
 
 
 def fence(text: str, language: str = "text") -> str:
-    """Give a fenced block whose fence is longer than any run of backticks in the text."""
+    """Return a fenced block whose fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in _FENCE.findall(text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
@@ -75,7 +75,7 @@ _MARKS = re.compile(r"\bGH-\d|://|\bwww\.|^\s*(?:[-+]|\d+[.)])\s|^\s*=+\s*$|\bdu
 
 
 def prose(text: str) -> str:
-    """Give a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code."""
+    """Return a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code."""
     text = " ".join(text.split())
     if _HARMLESS.fullmatch(text) and not _MARKS.search(text):
         return text.replace("_", "\\_")
@@ -93,7 +93,7 @@ _AROUND = re.compile(r"([\s;,:.()—]*)(.*?)([\s;,:.()—]*)", re.DOTALL)
 
 
 def pieces(text: str) -> list[tuple[bool, str]]:
-    """Give a hint as pieces, each with whether it is to be typed: commands, and settings of variables."""
+    """Return a hint as pieces, each with whether it is to be typed: commands, and settings of variables."""
     found: list[tuple[bool, str]] = []
     at = 0
     for match in _COMMAND.finditer(text):
@@ -105,7 +105,7 @@ def pieces(text: str) -> list[tuple[bool, str]]:
 
 
 def hint(text: str) -> str:
-    """Give a hint as Markdown, with what is to be typed as code."""
+    """Return a hint as Markdown, with what is to be typed as code."""
     text = " ".join(text.split())
     shown = []
     for typed, piece in pieces(text):
@@ -116,5 +116,5 @@ def hint(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Give the text, cut to `limit` characters with a mark where it was longer."""
+    """Return the text, cut to `limit` characters with a mark where it was longer."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"

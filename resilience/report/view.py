@@ -185,14 +185,14 @@ class View:
 
 
 def when(at: datetime | None, *, day: bool = False) -> str:
-    """Give '03:14:07' or '2026-11-22 03:14:07', always UTC; '–' for None."""
+    """Return '03:14:07' or '2026-11-22 03:14:07', always UTC; '–' for None."""
     if at is None:
         return "–"
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
 
 
 def span(value: timedelta | float | None) -> str:
-    """Give a stretch of time in the two largest units: '12.4 s', '4 min 10 s', '1 h 48 min', '2 d 3 h'."""
+    """Return a stretch of time in the two largest units: '12.4 s', '4 min 10 s', '1 h 48 min', '2 d 3 h'."""
     if value is None:
         return "–"
     total = value.total_seconds() if isinstance(value, timedelta) else value
@@ -206,7 +206,7 @@ def span(value: timedelta | float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Give '0 %', '0.3 %', '42 %', '100 %'; never '0 %' or '100 %' for what is not; '–' for None."""
+    """Return '0 %', '0.3 %', '42 %', '100 %'; never '0 %' or '100 %' for what is not; '–' for None."""
     if share is None:
         return "–"
     value = share * 100
@@ -229,7 +229,7 @@ def build(
     missing: Sequence[str] = (),
     public: bool = False,
 ) -> View:
-    """Give what is to be shown. Whatever the incident lacks is left out or said to be unknown; nothing is raised."""
+    """Return what is to be shown. Whatever the incident lacks is left out or said to be unknown; nothing is raised."""
     lines = columns.staging()
     window = _window(incident, lines)
     starts, ends = _bounds(incident, columns, window)
@@ -438,7 +438,7 @@ NO_FALLBACK = "no fallback"
 
 
 def mode_spans(incident: Incident, starts: datetime, ends: datetime) -> tuple[ModeSpan, ...]:
-    """Give what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended."""
+    """Return what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended."""
     decision, applied = incident.decision, incident.applied
     if decision is None:
         return ()
@@ -659,7 +659,7 @@ TOTALS = (
 
 
 def outcome_name(name: str) -> str:
-    """Give an outcome's value as one reads it."""
+    """Return an outcome's value as one reads it."""
     return name.replace("stand_in", "stand-in").replace("_", " ")
 
 
@@ -690,7 +690,7 @@ def held_back(test: TestOutcome) -> bool:
 
 
 def groups(result: TestSuiteResult) -> tuple[TestGroup, ...]:
-    """Give the tests worth reading, the product's failures first; plain passes and skips are only counted."""
+    """Return the tests worth reading, the product's failures first; plain passes and skips are only counted."""
     tests = result.tests
     unavailable = [test for test in tests if test.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE]
     product = [test for test in tests if test.outcome in (Outcome.FAILED, Outcome.ERROR)]
@@ -752,7 +752,7 @@ def groups(result: TestSuiteResult) -> tuple[TestGroup, ...]:
 
 
 def failed_stages(incident: Incident) -> tuple[str, ...]:
-    """Give a sentence for each stage that did not finish, with its hint."""
+    """Return a sentence for each stage that did not finish, with its hint."""
     bad = (StageStatus.FAILED, StageStatus.KILLED, StageStatus.TIMED_OUT, StageStatus.INTERRUPTED)
     return tuple(
         f"{stage.name.value} {stage.status.value.replace('_', ' ')}"
@@ -764,12 +764,12 @@ def failed_stages(incident: Incident) -> tuple[str, ...]:
 
 
 def counts(count: int, noun: str) -> str:
-    """Give '1 test', '2 tests' for templates."""
+    """Return '1 test', '2 tests' for templates."""
     return plural(count, noun)
 
 
 def event_marks(view: View) -> tuple[TimelineEvent, ...]:
-    """Give the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored."""
+    """Return the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored."""
     wanted = {"mode", "applied", "tests_started", "tests_finished", "recovered", "restored"}
     return tuple(
         TimelineEvent(at=row.at, what=row.what, kind=row.kind)

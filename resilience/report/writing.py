@@ -45,7 +45,7 @@ def publish(
 
 
 def scan(path: Path, redactor: Redacts) -> int | None:
-    """Give the offset of the first byte of a secret in the file, or None. Large files are read in pieces."""
+    """Return the offset of the first byte of a secret in the file, or None. Large files are read in pieces."""
     with path.open("rb") as file:
         base, tail = 0, b""
         while chunk := file.read(_CHUNK):
@@ -66,7 +66,7 @@ def refused(path: Path, offset: int) -> SecretLeakError:
 
 
 def check(folder: Path, redactor: Redacts, patterns: Iterable[str] = ("**/*",)) -> tuple[Path, ...]:
-    """Scan every file that stands in a run's folder, executed notebooks and logs included; give those scanned.
+    """Scan every file that stands in a run's folder, executed notebooks and logs included; return those scanned.
 
     Raises SecretLeakError at the first that holds a secret, naming file and offset.
     """

@@ -186,7 +186,7 @@ class History:
         self._db.execute("COMMIT")
 
     def record(self, samples: Sequence[Sample], incident: Incident) -> int:
-        """Add samples and what is known of their run; give how many were new. When it returns they are kept.
+        """Add samples and what is known of their run; return how many were new. When it returns they are kept.
 
         Opens an incident with the first bad look of an environment, and closes it with a confirmed recovery. Raises
         OSError only where neither the history nor the spool can be written.
@@ -248,7 +248,7 @@ class History:
         return int(found[0])
 
     def _fresh(self, run: int, samples: Iterable[Sample]) -> list[tuple[int, Sample]]:
-        """Give those not yet kept, with their times, so that importing twice counts once."""
+        """Return those not yet kept, with their times, so that importing twice counts once."""
         by_line: dict[tuple[str, str], list[tuple[int, Sample]]] = {}
         for sample in samples:
             by_line.setdefault((sample.target, sample.service), []).append((micros(sample.at), sample))
@@ -394,7 +394,7 @@ class History:
             self.spool.rmdir()
 
     def import_folder(self, outputs: Path) -> int:
-        """Take the runs in another host's outputs folder; give how many samples were new. Doing it twice adds nothing.
+        """Take the runs in another host's outputs folder; return how many samples were new. Doing it twice adds nothing.
 
         Drills are left out: what an embedded lab did is no history of staging, and has a file of its own.
         """
@@ -411,7 +411,7 @@ class History:
         return added
 
     def runs(self, environment: str | None = None, *, limit: int = 1000) -> tuple[PastRun, ...]:
-        """Give the latest runs, oldest first."""
+        """Return the latest runs, oldest first."""
         rows = self._db.execute(
             "SELECT name, started_us, host, verdict, mode FROM run JOIN word ON word.id = environment"
             " WHERE ? IS NULL OR text = ? ORDER BY started_us DESC, run.id DESC LIMIT ?",
@@ -420,11 +420,11 @@ class History:
         return tuple(_past(row) for row in reversed(rows.fetchall()))
 
     def incident(self, incident_id: str) -> IncidentRow | None:
-        """Give this incident, or None."""
+        """Return this incident, or None."""
         return next((row for row in self.incidents() if row.id == incident_id), None)
 
     def incidents(self, environment: str | None = None) -> tuple[IncidentRow, ...]:
-        """Give the incidents, oldest first."""
+        """Return the incidents, oldest first."""
         rows = self._db.execute(
             "SELECT incident.id, text, opened_us, closed_us, (SELECT count(*) FROM run WHERE run.incident = incident.id)"
             " FROM incident JOIN word ON word.id = environment WHERE ? IS NULL OR text = ? ORDER BY opened_us",
@@ -436,14 +436,14 @@ class History:
         )
 
     def incident_of(self, incident: Incident) -> str:
-        """Give the id of the incident to which this run belongs, or nothing."""
+        """Return the id of the incident to which this run belongs, or nothing."""
         row = self._db.execute(
             "SELECT incident FROM run WHERE host = ? AND name = ?", (incident.vantage.host, incident.run)
         ).fetchone()
         return str(row[0]) if row and row[0] else ""
 
     def incident_runs(self, incident_id: str) -> tuple[PastRun, ...]:
-        """Give the runs of one incident, oldest first."""
+        """Return the runs of one incident, oldest first."""
         rows = self._db.execute(
             "SELECT name, started_us, host, verdict, mode FROM run WHERE incident = ? ORDER BY started_us, id",
             (incident_id,),
@@ -451,7 +451,7 @@ class History:
         return tuple(_past(row) for row in rows)
 
     def incident_samples(self, incident_id: str, *, except_run: str = "") -> Iterator[Sample]:
-        """Give the samples of all runs of one incident but the named, by time."""
+        """Return the samples of all runs of one incident but the named, by time."""
         words = {number: text for number, text in self._db.execute("SELECT id, text FROM word")}
         rows = self._db.execute(
             f"SELECT at_us, service, status, took_us, fault, target, stage, {_PHASE_COLUMNS} FROM sample JOIN run"  # noqa: S608 - our own column names
@@ -472,7 +472,7 @@ class History:
             )
 
     def reached(self, host: str, network: str | None = None) -> frozenset[str]:
-        """Give the services of staging ever reached from this host, in this network where one is given."""
+        """Return the services of staging ever reached from this host, in this network where one is given."""
         rows = self._db.execute(
             "SELECT DISTINCT text FROM reached JOIN word ON word.id = service WHERE host = ? AND (? IS NULL OR network = ?)",
             (host, network, network),
@@ -480,7 +480,7 @@ class History:
         return frozenset(name for (name,) in rows)
 
     def down_since(self, environment: str) -> datetime | None:
-        """Give when the outage that lasts began, or None where none is known."""
+        """Return when the outage that lasts began, or None where none is known."""
         row = self._db.execute(
             "SELECT opened_us FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
             " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
@@ -489,7 +489,7 @@ class History:
         return moment(row[0]) if row else None
 
     def suite_failures_in_a_row(self, environment: str) -> int:
-        """Give how many of the latest finished runs with tests were lost to infrastructure, one after the other."""
+        """Return how many of the latest finished runs with tests were lost to infrastructure, one after the other."""
         count = 0
         for (verdict,) in self._db.execute(
             "SELECT verdict FROM run JOIN word ON word.id = environment WHERE text = ? AND tested AND finished_us IS NOT NULL"
@@ -502,7 +502,7 @@ class History:
         return count
 
     def minutes(self, environment: str, since: datetime, until: datetime) -> tuple[MinuteRow, ...]:
-        """Give the figures of each service and minute from `since` to before `until`, by service, then time."""
+        """Return the figures of each service and minute from `since` to before `until`, by service, then time."""
         rows = self._db.execute(
             "SELECT service.text, minute, samples, lost, max_us, counts FROM minute"
             " JOIN word AS service ON service.id = minute.service JOIN word AS place ON place.id = minute.environment"
@@ -523,7 +523,7 @@ class History:
         )
 
     def days(self, environment: str, *, until: datetime, days: int = 30) -> tuple[Day, ...]:
-        """Give availability and p95 of each service on each of the last days that have samples."""
+        """Return availability and p95 of each service on each of the last days that have samples."""
         since = (until - timedelta(days=days - 1)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         rows = self._db.execute(
             "SELECT service.text, minute / 1440, samples, lost, max_us, counts FROM minute"
@@ -552,7 +552,7 @@ class History:
         )
 
     def prune(self, keep_days: float, *, now: datetime | None = None) -> int:
-        """Forget samples older than this; give how many. Runs and incidents stay: they are small, and the record.
+        """Forget samples older than this; return how many. Runs and incidents stay: they are small, and the record.
 
         Minutes stay three times as long, for the charts by day.
         """
@@ -579,25 +579,25 @@ def _s(micro: int | None) -> float | None:
 
 
 def bucket_of(took_us: int) -> int:
-    """Give the histogram bucket of a latency; 0 holds all up to one microsecond."""
+    """Return the histogram bucket of a latency; 0 holds all up to one microsecond."""
     return max(math.ceil(math.log2(took_us) * PER_OCTAVE - 1e-9), 0) if took_us > 1 else 0
 
 
 def pack(counts: dict[int, int]) -> bytes:
-    """Give a histogram as bytes: bucket, count, bucket, count … in 32 bits each."""
+    """Return a histogram as bytes: bucket, count, bucket, count … in 32 bits each."""
     flat = array("I", [number for pair in sorted(counts.items()) for number in pair])
     return flat.tobytes()
 
 
 def unpack(data: bytes) -> dict[int, int]:
-    """Give back what `pack` took."""
+    """Return back what `pack` took."""
     flat = array("I")
     flat.frombytes(data)
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _from_counts(counts: dict[int, int], share: float, highest: int) -> float | None:
-    """Give the nearest-rank percentile in seconds: the upper bound of its bucket, but never above the highest."""
+    """Return the nearest-rank percentile in seconds: the upper bound of its bucket, but never above the highest."""
     total = sum(counts.values())
     if not total:
         return None

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Sample
+from resilience.core.settings import Settings
 from resilience.host.files import write_atomically
-from resilience.settings.build import Settings
 
 if TYPE_CHECKING:
     from resilience.runs.history import History
@@ -22,7 +22,7 @@ _SEEN = "seen.json"
 
 
 def load(state: Path) -> dict[str, Any]:
-    """Give what was seen of each service so far: when, from which networks, version and extensions."""
+    """Return what was seen of each service so far: when, from which networks, version and extensions."""
     try:
         seen = json.loads((state / _SEEN).read_text())
     except (OSError, ValueError):
@@ -31,7 +31,7 @@ def load(state: Path) -> dict[str, Any]:
 
 
 def reached(seen: Mapping[str, Any], network: str) -> frozenset[str]:
-    """Give the services that have answered from this host and network before."""
+    """Return the services that have answered from this host and network before."""
     return frozenset(name for name, entry in seen.items() if network in entry.get("networks", ()))
 
 
@@ -61,12 +61,12 @@ def note_snapshot(state: Path, document: bytes) -> None:
 
 
 def snapshot(state: Path) -> Path:
-    """Give where the last look at all services is kept."""
+    """Return where the last look at all services is kept."""
     return state / "snapshot.json"
 
 
 def commit(root: Path) -> str:
-    """Give the commit checked out in the repository at or above `root`, or nothing; no git is run."""
+    """Return the commit checked out in the repository at or above `root`, or nothing; no git is run."""
     for folder in (root, *root.parents):
         git = folder / ".git"
         with suppress(OSError):
@@ -86,7 +86,7 @@ def commit(root: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions that a reader of the report may ask for."""
+    """Return the versions that a reader of the report may ask for."""
     found = {"python": platform.python_version()}
     for name in ("resilience-runbook", "papermill", "asyncpg", "redis"):
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -100,7 +100,7 @@ def _file(settings: Settings) -> Path:
 
 
 def history(settings: Settings) -> History | None:
-    """Give the history of this checkout, or None where it cannot be opened; the report is made without it."""
+    """Return the history of this checkout, or None where it cannot be opened; the report is made without it."""
     from resilience.runs.history import History, HistoryError
 
     try:
@@ -118,7 +118,7 @@ def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) ->
 
 
 def down_since(settings: Settings, incident: Incident) -> datetime | None:
-    """Give since when the outage that lasts is known, over runs; None where there is none."""
+    """Return since when the outage that lasts is known, over runs; None where there is none."""
     if not _file(settings).exists():
         return None
     kept = history(settings)
@@ -129,7 +129,7 @@ def down_since(settings: Settings, incident: Incident) -> datetime | None:
 
 
 def suite_failures(settings: Settings) -> int:
-    """Give how many test suite runs before this one were lost to infrastructure in a row."""
+    """Return how many test suite runs before this one were lost to infrastructure in a row."""
     if not _file(settings).exists():
         return 0
     kept = history(settings)

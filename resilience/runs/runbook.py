@@ -54,6 +54,7 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.redact import Redactor
+from resilience.core.settings import Service, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.words import staging_line, tests_line, totals_line
 from resilience.fallback import apply as applying, journal as journals
@@ -61,7 +62,7 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
 from resilience.runs import memory
-from resilience.settings.build import Service, Settings, require_configured
+from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped, load_settings
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _check_frozen(settings: Settings, observations: Mapping[str, Observation]) -
 
 
 def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[str, Any]:
-    """Give the document of `assess --json`: the health, with the mode it leads to and why."""
+    """Return the document of `assess --json`: the health, with the mode it leads to and why."""
     document: dict[str, Any] = {"schema": SCHEMA, **codec.to_builtins(health)}
     document["mode"] = decision.mode.value
     document["reasons"] = list(decision.reasons)
@@ -166,7 +167,7 @@ def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[st
 
 
 def exit_code_of(status: ConnectivityStatus) -> int:
-    """Give the exit code of `assess`, `mode` and `plan` for an overall status."""
+    """Return the exit code of `assess`, `mode` and `plan` for an overall status."""
     return {
         ConnectivityStatus.AVAILABLE: ExitCode.PASSED,
         ConnectivityStatus.DEGRADED: ExitCode.NOT_A_FULL_PASS,
@@ -175,7 +176,7 @@ def exit_code_of(status: ConnectivityStatus) -> int:
 
 
 def samples_of(health: InfrastructureHealth, stage: str, target: str = "staging") -> list[Sample]:
-    """Give one sample per probed service."""
+    """Return one sample per probed service."""
     return [
         Sample(
             at=result.started_at or health.started_at,
@@ -328,7 +329,7 @@ class Run:
         memory.record(self.settings, self.incident, samples)
 
     def samples(self) -> tuple[Sample, ...]:
-        """Give all samples of this run so far, oldest first; a cut last line is left out."""
+        """Return all samples of this run so far, oldest first; a cut last line is left out."""
         found = []
         with suppress(FileNotFoundError), (self.folder / "samples.jsonl").open("rb") as file:
             for line in file:
@@ -518,7 +519,7 @@ class Run:
         return decision
 
     def make_plan(self) -> Plan:
-        """Give what apply would do, in the words it will use. Changes nothing but the run's record."""
+        """Return what apply would do, in the words it will use. Changes nothing but the run's record."""
         health = self._need(self.incident.latest, StageName.ASSESS, "01_assess.ipynb", "resilience assess")
         decision = self._need(self.incident.decision, StageName.CHOOSE_MODE, "02_choose_mode.ipynb", "resilience mode")
         before = journals.variables_before(self.settings.state, self.settings.env_file)
@@ -916,7 +917,7 @@ class Run:
         return record
 
     def blocked_result(self) -> TestSuiteResult:
-        """Give the result of a test run that did not take place, because infrastructure blocks it."""
+        """Return the result of a test run that did not take place, because infrastructure blocks it."""
         decision = self.incident.decision
         return TestSuiteResult(
             mode=decision.mode if decision else TestExecutionMode.FULL,
@@ -932,7 +933,7 @@ class Run:
         )
 
     def headline(self) -> tuple[str, str]:
-        """Give the two lines that start with STAGING: and TESTS:."""
+        """Return the two lines that start with STAGING: and TESTS:."""
         health, decision = self.incident.latest, self.incident.decision
         first = staging_line(health) if health else f"{self.incident.environment.upper()}: not assessed yet"
         return first, tests_line(decision) if decision else "TESTS: no mode chosen yet"
@@ -947,7 +948,7 @@ async def recover(
     take_over: bool = False,
     output: Callable[[bytes], None] | None = None,
 ) -> int:
-    """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite; give the exit code.
+    """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite; return the exit code.
 
     Waiting never locks. Where staging does not come back in `wait_s` seconds nothing is changed: exit code 124, or that
     of `assess` where nothing was waited for. The full suite is left out where infrastructure takes the critical tests.
@@ -1000,7 +1001,7 @@ def _selected_nothing(result: TestSuiteResult) -> bool:
 
 
 def render_again(folder: Path, settings: Settings, *, public: bool = False) -> tuple[str, ...]:
-    """Write a run's report from what its folder still holds; give what is missing. Its records stay as they are."""
+    """Write a run's report from what its folder still holds; return what is missing. Its records stay as they are."""
     from resilience.report import load, render
 
     incident, samples, missing = load(folder)
@@ -1022,7 +1023,7 @@ async def print_report(folder: Path) -> Path | None:
 
 
 def judge_run(incident: Incident) -> tuple[Verdict, int]:
-    """Give the verdict and the exit code of a run from its records.
+    """Return the verdict and the exit code of a run from its records.
 
     A stage that only started belongs to a process that was killed: nothing is known of what it was at.
     """
@@ -1049,7 +1050,7 @@ def judge_run(incident: Incident) -> tuple[Verdict, int]:
 
 
 def parse_mode(text: TestExecutionMode | str) -> TestExecutionMode:
-    """Give the mode of this name. Raises UsageError with the known ones."""
+    """Return the mode of this name. Raises UsageError with the known ones."""
     from resilience.core.errors import did_you_mean
 
     try:
@@ -1082,7 +1083,7 @@ def open_run(
 
 
 def applied_run(settings: Settings) -> Run | None:
-    """Give the run whose fallback is applied in this checkout, so that one incident stays one folder; None for none."""
+    """Return the run whose fallback is applied in this checkout, so that one incident stays one folder; None for none."""
     journal = journals.load(settings.state)
     if journal is None or not journal.folder or not (Path(journal.folder) / "incident.json").exists():
         return None
@@ -1090,7 +1091,7 @@ def applied_run(settings: Settings) -> Run | None:
 
 
 def latest(settings: Settings) -> Path:
-    """Give the folder of the newest run. Raises UsageError where there is none."""
+    """Return the folder of the newest run. Raises UsageError where there is none."""
     pointer = settings.outputs / "latest"
     if pointer.exists():
         return pointer.resolve()

@@ -14,10 +14,11 @@ from resilience.core.causes import LOOPBACK_CHECK
 from resilience.core.faults import at, classify, fault
 from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
 from resilience.core.redact import Redactor, clean
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 from resilience.services.drivers import load
 from resilience.services.watchdog import Watchdog
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
-from resilience.settings.build import Secret, Service, Settings
 
 __all__ = ["ProbeContext", "control", "loop_is_alive", "probe", "probe_all"]
 

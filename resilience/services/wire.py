@@ -20,7 +20,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from resilience.core.faults import fault
 from resilience.core.records import Fault, FaultCode, Phase, Phases, ServiceType
-from resilience.settings.build import Secret, Service, Settings
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 256 * 1024
@@ -257,7 +258,7 @@ class ProbeContext:
         return any(_denies(pattern, host) for pattern in self.deny_hosts)
 
     def tls(self, ca: str = "", *, verify: bool = True, hostname: bool = True) -> ssl.SSLContext:
-        """Give the run's one context for this CA file (28 ms to build). Raises Refused where the file is unusable."""
+        """Return the run's one context for this CA file (28 ms to build). Raises Refused where the file is unusable."""
         key = (ca, verify, hostname)
         if key not in self._tls:
             try:
@@ -271,7 +272,7 @@ class ProbeContext:
         return self._tls[key]
 
     async def resolve(self, host: str, port: int) -> list[SockAddr]:
-        """Give the host's addresses, IPv6 and IPv4 in turn; each name is looked up once per run."""
+        """Return the host's addresses, IPv6 and IPv4 in turn; each name is looked up once per run."""
         literal = _literal(host, port)
         if literal:
             return literal
@@ -356,7 +357,7 @@ def _interleave(addresses: list[SockAddr]) -> list[SockAddr]:
 
 
 async def dial(address: Address, trace: Trace, context: ProbeContext) -> socket.socket:
-    """Give a connected, non-blocking socket; the phases dns and tcp are in the trace. The caller closes it."""
+    """Return a connected, non-blocking socket; the phases dns and tcp are in the trace. The caller closes it."""
     if address.socket_path:
         trace.enter(Phase.TCP)
         return await _attempt(socket.AF_UNIX, address.socket_path)

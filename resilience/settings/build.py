@@ -5,197 +5,35 @@ from __future__ import annotations
 import base64
 import difflib
 import hashlib
-import io
 import math
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
-from dotenv.parser import parse_stream
-
+from resilience.core.envtext import read_env_text
 from resilience.core.errors import NotConfiguredError, SettingsError, did_you_mean
 from resilience.core.records import ServiceType, TestExecutionMode
-from resilience.core.secret import Secret as Secret, looks_secret as looks_secret
+from resilience.core.secret import Secret, looks_secret
+from resilience.core.settings import (
+    PROFILE_FILES,
+    Deadlines,
+    EscalationSettings,
+    ModeSettings,
+    RecoverySettings,
+    Service,
+    Settings,
+    Wishes,
+)
 from resilience.core.urls import (
-    SCHEMES as SCHEMES,
-    UrlParts as UrlParts,
-    is_loopback as is_loopback,
-    url_parts as url_parts,
+    SCHEMES,
+    UrlParts,
+    url_parts,
     url_regions,
 )
 from resilience.settings.tables import LONGEST_WAIT_S, Table, parse, sort_of
-
-_NONE = Secret("")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured."""
-
-    name: str
-    type: ServiceType
-    url: Secret = _NONE
-    """Empty: not configured; `unset` then names the variables that are missing."""
-    unset: tuple[str, ...] = ()
-    local: Secret = _NONE
-    local_unset: tuple[str, ...] = ()
-    local_names: tuple[str, ...] = ()
-    """The variables that `local` is made of, such as POSTGRES_HOST: written by `apply` only while it is used."""
-    local_values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The same with their values."""
-    exports: Mapping[str, Secret] = field(default_factory=dict)
-    """Variable → value with `{local}` and its parts filled in."""
-    prepare: tuple[str, ...] = ()
-    ready_query: str = ""
-    critical: bool = False
-    timeout_s: float = 10.0
-    degraded_above_s: float = 1.0
-    network: str = ""
-    depends_on: tuple[str, ...] = ()
-    markers: tuple[str, ...] = ()
-    tls_ca: str = ""
-    headers: Mapping[str, Secret] = field(default_factory=dict)
-    expect_status: tuple[int, ...] = (200,)
-    expect_body: str = ""
-    """A text the body must contain."""
-    expect_json: Mapping[str, str] = field(default_factory=dict)
-    """Dotted field → value the JSON body must hold."""
-    mock_routes: tuple[str, ...] = ()
-    """What the mock of a backend echoes: `METHOD /path/{any} STATUS`, GET and 200 where they are left out."""
-    echo: str = ""
-    """WebSocket: a message to send that must come back; empty: ping only."""
-    readiness_url: str = ""
-    """Cloud SQL Auth Proxy's /readiness."""
-    write_check: bool = False
-    runbook_url: str = ""
-    owner: str = ""
-    dashboard_url: str = ""
-
-    @property
-    def configured(self) -> bool:
-        return bool(self.url)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModeSettings:
-    """How tests run in one mode: the team's commands and a marker expression joined to their own -m by "and"."""
-
-    commands: tuple[str, ...] = ()
-    select: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoverySettings:
-    good: int = 5
-    interval_s: float = 10.0
-    dwell_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EscalationSettings:
-    critical_down_minutes: float = 30.0
-    suite_failures: int = 3
-    persistent_minutes: float = 15.0
-    label: str = "infrastructure"
-    mention: str = "@devops"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked."""
-
-    resilience_enabled: bool = True
-    """CONNECTIVITY_RESILIENCE_ENABLED: false never plans a fallback."""
-    fallback_enabled: bool = True
-    """STAGING_CONNECTIVITY_FALLBACK and TEST_GRACEFUL_DEGRADATION: false means no stand-ins."""
-    degraded_at_least: bool = False
-    offline: bool = False
-    critical_only: bool = False
-    local_services: tuple[str, ...] = ()
-    """DATABASE_MODE, REDIS_MODE, CLICKHOUSE_MODE = local, and *_MOCK/FALLBACK_MODE: service names to stand in for."""
-    private_network_down: bool = False
-    """ISSUE_1278_WORKAROUND_ENABLED, VPC_CONNECTOR_BYPASS_MODE, CLOUD_SQL_FALLBACK_MODE."""
-    skip_on_failure: bool = True
-    """TEST_SKIP_ON_INFRASTRUCTURE_FAILURE: false holds nothing back."""
-    asked_by: Mapping[str, str] = field(default_factory=dict)
-    """Field above → the variable and value that asked, for the reasons."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """Seconds, from the guide's variables. The limit for health checks, when set, cuts the longer ones of probes."""
-
-    health_check_s: float | None = None
-    staging_connection_s: float = 10.0
-    websocket_connection_s: float = 30.0
-    websocket_recv_s: float = 20.0
-    websocket_send_s: float = 15.0
-    fallback_activation_s: float = 3.0
-    fallback_prepare_s: float = 120.0
-    agent_execution_s: float = 20.0
-    agent_thinking_s: float = 15.0
-    agent_tool_s: float = 10.0
-    retry_attempts: int = 3
-    retry_delay_s: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports."""
-
-    root: Path
-    source: Path | None
-    environment: str = "staging"
-    issue: str = ""
-    env_file: Path
-    env_target: Path | None = None
-    """A second file, such as `.env`, that apply writes too; none by default."""
-    outputs: Path
-    state: Path
-    """Lock, journal and undo data of this checkout."""
-    data: Path
-    """Data of stand-ins, kept between runs (XDG state folder), keyed by the checkout."""
-    python: str = ""
-    env_command: str = ""
-    services: tuple[Service, ...]
-    modes: Mapping[TestExecutionMode, ModeSettings] = field(default_factory=dict)
-    recovery: RecoverySettings = field(default_factory=RecoverySettings)
-    escalation: EscalationSettings = field(default_factory=EscalationSettings)
-    deny_hosts: tuple[str, ...] = ()
-    control_targets: tuple[str, ...] = ()
-    wishes: Wishes = field(default_factory=Wishes)
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    profiles: Mapping[TestExecutionMode, Path] = field(default_factory=dict)
-    profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    """Mode → the variables of its env file, verbatim (degraded → .env.test.resilient, …)."""
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[Secret, ...] = ()
-    """Every secret value known: passwords and user info of URLs, header values, variables with secret names."""
-    applied_run: str = ""
-    """RESILIENCE_APPLIED as found in the environment: a shell in which `resilience env` was evaluated."""
-    drill: str = ""
-    """The scenario's name where this is a drill."""
-
-    def service(self, name: str) -> Service | None:
-        return next((service for service in self.services if service.name == name), None)
-
-    def path(self, before: str) -> str:
-        """Give PATH for the team's commands: the folder of their interpreter first, where `python` names one."""
-        if "/" not in self.python:
-            return before
-        return ":".join(filter(None, (str((self.root / self.python).parent), before)))
-
-
-PROFILE_FILES: Mapping[TestExecutionMode, str] = {
-    TestExecutionMode.DEGRADED: ".env.test.resilient",
-    TestExecutionMode.OFFLINE: ".env.test.local",
-    TestExecutionMode.CRITICAL_ONLY: ".env.test.minimal",
-}
-"""Mode → the file name of its profile, in the order in which `${NAME}` is looked up."""
 
 PERCENT_HINT = (
     "percent-encode it: "
@@ -209,7 +47,7 @@ _WISH_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False,
 
 
 def require_configured(settings: Settings) -> Settings:
-    """Give the settings back, or raise NotConfiguredError where no service of staging is configured at all."""
+    """Return the settings back, or raise NotConfiguredError where no service of staging is configured at all."""
     if any(service.configured for service in settings.services):
         return settings
     unset = list(dict.fromkeys(name for service in settings.services for name in service.unset))
@@ -239,7 +77,7 @@ def build(
     home: Path | None = None,
     environment: str = "",
 ) -> Settings:
-    """Give the settings of a configuration text, or raise SettingsError by name, file and line.
+    """Return the settings of a configuration text, or raise SettingsError by name, file and line.
 
     `profile_texts` maps the names of env files, relative to `source`'s folder or to `root`, to their texts. Nothing
     is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
@@ -302,33 +140,6 @@ def build(
     )
 
 
-def read_env_text(text: str, source: str) -> dict[str, tuple[str, int]]:
-    """Read an env file's text: variable → value, line. A `$` in a value stands for itself.
-
-    Raises SettingsError by line where a line is not NAME=value.
-    """
-    found: dict[str, tuple[str, int]] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        line = binding.original.line + _leading_lines(binding.original.string)
-        if binding.key is None and not binding.error:
-            continue
-        if binding.error or binding.value is None or not _NAME.fullmatch(binding.key or ""):
-            raise SettingsError(
-                name=(binding.key or "").split("=")[0][:40] or "a line",
-                source=f"{source}:{line}",
-                expected="NAME=value, with a value in quotes that are closed",
-                hint=f"sed -n {line}p {shlex.quote(source)}",
-            )
-        if "\0" in binding.value:
-            raise SettingsError(name=str(binding.key), source=f"{source}:{line}", expected="a text without a NUL byte")
-        found[str(binding.key)] = (binding.value, line)
-    return found
-
-
-def _leading_lines(string: str) -> int:
-    return len(string[: len(string) - len(string.lstrip())].splitlines())
-
-
 @dataclass(slots=True)
 class _Variables:
     """The environment and the profiles' env files, and which may speak where."""
@@ -340,7 +151,9 @@ class _Variables:
     used: dict[str, str]
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], texts: Mapping[str, str], *, source: Path | None, root: Path) -> _Variables:
+    def read(
+        cls, environ: Mapping[str, str], texts: Mapping[str, str], *, source: Path | None, root: Path
+    ) -> _Variables:
         files: list[tuple[TestExecutionMode | None, str, Mapping[str, tuple[str, int]]]] = []
         paths: dict[TestExecutionMode, Path] = {}
         for name, text in texts.items():
@@ -358,7 +171,7 @@ class _Variables:
         return {name: value for owner, _, file in self.files if owner is mode for name, (value, _) in file.items()}
 
     def profile(self, name: str) -> tuple[str, str] | None:
-        """Give value and place from the first profile that sets the variable to something."""
+        """Return value and place from the first profile that sets the variable to something."""
         for mode, shown, file in self.files:
             if mode and name in file and file[name][0]:
                 return file[name][0], f"{shown}:{file[name][1]}"
@@ -376,7 +189,7 @@ class _Variables:
         return self.applied and any(file.get(name, ("",))[0] == self.environ.get(name) for _, _, file in self.files)
 
     def everywhere(self, name: str) -> Iterable[tuple[str, str]]:
-        """Give each value with its place, the environment's first: all are checked, the first counts."""
+        """Return each value with its place, the environment's first: all are checked, the first counts."""
         if found := self.environment(name):
             yield found
         for mode, shown, file in self.files:
@@ -385,7 +198,7 @@ class _Variables:
 
 
 def _stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
-    """Give the variables that `apply` may point to a stand-in: those read by a `local`, and every export."""
+    """Return the variables that `apply` may point to a stand-in: those read by a `local`, and every export."""
     names: set[str] = set()
     for table in tables:
         local, exports = table.values.get("local"), table.values.get("exports")
@@ -505,7 +318,7 @@ def _service(table: Table, variables: _Variables, deadlines: Deadlines, local_na
 def _staging_url(
     table: Table, kind: ServiceType, variables: _Variables, local_names: frozenset[str]
 ) -> tuple[str, tuple[str, ...]]:
-    """Give the URL and what is unset for it. What `apply` may have written never fills it."""
+    """Return the URL and what is unset for it. What `apply` may have written never fills it."""
 
     def lookup(name: str) -> tuple[str, str] | None:
         if name in local_names:
@@ -523,7 +336,7 @@ def _staging_url(
 
 
 def _local_url(table: Table, kind: ServiceType, variables: _Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
-    """Give the stand-in's URL, what is unset for it, and its variables.
+    """Return the stand-in's URL, what is unset for it, and its variables.
 
     It is always on this machine: a developer's POSTGRES_HOST may well name staging's, and then the profile's counts.
     """
@@ -743,7 +556,7 @@ def _address(url: Secret, kind: ServiceType) -> str:
 
 
 def _cycle(edges: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Give one circle of dependencies, its first name repeated at the end; empty where there is none."""
+    """Return one circle of dependencies, its first name repeated at the end; empty where there is none."""
     done: set[str] = set()
 
     def walk(name: str, trail: tuple[str, ...]) -> tuple[str, ...]:
@@ -917,7 +730,7 @@ def _wishes(variables: _Variables, services: Sequence[Service]) -> Wishes:
 
 
 def _called(services: Sequence[Service], name: str, kind: ServiceType | None) -> tuple[str, ...]:
-    """Give the service of the guide's name, else all of its type: teams have their own names."""
+    """Return the service of the guide's name, else all of its type: teams have their own names."""
     if any(service.name == name for service in services):
         return (name,)
     return tuple(service.name for service in services if service.type is kind)
@@ -953,7 +766,7 @@ def secret_texts(variables: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret, ...]:
-    """Give every value that must not be shown, longest first, so that no secret is cut by a shorter one."""
+    """Return every value that must not be shown, longest first, so that no secret is cut by a shorter one."""
     found: set[str] = set()
     for service in services:
         for url in (service.url, service.local):
@@ -974,7 +787,7 @@ def _secrets(services: Sequence[Service], variables: _Variables) -> tuple[Secret
 
 
 def _in_header(name: str, value: str) -> Iterator[str]:
-    """Give a header's value, and what a server may make of it: the token, each cookie, the password of basic authentication."""
+    """Return a header's value, and what a server may make of it: the token, each cookie, the password of basic authentication."""
     yield value
     scheme, _, token = value.partition(" ")
     if "cookie" in name.lower():
@@ -989,7 +802,7 @@ def _in_header(name: str, value: str) -> Iterator[str]:
 
 
 def _data_folder(root: Path, environ: Mapping[str, str], home: Path | None) -> Path:
-    """Give the folder of stand-ins' data: outside of the checkout, so that cleaning it keeps them, but one for each."""
+    """Return the folder of stand-ins' data: outside of the checkout, so that cleaning it keeps them, but one for each."""
     xdg = environ.get("XDG_STATE_HOME", "")
     base = Path(xdg) if xdg.startswith("/") else (home or Path(environ.get("HOME") or root)) / ".local" / "state"
     return base / "resilience" / hashlib.sha256(str(root).encode()).hexdigest()[:12]

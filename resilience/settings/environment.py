@@ -12,16 +12,10 @@ from pathlib import Path
 
 from resilience.core.errors import SettingsError, UsageError
 from resilience.core.records import ServiceType
-from resilience.settings.build import (
-    PERCENT_HINT,
-    PROFILE_FILES,
-    SCHEMES,
-    Secret,
-    Service,
-    Settings,
-    build,
-    url_parts,
-)
+from resilience.core.secret import Secret
+from resilience.core.settings import PROFILE_FILES, Service, Settings
+from resilience.core.urls import SCHEMES, url_parts
+from resilience.settings.build import PERCENT_HINT, build
 
 CONFIG_NAMES = ("resilience.toml", "config/runbook.toml")
 LARGEST_FILE = 1_000_000
@@ -35,7 +29,7 @@ def load_settings(
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Give the settings of the configuration that counts here, or raise SettingsError.
+    """Return the settings of the configuration that counts here, or raise SettingsError.
 
     That is `config`, else RESILIENCE_CONFIG, else the first of resilience.toml and config/runbook.toml from `cwd`
     upwards to the repository's root, else the one shipped with this package; then everything written goes to
@@ -60,7 +54,7 @@ def load_settings(
 
 
 def find_config(cwd: Path) -> Path | None:
-    """Give the configuration nearest above `cwd`, not beyond the repository's root, or None."""
+    """Return the configuration nearest above `cwd`, not beyond the repository's root, or None."""
     for folder in (cwd, *cwd.parents):
         for name in CONFIG_NAMES:
             if (found := folder / name).is_file():
@@ -73,13 +67,13 @@ def find_config(cwd: Path) -> Path | None:
 
 
 def find_root(source: Path) -> Path:
-    """Give the root of the repository a configuration lies in; without one, the folder it speaks for."""
+    """Return the root of the repository a configuration lies in; without one, the folder it speaks for."""
     folder = source.parent.parent if source.parent.name == "config" else source.parent
     return next((above for above in (source.parent, *source.parents) if (above / ".git").exists()), folder)
 
 
 def shipped(name: str) -> Path:
-    """Give the folder shipped with this package under this name: config, notebooks or docker."""
+    """Return the folder shipped with this package under this name: config, notebooks or docker."""
     package = Path(str(resources.files("resilience")))
     installed = package / "_shipped" / name
     return installed if installed.is_dir() else package.parent / name
@@ -96,7 +90,7 @@ def is_shipped(source: Path | None) -> bool:
 def settings_for_url(
     urls: Sequence[str], *, environment: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Give settings for a look at these URLs alone. No configuration is needed; deny_hosts of one that is here holds.
+    """Return settings for a look at these URLs alone. No configuration is needed; deny_hosts of one that is here holds.
 
     The type is told by the scheme; `clickhouse+http://` and `openai+https://` name it where http alone does not.
     """
@@ -170,7 +164,7 @@ def _by_scheme(url: str, number: int) -> tuple[ServiceType, str, str]:
 
 
 def _deny_hosts(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
-    """Give the hosts a configuration here forbids; what else is wrong with it does not matter for a look by URL."""
+    """Return the hosts a configuration here forbids; what else is wrong with it does not matter for a look by URL."""
     source = _given(None, environ, cwd) or find_config(cwd)
     if source is None:
         return ()

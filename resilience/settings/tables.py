@@ -17,7 +17,7 @@ LONGEST_WAIT_S = 86_400.0
 
 
 def parse(text: str, source: str) -> Table:
-    """Give the outermost table of a TOML text, or raise SettingsError by line."""
+    """Return the outermost table of a TOML text, or raise SettingsError by line."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
@@ -142,7 +142,7 @@ _KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*(?:\.\s*[^=]+)?=")
 
 
 def _key_lines(text: str) -> dict[tuple[str, str], int]:
-    """Give the line of each key by its table; `service#2` is the second [[service]]. tomllib itself keeps no lines."""
+    """Return the line of each key by its table; `service#2` is the second [[service]]. tomllib itself keeps no lines."""
     lines: dict[tuple[str, str], int] = {}
     counts: dict[str, int] = {}
     table, open_quote = "", ""

@@ -30,6 +30,7 @@ from resilience.core.records import (
     TestSuiteResult,
     Verdict,
 )
+from resilience.core.settings import ModeSettings
 from resilience.core.words import (
     cause_title,
     fault_phrase,
@@ -40,7 +41,6 @@ from resilience.core.words import (
     staging_line,
     tests_line,
 )
-from resilience.settings.build import ModeSettings
 
 # Colours that hold 4.5:1 against white, told apart by a colour-blind reader, and each beside a sign and a word.
 _GOOD, _WARN, _BAD, _DIM = "#1a7444", "#8a5a00", "#b3261e", "#57606a"
@@ -106,7 +106,7 @@ _TESTS_SHOWN = 40
 
 
 def html(record: object) -> str:
-    """Give a record as an HTML fragment that stands alone: no script, nothing loaded, all texts escaped."""
+    """Return a record as an HTML fragment that stands alone: no script, nothing loaded, all texts escaped."""
     for kind, render in _HTML.items():
         if isinstance(record, kind):
             return page(render(record))
@@ -114,7 +114,7 @@ def html(record: object) -> str:
 
 
 def text(record: object) -> str:
-    """Give a record as the lines that say it, for a terminal and for papermill's log."""
+    """Return a record as the lines that say it, for a terminal and for papermill's log."""
     for kind, render in _TEXT.items():
         if isinstance(record, kind):
             return "\n".join(render(record))
@@ -131,21 +131,21 @@ def head(line: str) -> str:
 
 
 def box(message: str, *, kind: str = "note", hint: str = "") -> str:
-    """Give a note, a warning (`warn`) or an error (`bad`) that cannot be overlooked."""
+    """Return a note, a warning (`warn`) or an error (`bad`) that cannot be overlooked."""
     colour, sign = {"bad": (_BAD, "✕ "), "warn": (_WARN, "▲ "), "good": (_GOOD, "● ")}.get(kind, (_DIM, ""))
     after = f'<br><span class="dim">What to do: </span><code>{escape(hint)}</code>' if hint else ""
     return f'<div class="box" style="border-color:{colour}"><b>{sign}{escape(message)}</b>{after}</div>'
 
 
 def error(exc: BaseException) -> str:
-    """Give an error as a box: what happened, and what to do."""
+    """Return an error as a box: what happened, and what to do."""
     if isinstance(exc, ResilienceError):
         return box(f"{type(exc).__name__}: {exc.message}", kind="bad", hint=exc.hint)
     return box(f"{type(exc).__name__}: {exc or 'no message'}", kind="bad", hint="see the run's logs/ folder")
 
 
 def busy(what: str, lines: Sequence[str] = ()) -> str:
-    """Give what is being done, and its latest steps."""
+    """Return what is being done, and its latest steps."""
     steps = "".join(f"<li>{escape(line)}</li>" for line in lines[-8:])
     return head(f"{what} …") + (f"<ul>{steps}</ul>" if steps else "")
 
@@ -184,7 +184,7 @@ def spark(samples: Sequence[Sample], *, width: int = 110, height: int = 22) -> s
 
 
 def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) -> str:
-    """Give the status table, with a trend per service where there are samples, and the causes below it."""
+    """Return the status table, with a trend per service where there are samples, and the causes below it."""
     by_service: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.target == "staging":
@@ -229,7 +229,7 @@ _UNFINISHED = "#d55e00"
 
 
 def phases_view(health: InfrastructureHealth) -> str:
-    """Give a waterfall: per service, when each phase of the probe ended, on one logarithmic axis from 0.1 ms."""
+    """Return a waterfall: per service, when each phase of the probe ended, on one logarithmic axis from 0.1 ms."""
     asked = [result for result in health.services if result.response_time_s]
     if not asked:
         return ""
@@ -281,7 +281,7 @@ def _bar(start: float, end: float, top: float, colour: str, title: str) -> str:
 
 
 def causes_view(health: InfrastructureHealth) -> str:
-    """Give the causes, each with its evidence and the next thing to do."""
+    """Return the causes, each with its evidence and the next thing to do."""
     parts = []
     for cause in health.causes:
         evidence = "".join(f"<li>{escape(line)}</li>" for line in cause.evidence)
@@ -295,7 +295,7 @@ def causes_view(health: InfrastructureHealth) -> str:
 
 
 def decision_view(decision: Decision) -> str:
-    """Give the mode, why, and what is held back."""
+    """Return the mode, why, and what is held back."""
     parts = [head(tests_line(decision)), _list(decision.reasons)]
     if decision.forced and decision.would_be:
         parts.append(
@@ -311,7 +311,7 @@ def decision_view(decision: Decision) -> str:
 
 
 def modes_view(modes: Mapping[TestExecutionMode, ModeSettings], chosen: TestExecutionMode | None = None) -> str:
-    """Give what each mode would run, with the chosen one marked."""
+    """Return what each mode would run, with the chosen one marked."""
     rows = []
     for mode in TestExecutionMode:
         known = modes.get(mode)
@@ -334,7 +334,7 @@ def modes_view(modes: Mapping[TestExecutionMode, ModeSettings], chosen: TestExec
 
 
 def plan_view(plan: Plan, *, carried_out: bool = False) -> str:
-    """Give all that apply would do, how to undo it, and how to do it by hand."""
+    """Return all that apply would do, how to undo it, and how to do it by hand."""
     state = "carried out, see below" if carried_out else "nothing has been done yet"
     parts = [head(f"PLAN: mode {plan.mode.value}, {plural(len(plan.steps), 'step')}; {state}")]
     parts.append(f"<ol>{''.join(f'<li>{escape(step)}</li>' for step in plan.steps)}</ol>")
@@ -358,7 +358,7 @@ def plan_view(plan: Plan, *, carried_out: bool = False) -> str:
 
 
 def applied_view(applied: Applied) -> str:
-    """Give what was applied, stand-in by stand-in."""
+    """Return what was applied, stand-in by stand-in."""
     ready = [stand_in for stand_in in applied.stand_ins if stand_in.ready]
     if applied.failed:
         line = f"APPLIED with gaps: no stand-in for {', '.join(applied.failed)} (mode {applied.mode.value})"
@@ -384,7 +384,7 @@ def applied_view(applied: Applied) -> str:
 def progress_view(
     counts: Mapping[str, int], *, done: int, total: int, current: str = "", note: str = "", failures: Sequence[str] = ()
 ) -> str:
-    """Give a running test run: a bar, the counts, the test in flight and the failures so far."""
+    """Return a running test run: a bar, the counts, the test in flight and the failures so far."""
     well = sum(counts.get(name, 0) for name in ("passed", "xfailed", "xpassed", "skipped"))
     lost = max(done - well, 0)
     whole = max(total, done, 1)
@@ -409,7 +409,7 @@ def progress_view(
 
 
 def tests_view(result: TestSuiteResult) -> str:
-    """Give the verdict first, then the counts, then each test that needs a person."""
+    """Return the verdict first, then the counts, then each test that needs a person."""
     lines = result_lines(result)
     kind = "good" if result.exit_code == 0 else "bad" if result.exit_code in (1, 20, 30) else "warn"
     parts = [box(lines[0].strip(), kind=kind), *(f"<div>{escape(line.strip())}</div>" for line in lines[1:])]
@@ -452,7 +452,7 @@ def gauge(in_a_row: int, needed: int, checks: Sequence[RecoveryCheck] = ()) -> s
 
 
 def recovery_view(recovery: Recovery) -> str:
-    """Give whether staging is back, as a gauge and a sentence."""
+    """Return whether staging is back, as a gauge and a sentence."""
     note = (
         box("Staging is back.", kind="good")
         if recovery.recovered
@@ -479,7 +479,7 @@ def recovery_view(recovery: Recovery) -> str:
 
 
 def restored_view(restored: Restored) -> str:
-    """Give what restoring found and did."""
+    """Return what restoring found and did."""
     if restored.nothing_to_do:
         return head("RESTORED: nothing had been applied, so there was nothing to put back")
     parts = [
@@ -495,7 +495,7 @@ def restored_view(restored: Restored) -> str:
 
 
 def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
-    """Give the run at a glance: stages, verdict, and where its files are."""
+    """Return the run at a glance: stages, verdict, and where its files are."""
     rows = []
     for name in StageName:
         stage = incident.stage(name)
@@ -531,7 +531,7 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
 
 
 def by_hand_view(lines: Sequence[str]) -> str:
-    """Give how to do a step by hand."""
+    """Return how to do a step by hand."""
     return _by_hand(lines)
 
 

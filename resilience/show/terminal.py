@@ -97,7 +97,7 @@ def show_health(health: InfrastructureHealth, decision: Decision | None, *, cons
 
 
 def services_table(results: Iterable[ConnectivityResult]) -> Table:
-    """Give the table of services: status, time, endpoint and what was found."""
+    """Return the table of services: status, time, endpoint and what was found."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("service", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -201,7 +201,7 @@ def show_applied(applied: Applied, *, console: Console = out) -> None:
 
 
 def stand_in_line(stand_in: StandIn) -> str:
-    """Give one line on a stand-in: where, what it is, how long it took, and what it lacks beside staging."""
+    """Return one line on a stand-in: where, what it is, how long it took, and what it lacks beside staging."""
     if not stand_in.ready:
         return f"[red]○ {escape(stand_in.service)}: did not come up: {escape(stand_in.error)}[/red]"
     version = f" {escape(stand_in.version)}" if stand_in.version else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor passes through here, and every stand-in waits for it
     from resilience.core.records import StandIn, StandInAvailability
-    from resilience.settings.build import Service, Settings
+    from resilience.core.settings import Service, Settings
 
 __all__ = ["availability", "connections", "hold", "release", "start", "status", "stop", "warning"]
 
@@ -50,7 +50,7 @@ async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[
 
 
 def status(settings: Settings) -> tuple[StandIn, ...]:
-    """Give the stand-ins that were started, as they are now: one that died says so in `error`."""
+    """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
     from resilience.stand_ins.lifecycle import status as look
 
     return look(settings)
@@ -83,7 +83,7 @@ def release(settings: Settings, reason: str = "") -> None:
 
 
 def warning(settings: Settings) -> str:
-    """Give the supervisor's warning that the stand-ins are about to end, or an empty text."""
+    """Return the supervisor's warning that the stand-ins are about to end, or an empty text."""
     from resilience.stand_ins import supervisor
 
     state = supervisor.read_state(folder(settings))
@@ -91,5 +91,5 @@ def warning(settings: Settings) -> str:
 
 
 def folder(settings: Settings) -> Path:
-    """Give the supervisor's folder of this checkout."""
+    """Return the supervisor's folder of this checkout."""
     return settings.data / "supervisor"

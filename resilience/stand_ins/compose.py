@@ -10,9 +10,9 @@ from pathlib import Path
 
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
+from resilience.core.settings import Settings
 from resilience.host import processes
-from resilience.settings.build import Settings
-from resilience.stand_ins.endpoints import Endpoint
+from resilience.services.place import Endpoint
 
 NAME = "docker-compose.local.yml"
 SERVICES = {ServiceType.POSTGRESQL: "postgres", ServiceType.REDIS: "redis", ServiceType.CLICKHOUSE: "clickhouse"}
@@ -26,7 +26,7 @@ def known(kind: ServiceType) -> bool:
 
 
 def file(settings: Settings) -> Path | None:
-    """Give the checkout's compose file, else the one that ships with us."""
+    """Return the checkout's compose file, else the one that ships with us."""
     package = Path(__file__).resolve().parents[1]
     for path in (
         settings.root / "docker" / NAME,
@@ -39,12 +39,12 @@ def file(settings: Settings) -> Path | None:
 
 
 def project(settings: Settings) -> str:
-    """Give the compose project: one per checkout, so that two do not share containers."""
+    """Return the compose project: one per checkout, so that two do not share containers."""
     return f"resilience-{hashlib.sha256(str(settings.data).encode()).hexdigest()[:8]}"
 
 
 async def why_not() -> str:
-    """Give why compose cannot be used, empty where an engine and compose answer. `docker --version` would prove nothing."""
+    """Return why compose cannot be used, empty where an engine and compose answer. `docker --version` would prove nothing."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     if os.environ.get("DOCKER_HOST", "").startswith(("tcp://", "ssh://", "http")):
@@ -108,7 +108,7 @@ async def _compose(
 
 
 def variables(place: Endpoint | None) -> dict[str, str]:
-    """Give what the compose file reads. Where nothing is started, any value does: compose refuses an unset one."""
+    """Return what the compose file reads. Where nothing is started, any value does: compose refuses an unset one."""
     given = {"POSTGRES_PASSWORD": "-", "REDIS_PASSWORD": "-", "CLICKHOUSE_PASSWORD": "-"}
     if place is None:
         return given

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
-from resilience.settings.build import Service
+from resilience.core.settings import Service
+from resilience.services.place import Endpoint
 
 PORTS = {
     ServiceType.POSTGRESQL: 5432,
@@ -29,31 +28,6 @@ SCHEMES = {
     ServiceType.WEBSOCKET: ("ws",),
     ServiceType.OPENAI: ("http",),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where a stand-in answers. `bind` is the one loopback address it is bound to."""
-
-    type: ServiceType
-    host: str
-    bind: str
-    port: int
-    user: str = ""
-    password: str = ""
-    database: str = ""
-    path: str = ""
-
-    @property
-    def shown(self) -> str:
-        """Host and port, and what follows them, without credentials."""
-        tail = f"/{self.database}" if self.database else self.path
-        return f"{self.host}:{self.port}{tail}"
-
-    def digest(self) -> str:
-        """Name the place and its credentials without showing them."""
-        text = "\0".join((self.type, self.bind, str(self.port), self.user, self.password, self.database, self.path))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
@@ -117,7 +91,7 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
 
 
 def loopback(host: str) -> str | None:
-    """Give the loopback address to bind for this host, None for any other. Names are not looked up: only `localhost` counts."""
+    """Return the loopback address to bind for this host, None for any other. Names are not looked up: only `localhost` counts."""
     if host.lower().rstrip(".") == "localhost":
         return "127.0.0.1"
     try:

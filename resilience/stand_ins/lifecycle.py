@@ -22,15 +22,16 @@ from typing import Any
 from resilience.core.codec import from_json, to_json
 from resilience.core.errors import RecordError, ResilienceError, StandInError
 from resilience.core.records import ServiceType, StandIn
+from resilience.core.settings import Service, Settings
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path, is_alive
+from resilience.services.place import Endpoint, ask_json
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
-from resilience.settings.build import Service, Settings
 from resilience.stand_ins import compose, prepare as preparing, running, supervisor
-from resilience.stand_ins.endpoints import Endpoint, endpoint
+from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.supervisor import Lease, Running
 
 MOCKS = "mocks"
@@ -62,7 +63,7 @@ class Records:
 
 
 def read_records(settings: Settings) -> dict[str, Record]:
-    """Give what was started and not stopped since."""
+    """Return what was started and not stopped since."""
     path = settings.data / "stand_ins.json"
     try:
         return dict(from_json(path.read_bytes(), Records, source=path).by_service)
@@ -157,7 +158,7 @@ class Start:
         return running_now
 
     def running(self, name: str) -> Running | None:
-        """Give the supervised process of this name, if it lives."""
+        """Return the supervised process of this name, if it lives."""
         state = supervisor.read_state(self.folder)
         service = state.services.get(name)
         return service if service is not None and state.alive and service.alive else None
@@ -552,14 +553,14 @@ async def _mocks(run: Start, group: Sequence[Item], passed: list[str]) -> list[U
 
 
 def _mocks_before(run: Start) -> dict[str, Any]:
-    """Give the configuration that the mocks were last started with."""
+    """Return the configuration that the mocks were last started with."""
     with suppress(OSError, ValueError):
         return dict(json.loads((run.settings.data / "mocks.json").read_bytes()))
     return {}
 
 
 def _mock_config(run: Start, items: Sequence[Item], *, keep: bool) -> bytes:
-    """Give the configuration of the mocks, in the same bytes for the same services."""
+    """Return the configuration of the mocks, in the same bytes for the same services."""
     earlier = _mocks_before(run)
     services: dict[str, dict[str, Any]] = {}
     if keep:
@@ -595,7 +596,7 @@ def _mock_config(run: Start, items: Sequence[Item], *, keep: bool) -> bytes:
 
 
 def kind_of(service: Service) -> str:
-    """Give which mock imitates this service: the guide's auth service is the one HTTP service that is not a backend."""
+    """Return which mock imitates this service: the guide's auth service is the one HTTP service that is not a backend."""
     match service.type:
         case ServiceType.WEBSOCKET:
             return "websocket"
@@ -609,7 +610,7 @@ async def _mock_answers(item: Item, service: Running, log: Path) -> None:
         if not is_alive(service.pid, service.identity):
             raise StandInError(f"the mocks ended while starting: {supervisor.last_line(log)}", hint=f"read {log}")
         if port_open(item.place.bind, item.place.port):
-            answer = await asyncio.to_thread(running.ask_json, item.place, "/__resilience__/connections", 2.0)
+            answer = await asyncio.to_thread(ask_json, item.place, "/__resilience__/connections", 2.0)
             if answer.get("pid") != service.pid or item.service.name not in answer.get("services", {}):
                 raise StandInError(
                     f"port {item.place.port} is answered by other mocks (pid {answer.get('pid')}).",
@@ -732,7 +733,7 @@ async def _fewer_mocks(settings: Settings, wanted: Mapping[str, Record], kept: M
 
 
 def status(settings: Settings) -> tuple[StandIn, ...]:
-    """Give the stand-ins as they are now; see `resilience.stand_ins.status`."""
+    """Return the stand-ins as they are now; see `resilience.stand_ins.status`."""
     state = supervisor.read_state(settings.data / "supervisor")
     return tuple(_now(record, state) for record in read_records(settings).values())
 
@@ -769,7 +770,7 @@ async def connections(service: Service) -> int | None:
                     )
                 case ServiceType.REDIS:
                     return await redis.count_connections(place.bind, place.port, place.user, place.password)
-            answer = await asyncio.to_thread(running.ask_json, place, "/__resilience__/connections", 2.0)
+            answer = await asyncio.to_thread(ask_json, place, "/__resilience__/connections", 2.0)
             return int(answer["used"] if place.type is ServiceType.CLICKHOUSE else answer["services"][service.name])
     except Exception:  # noqa: BLE001 - a count that cannot be had is None, whatever the reason
         return None

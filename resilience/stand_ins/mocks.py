@@ -123,7 +123,7 @@ def read_config(text: str | bytes) -> Config:
 
 
 def write_config(config: Config) -> bytes:
-    """Give the JSON that `read_config` reads."""
+    """Return the JSON that `read_config` reads."""
     return json.dumps(asdict(config)).encode()
 
 
@@ -274,7 +274,7 @@ async def backend(request: web.Request, mock: Mock, _: Mocks) -> web.StreamRespo
 
 
 def _route_status(method: str, path: str, routes: Sequence[str]) -> int | None:
-    """Give the status of the first route that matches; `{name}` stands for one segment."""
+    """Return the status of the first route that matches; `{name}` stands for one segment."""
     for route in routes:
         words = route.split()
         wanted = words.pop(0).upper() if not words[0].startswith("/") else "GET"
@@ -298,7 +298,7 @@ class Keys:
         self._made: asyncio.Task[tuple[Any, dict[str, Any]]] | None = None
 
     async def get(self) -> tuple[Any, dict[str, Any]]:
-        """Give the private key and the public one as a JWK."""
+        """Return the private key and the public one as a JWK."""
         if self._made is None:
             self._made = asyncio.create_task(asyncio.to_thread(self._make))
         return await asyncio.shield(self._made)
@@ -648,7 +648,7 @@ def _text(message: Any) -> str:
 
 
 def _instance(schema: Mapping[str, Any]) -> Any:
-    """Give the smallest value that fits a JSON schema."""
+    """Return the smallest value that fits a JSON schema."""
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -672,7 +672,7 @@ def _instance(schema: Mapping[str, Any]) -> Any:
 
 
 def _embeddings(body: Mapping[str, Any]) -> web.Response:
-    """Give unit vectors that depend on the text alone."""
+    """Return unit vectors that depend on the text alone."""
     texts = body.get("input")
     texts = texts if isinstance(texts, list) else [texts]
     size = int(body.get("dimensions") or 8)

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType, StandInAvailability
+from resilience.core.settings import Service, Settings
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
-from resilience.settings.build import Service, Settings
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint
 

@@ -15,12 +15,11 @@ from typing import Any
 
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
+from resilience.core.settings import Service, Settings
 from resilience.host.processes import Launch, private_log
+from resilience.services.place import Endpoint, ask as ask_http
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
-from resilience.settings.build import Service, Settings
-from resilience.stand_ins import running
-from resilience.stand_ins.endpoints import Endpoint
 
 
 async def prepare(
@@ -112,9 +111,9 @@ async def ask(service: Service, place: Endpoint) -> None:
             case ServiceType.CLICKHOUSE:
                 headers = {"X-ClickHouse-User": place.user or "default", "X-ClickHouse-Key": place.password}
                 path = f"/?database={place.database}" if place.database else "/"
-                await asyncio.to_thread(running.ask, place, path, 5.0, headers, query.encode())
+                await asyncio.to_thread(ask_http, place, path, 5.0, headers, query.encode())
             case _:
-                await asyncio.to_thread(running.ask, place, query if query.startswith("/") else "/health", 5.0)
+                await asyncio.to_thread(ask_http, place, query if query.startswith("/") else "/health", 5.0)
     except StandInError:
         raise
     except Exception as exc:  # a query of the team's: whatever it raises becomes the reason
@@ -125,7 +124,7 @@ async def ask(service: Service, place: Endpoint) -> None:
 
 
 def seen_on_staging(settings: Settings, name: str) -> Mapping[str, str]:
-    """Give what the last good look at staging found of this service: server_version, extensions. Empty where never seen."""
+    """Return what the last good look at staging found of this service: server_version, extensions. Empty where never seen."""
     try:
         raw = json.loads((settings.state / "seen.json").read_bytes())
         facts = raw.get(name, {})
@@ -135,7 +134,7 @@ def seen_on_staging(settings: Settings, name: str) -> Mapping[str, str]:
 
 
 def major(version: str) -> int:
-    """Give the first number of a version, 0 where there is none."""
+    """Return the first number of a version, 0 where there is none."""
     head = version.strip().partition(".")[0].partition(" ")[0]
     return int(head) if head.isdigit() else 0
 

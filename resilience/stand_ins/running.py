@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import json
 import os
 import sys
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
+from resilience.core.settings import Service
+from resilience.services.place import Endpoint, ask
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.postgresql.stand_in import port_open
 from resilience.services.redis import stand_in as redis
-from resilience.settings.build import Service
-from resilience.stand_ins.endpoints import Endpoint
 
 FORWARDERS = (
     "ssh", "autossh", "sshd", "cloud-sql-proxy", "cloud_sql_proxy", "alloydb-auth-proxy", "kubectl", "oc", "gcloud", "socat",
@@ -104,7 +101,7 @@ def _listening_pid_by_psutil(port: int) -> int | None:
 
 
 async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found | None:
-    """Give the server that answers on this port with the env file's credentials; None where nobody listens.
+    """Return the server that answers on this port with the env file's credentials; None where nobody listens.
 
     Raises StandInError where the port is somebody else's, or leads to another machine.
     """
@@ -194,26 +191,6 @@ def _http(service: Service, place: Endpoint, timeout_s: float) -> str:
     headers = {"Authorization": f"Bearer {place.password}"} if place.password else {}
     ask(place, path, timeout_s, headers)
     return ""
-
-
-def ask(
-    place: Endpoint, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
-) -> tuple[dict[str, str], str]:
-    """Ask over HTTP, past any proxy of the environment; give the headers in lower case and the first 64 KiB of the body."""
-    host = f"[{place.bind}]" if ":" in place.bind else place.bind
-    request = urllib.request.Request(
-        f"http://{host}:{place.port}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=timeout_s) as response:
-        return {name.lower(): value for name, value in response.headers.items()}, response.read(65536).decode(
-            "utf-8", "replace"
-        )
-
-
-def ask_json(place: Endpoint, path: str, timeout_s: float) -> Any:
-    """Give a JSON answer."""
-    return json.loads(ask(place, path, timeout_s)[1])
 
 
 def _on_this_machine(address: str) -> bool:

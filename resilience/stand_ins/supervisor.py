@@ -95,7 +95,7 @@ class State:
 
 
 def read_state(folder: Path) -> State:
-    """Give the state as last written; an empty one where there is none. A cut or foreign file counts as none."""
+    """Return the state as last written; an empty one where there is none. A cut or foreign file counts as none."""
     try:
         raw = json.loads((folder / "state.json").read_bytes())
         services = {
@@ -274,7 +274,7 @@ def release(folder: Path, reason: str = "") -> None:
 
 
 def read_lease(folder: Path) -> tuple[float, tuple[dict[str, Any], ...]]:
-    """Give when the lease began (seconds since the epoch, 0 where never), and the holds of processes that live."""
+    """Return when the lease began (seconds since the epoch, 0 where never), and the holds of processes that live."""
     try:
         raw = json.loads((folder / "lease.json").read_bytes())
         holds = tuple(item for item in raw["holds"] if is_alive(int(item["pid"]), str(item["identity"])))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from resilience.core.records import StandIn
-from resilience.settings.build import Service, Settings
+from resilience.core.settings import Service, Settings
 from resilience.suite.outcomes import Endpoint
 
 _PORTS = {
@@ -25,7 +25,7 @@ _PORTS = {
 
 
 def endpoints_of(settings: Settings, stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0) -> tuple[Endpoint, ...]:
-    """Give where tests may find each service: its staging address, and its stand-in's where one is ready."""
+    """Return where tests may find each service: its staging address, and its stand-in's where one is ready."""
     standing = {one.service: one for one in stand_ins if one.ready}
     found: list[tuple[Service, str, int | None, bool]] = []
     for service in settings.services:
@@ -69,7 +69,7 @@ def _address(url: str) -> tuple[str, int | None] | None:
 
 
 def _resolve(hosts: Collection[str], limit_s: float) -> dict[str, frozenset[str]]:
-    """Give the hosts' addresses as far as they are known in time; a dead resolver must not hold up the run."""
+    """Return the hosts' addresses as far as they are known in time; a dead resolver must not hold up the run."""
     found: dict[str, frozenset[str]] = {}
 
     def look_up(host: str) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
-from resilience.settings.build import Service
+from resilience.core.settings import Service
 from resilience.suite import outcomes
 from resilience.suite.entering import replace_json
 from resilience.suite.outcomes import Endpoint, Failure, Look, Record, Test

@@ -50,7 +50,7 @@ class Entrance:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def configure(self, name: str, settings: Mapping[str, Any]) -> Path:
-        """Write what the plug-in is told; give its path."""
+        """Write what the plug-in is told; return its path."""
         path = self.folder / f"{name}.json"
         replace_json(path, settings)
         return path

@@ -20,7 +20,7 @@ _USUAL = (
 
 
 def find_junit(command: str, root: Path, *, newer_than: float) -> tuple[Path, ...]:
-    """Give the JUnit files that the command names, else those in the usual places, written since."""
+    """Return the JUnit files that the command names, else those in the usual places, written since."""
     named = [root / path.strip("'\"") for path in _OPTION.findall(command)]
     found = [path for path in named if _fresh(path, newer_than)]
     if not found:
@@ -36,7 +36,7 @@ def _fresh(path: Path, newer_than: float) -> bool:
 
 
 def read_junit(path: Path, command: int = 0) -> tuple[TestOutcome, ...]:
-    """Give the tests of a JUnit file; empty where it is cut or no JUnit file at all."""
+    """Return the tests of a JUnit file; empty where it is cut or no JUnit file at all."""
     from junitparser import (
         Error,
         Failure,

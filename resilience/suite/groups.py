@@ -37,7 +37,7 @@ def _members(group: int) -> list[int]:
 
 
 def stragglers(run: str) -> tuple[int, ...]:
-    """Give the processes that carry this run's id in their environment; only where there is a /proc."""
+    """Return the processes that carry this run's id in their environment; only where there is a /proc."""
     needle = f"{RUN}={run}".encode()
     found = []
     try:

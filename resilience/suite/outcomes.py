@@ -153,7 +153,7 @@ class Judged:
 
 
 def revive(chain: Sequence[Mapping[str, Any]]) -> BaseException | None:
-    """Give an exception of the same types, codes and links as the one a foreign interpreter described."""
+    """Return an exception of the same types, codes and links as the one a foreign interpreter described."""
     made: list[BaseException] = []
     for node in chain:
         made.append(_revive_one(node))
@@ -203,7 +203,7 @@ _types: dict[tuple[str, ...], type[BaseException]] = {}
 
 
 def _type(names: tuple[str, ...]) -> type[BaseException]:
-    """Give a class whose line of ancestors has these qualified names; built-in ones are themselves."""
+    """Return a class whose line of ancestors has these qualified names; built-in ones are themselves."""
     if not names:
         return Exception
     if names[0] in _KNOWN:
@@ -251,7 +251,7 @@ def _revive_one(node: Mapping[str, Any]) -> BaseException:
 
 
 def classify_chain(chain: Sequence[Mapping[str, Any]]) -> Fault | None:
-    """Give the fault of a described exception, or None where there is none to speak of."""
+    """Return the fault of a described exception, or None where there is none to speak of."""
     exc = revive(chain)
     if exc is None:
         return None
@@ -294,7 +294,7 @@ def _only_groups(chain: Sequence[Mapping[str, Any]], number: int) -> bool:
 
 
 def modules(chain: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Give the top-level modules of the types in the chain."""
+    """Return the top-level modules of the types in the chain."""
     return frozenset(str(name).split(".")[0] for node in chain for name in node.get("mro", ()) if "." in str(name))
 
 
@@ -311,7 +311,7 @@ _PAIRS = (
 
 
 def addresses_of(failure: Failure) -> tuple[tuple[str, int | None], ...]:
-    """Give the addresses a failure names: its exceptions' own first, then those in their texts."""
+    """Return the addresses a failure names: its exceptions' own first, then those in their texts."""
     found: dict[tuple[str, int | None], None] = {}
     for node in failure.chain:
         for host, port in node.get("addresses", ()):
@@ -336,7 +336,7 @@ def _same_host(host: str, endpoint: Endpoint) -> bool:
 
 
 def whose(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Give the endpoint that one of these addresses belongs to. A port must agree wherever both sides name one."""
+    """Return the endpoint that one of these addresses belongs to. A port must agree wherever both sides name one."""
     by_host: Endpoint | None = None
     for host, port in pairs:
         for endpoint in endpoints:
@@ -351,7 +351,7 @@ def whose(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[Endpoint]
 
 
 def _foreign_port(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Give the endpoint of a configured host that is spoken to on another port; this machine has too many for that."""
+    """Return the endpoint of a configured host that is spoken to on another port; this machine has too many for that."""
     for host, _ in pairs:
         for endpoint in endpoints:
             if host.lower() not in _LOOPBACK and _same_host(host, endpoint):
@@ -360,14 +360,14 @@ def _foreign_port(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[E
 
 
 def by_protocol(chain: Sequence[Mapping[str, Any]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Give the only endpoint whose protocol the exception's client speaks, or None where there are none or several."""
+    """Return the only endpoint whose protocol the exception's client speaks, or None where there are none or several."""
     spoken = modules(chain)
     fitting = [endpoint for endpoint in endpoints if spoken & set(_PROTOCOLS.get(endpoint.type, ()))]
     return _one_service(fitting)
 
 
 def by_marker(markers: Collection[str], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Give the only endpoint whose tests carry one of these markers, or None where there are none or several."""
+    """Return the only endpoint whose tests carry one of these markers, or None where there are none or several."""
     return _one_service([endpoint for endpoint in endpoints if endpoint.markers & set(markers)])
 
 
@@ -379,7 +379,7 @@ def _one_service(fitting: Sequence[Endpoint]) -> Endpoint | None:
 
 
 def look_near(looks: Iterable[Look], service: str, at: float, duration_s: float = 0.0) -> Look | None:
-    """Give the look that tells how a service was at the time of a failure: a red one close to it, else the nearest."""
+    """Return the look that tells how a service was at the time of a failure: a red one close to it, else the nearest."""
     near: list[tuple[bool, float, Look]] = []
     for look in looks:
         if look.service != service:
@@ -394,7 +394,7 @@ def look_near(looks: Iterable[Look], service: str, at: float, duration_s: float 
 def attribute(
     failure: Failure, markers: Collection[str], endpoints: Sequence[Endpoint]
 ) -> tuple[Endpoint | None, str, tuple[str, int | None] | None]:
-    """Give the endpoint a failure speaks of, how that is known (address, host, protocol, marker, ""), and a foreign address."""
+    """Return the endpoint a failure speaks of, how that is known (address, host, protocol, marker, ""), and a foreign address."""
     named = addresses_of(failure)
     endpoint = whose(named, endpoints)
     if endpoint is not None:
@@ -619,7 +619,7 @@ class Record:
         return test
 
     def feed(self, event: Mapping[str, Any], now: float = 0.0) -> tuple[str, Test | None, Failure | None]:
-        """Take one event; give its kind, the test it is about and the failure it brings, if any."""
+        """Take one event; return its kind, the test it is about and the failure it brings, if any."""
         kind = str(event.get("k", ""))
         name = str(event.get("s", ""))
         session = self.sessions.get(name)
@@ -741,7 +741,7 @@ class Record:
 
     @property
     def in_flight(self) -> tuple[tuple[str, str], ...]:
-        """Give (rootdir, node id) of the tests that began and did not end."""
+        """Return (rootdir, node id) of the tests that began and did not end."""
         return tuple((session.root, session.current) for session in self.sessions.values() if session.current)
 
     @property
@@ -873,7 +873,7 @@ class Board:
                 del self.standings[key]
 
     def again(self, command: int, back: Collection[str]) -> dict[tuple[str, str], Standing]:
-        """Give the tests to run again: failed from infrastructure or held back, and their service is back.
+        """Return the tests to run again: failed from infrastructure or held back, and their service is back.
 
         Where nothing but an outage ended the run early (-x, --maxfail), what it left is run with them.
         """
@@ -890,7 +890,7 @@ class Board:
         return found
 
     def missed(self, command: int) -> frozenset[str]:
-        """Give the services that tests of this command missed."""
+        """Return the services that tests of this command missed."""
         return frozenset(
             standing.judged.service
             for standing in self.standings.values()
@@ -900,7 +900,7 @@ class Board:
         )
 
     def outcomes(self) -> tuple[TestOutcome, ...]:
-        """Give each test once. Where two rootdirs have the same node id, the rootdir's name stands before it."""
+        """Return each test once. Where two rootdirs have the same node id, the rootdir's name stands before it."""
         several: dict[str, int] = {}
         for _, name in self.standings:
             several[name] = several.get(name, 0) + 1
@@ -956,7 +956,7 @@ def prove(
     unknown: Sequence[str] = (),
     runner_failed: str = "",
 ) -> Proof:
-    """Give the verdict and the exit code; where several apply, the order of `contracts.md` decides."""
+    """Return the verdict and the exit code; where several apply, the order of `contracts.md` decides."""
     counts = totals(tests)
     ran = counts.passed + counts.failed + counts.error + counts.skipped + counts.xfailed + counts.xpassed
     whole = [command for command in commands if command.kind not in ("pytest", "junit")]
@@ -1005,7 +1005,7 @@ def prove(
 
 
 def judge_text(output: str, exit_code: int) -> tuple[Outcome, str]:
-    """Judge a command that tells nothing but its exit code and output; give the outcome and the guide's phrase found."""
+    """Judge a command that tells nothing but its exit code and output; return the outcome and the guide's phrase found."""
     if exit_code == 0:
         return Outcome.PASSED, ""
     lowered = output.lower()
@@ -1013,8 +1013,17 @@ def judge_text(output: str, exit_code: int) -> tuple[Outcome, str]:
 
 
 _SIGNALS = {
-    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV",
-    13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
 }
 """Those that have one number everywhere (POSIX, `kill`)."""
 _DID_NOT_START = (

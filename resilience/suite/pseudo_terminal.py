@@ -1,4 +1,4 @@
-"""Give a command a terminal like ours, so that its colours and width are as if it had been typed by itself."""
+"""Return a command a terminal like ours, so that its colours and width are as if it had been typed by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def wanted() -> bool:
 
 
 def pair() -> tuple[BinaryIO, BinaryIO]:
-    """Give what is read, without blocking, and what the command writes to; of our terminal's size, changing no byte."""
+    """Return what is read, without blocking, and what the command writes to; of our terminal's size, changing no byte."""
     import fcntl
     import termios
 

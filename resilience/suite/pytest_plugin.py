@@ -55,7 +55,7 @@ _CHUNK = 1000
 
 
 def snapshot():
-    """Give the last assessment that RESILIENCE_SNAPSHOT names, or None where there is none or it is older than an hour."""
+    """Return the last assessment that RESILIENCE_SNAPSHOT names, or None where there is none or it is older than an hour."""
     from datetime import datetime, timezone
 
     try:
@@ -237,7 +237,7 @@ _CLIENTS = (
 
 
 def _addresses(exc):
-    """Give [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read."""
+    """Return [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read."""
     found = []
 
     def add(host, port=None):
@@ -306,7 +306,7 @@ def _addresses(exc):
 
 
 def _children(exc):
-    """Give (edge, exception) for all that lies behind this one: cause, context even if suppressed, groups, wrapped ones."""
+    """Return (edge, exception) for all that lies behind this one: cause, context even if suppressed, groups, wrapped ones."""
     for edge, name in (("cause", "__cause__"), ("context", "__context__")):
         other = getattr(exc, name, None)
         if isinstance(other, BaseException):
@@ -331,7 +331,7 @@ def _children(exc):
 
 
 def describe(exc):
-    """Give the exception and all that lies behind it as JSON-able dicts, the outermost first."""
+    """Return the exception and all that lies behind it as JSON-able dicts, the outermost first."""
     nodes = []
     queue = [("root", -1, exc)]
     seen = set()
@@ -566,7 +566,7 @@ class Recorder:
             self.stack = None
 
     def digests(self):
-        """Give digests of the variables that lead to stand-ins, as this process sees them."""
+        """Return digests of the variables that lead to stand-ins, as this process sees them."""
         salt = self.settings.get("run", "")
         return {
             name: hashlib.sha256((salt + os.environ[name]).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -957,7 +957,7 @@ def _cached_exception(definition):
 
 
 def _failed_fixtures(item, value):
-    """Give the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their failure."""
+    """Return the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their failure."""
     found = []
     lasting = False
     info = getattr(item, "_fixtureinfo", None)

@@ -31,7 +31,7 @@ from resilience.core.records import (
     TestSuiteResult,
 )
 from resilience.core.redact import Redactor
-from resilience.settings.build import Service, Settings
+from resilience.core.settings import Service, Settings
 from resilience.suite import groups, outcomes, pseudo_terminal
 from resilience.suite.addresses import endpoints_of
 from resilience.suite.breaker import Breaker, Probe
@@ -109,7 +109,7 @@ async def run_suite(
     connections: Connections | None = None,
     output: Output | None = None,
 ) -> TestSuiteResult:
-    """Run the commands one after the other in `settings.root`; give each test once, with its cause.
+    """Run the commands one after the other in `settings.root`; return each test once, with its cause.
 
     `environ` is the children's whole environment. `held` maps markers to the reason why their tests are held back; `dead` maps
     services that the assessment just before found down, and nothing stands in for, to the reason: their tests are held back as
@@ -642,7 +642,7 @@ class _Run:
     async def _back(
         self, number: int, command: PlannedCommand, of: int, round: int, limit: float | None
     ) -> frozenset[str]:
-        """Give the missed services that are back, waiting for them within the budget. Nobody waits for what was known to be
+        """Return the missed services that are back, waiting for them within the budget. Nobody waits for what was known to be
         down."""
         missed = self.board.missed(number)
         while missed:
@@ -810,7 +810,7 @@ class _Run:
 
 
 def _again(standings: Mapping[tuple[str, str], outcomes.Standing], seen: Collection[str]) -> dict[str, Any] | None:
-    """Give what a second run is restricted to; None runs everything, where the session never came to its tests."""
+    """Return what a second run is restricted to; None runs everything, where the session never came to its tests."""
     ids: dict[str, list[str]] = {}
     prefixes: dict[str, list[str]] = {}
     for (root, name), standing in standings.items():
@@ -824,7 +824,7 @@ def _again(standings: Mapping[tuple[str, str], outcomes.Standing], seen: Collect
 
 
 def _stacks(folder: Path, record: Record) -> dict[str, str]:
-    """Give for each test in flight where it stood: the innermost frames of its process's main thread."""
+    """Return for each test in flight where it stood: the innermost frames of its process's main thread."""
     found: dict[str, str] = {}
     for session in record.sessions.values():
         if not session.current:

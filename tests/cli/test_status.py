@@ -18,12 +18,12 @@ import pytest
 from resilience import stand_ins as local
 from resilience.cli.status import gather, show
 from resilience.core.records import StageName
+from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host.lock import locked
 from resilience.host.vantage import vantage
 from resilience.notebook.headless import resume_run
 from resilience.runs.runbook import Run, restore
-from resilience.settings.build import Settings
 from resilience.settings.environment import load_settings
 from tests.kits.small_staging import SmallStaging, project
 from tests.kits.stand_in_kit import eventually

@@ -23,9 +23,10 @@ from resilience.core.records import (
     StandInAvailability,
     Vantage,
 )
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Wishes
 from resilience.host.log import FORMAT, log_health
 from resilience.host.vantage import vantage
-from resilience.settings.build import Secret, Service, Wishes
 
 C, S, T = FaultCode, ConnectivityStatus, ServiceType
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)

@@ -10,7 +10,7 @@ from resilience.core.assess import judge
 from resilience.core.causes import LOOPBACK_CHECK, RULES, find_causes
 from resilience.core.faults import fault
 from resilience.core.records import Cause, CauseName, FaultCode, Observation, Phase, ServiceType
-from resilience.settings.build import Service
+from resilience.core.settings import Service
 from tests.core.test_assess import observed, service
 
 C, T, N = FaultCode, ServiceType, CauseName

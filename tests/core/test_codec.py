@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from resilience.core.codec import from_json, mapped, to_builtins, to_json
 from resilience.core.errors import RecordError
 from resilience.core.records import SCHEMA, Incident, Sample, TimelineEvent
-from resilience.settings.build import Secret
+from resilience.core.secret import Secret
 from tests.kits import incident_factory
 from tests.kits.records import AT, S, health
 

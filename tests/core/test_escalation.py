@@ -8,7 +8,7 @@ import pytest
 
 from resilience.core.escalation import notices
 from resilience.core.records import Cause, CauseName, ConnectivityStatus, Notice
-from resilience.settings.build import EscalationSettings
+from resilience.core.settings import EscalationSettings
 from tests.kits.records import AT, TYPES, S, health
 
 RULES = EscalationSettings()

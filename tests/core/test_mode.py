@@ -10,7 +10,7 @@ import pytest
 
 from resilience.core.mode import decide, stricter
 from resilience.core.records import Cause, CauseName, ConnectivityStatus, TestExecutionMode as M
-from resilience.settings.build import Wishes
+from resilience.core.settings import Wishes
 from tests.kits.records import AT, CRITICAL, TYPES, S, config, health
 
 EVERY = tuple(TYPES)

@@ -33,9 +33,9 @@ from resilience.core.records import (
     StandIn,
     TestExecutionMode as M,
 )
+from resilience.core.settings import Deadlines, Service, Settings, Wishes
 from resilience.fallback import apply as applying
 from resilience.host.files import read_env_file
-from resilience.settings.build import Deadlines, Service, Settings, Wishes
 from tests.kits.records import AT, LOCALS, TYPES, S, config, health
 
 EVERY = tuple(TYPES)

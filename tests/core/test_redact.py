@@ -16,7 +16,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from resilience.core.redact import Redactor, clean, plain
-from resilience.settings.build import Secret, build
+from resilience.core.secret import Secret
+from resilience.settings.build import build
 
 SECRET = "p#ss/W@rd\"<é 'x\\1&%41"
 

@@ -22,10 +22,10 @@ from resilience.core.errors import EditedError, LockedError
 from resilience.core.mode import decide
 from resilience.core.plan import make_plan, values_to_apply
 from resilience.core.records import Applied, Restored, StandIn, TestExecutionMode
+from resilience.core.settings import Service, Settings
 from resilience.fallback import apply as applying, journal
 from resilience.host.files import read_env_file
 from resilience.host.lock import holder, locked
-from resilience.settings.build import Service, Settings
 from tests.kits.records import AT, S, config, health
 
 ENV_BYTES = st.binary(max_size=60) | st.text("AB=\n'\"# xé", max_size=40).map(str.encode)
@@ -216,7 +216,7 @@ def lone_redis(folder: Path) -> Settings:
     base = settings.service("redis")
     assert base is not None
     url = f"redis://:local-pw@127.0.0.1:{port}/0"
-    from resilience.settings.build import Secret
+    from resilience.core.secret import Secret
 
     redis = replace(base, local=Secret(url), local_values={"REDIS_URL": url})
     return replace(

@@ -19,7 +19,8 @@ from resilience.core.records import (
     TestExecutionMode,
     Vantage,
 )
-from resilience.settings.build import ModeSettings, Secret, Service, Settings, Wishes
+from resilience.core.secret import Secret
+from resilience.core.settings import ModeSettings, Service, Settings, Wishes
 
 AT = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
 S = ConnectivityStatus

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from resilience.core.records import ServiceType
-from resilience.settings.build import Deadlines, Secret, Service, Settings
+from resilience.core.secret import Secret
+from resilience.core.settings import Deadlines, Service, Settings
 
 TYPES = {
     "postgresql": ServiceType.POSTGRESQL,

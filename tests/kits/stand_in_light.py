@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from resilience.core.records import ServiceType
-from resilience.settings.build import Secret, Service, Settings
+from resilience.core.secret import Secret
+from resilience.core.settings import Service, Settings
 
 
 def services() -> tuple[Service, ...]:

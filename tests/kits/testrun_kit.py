@@ -27,7 +27,8 @@ from resilience.core.records import (
     TestExecutionMode,
     TestSuiteResult,
 )
-from resilience.settings.build import Deadlines, Secret, Service, Settings, Wishes
+from resilience.core.secret import Secret
+from resilience.core.settings import Deadlines, Service, Settings, Wishes
 from resilience.suite.testrun import run_suite
 
 

@@ -21,13 +21,14 @@ import pytest
 from resilience.core.errors import RunbookError, UsageError
 from resilience.core.mode import decide
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Observation
+from resilience.core.secret import Secret
+from resilience.core.settings import Settings
 from resilience.lab import Lab, load_scenario, scenario_names, serve
 from resilience.lab.lab import PROJECT
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.scenario import CONTROL, SERVICES, At, Step
 from resilience.runs import runbook
 from resilience.services.looking import ProbeContext, control, probe_all
-from resilience.settings.build import Secret, Settings
 from resilience.settings.environment import load_settings
 
 BUGS = {

@@ -31,10 +31,10 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.redact import Redactor
+from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.runs import runbook
 from resilience.runs.runbook import Run, judge_run, parse_mode, recover
-from resilience.settings.build import Settings
 from resilience.settings.environment import load_settings
 from tests.kits.records import AT, S, health
 from tests.kits.small_staging import SmallStaging, project

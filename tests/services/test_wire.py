@@ -424,8 +424,8 @@ async def test_a_url_that_cannot_be_used_is_refused_without_showing_it(kind: Ser
 async def test_a_relative_ca_file_is_looked_for_from_the_repositorys_root(
     certificates: tuple[fakes.Certificates, str], tmp_path: Path
 ) -> None:
+    from resilience.core.settings import Settings
     from resilience.services.looking import ProbeContext, probe_all
-    from resilience.settings.build import Settings
     from tests.kits.servers.looking import service
 
     made, ca = certificates

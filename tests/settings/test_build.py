@@ -9,18 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from resilience.core.envtext import read_env_text
 from resilience.core.errors import NotConfiguredError, SettingsError
 from resilience.core.records import ServiceType, TestExecutionMode
-from resilience.settings.build import (
-    Deadlines,
-    Secret,
-    Settings,
-    Wishes,
-    build,
-    read_env_text,
-    require_configured,
-    url_parts,
-)
+from resilience.core.secret import Secret
+from resilience.core.settings import Deadlines, Settings, Wishes
+from resilience.core.urls import url_parts
+from resilience.settings.build import build, require_configured
 
 ROOT = Path("/srv/app")
 DATABASE = """

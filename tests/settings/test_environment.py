@@ -12,7 +12,9 @@ from dotenv import dotenv_values
 
 from resilience.core.errors import SettingsError, UsageError
 from resilience.core.records import ServiceType, TestExecutionMode
-from resilience.settings.build import PROFILE_FILES, looks_secret, url_parts
+from resilience.core.secret import looks_secret
+from resilience.core.settings import PROFILE_FILES
+from resilience.core.urls import url_parts
 from resilience.settings.environment import find_config, find_root, load_settings, settings_for_url, shipped
 
 SERVICE = '[[service]]\nname = "a"\ntype = "http"\nurl = "${A_URL}"\nlocal = "${LOCAL_URL}"\n'

@@ -44,7 +44,7 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
-from resilience.settings.build import ModeSettings
+from resilience.core.settings import ModeSettings
 from resilience.show import notebook as views
 
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)

@@ -18,9 +18,9 @@ import pytest
 
 from resilience import stand_ins as local
 from resilience.core.records import ServiceType
+from resilience.core.settings import Service, Settings
 from resilience.services.postgresql.stand_in import port_open
 from resilience.services.redis import stand_in as redis
-from resilience.settings.build import Service, Settings
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint
 from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for

@@ -24,11 +24,12 @@ import websockets
 
 from resilience import stand_ins as local
 from resilience.core.records import ServiceType, StandIn
+from resilience.core.secret import Secret
+from resilience.core.settings import Deadlines, Service, Settings
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
-from resilience.settings.build import Deadlines, Secret, Service, Settings
 from resilience.stand_ins import lifecycle as stand_ins, running, supervisor
 from tests.kits.stand_in_kit import eventually, free_ports, listening, processes_naming, service, settings_for
 

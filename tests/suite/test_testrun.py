@@ -24,7 +24,7 @@ from resilience.core.records import (
     TestSuiteResult,
     Verdict,
 )
-from resilience.settings.build import Secret
+from resilience.core.secret import Secret
 from resilience.suite.testrun import Progress, TestRunInterrupted
 from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, Probe, by_id, run, settings, wait_until, write
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from resilience.core.faults import clickhouse_fault, fault, http_fault
 from resilience.core.records import Fault, FaultCode, Phase
 from resilience.core.redact import start
+from resilience.core.settings import Service
 from resilience.services.http.probe import Response, is_login_page, looks_html, read_response, request
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse, quoted_headers
-from resilience.settings.build import Service
 
 _CODE = re.compile(rb"Code: (\d{1,5})[.,:]?[^\n]{0,200}?(?:DB::Exception|e\.displayText)([^\n]{0,200})")
 REPLICAS = "SELECT sum(is_readonly), max(absolute_delay), count() FROM system.replicas FORMAT TSV"
@@ -58,7 +58,7 @@ class _Client:
         self.wire: Wire | None = None
 
     async def ask(self, sql: str, *, write: bool = False) -> bytes:
-        """Give the answer's body; raises Refused where it is an error, at its end too."""
+        """Return the answer's body; raises Refused where it is an error, at its end too."""
         target = (self.address.path or "/").rstrip("/") + "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}
         database = self.address.query.get("database", "")

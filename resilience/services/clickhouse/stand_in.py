@@ -28,9 +28,8 @@ from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Child, Launch, import_path
+from resilience.services.place import Endpoint, ask
 from resilience.services.postgresql.stand_in import port_open
-from resilience.stand_ins import running
-from resilience.stand_ins.endpoints import Endpoint
 
 OWN_AGENT = "resilience"
 BODY_LIMIT = 256 * 2**20
@@ -84,7 +83,7 @@ class ClickHouseServer:
         return (self.data_dir / "data").is_dir()
 
     async def prepare(self) -> bool:
-        """Write the configuration where only we may read it; give True where the data are new."""
+        """Write the configuration where only we may read it; return True where the data are new."""
         new = not self.prepared
         (self.data_dir / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps(asdict(self.config)).encode()
@@ -92,7 +91,7 @@ class ClickHouseServer:
         return new
 
     def launch(self, name: str = "clickhouse") -> Launch:
-        """Give how the front is run; the password is in its configuration file only."""
+        """Return how the front is run; the password is in its configuration file only."""
         argv = (sys.executable, "-m", "resilience.services.clickhouse.stand_in", str(self.data_dir / "front.json"))
         return Launch(
             name=name,
@@ -131,7 +130,7 @@ class ClickHouseServer:
             if not alive():
                 raise StandInError("the ClickHouse front ended while starting.", hint=f"read {self.log}")
             if port_open(config.bind, config.port):
-                found, version = await asyncio.to_thread(running.ask, place, "/", 10.0, headers, b"select version()")
+                found, version = await asyncio.to_thread(ask, place, "/", 10.0, headers, b"select version()")
                 if found.get("x-clickhouse-server-display-name") != f"chdb of {self.config.data}":
                     raise StandInError(
                         f"port {config.port} is answered by another ClickHouse.",
@@ -227,7 +226,7 @@ class Front:
         return web.Response(body=answer, headers=headers, content_type="text/plain")
 
     def run(self, query: Query, database: str, parameters: dict[str, str]) -> bytes:
-        """Run one statement in its database; give the answer's bytes."""
+        """Run one statement in its database; return the answer's bytes."""
         self.session.query("USE `" + database.replace("`", "``") + "`")
         sql = query.sql.rstrip().rstrip(";")
         if query.data is None:
@@ -251,7 +250,7 @@ class Front:
 
     @contextlib.contextmanager
     def _file(self, data: bytes) -> Iterator[str]:
-        """Give the engine, which reads files, what came in a request; it is gone again afterwards."""
+        """Return the engine, which reads files, what came in a request; it is gone again afterwards."""
         with tempfile.NamedTemporaryFile(dir=self.config.data, prefix=".request-") as file:
             file.write(data)
             file.flush()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from resilience.core.faults import fault, http_fault
 from resilience.core.records import Fault, FaultCode, Phase
 from resilience.core.redact import start
+from resilience.core.settings import Service
 from resilience.services.wire import (
     BODY_LIMIT,
     HEAD_LIMIT,
@@ -24,7 +25,6 @@ from resilience.services.wire import (
     quoted_headers,
     sniff,
 )
-from resilience.settings.build import Service
 
 _LINE_LIMIT = 8 * 1024
 
@@ -95,7 +95,7 @@ def judge_response(service: Service, response: Response, trace: Trace, address: 
 
 
 def as_json(response: Response, endpoint: str) -> object:
-    """Give the body as JSON; raises Refused (proto_wrong) where it is something else."""
+    """Return the body as JSON; raises Refused (proto_wrong) where it is something else."""
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
@@ -105,7 +105,7 @@ def as_json(response: Response, endpoint: str) -> object:
 
 
 def _field(document: object, path: str) -> str:
-    """Give the value at a dotted path as JSON writes it (strings bare), or "absent"."""
+    """Return the value at a dotted path as JSON writes it (strings bare), or "absent"."""
     for key in path.split("."):
         if isinstance(document, dict) and key in document:
             document = document[key]

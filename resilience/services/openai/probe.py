@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from resilience.core.faults import fault
 from resilience.core.records import FaultCode, Phase
+from resilience.core.settings import Service
 from resilience.services.http.probe import as_json, headers_of, judge_response, read_response, request
 from resilience.services.wire import ProbeContext, Refused, Trace, open_wire, parse
-from resilience.settings.build import Service
 
 
 async def probe_openai(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:

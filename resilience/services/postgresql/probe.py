@@ -16,8 +16,8 @@ from typing import Any
 from resilience.core.faults import fault
 from resilience.core.records import FaultCode, Phase
 from resilience.core.redact import start
+from resilience.core.settings import Service
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
-from resilience.settings.build import Service
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _TERMINATE = b"X\x00\x00\x00\x04"

@@ -37,7 +37,7 @@ class PostgresBinaries:
 
 
 def find_binaries(*, prefer_major: int = 0) -> tuple[PostgresBinaries, ...]:
-    """Give what is installed here, the system's first, each group with the wished major version or else the newest first."""
+    """Return what is installed here, the system's first, each group with the wished major version or else the newest first."""
     found = [
         *(PostgresBinaries(folder=folder, provider="system", major=_major(folder)) for folder in _system_folders()),
         *(PostgresBinaries(folder=folder, provider="wheel", major=_major(folder)) for folder in _wheel_folders()),
@@ -123,7 +123,7 @@ class PostgresServer:
         return self.child.pid if self.child else None
 
     async def prepare(self, *, timeout_s: float = 120.0) -> bool:
-        """Create the data folder where there is none; give True where it was created now."""
+        """Create the data folder where there is none; return True where it was created now."""
         if self.prepared:
             await asyncio.to_thread(self._clear_stale_lock)
             return False
@@ -168,7 +168,7 @@ class PostgresServer:
         raise StandInError(f"initdb failed: {last}", hint=f"{self.binaries.folder / 'initdb'} -D {self.data_dir}")
 
     def launch(self, name: str = "postgresql") -> Launch:
-        """Give how the server is run. Nothing secret is in it."""
+        """Return how the server is run. Nothing secret is in it."""
         options = {
             "listen_addresses": self.bind,
             "port": str(self.port),
@@ -348,7 +348,7 @@ def _asyncpg() -> Any:
 
 
 async def connect(host: str, port: int, user: str, password: str, database: str, *, timeout_s: float = 3.0) -> Any:
-    """Give a connection of ours, named so that it does not count as use by the tests. No proxy, no TLS, no .pgpass."""
+    """Return a connection of ours, named so that it does not count as use by the tests. No proxy, no TLS, no .pgpass."""
     return await _asyncpg().connect(
         host=host,
         port=port,
@@ -377,7 +377,7 @@ def version_of(connection: Any) -> str:
 
 
 async def data_directory(connection: Any) -> str | None:
-    """Give where the server says its data are; None where this user may not know."""
+    """Return where the server says its data are; None where this user may not know."""
     try:
         return str(await connection.fetchval("show data_directory"))
     except _asyncpg().InsufficientPrivilegeError:
@@ -385,7 +385,7 @@ async def data_directory(connection: Any) -> str | None:
 
 
 async def extensions(connection: Any) -> Mapping[str, bool]:
-    """Give the extensions that the server could create → whether this database has it."""
+    """Return the extensions that the server could create → whether this database has it."""
     rows = await connection.fetch(
         "select name, installed_version is not null as installed from pg_available_extensions"
     )

@@ -13,9 +13,9 @@ from typing import Any
 from resilience.core.faults import classify, fault
 from resilience.core.records import FaultCode, Phase, ServiceType
 from resilience.core.redact import start
+from resilience.core.settings import Service
 from resilience.services.drivers import redis_connection
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
-from resilience.settings.build import Service
 
 _REPLY_LIMIT = 256 * 1024
 _TOTAL_LIMIT = 1024 * 1024
@@ -173,7 +173,7 @@ async def _streams(
 
 
 def _connection(address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
-    """Give redis-py's Connection with our stream in place of its own connect."""
+    """Return redis-py's Connection with our stream in place of its own connect."""
     module = redis_connection()
     db = address.path.strip("/") or address.query.get("db", "0")
     if not db.isdigit():

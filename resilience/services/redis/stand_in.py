@@ -30,7 +30,7 @@ class RedisBinary:
 
 
 def find_binaries() -> tuple[RedisBinary, ...]:
-    """Give what is installed here, the system's first."""
+    """Return what is installed here, the system's first."""
     found = []
     for program in ("redis-server", "valkey-server"):
         if where := shutil.which(program):
@@ -84,7 +84,7 @@ class RedisServer:
         return self.child.pid if self.child else None
 
     async def prepare(self) -> bool:
-        """Write the configuration, with the password, where only we may read it; give True where the data are new."""
+        """Write the configuration, with the password, where only we may read it; return True where the data are new."""
         new = not self.prepared
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lines = [
@@ -105,7 +105,7 @@ class RedisServer:
         return new
 
     def launch(self, name: str = "redis") -> Launch:
-        """Give how the server is run; the password is in its configuration file only."""
+        """Return how the server is run; the password is in its configuration file only."""
         argv = (str(self.binary.path), str(self.data_dir / "redis.conf"))
         words = "\0".join((*argv, self.bind, str(self.port), self.user, self.password))
         return Launch(
@@ -204,7 +204,7 @@ class RedisConnection:
         return self
 
     async def call(self, *words: str) -> object:
-        """Give the reply: text, number, list or None. Raises RedisRefused for an error reply."""
+        """Return the reply: text, number, list or None. Raises RedisRefused for an error reply."""
         parts = [f"*{len(words)}\r\n".encode()]
         for word in words:
             raw = word.encode()
@@ -235,7 +235,7 @@ class RedisConnection:
 
 
 async def ask_info(host: str, port: int, user: str, password: str, *sections: str) -> dict[str, str]:
-    """Give the server's INFO as fields."""
+    """Return the server's INFO as fields."""
     connection = await RedisConnection.open(host, port, user, password)
     try:
         fields: dict[str, str] = {}
@@ -250,7 +250,7 @@ async def ask_info(host: str, port: int, user: str, password: str, *sections: st
 
 
 def version_of(info: dict[str, str]) -> str:
-    """Give the version applications see, and Valkey's own beside it where it is one."""
+    """Return the version applications see, and Valkey's own beside it where it is one."""
     valkey = f" (Valkey {info['valkey_version']})" if "valkey_version" in info else ""
     return info.get("redis_version", "") + valkey
 

@@ -10,9 +10,9 @@ import struct
 
 from resilience.core.faults import fault, http_fault, ws_close_fault
 from resilience.core.records import FaultCode, Phase
+from resilience.core.settings import Service
 from resilience.services.http.probe import headers_of, read_response, request
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse
-from resilience.settings.build import Service
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MESSAGE_LIMIT = 64 * 1024
@@ -118,7 +118,7 @@ async def _await_pong(wire: Wire, token: bytes, trace: Trace, address: Address) 
 
 
 async def _next(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
-    """Give the next frame that is not a ping; a close frame becomes its fault, the end of the stream 1006."""
+    """Return the next frame that is not a ping; a close frame becomes its fault, the end of the stream 1006."""
     while True:
         opcode, final, payload = await _read_frame(wire, address)
         if opcode == _PING:

@@ -7,8 +7,9 @@ from typing import Any
 
 from resilience.core.assess import judge
 from resilience.core.records import ConnectivityResult, Observation, ServiceType
+from resilience.core.secret import Secret
+from resilience.core.settings import Service
 from resilience.services.looking import ProbeContext, probe
-from resilience.settings.build import Secret, Service
 
 SCHEME = {
     ServiceType.POSTGRESQL: "postgresql://u:p@{host}:{port}/db",

@@ -173,7 +173,7 @@ async def test_ten_megabytes_of_error_text_and_terminal_codes_are_cleaned() -> N
 
 
 async def test_headers_and_users_are_sent_and_never_shown() -> None:
-    from resilience.settings.build import Secret
+    from resilience.core.secret import Secret
 
     got: list[bytes] = []
 
@@ -194,7 +194,7 @@ async def test_headers_and_users_are_sent_and_never_shown() -> None:
 
 
 async def test_a_token_that_comes_back_in_a_body_is_hidden() -> None:
-    from resilience.settings.build import Secret
+    from resilience.core.secret import Secret
 
     body = b'{"status": "who is t0ken-0f-staging-42?"}'
     async with fakes.serve(fakes.says(fakes.http(200, body))) as port:
@@ -209,7 +209,7 @@ async def test_a_token_that_comes_back_in_a_body_is_hidden() -> None:
 
 
 async def test_a_header_with_a_line_break_is_refused() -> None:
-    from resilience.settings.build import Secret
+    from resilience.core.secret import Secret
 
     seen = await look(T.HTTP, "http://127.0.0.1:1/", headers={"X": Secret("a\r\nHost: evil")})
     assert seen.fault is not None
@@ -475,8 +475,8 @@ async def test_the_guides_receive_time_out_cuts_the_wait_for_an_answer() -> None
 
 
 async def test_a_stand_in_is_looked_at_by_its_local_url() -> None:
+    from resilience.core.secret import Secret
     from resilience.services.looking import ProbeContext, probe
-    from resilience.settings.build import Secret
     from tests.kits.servers.looking import service
 
     async with fakes.serve(fakes.says(fakes.http(200))) as port:

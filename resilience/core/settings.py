@@ -1,0 +1,178 @@
+"""What a run is told: services, modes, deadlines and wishes, as values; `resilience.settings` makes them from texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.secret import Secret
+
+_NONE = Secret("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured."""
+
+    name: str
+    type: ServiceType
+    url: Secret = _NONE
+    """Empty: not configured; `unset` then names the variables that are missing."""
+    unset: tuple[str, ...] = ()
+    local: Secret = _NONE
+    local_unset: tuple[str, ...] = ()
+    local_names: tuple[str, ...] = ()
+    """The variables that `local` is made of, such as POSTGRES_HOST: written by `apply` only while it is used."""
+    local_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The same with their values."""
+    exports: Mapping[str, Secret] = field(default_factory=dict)
+    """Variable → value with `{local}` and its parts filled in."""
+    prepare: tuple[str, ...] = ()
+    ready_query: str = ""
+    critical: bool = False
+    timeout_s: float = 10.0
+    degraded_above_s: float = 1.0
+    network: str = ""
+    depends_on: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    tls_ca: str = ""
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    expect_status: tuple[int, ...] = (200,)
+    expect_body: str = ""
+    """A text the body must contain."""
+    expect_json: Mapping[str, str] = field(default_factory=dict)
+    """Dotted field → value the JSON body must hold."""
+    mock_routes: tuple[str, ...] = ()
+    """What the mock of a backend echoes: `METHOD /path/{any} STATUS`, GET and 200 where they are left out."""
+    echo: str = ""
+    """WebSocket: a message to send that must come back; empty: ping only."""
+    readiness_url: str = ""
+    """Cloud SQL Auth Proxy's /readiness."""
+    write_check: bool = False
+    runbook_url: str = ""
+    owner: str = ""
+    dashboard_url: str = ""
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeSettings:
+    """How tests run in one mode: the team's commands and a marker expression joined to their own -m by "and"."""
+
+    commands: tuple[str, ...] = ()
+    select: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverySettings:
+    good: int = 5
+    interval_s: float = 10.0
+    dwell_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationSettings:
+    critical_down_minutes: float = 30.0
+    suite_failures: int = 3
+    persistent_minutes: float = 15.0
+    label: str = "infrastructure"
+    mention: str = "@devops"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked."""
+
+    resilience_enabled: bool = True
+    """CONNECTIVITY_RESILIENCE_ENABLED: false never plans a fallback."""
+    fallback_enabled: bool = True
+    """STAGING_CONNECTIVITY_FALLBACK and TEST_GRACEFUL_DEGRADATION: false means no stand-ins."""
+    degraded_at_least: bool = False
+    offline: bool = False
+    critical_only: bool = False
+    local_services: tuple[str, ...] = ()
+    """DATABASE_MODE, REDIS_MODE, CLICKHOUSE_MODE = local, and *_MOCK/FALLBACK_MODE: service names to stand in for."""
+    private_network_down: bool = False
+    """ISSUE_1278_WORKAROUND_ENABLED, VPC_CONNECTOR_BYPASS_MODE, CLOUD_SQL_FALLBACK_MODE."""
+    skip_on_failure: bool = True
+    """TEST_SKIP_ON_INFRASTRUCTURE_FAILURE: false holds nothing back."""
+    asked_by: Mapping[str, str] = field(default_factory=dict)
+    """Field above → the variable and value that asked, for the reasons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Seconds, from the guide's variables. The limit for health checks, when set, cuts the longer ones of probes."""
+
+    health_check_s: float | None = None
+    staging_connection_s: float = 10.0
+    websocket_connection_s: float = 30.0
+    websocket_recv_s: float = 20.0
+    websocket_send_s: float = 15.0
+    fallback_activation_s: float = 3.0
+    fallback_prepare_s: float = 120.0
+    agent_execution_s: float = 20.0
+    agent_thinking_s: float = 15.0
+    agent_tool_s: float = 10.0
+    retry_attempts: int = 3
+    retry_delay_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports."""
+
+    root: Path
+    source: Path | None
+    environment: str = "staging"
+    issue: str = ""
+    env_file: Path
+    env_target: Path | None = None
+    """A second file, such as `.env`, that apply writes too; none by default."""
+    outputs: Path
+    state: Path
+    """Lock, journal and undo data of this checkout."""
+    data: Path
+    """Data of stand-ins, kept between runs (XDG state folder), keyed by the checkout."""
+    python: str = ""
+    env_command: str = ""
+    services: tuple[Service, ...]
+    modes: Mapping[TestExecutionMode, ModeSettings] = field(default_factory=dict)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    escalation: EscalationSettings = field(default_factory=EscalationSettings)
+    deny_hosts: tuple[str, ...] = ()
+    control_targets: tuple[str, ...] = ()
+    wishes: Wishes = field(default_factory=Wishes)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    profiles: Mapping[TestExecutionMode, Path] = field(default_factory=dict)
+    profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Mode → the variables of its env file, verbatim (degraded → .env.test.resilient, …)."""
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[Secret, ...] = ()
+    """Every secret value known: passwords and user info of URLs, header values, variables with secret names."""
+    applied_run: str = ""
+    """RESILIENCE_APPLIED as found in the environment: a shell in which `resilience env` was evaluated."""
+    drill: str = ""
+    """The scenario's name where this is a drill."""
+
+    def service(self, name: str) -> Service | None:
+        return next((service for service in self.services if service.name == name), None)
+
+    def path(self, before: str) -> str:
+        """Return PATH for the team's commands: the folder of their interpreter first, where `python` names one."""
+        if "/" not in self.python:
+            return before
+        return ":".join(filter(None, (str((self.root / self.python).parent), before)))
+
+
+PROFILE_FILES: Mapping[TestExecutionMode, str] = {
+    TestExecutionMode.DEGRADED: ".env.test.resilient",
+    TestExecutionMode.OFFLINE: ".env.test.local",
+    TestExecutionMode.CRITICAL_ONLY: ".env.test.minimal",
+}
+"""Mode → the file name of its profile, in the order in which `${NAME}` is looked up."""
