@@ -21,8 +21,9 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.host.lock import locked
 from resilience.host.log import log_applied
 from resilience.host.vantage import vantage
-from resilience.settings.build import build, secret_texts
+from resilience.settings.build import build
 from resilience.settings.environment import find_root, load_settings, shipped
+from resilience.settings.secrets import secret_texts
 
 _EXPORTED = "exported"
 

@@ -15,7 +15,8 @@ from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Service, Settings
 from resilience.core.urls import SCHEMES, url_parts
-from resilience.settings.build import PERCENT_HINT, build
+from resilience.settings.build import build
+from resilience.settings.service import PERCENT_HINT
 
 CONFIG_NAMES = ("resilience.toml", "config/runbook.toml")
 LARGEST_FILE = 1_000_000

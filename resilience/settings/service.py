@@ -1,0 +1,299 @@
+"""Turn one [[service]] table into a Service, or refuse it by key, file and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from resilience.core.errors import SettingsError, did_you_mean
+from resilience.core.records import ServiceType
+from resilience.core.secret import Secret
+from resilience.core.settings import Deadlines, Service
+from resilience.core.urls import SCHEMES, UrlParts, url_parts, url_regions
+from resilience.settings.tables import Table, sort_of
+from resilience.settings.variables import NAME, VARIABLE, Filled, Lookup, Variables, fill
+
+PERCENT_HINT = (
+    "percent-encode it: "
+    "python3 -c 'import getpass, urllib.parse; print(urllib.parse.quote(getpass.getpass(), safe=\"\"))'"
+)
+_SERVICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)(\}?)|\{([A-Za-z_]+)\}")
+_ROUTE = re.compile(r"(?:(?:[A-Z]+|\*) )?/\S*(?: [1-5]\d\d)?")
+_COMMON_KEYS = (
+    *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
+    *("degraded_above_s", "network", "depends_on", "markers", "tls_ca", "runbook_url", "owner", "dashboard_url"),
+)
+_TYPE_KEYS: Mapping[ServiceType, tuple[str, ...]] = {
+    ServiceType.POSTGRESQL: ("readiness_url", "write_check"),
+    ServiceType.REDIS: ("write_check",),
+    ServiceType.CLICKHOUSE: ("write_check", "headers"),
+    ServiceType.HTTP: ("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
+    ServiceType.WEBSOCKET: ("headers", "echo", "expect_status"),
+    ServiceType.OPENAI: ("headers", "expect_status", "expect_body", "expect_json"),
+}
+
+
+def stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
+    """Return the variables that `apply` may point to a stand-in: those read by a `local`, and every export."""
+    names: set[str] = set()
+    for table in tables:
+        local, exports = table.values.get("local"), table.values.get("exports")
+        names.update(match[1] for match in VARIABLE.finditer(local if isinstance(local, str) else ""))
+        names.update(exports if isinstance(exports, dict) else ())
+    return frozenset(names)
+
+
+def read_service(table: Table, variables: Variables, deadlines: Deadlines, local_names: frozenset[str]) -> Service:
+    name = table.text("name", required=True)
+    if not _SERVICE_NAME.fullmatch(name):
+        raise table.error("name", found=repr(name[:40]), expected="letters, digits, - and _, beginning with a letter")
+    table.label = name
+    every = dict.fromkeys([*_COMMON_KEYS, *(key for keys in _TYPE_KEYS.values() for key in keys)])
+    table.only(*every, of="[[service]]")
+    word = table.text("type", required=True)
+    if word not in tuple(ServiceType):
+        raise table.error("type", found=repr(word), expected="a service type", hint=did_you_mean(word, ServiceType))
+    kind = ServiceType(word)
+    silent = [key for key, value in table.values.items() if value in ({}, [], "", False, [200])]
+    table.only(*_COMMON_KEYS, *_TYPE_KEYS[kind], *silent, of=f"a service of type {kind}")
+    if "url" not in table.values and "local" not in table.values:
+        raise table.error("url", found="nothing", expected="a url, a local stand-in, or both")
+
+    headers, header_unset = _headers(table, variables)
+    url, unset = _staging_url(table, kind, variables, local_names)
+    readiness, readiness_unset = _side_url(table, variables)
+    unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset)))
+    local, local_unset, local_values = _local_url(table, kind, variables)
+    exports = _exports(table, kind, variables, local, local_unset)
+    return Service(
+        name=name,
+        type=kind,
+        url=Secret("" if unset else url),
+        unset=unset,
+        local=Secret(local),
+        local_unset=local_unset,
+        local_names=tuple(dict.fromkeys(match[1] for match in VARIABLE.finditer(table.text("local")))),
+        local_values=local_values,
+        exports=exports,
+        prepare=table.texts("prepare"),
+        ready_query=table.text("ready_query"),
+        critical=table.flag("critical", False),
+        timeout_s=_timeout(table, kind, deadlines),
+        degraded_above_s=table.number("degraded_above_s", 1.0),
+        network=table.text("network"),
+        depends_on=table.texts("depends_on"),
+        markers=_markers(table),
+        tls_ca=fill(table.text("tls_ca"), variables.any, table, "tls_ca").text,
+        headers={} if unset else headers,
+        expect_status=_statuses(table, (101,) if kind is ServiceType.WEBSOCKET else (200,)),
+        expect_body=table.text("expect_body"),
+        expect_json=_expect_json(table),
+        mock_routes=_mock_routes(table),
+        echo=table.text("echo"),
+        readiness_url=readiness,
+        write_check=table.flag("write_check", False),
+        runbook_url=table.text("runbook_url"),
+        owner=table.text("owner"),
+        dashboard_url=table.text("dashboard_url"),
+    )
+
+
+def _staging_url(
+    table: Table, kind: ServiceType, variables: Variables, local_names: frozenset[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the URL and what is unset for it. What `apply` may have written never fills it."""
+
+    def lookup(name: str) -> tuple[str, str] | None:
+        if name in local_names:
+            return None if variables.applied else variables.environment(name)
+        return variables.profile(name) if variables.is_applied(name) else variables.any(name)
+
+    template = table.text("url")
+    filled = fill(template, lookup, table, "url")
+    if filled.unset or not filled.text:
+        return "", filled.unset
+    parts = _checked(filled, template, kind, table, "url")
+    if parts.is_local and filled.from_profile:
+        return "", filled.from_profile
+    return filled.text, ()
+
+
+def _local_url(table: Table, kind: ServiceType, variables: Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    """Return the stand-in's URL, what is unset for it, and its variables.
+
+    It is always on this machine: a developer's POSTGRES_HOST may well name staging's, and then the profile's counts.
+    """
+    template = table.text("local")
+    if not template:
+        return "", (), {}
+
+    def profile_first(name: str) -> tuple[str, str] | None:
+        return variables.profile(name) or variables.environment(name)
+
+    lookup: Lookup = profile_first if variables.applied else variables.any
+    filled = fill(template, lookup, table, "local")
+    if filled.unset:
+        return "", filled.unset, {}
+    parts = _checked(filled, template, kind, table, "local")
+    if not parts.is_local:
+        again = fill(template, variables.profile, table, "local")
+        if not again.unset and again.text != filled.text:
+            filled, lookup = again, variables.profile
+            parts = _checked(filled, template, kind, table, "local")
+    if not parts.is_local:
+        raise table.error(
+            "local",
+            found=parts.host,
+            expected="a stand-in on this machine (127.0.0.1, localhost or a socket)",
+            hint="a stand-in is prepared and written to, so it is never another host's",
+        )
+    values = {name: found[0] for name, _ in filled.places if (found := lookup(name))}
+    variables.used.update(values)
+    return filled.text, (), values
+
+
+def _side_url(table: Table, variables: Variables) -> tuple[str, tuple[str, ...]]:
+    template = table.text("readiness_url")
+    filled = fill(template, variables.any, table, "readiness_url")
+    if filled.text and not filled.unset:
+        _checked(filled, template, ServiceType.HTTP, table, "readiness_url")
+    return ("", filled.unset) if filled.unset else (filled.text, ())
+
+
+def _checked(filled: Filled, template: str, kind: ServiceType, table: Table, key: str) -> UrlParts:
+    try:
+        return url_parts(filled.text, kind)
+    except ValueError as exc:
+        what = str(exc)
+    whole = VARIABLE.fullmatch(template)
+    names = list(dict.fromkeys(name for name, _ in filled.places))
+    schemes = " or ".join(f"{scheme}://" for scheme in SCHEMES[kind])
+    expected = f"a URL that begins with {schemes}" if "scheme" in what else "a URL that can be read"
+    hint = PERCENT_HINT if "unescaped" in what else ""
+    if "scheme" in what and kind is ServiceType.CLICKHOUSE:
+        hint = "the HTTP interface is asked, usually port 8123: http://user:password@host:8123/database"
+    if whole and filled.places:
+        name, place = filled.places[0]
+        raise SettingsError(name=name, source=place, found=f"({what})", expected=expected, hint=hint)
+    if names and "unescaped" not in what:
+        hint = hint or f"look at {', '.join(f'{name} ({place})' for name, place in dict.fromkeys(filled.places))}"
+    raise table.error(key, found=f"({what})", expected=expected, hint=hint)
+
+
+def _headers(table: Table, variables: Variables) -> tuple[dict[str, Secret], tuple[str, ...]]:
+    headers: dict[str, Secret] = {}
+    unset: list[str] = []
+    for name, template in table.mapping("headers").items():
+        filled = fill(template, variables.any, table, "headers")
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise table.error("headers", found=repr(name[:40]), expected="the name of an HTTP header")
+        if any(ord(sign) < 32 or ord(sign) == 127 for sign in filled.text):
+            raise table.error(f"headers.{name}", expected="a value without line breaks and control characters")
+        unset.extend(filled.unset)
+        headers[name] = Secret(filled.text)
+    return headers, tuple(unset)
+
+
+def _exports(
+    table: Table, kind: ServiceType, variables: Variables, local: str, local_unset: tuple[str, ...]
+) -> dict[str, Secret]:
+    """Fill `{local}` and its parts into the exports; none can be given where the stand-in's own URL is not known."""
+    known = ("local", "host", "port", "user", "password", "database")
+    exports: dict[str, Secret] = {}
+    for name, template in table.mapping("exports").items():
+        if not NAME.fullmatch(name):
+            raise table.error("exports", found=repr(name[:40]), expected="the name of a variable")
+        used = [match[3] for match in _PLACEHOLDER.finditer(template) if match[3]]
+        if unknown := next((word for word in used if word not in known), None):
+            raise table.error(
+                f"exports.{name}",
+                found=f"{{{unknown}}}",
+                expected="{" + "}, {".join(known) + "}",
+                hint=did_you_mean(unknown, known),
+            )
+        if used and "local" not in table.values:
+            raise table.error(
+                f"exports.{name}",
+                found=f"{{{used[0]}}}",
+                expected="a service with a local stand-in",
+                hint='local = "…" beside it',
+            )
+        if local_unset:
+            continue
+        exports[name] = Secret(_export(template, name, used, kind, variables, local, table))
+    return exports
+
+
+def _export(
+    template: str, name: str, used: Sequence[str], kind: ServiceType, variables: Variables, local: str, table: Table
+) -> str:
+    parts = url_parts(local, kind) if local else None
+    values = {} if parts is None else _placeholders(parts, local)
+    user_end, _ = url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
+
+    def value(match: re.Match[str]) -> str:
+        if match[3]:
+            text = values[match[3]]
+        else:
+            found = variables.profile(match[1]) or variables.environment(match[1])
+            if not match[2] or not NAME.fullmatch(match[1]) or found is None:
+                raise table.error(f"exports.{name}", found=match[0], expected="a variable that is set, as ${NAME}")
+            text = found[0]
+        return quote(text, safe="") if match.start() < user_end else text
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def _placeholders(parts: UrlParts, local: str) -> dict[str, str]:
+    return {
+        "local": local,
+        "host": parts.host,
+        "port": "" if parts.port is None else str(parts.port),
+        "user": parts.user,
+        "password": parts.password.reveal(),
+        "database": parts.database,
+    }
+
+
+def _timeout(table: Table, kind: ServiceType, deadlines: Deadlines) -> float:
+    default = deadlines.websocket_connection_s if kind is ServiceType.WEBSOCKET else deadlines.staging_connection_s
+    if deadlines.health_check_s is not None:
+        default = min(default, deadlines.health_check_s)
+    return table.number("timeout_s", default)
+
+
+def _statuses(table: Table, default: tuple[int, ...]) -> tuple[int, ...]:
+    given = table.values.get("expect_status", list(default))
+    found = given if isinstance(given, list) else [given]
+    if not found or not all(type(code) is int and 100 <= code <= 599 for code in found):
+        raise table.error("expect_status", found=repr(given)[:40], expected="HTTP statuses as [200, 204]")
+    return tuple(found)
+
+
+def _expect_json(table: Table) -> dict[str, str]:
+    given = table.values.get("expect_json", {})
+    if not isinstance(given, dict) or any(isinstance(value, list | dict) for value in given.values()):
+        raise table.error("expect_json", found=sort_of(given), expected='fields and their values, as { status = "ok" }')
+    return {name: _json_text(value) for name, value in given.items()}
+
+
+def _mock_routes(table: Table) -> tuple[str, ...]:
+    routes = table.texts("mock_routes")
+    if bad := next((route for route in routes if not _ROUTE.fullmatch(route)), None):
+        raise table.error(
+            "mock_routes", found=repr(bad)[:60], expected='"METHOD /path STATUS", such as "POST /api/orders 201"'
+        )
+    return routes
+
+
+def _json_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _markers(table: Table) -> tuple[str, ...]:
+    markers = table.texts("markers")
+    if bad := next((marker for marker in markers if not NAME.fullmatch(marker)), None):
+        raise table.error("markers", found=repr(bad[:40]), expected='names of pytest markers, as ["real_database"]')
+    return markers
