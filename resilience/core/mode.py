@@ -13,6 +13,7 @@ from resilience.core.records import (
     TestExecutionMode,
 )
 from resilience.core.settings import Service, Settings
+from resilience.core.variables import variable_of
 from resilience.core.words import fault_phrase, listing
 
 _DEAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN)
@@ -45,16 +46,19 @@ def decide(
     by_health, reasons = _by_health(health, settings, failed_stand_ins)
     mode, who = by_health, ""
     if not wishes.resilience_enabled:
-        mode, who = TestExecutionMode.FULL, wishes.asked_by.get("resilience_enabled", "CONNECTIVITY_RESILIENCE_ENABLED")
+        mode, who = TestExecutionMode.FULL, wishes.asked_by.get("resilience_enabled", variable_of("resilience_enabled"))
         reasons = (*reasons, f"{who}: no fallback is planned; tests run as they are")
     elif failed_stand_ins:
         pass
     elif wishes.critical_only:
-        mode, who = TestExecutionMode.CRITICAL_ONLY, wishes.asked_by.get("critical_only", "TEST_CRITICAL_ONLY")
+        mode, who = TestExecutionMode.CRITICAL_ONLY, wishes.asked_by.get("critical_only", variable_of("critical_only"))
     elif wishes.offline:
-        mode, who = TestExecutionMode.OFFLINE, wishes.asked_by.get("offline", "TEST_OFFLINE")
+        mode, who = TestExecutionMode.OFFLINE, wishes.asked_by.get("offline", variable_of("offline"))
     elif wishes.degraded_at_least and mode is TestExecutionMode.FULL:
-        mode, who = TestExecutionMode.DEGRADED, wishes.asked_by.get("degraded_at_least", "INFRASTRUCTURE_DEGRADED_MODE")
+        mode, who = (
+            TestExecutionMode.DEGRADED,
+            wishes.asked_by.get("degraded_at_least", variable_of("degraded_at_least")),
+        )
     elif mode is TestExecutionMode.FULL and _wished(settings):
         mode, who = TestExecutionMode.DEGRADED, _wished_by(settings)
     if applied is not None and force is None:
@@ -201,7 +205,7 @@ def _held(
 
 def _why_none(service: Service, health: InfrastructureHealth, settings: Settings, failed: Collection[str]) -> str:
     if not settings.wishes.fallback_enabled:
-        who = settings.wishes.asked_by.get("fallback_enabled", "STAGING_CONNECTIVITY_FALLBACK")
+        who = settings.wishes.asked_by.get("fallback_enabled", variable_of("fallback_enabled"))
         return f"stand-ins are switched off ({who})"
     if service.name in failed:
         return "its stand-in did not come up"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from resilience.core.records import (
     CauseName,
@@ -18,39 +19,20 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.secret import looks_secret
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Settings
+from resilience.core.variables import APPLIED, GUIDE, Writes
 from resilience.core.words import listing, plural
-
-APPLIED = "RESILIENCE_APPLIED"
-"""Set in everything `apply` writes or `env` exports: such values fill only stand-ins and decide no mode."""
 
 NOTHING = "nothing to change"
 
 MOCKED = frozenset({ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI})
 """Types whose stand-in is a mock of ours; the others are real servers."""
 
-PROFILES = {
-    TestExecutionMode.DEGRADED: ".env.test.resilient",
-    TestExecutionMode.OFFLINE: ".env.test.local",
-    TestExecutionMode.CRITICAL_ONLY: ".env.test.minimal",
-}
-
 SELECT = {
     TestExecutionMode.OFFLINE: "(not real_services and not staging) or offline_capable",
     TestExecutionMode.CRITICAL_ONLY: "critical or mission_critical or golden_path",
 }
 """The guide's marker expressions of the modes that run a part of the suite."""
-
-_SWITCHES = {
-    "database": "DATABASE_MODE",
-    "redis": "REDIS_MODE",
-    "clickhouse": "CLICKHOUSE_MODE",
-    "websocket": "WEBSOCKET_MOCK_MODE",
-    "auth_service": "AUTH_FALLBACK_MODE",
-    "llm_service": "LLM_FALLBACK_MODE",
-}
-_MODE_SWITCHES = ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS")
-_ISSUE_1278 = ("ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE")
 
 
 def make_plan(
@@ -83,7 +65,7 @@ def make_plan(
         steps=_steps(stand_ins, changes, files),
         by_hand=_by_hand(stand_ins, changes, settings, mode),
         env_file=env_file,
-        profile=PROFILES.get(mode, ""),
+        profile=PROFILE_FILES.get(mode, ""),
         notes=_notes(decision, settings),
     )
 
@@ -109,45 +91,47 @@ def values_to_apply(
     """
     mode = decision.mode
     chosen = _chosen(decision, settings)
-    values = dict(settings.profile_values.get(mode, {}))
-    stays = dict(before or {})
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
-    for service in settings.services:
-        for name in (*service.local_names, *service.exports):
-            if name not in kept:
-                values.pop(name, None)
-    for name in _SWITCHES.values():
-        values.pop(name, None)
-    values |= {
-        "CONNECTIVITY_RESILIENCE_ENABLED": "true",
-        "STAGING_CONNECTIVITY_FALLBACK": "true",
-        "TEST_GRACEFUL_DEGRADATION": "true",
-        "INFRASTRUCTURE_DEGRADED_MODE": "true",
-    }
-    for name in _MODE_SWITCHES:
-        values.pop(name, None)
-    if mode is TestExecutionMode.OFFLINE:
-        values |= {"TEST_OFFLINE": "true", "NO_REAL_SERVERS": "true"}
-    if mode is TestExecutionMode.CRITICAL_ONLY:
-        values |= {"TEST_CRITICAL_ONLY": "true", "SKIP_NON_CRITICAL_TESTS": "true"}
+    alone = {name for service in settings.services for name in (*service.local_names, *service.exports)} - kept
+    profile = {name: value for name, value in settings.profile_values.get(mode, {}).items() if name not in alone}
+    switched = _guide_values(mode, chosen, _is_issue_1278(health, settings), settings.deadlines)
+    values = {name: value for name, value in {**(before or {}), **profile, **switched}.items() if value is not None}
     for service in chosen:
-        if service.name in _SWITCHES:
-            values[_SWITCHES[service.name]] = "true" if service.type in MOCKED else "local"
         values |= service.local_values
         values |= {name: value.reveal() for name, value in service.exports.items()}
-    found_1278 = (
-        any(cause.cause is CauseName.VPC_CONNECTOR or cause.issue == "#1278" for cause in health.causes)
-        or settings.wishes.private_network_down
-    )
-    for name in _ISSUE_1278:
-        values.pop(name, None)
-        if found_1278:
-            values[name] = "true"
-    values |= _deadlines(settings)
-    values[APPLIED] = run or "planned"
-    for name in (*_SWITCHES.values(), *_ISSUE_1278, *_MODE_SWITCHES):
-        stays.pop(name, None)
-    return {**stays, **values}
+    return {**values, APPLIED: run or "planned"}
+
+
+def _guide_values(
+    mode: TestExecutionMode, chosen: Sequence[Service], issue_1278: bool, deadlines: Deadlines
+) -> dict[str, str | None]:
+    """Return what the table of the guide's variables writes: a value, or None where the variable is taken away."""
+    names = {service.name for service in chosen}
+    written: dict[str, str | None] = {}
+    for row in GUIDE:
+        match row.writes:
+            case Writes.ALWAYS:
+                written[row.name] = row.word
+            case Writes.IN_MODES:
+                written[row.name] = row.word if mode in row.modes else None
+            case Writes.FOR_STAND_IN:
+                written[row.name] = row.word if row.service in names else None
+            case Writes.FOR_ISSUE_1278:
+                written[row.name] = row.word if issue_1278 else None
+            case Writes.PASSED_ON:
+                value = getattr(deadlines, row.wish)
+                if value is not None:
+                    written[row.name] = f"{value:g}"
+            case Writes.NEVER:
+                pass
+            case unknown:
+                assert_never(unknown)
+    return written
+
+
+def _is_issue_1278(health: InfrastructureHealth, settings: Settings) -> bool:
+    found = any(cause.cause is CauseName.VPC_CONNECTOR or cause.issue == "#1278" for cause in health.causes)
+    return found or settings.wishes.private_network_down
 
 
 def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
@@ -206,24 +190,6 @@ def _change(name: str, before: str | None, after: str, redactor: Redactor) -> En
         return None if value is None else "***" if looks_secret(name) and value else redactor.text(value)
 
     return EnvChange(name=name, before=shown(before), after=shown(after), secret=shown(after) != after)
-
-
-def _deadlines(settings: Settings) -> dict[str, str]:
-    d = settings.deadlines
-    passed_on: dict[str, float | None] = {
-        "TEST_RETRY_ATTEMPTS": d.retry_attempts,
-        "TEST_RETRY_DELAY": d.retry_delay_s,
-        "INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": d.health_check_s,
-        "STAGING_CONNECTION_TIMEOUT": d.staging_connection_s,
-        "WEBSOCKET_CONNECTION_TIMEOUT": d.websocket_connection_s,
-        "WEBSOCKET_RECV_TIMEOUT": d.websocket_recv_s,
-        "WEBSOCKET_SEND_TIMEOUT": d.websocket_send_s,
-        "FALLBACK_ACTIVATION_TIMEOUT": d.fallback_activation_s,
-        "AGENT_EXECUTION_TIMEOUT": d.agent_execution_s,
-        "AGENT_THINKING_TIMEOUT": d.agent_thinking_s,
-        "AGENT_TOOL_TIMEOUT": d.agent_tool_s,
-    }
-    return {name: f"{value:g}" for name, value in passed_on.items() if value is not None}
 
 
 def _relative(path: object, settings: Settings) -> str:

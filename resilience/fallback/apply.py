@@ -16,6 +16,7 @@ from resilience.core.plan import files_written, words_to_note, words_to_start, w
 from resilience.core.records import Applied, EnvChange, Plan, Restored, StandIn
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
+from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file, write_atomically
 from resilience.host.lock import locked
@@ -85,7 +86,7 @@ async def apply(
     with locked(settings.state, "apply", run=run, take_over=take_over):
         earlier = journals.load(settings.state)
         if earlier is not None and earlier.status == "applied":
-            values = {**values, "RESILIENCE_APPLIED": earlier.run}
+            values = {**values, APPLIED: earlier.run}
             run = earlier.run
         text = render(values, header=_header(plan, run)).encode()
         same = earlier is not None and earlier.status == "applied" and all(_holds(path, text) for path in paths)
@@ -181,7 +182,7 @@ def settings_for_restore(
 def _bare_settings(asked: str, cwd: Path, environ: Mapping[str, str]) -> Iterator[Settings]:
     """Return settings that say where things are and no more, for each folder that may be the root."""
     where = {name: environ[name] for name in ("HOME", "XDG_STATE_HOME", "RESILIENCE_STATE") if name in environ}
-    where["RESILIENCE_APPLIED"] = environ.get("RESILIENCE_APPLIED", "")
+    where[APPLIED] = environ.get(APPLIED, "")
     roots = []
     if asked:
         source = (cwd / Path(asked).expanduser()).resolve()
@@ -254,7 +255,7 @@ async def restore(
                 hint="resilience restore --force",
             )
         journals.close(settings.state)
-    exported = journal.exported or environ.get("RESILIENCE_APPLIED", "") == journal.run
+    exported = journal.exported or environ.get(APPLIED, "") == journal.run
     return Restored(
         run=journal.run,
         restored_at=datetime.now(UTC),

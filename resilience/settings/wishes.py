@@ -5,70 +5,41 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from resilience.core.errors import SettingsError
 from resilience.core.records import ServiceType, TestExecutionMode
 from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Wishes
+from resilience.core.variables import GUIDE, Asks, GuideVariable, Writes
 from resilience.settings.tables import LONGEST_WAIT_S
 from resilience.settings.variables import Variables
 
 _WISH_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_POLICIES: Mapping[str, tuple[str, ...]] = {
-    "resilience_enabled": ("CONNECTIVITY_RESILIENCE_ENABLED",),
-    "fallback_enabled": ("STAGING_CONNECTIVITY_FALLBACK", "TEST_GRACEFUL_DEGRADATION"),
-    "skip_on_failure": ("TEST_SKIP_ON_INFRASTRUCTURE_FAILURE",),
-}
-_WISHES: Mapping[str, tuple[str, ...]] = {
-    "degraded_at_least": ("INFRASTRUCTURE_DEGRADED_MODE",),
-    "offline": ("TEST_OFFLINE", "NO_REAL_SERVERS"),
-    "critical_only": ("TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS"),
-    "private_network_down": ("ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE"),
-}
-_LOCAL_MODES: Mapping[str, tuple[str, ServiceType | None]] = {
-    "DATABASE_MODE": ("database", ServiceType.POSTGRESQL),
-    "REDIS_MODE": ("redis", ServiceType.REDIS),
-    "CLICKHOUSE_MODE": ("clickhouse", ServiceType.CLICKHOUSE),
-}
-_MOCK_MODES: Mapping[str, tuple[str, ServiceType | None]] = {
-    "WEBSOCKET_MOCK_MODE": ("websocket", ServiceType.WEBSOCKET),
-    "AUTH_FALLBACK_MODE": ("auth_service", None),
-    "LLM_FALLBACK_MODE": ("llm_service", ServiceType.OPENAI),
-}
-_DEADLINES: Mapping[str, str] = {
-    "health_check_s": "INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT",
-    "staging_connection_s": "STAGING_CONNECTION_TIMEOUT",
-    "websocket_connection_s": "WEBSOCKET_CONNECTION_TIMEOUT",
-    "websocket_recv_s": "WEBSOCKET_RECV_TIMEOUT",
-    "websocket_send_s": "WEBSOCKET_SEND_TIMEOUT",
-    "fallback_activation_s": "FALLBACK_ACTIVATION_TIMEOUT",
-    "fallback_prepare_s": "FALLBACK_PREPARE_TIMEOUT",
-    "agent_execution_s": "AGENT_EXECUTION_TIMEOUT",
-    "agent_thinking_s": "AGENT_THINKING_TIMEOUT",
-    "agent_tool_s": "AGENT_TOOL_TIMEOUT",
-}
 
 
 def read_deadlines(variables: Variables) -> Deadlines:
-    given: dict[str, float] = {}
-    for field_name, name in _DEADLINES.items():
-        default = getattr(Deadlines(), field_name) or 5.0
-        numbers = [_seconds(name, value, place, default) for value, place in variables.everywhere(name)]
-        if numbers:
-            given[field_name] = numbers[0]
-    attempts = [_attempts(value, place) for value, place in variables.everywhere("TEST_RETRY_ATTEMPTS")]
-    delays = [
-        _seconds("TEST_RETRY_DELAY", value, place, 2.0, zero=True)
-        for value, place in variables.everywhere("TEST_RETRY_DELAY")
-    ]
-    deadlines = Deadlines()
-    return replace(
-        deadlines,
-        **given,
-        retry_attempts=attempts[0] if attempts else deadlines.retry_attempts,
-        retry_delay_s=delays[0] if delays else deadlines.retry_delay_s,
-    )
+    """Return each deadline as set by the environment, else by the first profile that sets it, else the guide's.
+
+    Every value in every profile is checked, also one that does not count now: it would in the mode of that profile.
+    """
+    defaults = Deadlines()
+    given: dict[str, Any] = {}
+    for row in GUIDE:
+        if row.asks is not Asks.NUMBER:
+            continue
+        values = [_number(row, value, place, defaults) for value, place in variables.everywhere(row.name)]
+        if values:
+            given[row.wish] = values[0]
+    return replace(defaults, **given)
+
+
+def _number(row: GuideVariable, value: str, place: str, defaults: Deadlines) -> float:
+    if row.wish == "retry_attempts":
+        return _attempts(value, place)
+    example = getattr(defaults, row.wish) or 5.0
+    return _seconds(row.name, value, place, example, zero=row.wish == "retry_delay_s")
 
 
 def _attempts(value: str, place: str) -> int:
@@ -106,50 +77,51 @@ def read_wishes(variables: Variables, services: Sequence[Service]) -> Wishes:
     What a profile may say is what not to do.
     """
     _check_flags(variables)
-    asked: dict[str, str] = {}
-    given: dict[str, bool] = {}
+    degraded = variables.plain(TestExecutionMode.DEGRADED)
 
     def wish(name: str) -> tuple[str, str] | None:
         return None if variables.applied else variables.environment(name)
 
     def policy(name: str) -> tuple[str, str] | None:
-        file = variables.plain(TestExecutionMode.DEGRADED)
-        return wish(name) or ((file[name], PROFILE_FILES[TestExecutionMode.DEGRADED]) if file.get(name) else None)
+        return wish(name) or (
+            (degraded[name], PROFILE_FILES[TestExecutionMode.DEGRADED]) if degraded.get(name) else None
+        )
 
-    for field_name, names in _POLICIES.items():
-        for name in names:
-            found = policy(name)
-            if _flag(variables, name, found) is False and found:
-                given[field_name] = False
-                asked.setdefault(field_name, f"{name}={found[0]}")
-    for field_name, names in _WISHES.items():
-        for name in names:
-            found = wish(name)
-            if _flag(variables, name, found) and found:
-                given[field_name] = True
-                asked.setdefault(field_name, f"{name}={found[0]}")
-    local: list[str] = []
-    for name, (service_name, kind) in {**_LOCAL_MODES, **_MOCK_MODES}.items():
-        found = wish(name)
-        wanted = _flag(variables, name, found) if name in _MOCK_MODES else _is_local(name, found)
-        if wanted and found:
-            for chosen in _called(services, service_name, kind):
-                local.append(chosen)
-                asked[f"local_services.{chosen}"] = f"{name}={found[0]}"
+    asked: dict[str, str] = {}
+    given: dict[str, bool] = {}
+    local: dict[str, str] = {}
+    for row in GUIDE:
+        if row.asks is Asks.NUMBER:
+            continue
+        found = policy(row.name) if row.asks is Asks.FALSE else wish(row.name)
+        if found is None or not _is_asked(row, *found):
+            continue
+        who = f"{row.name}={found[0]}"
+        if row.writes is Writes.FOR_STAND_IN:
+            local |= dict.fromkeys(_called(services, row.service, row.type), who)
+        else:
+            given[row.wish] = row.asks is Asks.TRUE
+            asked.setdefault(row.wish, who)
     if local:
-        asked["local_services"] = ", ".join(dict.fromkeys(asked[f"local_services.{name}"] for name in local))
-    return Wishes(**given, local_services=tuple(dict.fromkeys(local)), asked_by=asked)
+        asked |= {f"local_services.{name}": who for name, who in local.items()}
+        asked["local_services"] = ", ".join(dict.fromkeys(local.values()))
+    return Wishes(**given, local_services=tuple(local), asked_by=asked)
 
 
-def _flag(variables: Variables, name: str, found: tuple[str, str] | None) -> bool | None:
-    if found is None:
-        return None
-    value = _WISH_WORDS.get(found[0].strip().lower())
+def _is_asked(row: GuideVariable, value: str, place: str) -> bool:
+    """Say whether this value asks for what the row is about, or raise SettingsError where it is no word for it."""
+    if row.asks is Asks.LOCAL:
+        return _is_local(row.name, value, place)
+    return _flag(row.name, value, place) is (row.asks is Asks.TRUE)
+
+
+def _flag(name: str, text: str, place: str) -> bool:
+    value = _WISH_WORDS.get(text.strip().lower())
     if value is None:
         raise SettingsError(
             name=name,
-            source=found[1],
-            found=repr(found[0][:40]),
+            source=place,
+            found=repr(text[:40]),
             expected="true or false (or yes, no, on, off, 1, 0)",
             hint=f"{name}=true",
         )
@@ -163,19 +135,19 @@ def _called(services: Sequence[Service], name: str, kind: ServiceType | None) ->
     return tuple(service.name for service in services if service.type is kind)
 
 
-def _is_local(name: str, found: tuple[str, str] | None) -> bool:
-    """Whether the variable says local. Words of the team's own say nothing; a slip of the pen is refused."""
-    word = found[0].strip().lower() if found else ""
-    if found and word != "local" and difflib.get_close_matches(word, ["local"], cutoff=0.7):
+def _is_local(name: str, value: str, place: str) -> bool:
+    """Say whether the variable says local. A team's own word for it says nothing; a misspelt local is refused."""
+    word = value.strip().lower()
+    if word != "local" and difflib.get_close_matches(word, ["local"], cutoff=0.7):
         raise SettingsError(
-            name=name, source=found[1], found=repr(found[0][:40]), expected="local, or nothing", hint=f"{name}=local"
+            name=name, source=place, found=repr(value[:40]), expected="local, or nothing", hint=f"{name}=local"
         )
     return word == "local"
 
 
 def _check_flags(variables: Variables) -> None:
     """Refuse what is neither true nor false in any profile, also where the environment says otherwise now."""
-    for names in (*_POLICIES.values(), *_WISHES.values(), tuple(_MOCK_MODES)):
-        for name in names:
-            for found in variables.everywhere(name):
-                _flag(variables, name, found)
+    for row in GUIDE:
+        if row.asks in (Asks.FALSE, Asks.TRUE):
+            for value, place in variables.everywhere(row.name):
+                _flag(row.name, value, place)

@@ -12,9 +12,7 @@ import pytest
 
 from resilience.core.mode import decide
 from resilience.core.plan import (
-    APPLIED,
     MOCKED,
-    PROFILES,
     SELECT,
     changes_anything,
     child_environment,
@@ -33,7 +31,8 @@ from resilience.core.records import (
     StandIn,
     TestExecutionMode as M,
 )
-from resilience.core.settings import Deadlines, Service, Settings, Wishes
+from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Settings, Wishes
+from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
 from resilience.host.files import read_env_file
 from tests.kits.records import AT, LOCALS, TYPES, S, config, health
@@ -196,7 +195,7 @@ def test_mode_full_and_a_blocked_run_change_nothing(tmp_path: Path) -> None:
 
 
 def test_each_mode_names_its_profile() -> None:
-    assert PROFILES == {
+    assert dict(PROFILE_FILES) == {
         M.DEGRADED: ".env.test.resilient",
         M.OFFLINE: ".env.test.local",
         M.CRITICAL_ONLY: ".env.test.minimal",
