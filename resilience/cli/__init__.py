@@ -367,7 +367,7 @@ def restore(
     _logging(verbose)
     from resilience.core.redact import Redactor
     from resilience.core.words import staging_line
-    from resilience.fallback.apply import settings_for_restore
+    from resilience.fallback.undo_settings import settings_for_restore
     from resilience.runs import runbook
     from resilience.show import terminal
 
@@ -408,7 +408,7 @@ def env(
 ) -> None:
     from resilience.core.envtext import export_lines, unset_lines
     from resilience.fallback import journal
-    from resilience.fallback.apply import exported_names, note_exported
+    from resilience.fallback.exported import exported_names, note_exported
     from resilience.host.files import read_env_file
 
     settings = _settings(config, environment)

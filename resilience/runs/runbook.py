@@ -57,7 +57,7 @@ from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.words import staging_line, tests_line, totals_line
-from resilience.fallback import apply as applying, journal as journals
+from resilience.fallback import apply as applying, journal as journals, restore as restoring
 from resilience.host.files import read_env_file, write_atomically
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
@@ -216,7 +216,7 @@ async def restore(
     """Put back what apply changed in this checkout, whichever run did it."""
     from resilience import stand_ins as local
 
-    return await applying.restore(
+    return await restoring.restore(
         settings,
         stop=lambda names: local.stop(settings, names),
         force=force,

@@ -23,7 +23,7 @@ from resilience.core.mode import decide
 from resilience.core.plan import make_plan, values_to_apply
 from resilience.core.records import Applied, Restored, StandIn, TestExecutionMode
 from resilience.core.settings import Service, Settings
-from resilience.fallback import apply as applying, journal
+from resilience.fallback import apply as applying, journal, restore as restoring
 from resilience.host.files import read_env_file
 from resilience.host.lock import holder, locked
 from tests.kits.records import AT, S, config, health
@@ -46,7 +46,7 @@ def apply_values(settings: Settings, values: dict[str, str], **more: object) -> 
 
 
 def put_back(settings: Settings, **more: object) -> Restored:
-    return asyncio.run(applying.restore(settings, stop=nothing_to_stop, environ={}, **more))  # type: ignore[arg-type]
+    return asyncio.run(restoring.restore(settings, stop=nothing_to_stop, environ={}, **more))  # type: ignore[arg-type]
 
 
 def state_of(path: Path) -> tuple[bytes, int] | None:
@@ -255,7 +255,7 @@ def kill_and_restore(folder: Path, steps: int) -> bool:
     found = journal.load(settings.state)
     if done.returncode:
         assert found is None or found.unfinished or found.status == "applied"
-    asyncio.run(applying.restore(settings, stop=lambda names: local.stop(settings, names), environ={}))
+    asyncio.run(restoring.restore(settings, stop=lambda names: local.stop(settings, names), environ={}))
     asyncio.run(local.stop(settings))
     assert state_of(settings.env_file) == before
     assert not [path for path in settings.env_file.parent.iterdir() if path.name.endswith(".aside")]

@@ -1,0 +1,80 @@
+"""Undo what was applied: put every file back to the byte, and end the stand-ins that were started."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from resilience.core.errors import LockedError, RunbookError
+from resilience.core.records import Restored
+from resilience.core.settings import Settings
+from resilience.core.variables import APPLIED
+from resilience.fallback import journal as journals
+from resilience.host.lock import locked
+from resilience.host.vantage import vantage
+
+StopStandIns = Callable[[Sequence[str]], Awaitable[tuple[str, ...]]]
+OnStep = Callable[[str], None]
+
+
+async def restore(
+    settings: Settings,
+    *,
+    stop: StopStandIns,
+    force: bool = False,
+    keep_stand_ins: bool = False,
+    environ: Mapping[str, str],
+    on_step: OnStep | None = None,
+    take_over: bool = False,
+) -> Restored:
+    """Put everything back to the byte and stop the stand-ins that apply started. No database is touched.
+
+    Raises EditedError where somebody edited a file since (`force` keeps a copy), LockedError on another host.
+    """
+    steps: list[str] = []
+
+    def tell(what: str) -> None:
+        steps.append(what)
+        if on_step:
+            on_step(what)
+
+    with locked(settings.state, "restore", take_over=take_over):
+        journal = journals.load(settings.state)
+        if journal is None:
+            return Restored(
+                run="",
+                restored_at=datetime.now(UTC),
+                files=(),
+                identical=True,
+                nothing_to_do=True,
+                steps=("nothing was applied",),
+            )
+        if journal.host != vantage().host:
+            raise LockedError(
+                f"the fallback was applied on host {journal.host}; only there can it be restored.",
+                hint=f"on {journal.host}: resilience restore",
+            )
+        files, kept = journals.restore_files(settings.state, journal, force=force, on_step=tell)
+        # One that was killed while stand-ins came up had no time to note them; `stop` ends what nobody wrote down.
+        to_end = journal.stand_ins or journal.status != "applied"
+        stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
+        if stopped:
+            tell(f"stopped {', '.join(stopped)}")
+        same = journals.identical(journal)
+        if not same:
+            raise RunbookError(
+                f"{', '.join(files)} is not as it was before apply; the undo data are kept.",
+                hint="resilience restore --force",
+            )
+        journals.close(settings.state)
+    exported = journal.exported or environ.get(APPLIED, "") == journal.run
+    return Restored(
+        run=journal.run,
+        restored_at=datetime.now(UTC),
+        files=files,
+        identical=same,
+        stopped=stopped,
+        shell_variables=journal.names if exported else (),
+        kept_copies=kept,
+        steps=tuple(steps),
+    )
