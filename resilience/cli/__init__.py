@@ -414,12 +414,12 @@ def env(
     settings = _settings(config, environment)
     applied = journal.load(settings.state)
     if unset:
-        sys.stdout.write(unset_lines(name for name in exported_names(settings) if name in os.environ))
+        sys.stdout.write(unset_lines(name for name in exported_names(settings.state) if name in os.environ))
         return
     if applied is None or applied.status != "applied":
         raise UsageError("no fallback is applied here, so there is nothing to export.", hint="resilience apply")
     values = read_env_file(settings.env_file)
-    note_exported(settings, values)
+    note_exported(settings.state, values)
     own = [] if os.environ.get("RESILIENCE_APPLIED") else [n for n, v in values.items() if os.environ.get(n, v) != v]
     if own:
         sys.stderr.write(

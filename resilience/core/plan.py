@@ -19,7 +19,7 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.secret import looks_secret
-from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Settings
+from resilience.core.settings import PROFILE_FILES, Deadlines, Places, Service, Settings
 from resilience.core.variables import APPLIED, GUIDE, Writes
 from resilience.core.words import listing, plural
 
@@ -53,7 +53,7 @@ def make_plan(
     modes = settings.modes.get(mode)
     select = (modes.select if modes else "") or SELECT.get(mode, "")
     commands = tuple(PlannedCommand(command=command, select=select) for command in (modes.commands if modes else ()))
-    env_file, files = _relative(settings.env_file, settings), files_written(settings)
+    files = files_written(settings.places)
     return Plan(
         mode=mode,
         stand_ins=stand_ins,
@@ -64,7 +64,7 @@ def make_plan(
         undo=_undo(stand_ins, changes, files),
         steps=_steps(stand_ins, changes, files),
         by_hand=_by_hand(stand_ins, changes, settings, mode),
-        env_file=env_file,
+        env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
         notes=_notes(decision, settings),
     )
@@ -192,14 +192,9 @@ def _change(name: str, before: str | None, after: str, redactor: Redactor) -> En
     return EnvChange(name=name, before=shown(before), after=shown(after), secret=shown(after) != after)
 
 
-def _relative(path: object, settings: Settings) -> str:
-    text, root = str(path), str(settings.root)
-    return text[len(root) + 1 :] if text.startswith(root + "/") else text
-
-
-def files_written(settings: Settings) -> tuple[str, ...]:
+def files_written(places: Places) -> tuple[str, ...]:
     """Return the names, relative to the root, of the files that applying writes."""
-    return tuple(_relative(path, settings) for path in (settings.env_file, settings.env_target) if path is not None)
+    return tuple(places.shown(path) for path in places.env_files)
 
 
 def words_to_note(files: Sequence[str]) -> str:
@@ -247,11 +242,11 @@ def _by_hand(
     composed = [stand_in.service for stand_in in stand_ins if stand_in.type not in MOCKED]
     if composed:
         lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
-    profile = settings.profiles.get(mode)
+    target, profile = settings.places.shown(settings.env_file), settings.profiles.get(mode)
     if profile:
-        source, target = _relative(profile, settings), _relative(settings.env_file, settings)
+        source = settings.places.shown(profile)
         lines += [f"cp -p {target} {target}.before  # if it exists", f"cp {source} {target}"]
-    lines += ["set -a; . " + _relative(settings.env_file, settings) + "; set +a"]
+    lines.append(f"set -a; . {target}; set +a")
     return tuple(lines)
 
 

@@ -124,6 +124,30 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a checkout's files are: all that what writes needs to know of the settings. Paths are absolute."""
+
+    root: Path
+    state: Path
+    """Lock, journal and undo data of this checkout."""
+    data: Path
+    """Data of stand-ins, kept between runs (XDG state folder), keyed by the checkout."""
+    outputs: Path
+    env_file: Path
+    env_target: Path | None = None
+    """A second file, such as `.env`, that apply writes too; none by default."""
+
+    @property
+    def env_files(self) -> tuple[Path, ...]:
+        """The files that applying writes and restoring puts back."""
+        return (self.env_file,) if self.env_target is None else (self.env_file, self.env_target)
+
+    def shown(self, path: Path) -> str:
+        """Return a path as a person is told it: below the root it is relative to it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports."""
 
@@ -133,12 +157,9 @@ class Settings:
     issue: str = ""
     env_file: Path
     env_target: Path | None = None
-    """A second file, such as `.env`, that apply writes too; none by default."""
     outputs: Path
     state: Path
-    """Lock, journal and undo data of this checkout."""
     data: Path
-    """Data of stand-ins, kept between runs (XDG state folder), keyed by the checkout."""
     python: str = ""
     env_command: str = ""
     services: tuple[Service, ...]
@@ -159,6 +180,18 @@ class Settings:
     """RESILIENCE_APPLIED as found in the environment: a shell in which `resilience env` was evaluated."""
     drill: str = ""
     """The scenario's name where this is a drill."""
+
+    @property
+    def places(self) -> Places:
+        """Return the paths alone, for what writes."""
+        return Places(
+            root=self.root,
+            state=self.state,
+            data=self.data,
+            outputs=self.outputs,
+            env_file=self.env_file,
+            env_target=self.env_target,
+        )
 
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)

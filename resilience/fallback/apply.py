@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +13,7 @@ from time import perf_counter
 from resilience.core.envtext import render
 from resilience.core.plan import files_written, words_to_note, words_to_start, words_to_write
 from resilience.core.records import Applied, Plan, StandIn
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import Places, Service
 from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file
@@ -48,25 +48,26 @@ class AppliedHere(Applied):
 async def apply(
     plan: Plan,
     values: Mapping[str, str],
-    settings: Settings,
+    places: Places,
+    services: Sequence[Service],
+    origin: journals.Origin,
     *,
-    run: str,
-    folder: Path | str = "",
-    endpoints: Mapping[str, str] | None = None,
-    commit: str = "",
     start: StartStandIns,
     on_step: OnStep | None = None,
     on_progress: OnStep | None = None,
     take_over: bool = False,
 ) -> AppliedHere:
-    """Start the stand-ins, then write the env file. Applied twice with the same plan it changes nothing more.
+    """Start the stand-ins, then write the env files. Applied twice with the same plan it changes nothing more.
+
+    The order is the promise: what is there now is noted on disk before anything is changed, the stand-ins are up before
+    a file sends tests to them, and each step is in the journal before the next begins. Where a stand-in does not come up,
+    nothing is written, what was started stays for the second decision, and `failed` names it. What is applied already
+    keeps the name of the run that applied it first, because shells may carry it.
 
     `on_step` is told each step of the plan in the plan's words as it begins, `on_progress` what is journaled meanwhile.
-    Where a stand-in does not come up, nothing is written, what was started stays for the second decision, and `failed`
-    names it. Raises LockedError, OSError (a read-only folder, a full disk): then the files are as before.
+    Raises LockedError, EditedError, OSError (a read-only folder, a full disk): then the files are as before.
     """
     began = perf_counter()
-    paths = [settings.env_file, *([settings.env_target] if settings.env_target else [])]
     steps: list[str] = []
 
     def tell(what: str) -> None:
@@ -75,56 +76,49 @@ async def apply(
             on_step(what)
 
     say = on_progress or on_step
-    with locked(settings.state, "apply", run=run, take_over=take_over):
-        earlier = journals.load(settings.state)
-        if earlier is not None and earlier.status == "applied":
+    with locked(places.state, "apply", run=origin.run, take_over=take_over):
+        earlier = journals.load(places.state)
+        applied_before = earlier is not None and earlier.status == "applied"
+        if earlier is not None and applied_before:
             values = {**values, APPLIED: earlier.run}
-            run = earlier.run
-        text = render(values, header=_header(plan, run)).encode()
-        same = earlier is not None and earlier.status == "applied" and all(_holds(path, text) for path in paths)
+            origin = replace(origin, run=earlier.run)
+        text = render(values, header=_header(plan, origin.run)).encode()
+        same = applied_before and all(_holds(path, text) for path in places.env_files)
         journal = earlier if same else None
         if journal is None:
             if earlier is not None:
                 journals.check_unedited(earlier)
-            tell(words_to_note(files_written(settings)))
+            tell(words_to_note(files_written(places)))
             journal = journals.begin(
-                settings.state,
-                run=run,
-                folder=folder,
-                mode=plan.mode.value,
-                paths=paths,
-                commit=commit,
-                endpoints=endpoints,
-                names=tuple(values),
-                on_step=say,
+                places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
             )
         for planned in plan.stand_ins:
             tell(words_to_start(planned))
-        wanted = [service for service in settings.services if service.name in {s.service for s in plan.stand_ins}]
+        wanted = [service for service in services if service.name in {planned.service for planned in plan.stand_ins}]
         stand_ins = await start(wanted) if wanted else ()
         failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
         if not same:
             started = tuple(stand_in.service for stand_in in stand_ins if stand_in.started_here)
             journal = journals.step(
-                settings.state,
+                places.state,
                 journal,
                 "stand-ins are up" if not failed else "a stand-in did not come up",
                 on_step=say,
                 stand_ins=tuple(dict.fromkeys((*journal.stand_ins, *started))),
             )
             if not failed:
-                for path, name in zip(paths, files_written(settings), strict=True):
+                for path, name in zip(places.env_files, files_written(places), strict=True):
                     tell(words_to_write(len(values), name))
-                    journal = journals.write(settings.state, journal, path, text, on_step=say)
-                journal = journals.step(settings.state, journal, "applied", on_step=say, status="applied")
+                    journal = journals.write(places.state, journal, path, text, on_step=say)
+                journal = journals.step(places.state, journal, "applied", on_step=say, status="applied")
             elif not any(file.written for file in journal.files) and not journal.stand_ins:
-                journals.close(settings.state)
+                journals.close(places.state)
     applied = AppliedHere(
-        run=run,
+        run=origin.run,
         mode=plan.mode,
         applied_at=datetime.now(UTC),
         host=vantage().host,
-        env_file=str(settings.env_file),
+        env_file=str(places.env_file),
         stand_ins=stand_ins,
         changes=plan.changes,
         steps=tuple(steps),

@@ -44,6 +44,18 @@ class UndoFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The run that applies: what an undo, or a later run, must know of it."""
+
+    run: str
+    folder: Path | str = ""
+    """Where its records are, to resume it after a crash."""
+    commit: str = ""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Service → the address that was judged; recovery looks at these, whatever the environment says by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     at: datetime
     what: str
@@ -118,13 +130,10 @@ def variables_noted(journal: Journal) -> Iterator[tuple[str, str]]:
 
 def begin(
     state: Path,
+    origin: Origin,
     *,
-    run: str,
-    folder: Path | str,
     mode: str,
     paths: Iterable[Path],
-    commit: str = "",
-    endpoints: Mapping[str, str] | None = None,
     names: Sequence[str] = (),
     on_step: OnStep | None = None,
 ) -> Journal:
@@ -140,18 +149,18 @@ def begin(
     files = tuple(known.get(str(path)) or _note(path) for path in paths)
     files += tuple(file for path, file in known.items() if path not in {str(p) for p in paths})
     journal = Journal(
-        run=run,
-        folder=str(folder),
+        run=origin.run,
+        folder=str(origin.folder),
         host=seen.host,
         user=seen.user,
         pid=os.getpid(),
         created=psutil.Process().create_time(),
         started_at=earlier.started_at if earlier else datetime.now(UTC),
         mode=mode,
-        commit=commit,
+        commit=origin.commit,
         files=files,
         stand_ins=earlier.stand_ins if earlier else (),
-        endpoints=endpoints or (earlier.endpoints if earlier else {}),
+        endpoints=origin.endpoints or (earlier.endpoints if earlier else {}),
         names=tuple(sorted({*names, *(earlier.names if earlier else ())})),
         exported=earlier.exported if earlier else False,
         steps=earlier.steps if earlier else (),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from resilience.core.errors import LockedError, RunbookError
 from resilience.core.records import Restored
-from resilience.core.settings import Settings
-from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
 from resilience.host.lock import locked
 from resilience.host.vantage import vantage
@@ -18,16 +17,20 @@ OnStep = Callable[[str], None]
 
 
 async def restore(
-    settings: Settings,
+    state: Path,
     *,
     stop: StopStandIns,
     force: bool = False,
     keep_stand_ins: bool = False,
-    environ: Mapping[str, str],
+    shell_run: str = "",
     on_step: OnStep | None = None,
     take_over: bool = False,
 ) -> Restored:
     """Put everything back to the byte and stop the stand-ins that apply started. No database is touched.
+
+    `shell_run` is the run whose values the calling shell took over (Settings.applied_run); where it is this one, the
+    result names the variables that the shell must unset itself. What was there is compared at the end, and the undo
+    data are given up only when it is there again to the byte.
 
     Raises EditedError where somebody edited a file since (`force` keeps a copy), LockedError on another host.
     """
@@ -38,8 +41,8 @@ async def restore(
         if on_step:
             on_step(what)
 
-    with locked(settings.state, "restore", take_over=take_over):
-        journal = journals.load(settings.state)
+    with locked(state, "restore", take_over=take_over):
+        journal = journals.load(state)
         if journal is None:
             return Restored(
                 run="",
@@ -54,7 +57,7 @@ async def restore(
                 f"the fallback was applied on host {journal.host}; only there can it be restored.",
                 hint=f"on {journal.host}: resilience restore",
             )
-        files, kept = journals.restore_files(settings.state, journal, force=force, on_step=tell)
+        files, kept = journals.restore_files(state, journal, force=force, on_step=tell)
         # One that was killed while stand-ins came up had no time to note them; `stop` ends what nobody wrote down.
         to_end = journal.stand_ins or journal.status != "applied"
         stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
@@ -66,8 +69,8 @@ async def restore(
                 f"{', '.join(files)} is not as it was before apply; the undo data are kept.",
                 hint="resilience restore --force",
             )
-        journals.close(settings.state)
-    exported = journal.exported or environ.get(APPLIED, "") == journal.run
+        journals.close(state)
+    exported = journal.exported or shell_run == journal.run
     return Restored(
         run=journal.run,
         restored_at=datetime.now(UTC),

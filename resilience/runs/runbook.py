@@ -56,6 +56,7 @@ from resilience.core.records import (
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.core.steadiness import flapping_services
+from resilience.core.variables import APPLIED
 from resilience.core.words import staging_line, tests_line, totals_line
 from resilience.fallback import apply as applying, journal as journals, restore as restoring
 from resilience.host.files import read_env_file, write_atomically
@@ -217,11 +218,11 @@ async def restore(
     from resilience import stand_ins as local
 
     return await restoring.restore(
-        settings,
+        settings.state,
         stop=lambda names: local.stop(settings, names),
         force=force,
         keep_stand_ins=keep_stand_ins,
-        environ=os.environ,
+        shell_run=os.environ.get(APPLIED, ""),
         on_step=on_step,
         take_over=take_over,
     )
@@ -600,11 +601,14 @@ class Run:
                 run=self._applied_id(),
                 before=journals.variables_before(self.settings.state, self.settings.env_file),
             ),
-            self.settings,
-            run=self._applied_id(),
-            folder=self.folder,
-            endpoints={result.name: result.endpoint for result in (self.incident.health or health).services},
-            commit=self.incident.commit,
+            self.settings.places,
+            self.settings.services,
+            journals.Origin(
+                run=self._applied_id(),
+                folder=self.folder,
+                endpoints={result.name: result.endpoint for result in (self.incident.health or health).services},
+                commit=self.incident.commit,
+            ),
             start=lambda services: start_stand_ins(
                 self.settings, services, fresh=fresh, on_progress=on_progress or on_step
             ),

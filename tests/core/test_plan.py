@@ -34,6 +34,7 @@ from resilience.core.records import (
 from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Settings, Wishes
 from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
+from resilience.fallback.journal import Origin
 from resilience.host.files import read_env_file
 from tests.kits.records import AT, LOCALS, TYPES, S, config, health
 
@@ -352,8 +353,9 @@ def test_apply_says_the_plans_own_words_as_it_does_them(tmp_path: Path, second_f
         applying.apply(
             plan,
             values_to_apply(decision, found, settings, run="run-1"),
-            settings,
-            run="run-1",
+            settings.places,
+            settings.services,
+            Origin(run="run-1"),
             start=_ready,
             on_step=said.append,
             on_progress=lambda _: None,

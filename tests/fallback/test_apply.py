@@ -22,12 +22,14 @@ from resilience.core.errors import EditedError, LockedError
 from resilience.core.mode import decide
 from resilience.core.plan import make_plan, values_to_apply
 from resilience.core.records import Applied, Restored, StandIn, TestExecutionMode
+from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.fallback import apply as applying, journal, restore as restoring
 from resilience.host.files import read_env_file
 from resilience.host.lock import holder, locked
 from tests.kits.records import AT, S, config, health
 
+ORIGIN = journal.Origin(run="run-1")
 ENV_BYTES = st.binary(max_size=60) | st.text("AB=\n'\"# xé", max_size=40).map(str.encode)
 
 
@@ -42,11 +44,13 @@ async def nothing_to_stop(names: object) -> tuple[str, ...]:
 def apply_values(settings: Settings, values: dict[str, str], **more: object) -> applying.AppliedHere:
     plan = make_plan(decide(health({"redis": S.UNAVAILABLE}), settings, now=AT), health({}), settings, before={})
     plan = replace(plan, stand_ins=())
-    return asyncio.run(applying.apply(plan, values, settings, run="run-1", start=no_stand_ins, **more))  # type: ignore[arg-type]
+    return asyncio.run(
+        applying.apply(plan, values, settings.places, settings.services, ORIGIN, start=no_stand_ins, **more)
+    )  # type: ignore[arg-type]
 
 
 def put_back(settings: Settings, **more: object) -> Restored:
-    return asyncio.run(restoring.restore(settings, stop=nothing_to_stop, environ={}, **more))  # type: ignore[arg-type]
+    return asyncio.run(restoring.restore(settings.state, stop=nothing_to_stop, **more))  # type: ignore[arg-type]
 
 
 def state_of(path: Path) -> tuple[bytes, int] | None:
@@ -216,8 +220,6 @@ def lone_redis(folder: Path) -> Settings:
     base = settings.service("redis")
     assert base is not None
     url = f"redis://:local-pw@127.0.0.1:{port}/0"
-    from resilience.core.secret import Secret
-
     redis = replace(base, local=Secret(url), local_values={"REDIS_URL": url})
     return replace(
         settings, services=tuple(redis if service.name == "redis" else service for service in settings.services)
@@ -237,10 +239,11 @@ async def redis_only(folder: Path, on_step: Callable[[str], None] | None = None)
     return await applying.apply(
         plan,
         values_to_apply(decision, seen, settings, run="r"),
-        settings,
-        run="r",
-        start=start,
-        on_step=on_step,  # type: ignore[arg-type]
+        settings.places,
+        settings.services,
+        journal.Origin(run="r"),
+        start=start,  # type: ignore[arg-type]
+        on_step=on_step,
     )
 
 
@@ -255,7 +258,7 @@ def kill_and_restore(folder: Path, steps: int) -> bool:
     found = journal.load(settings.state)
     if done.returncode:
         assert found is None or found.unfinished or found.status == "applied"
-    asyncio.run(restoring.restore(settings, stop=lambda names: local.stop(settings, names), environ={}))
+    asyncio.run(restoring.restore(settings.state, stop=lambda names: local.stop(settings, names)))
     asyncio.run(local.stop(settings))
     assert state_of(settings.env_file) == before
     assert not [path for path in settings.env_file.parent.iterdir() if path.name.endswith(".aside")]
