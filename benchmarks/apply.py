@@ -27,6 +27,7 @@ from resilience.core.settings import Service, Settings
 from resilience.host.processes import Child, Launch
 from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis.stand_in import RedisServer
+from resilience.services.registry import KINDS
 from resilience.stand_ins.mocks import Config, Mock, write_config
 
 GOALS_S = {"first": 4.0, "warm": 1.0}
@@ -52,7 +53,7 @@ def settings_in(folder: Path) -> Settings:
         ("websocket", ServiceType.WEBSOCKET, f"ws://127.0.0.1:{ports[4]}/ws"),
         ("llm_service", ServiceType.OPENAI, f"http://127.0.0.1:{ports[5]}/v1"),
     ]
-    services = tuple(Service(name=name, type=kind, local=Secret(url)) for name, kind, url in given)
+    services = tuple(Service(name=name, kind=KINDS[kind], local=Secret(url)) for name, kind, url in given)
     return Settings(
         root=folder,
         source=None,

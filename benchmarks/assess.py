@@ -29,6 +29,7 @@ from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.services.looking import ProbeContext, probe, probe_all
+from resilience.services.registry import KINDS
 from tests.kits.servers import fakes
 from tests.kits.servers.postgres import Postgres, binaries
 from tests.kits.servers.redis import Redis, binary
@@ -38,7 +39,7 @@ ROUNDS = 5
 
 
 def service(kind: ServiceType, url: str, *, timeout_s: float = 5.0, ca: str = "", **more: Any) -> Service:
-    return Service(name=kind.value, type=kind, url=Secret(url), timeout_s=timeout_s, tls_ca=ca, **more)
+    return Service(name=kind.value, kind=KINDS[kind], url=Secret(url), timeout_s=timeout_s, tls_ca=ca, **more)
 
 
 def cpu_s() -> float:

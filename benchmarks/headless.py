@@ -65,8 +65,8 @@ def team(folder: Path) -> Path:
 
 
 def new_run(where: str) -> object:
+    from resilience.runs.configuration import load_settings
     from resilience.runs.runbook import Run
-    from resilience.settings.environment import load_settings
 
     return Run.create(load_settings(Path(where) / "resilience.toml"))
 

@@ -36,7 +36,7 @@ _ROOMS = {
         "Verdict",
     ),
     "resilience.core.errors": ("ResilienceError", "SettingsError", "UsageError"),
-    "resilience.settings.environment": ("load_settings",),
+    "resilience.runs.configuration": ("load_settings",),
     "resilience.runs.runbook": ("Run", "open_run"),
     "resilience.notebook.cockpit": ("open_notebook",),
 }
@@ -77,8 +77,8 @@ if TYPE_CHECKING:
         validate_infrastructure_health as validate_infrastructure_health,
     )
     from resilience.notebook.cockpit import open_notebook as open_notebook
+    from resilience.runs.configuration import load_settings as load_settings
     from resilience.runs.runbook import Run as Run, open_run as open_run
-    from resilience.settings.environment import load_settings as load_settings
 
 
 def __getattr__(name: str) -> Any:

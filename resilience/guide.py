@@ -22,7 +22,7 @@ from resilience.core.records import (
 )
 from resilience.core.settings import Settings
 from resilience.runs import memory, runbook
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
 """A snapshot older than this says nothing about a service."""

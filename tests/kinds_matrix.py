@@ -47,10 +47,10 @@ from resilience.core.urls import url_parts
 from resilience.home import setup
 from resilience.host import log
 from resilience.lab import lab, scenario
-from resilience.services import drivers, wire as connect
+from resilience.runs import configuration
+from resilience.services import drivers, registry, wire as connect
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
-from resilience.settings import environment
 from resilience.settings.build import build
 from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
 from resilience.suite import addresses, outcomes, pytest_plugin
@@ -160,7 +160,7 @@ def sample(kind: ServiceType, name: str = "mine", **fields: Any) -> Service:
         "local": Secret(f"{scheme}://user:local-pw@127.0.0.1:9/x"),
         **fields,
     }
-    return Service(name=name, type=kind, **given)
+    return Service(name=name, kind=registry.KINDS[kind], **given)
 
 
 def url_of(scheme: str, host: str = "127.0.0.1") -> str:
@@ -231,13 +231,15 @@ def probe_port(kind: ServiceType, scheme: str) -> str:
 
 def stand_in_port(kind: ServiceType, scheme: str) -> str:
     try:
-        return str(endpoints.endpoint(Service(name="mine", type=kind, local=Secret(url_of(scheme)))).port)
+        return str(
+            endpoints.endpoint(Service(name="mine", kind=registry.KINDS[kind], local=Secret(url_of(scheme)))).port
+        )
     except ResilienceError:
         return REFUSED
 
 
 def attributed_port(kind: ServiceType, scheme: str) -> str:
-    service = Service(name="mine", type=kind, url=Secret(url_of(scheme)))
+    service = Service(name="mine", kind=registry.KINDS[kind], url=Secret(url_of(scheme)))
     found = addresses.endpoints_of(settings_of(service), (), resolve_s=0.0)
     return str(found[0].port) if found else REFUSED
 
@@ -276,7 +278,7 @@ def refusals(kind: ServiceType) -> Lines:
     except connect.Refused as exc:
         yield "probe", f"{exc.fault.detail}; hint: {exc.fault.hint}"
     try:
-        endpoints.endpoint(Service(name="mine", type=kind, local=Secret("gopher://127.0.0.1/x")))
+        endpoints.endpoint(Service(name="mine", kind=registry.KINDS[kind], local=Secret("gopher://127.0.0.1/x")))
     except ResilienceError as exc:
         yield "stand-in", one_line(exc)
 
@@ -315,7 +317,7 @@ def by_url() -> dict[str, tuple[ServiceType | None, str]]:
     with folder() as here:
         for scheme in SCHEMES:
             try:
-                made = environment.settings_for_url([url_of(scheme)], cwd=here, environ={}).services[0]
+                made = configuration.settings_for_url([url_of(scheme)], cwd=here, environ={}).services[0]
             except ResilienceError as exc:
                 told[scheme] = None, f"refused: {one_line(exc)}"
                 continue
@@ -335,7 +337,7 @@ def by_url() -> dict[str, tuple[ServiceType | None, str]]:
 
 def assess_url(kind: ServiceType) -> Lines:
     for scheme, (found, text) in by_url().items():
-        if found is kind:
+        if found == kind:
             yield f"{scheme}://", text
 
 
@@ -344,7 +346,9 @@ def assess_url(kind: ServiceType) -> Lines:
 
 def built(service: str, environ: Mapping[str, str] | None = None) -> Settings:
     text = f"[[service]]\n{service}\n"
-    return build(text, source=HERE / "resilience.toml", root=HERE, environ=environ or {}, profile_texts={})
+    return build(
+        text, source=HERE / "resilience.toml", root=HERE, environ=environ or {}, profile_texts={}, kinds=registry.KINDS
+    )
 
 
 def keys(kind: ServiceType) -> Lines:
@@ -685,7 +689,7 @@ def proof(kind: ServiceType) -> Lines:
 
 def default_place(kind: ServiceType) -> endpoints.Endpoint:
     bare = f"{schemes_of(kind)[0]}://127.0.0.1:9"
-    return endpoints.endpoint(Service(name="mine", type=kind, local=Secret(bare)))
+    return endpoints.endpoint(Service(name="mine", kind=registry.KINDS[kind], local=Secret(bare)))
 
 
 def counted(service: Service) -> str:
@@ -740,7 +744,7 @@ def needs_driver(kind: ServiceType) -> Lines:
 
 def names_of(kind: ServiceType) -> tuple[str, ...]:
     """The guide's services of this kind."""
-    return tuple(name for name in NAMES if setup._TEMPLATES[name].type is kind)
+    return tuple(name for name in NAMES if setup._TEMPLATES[name].type == kind)
 
 
 def recognised(kind: ServiceType) -> Lines:

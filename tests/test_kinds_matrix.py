@@ -20,7 +20,8 @@ def test_the_matrix_of_kinds_is_the_frozen_one() -> None:
 def test_every_key_of_a_service_is_tried_with_every_kind() -> None:
     elsewhere = {
         "name",
-        "type",
+        "kind",
+        "options",
         "url",
         "local",
         "exports",

@@ -29,8 +29,8 @@ from hypothesis import HealthCheck, Phase, given, settings as how, strategies as
 from resilience.core.records import StageName
 from resilience.core.redact import Redactor
 from resilience.notebook.engine import execute, notebooks_folder
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from resilience.settings.environment import load_settings
 from tests.core.test_redact import ENCODINGS
 
 Say = Callable[[], str]

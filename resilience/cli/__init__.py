@@ -835,7 +835,7 @@ def _services(settings: Settings, names: list[str] | None) -> list[Any]:
 
 
 def _settings(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
-    from resilience.settings import environment as reading
+    from resilience.runs import configuration as reading
 
     if urls:
         return reading.settings_for_url(urls)

@@ -18,7 +18,7 @@ from resilience.core.records import ExitCode, TimelineEvent
 from resilience.host.log import quiet
 from resilience.notebook.headless import conclude, go
 from resilience.runs import runbook
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 from resilience.show import terminal
 
 if TYPE_CHECKING:

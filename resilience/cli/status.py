@@ -18,7 +18,7 @@ from resilience.host import lock
 from resilience.host.files import make_folder
 from resilience.host.vantage import vantage
 from resilience.runs import runbook
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 from resilience.show import terminal
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ ANSWERS = frozenset({C.APP_READONLY, C.APP_RATE_LIMIT, C.APP_REPLICA_LAG, C.APP_
 """Faults of a service that still answers: degraded."""
 ANSWERS_READS = frozenset({C.APP_OVERLOAD, C.APP_REPLICA_DOWN, C.APP_AUTH, C.APP_SLOW, C.APP_SCHEMA_GAP, C.APP_ERROR})
 """The same where a read succeeded before."""
-REPLICA_LAG_S = {ServiceType.REDIS: 30.0, ServiceType.CLICKHOUSE: 300.0}
+REPLICA_LAG_S: dict[str, float] = {ServiceType.REDIS: 30.0, ServiceType.CLICKHOUSE: 300.0}
 """A replica further behind is degraded; 300 s is where ClickHouse's own /replicas_status turns red."""
 MEMORY_FULL_PERCENT = 95
 
@@ -136,12 +136,12 @@ def _finding(service: Service, observation: Observation) -> Fault | None:
     def say(code: FaultCode, detail: str, hint: str = "") -> Fault:
         return at(fault(code, Phase.QUERY, detail, hint=hint), endpoint, service.type)
 
-    if service.type is ServiceType.POSTGRESQL and not writes:
+    if service.type == ServiceType.POSTGRESQL and not writes:
         if facts.get("role") == "standby":
             return say(C.APP_READONLY, "[pg_is_in_recovery()] (true) == false: a standby answers")
         if facts.get("read_only") == "on":
             return say(C.APP_READONLY, "[transaction_read_only] (on) == off")
-    if service.type is ServiceType.REDIS:
+    if service.type == ServiceType.REDIS:
         if facts.get("primary_link", "up") not in ("up", ""):
             return say(C.APP_REPLICA_DOWN, f"a replica whose link to its primary is {facts['primary_link']}")
         if facts.get("role") == "replica" and facts.get("replica_read_only") != "0" and not writes:

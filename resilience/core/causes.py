@@ -166,12 +166,12 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
     databases = [
         r
         for r in scene.left
-        if r.type is ServiceType.POSTGRESQL and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
+        if r.type == ServiceType.POSTGRESQL and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
     ]
     backends = [
         r
         for r in scene.left
-        if r.type is ServiceType.HTTP
+        if r.type == ServiceType.HTTP
         and r.fault in _GATEWAY
         and r.found.startswith(("status 502", "status 503", "status 504"))
     ]
@@ -233,7 +233,7 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
             ),
             next="gcloud compute networks vpc-access connectors list (state must be READY); from here: "
             f"ip route get {_host(lost[0])}; is the VPN on?",
-            issue="#1278" if any(r.type is ServiceType.POSTGRESQL for r in lost) else "",
+            issue="#1278" if any(r.type == ServiceType.POSTGRESQL for r in lost) else "",
         )
 
 
@@ -241,7 +241,7 @@ def cloud_sql_proxy(scene: Scene) -> Iterator[Cause]:
     """A database on loopback or a unix socket accepts and says nothing: the Auth Proxy cannot reach the instance."""
     for result in scene.left:
         local = result.endpoint.startswith("/") or _is_loopback(_host(result)) or result.fault is C.APP_PROXY_NOT_READY
-        if result.type is ServiceType.POSTGRESQL and local and result.fault in _CUT:
+        if result.type == ServiceType.POSTGRESQL and local and result.fault in _CUT:
             yield Cause(
                 cause=CauseName.CLOUD_SQL_PROXY,
                 services=(result.name,),
@@ -256,7 +256,7 @@ def dependency(scene: Scene) -> Iterator[Cause]:
     fault = {r.name: r for r in scene.results if r.fault is not None}
     roots: dict[str, list[ConnectivityResult]] = {}
     for result in scene.left:
-        if result.fault not in _SYMPTOM | {C.APP_SHUTDOWN, C.PROTO_CLOSED} or result.type is ServiceType.POSTGRESQL:
+        if result.fault not in _SYMPTOM | {C.APP_SHUTDOWN, C.PROTO_CLOSED} or result.type == ServiceType.POSTGRESQL:
             continue
         root = _deepest(result.name, scene.services, fault)
         if root is not None:

@@ -353,7 +353,7 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
 
 _PSQL = "psql -h {host} -p {port} -c "
 _REDIS_CLI = "redis-cli -h {host} -p {port} "
-SPECIFIC: Mapping[tuple[FaultCode, ServiceType], tuple[str, str]] = {
+SPECIFIC: Mapping[tuple[FaultCode, str], tuple[str, str]] = {
     (C.APP_OVERLOAD, ServiceType.POSTGRESQL): (
         "it is up and has no connection or memory left to give",
         _PSQL  # noqa: S608 - a command to type
@@ -461,7 +461,7 @@ def fault(
     )
 
 
-def at(found: Fault, endpoint: str, kind: ServiceType | None = None) -> Fault:
+def at(found: Fault, endpoint: str, kind: str | None = None) -> Fault:
     """Return the same fault with the endpoint in its hint's command, in the words of the service's protocol."""
     meaning = MEANINGS[found.code]
     told = SPECIFIC.get((found.code, kind)) if kind is not None else None
@@ -490,7 +490,7 @@ def http_fault(
     if 200 <= status < 300:
         return None
     detail = f"HTTP {status}" + (f", Retry-After: {clean(retry_after, 40)}" if retry_after else "")
-    code = _HTTP.get(status)
+    code = HTTP_STATUS.get(status)
     if status == 429 and _says_quota(body):
         code = C.APP_QUOTA
     if code is None:
@@ -498,7 +498,7 @@ def http_fault(
     return fault(code, phase, detail, endpoint=endpoint)
 
 
-_HTTP: Mapping[int, FaultCode] = {
+HTTP_STATUS: Mapping[int, FaultCode] = {
     401: C.APP_AUTH,
     402: C.APP_QUOTA,
     403: C.APP_AUTH,
@@ -634,7 +634,7 @@ def ws_close_fault(
     if code is None or code == 1006:
         return fault(C.PROTO_RESET, phase, "closed without a close frame (1006)", endpoint=endpoint)
     detail = f"close code {code}" + (f": {reason}" if reason else "")
-    as_http = _HTTP.get(code - 4000)  # 4401-like codes of applications mirror HTTP's
+    as_http = HTTP_STATUS.get(code - 4000)  # 4401-like codes of applications mirror HTTP's
     meant = as_http or _WS.get(code, C.APP_ERROR)
     return fault(meant, phase, detail, endpoint=endpoint)
 
@@ -803,7 +803,7 @@ def classify(
     exc: BaseException,
     phase: Phase | None = None,
     *,
-    protocol: ServiceType | None = None,
+    protocol: str | None = None,
     endpoint: str = "",
     elapsed_s: float | None = None,
 ) -> Fault:
@@ -855,7 +855,7 @@ def _modules(link: BaseException) -> Iterator[str]:
             yield kind.__module__
 
 
-def _coded(link: BaseException, phase: Phase | None, protocol: ServiceType | None, endpoint: str) -> Fault | None:
+def _coded(link: BaseException, phase: Phase | None, protocol: str | None, endpoint: str) -> Fault | None:
     """A fault from a code that the exception carries: SQLSTATE, HTTP status, close code, Redis' first word."""
     modules = {module.split(".")[0] for module in _modules(link)}
     sqlstate = getattr(link, "sqlstate", None) or getattr(link, "pgcode", None)
@@ -890,7 +890,7 @@ def _coded(link: BaseException, phase: Phase | None, protocol: ServiceType | Non
 
 
 def _typed(
-    link: BaseException, phase: Phase | None, protocol: ServiceType | None, elapsed_s: float | None
+    link: BaseException, phase: Phase | None, protocol: str | None, elapsed_s: float | None
 ) -> tuple[int, FaultCode] | None:
     """A rank and a code from the exception's type and errno. SSLError before OSError: its errno 1 is not EPERM."""
     for kind in type(link).__mro__:

@@ -202,7 +202,7 @@ def words_to_note(files: Sequence[str]) -> str:
 
 
 def words_to_start(stand_in: PlannedStandIn) -> str:
-    kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type.value}"
+    kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type}"
     prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
     return f"start or prove the {kind} for {stand_in.service} at {stand_in.local}{prepared}"
 

@@ -37,7 +37,7 @@ class TestExecutionMode(StrEnum):
 
 
 class ServiceType(StrEnum):
-    """The protocol a service speaks."""
+    """The names of the built-in kinds; being replaced by `resilience.core.kind.Kind`, so nothing new may ask it."""
 
     POSTGRESQL = "postgresql"
     REDIS = "redis"
@@ -275,7 +275,7 @@ class ConnectivityResult:
     """One service as judged from its observation; the fields are the keys of `assess --json`."""
 
     name: str
-    type: ServiceType
+    type: str
     status: ConnectivityStatus
     fault: FaultCode | None
     phase: Phase | None
@@ -404,7 +404,7 @@ class PlannedStandIn:
     """A service to start, or prove, on this machine. `local` is redacted."""
 
     service: str
-    type: ServiceType
+    type: str
     provider: str
     local: str
     prepare: tuple[str, ...] = ()
@@ -443,7 +443,7 @@ class StandIn:
     """A service on this machine that stands in for staging's. `provider`: running, compose, system, wheel, mock."""
 
     service: str
-    type: ServiceType
+    type: str
     provider: str
     endpoint: str
     ready: bool

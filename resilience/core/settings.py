@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.kind import Kind
+from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 
 _NONE = Secret("")
@@ -17,7 +18,7 @@ class Service:
     """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured."""
 
     name: str
-    type: ServiceType
+    kind: Kind
     url: Secret = _NONE
     """Empty: not configured; `unset` then names the variables that are missing."""
     unset: tuple[str, ...] = ()
@@ -51,9 +52,16 @@ class Service:
     readiness_url: str = ""
     """Cloud SQL Auth Proxy's /readiness."""
     write_check: bool = False
+    options: Mapping[str, str | bool | float] = field(default_factory=dict)
+    """The keys of its kind alone, each with its value or default."""
     runbook_url: str = ""
     owner: str = ""
     dashboard_url: str = ""
+
+    @property
+    def type(self) -> str:
+        """The kind's name: `type` in the configuration."""
+        return self.kind.name
 
     @property
     def configured(self) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 
-SCHEMES: Mapping[ServiceType, tuple[str, ...]] = {
+SCHEMES: Mapping[str, tuple[str, ...]] = {
     ServiceType.POSTGRESQL: ("postgresql", "postgres"),
     ServiceType.REDIS: ("redis", "rediss", "unix"),
     ServiceType.CLICKHOUSE: ("http", "https"),
@@ -57,7 +57,7 @@ class UrlParts:
         return is_loopback(self.host)
 
 
-def url_parts(url: Secret | str, kind: ServiceType) -> UrlParts:
+def url_parts(url: Secret | str, kind: str) -> UrlParts:
     """Take a URL apart; the port is the scheme's own where none is given, None for sockets.
 
     Raises ValueError with a text that never shows a value, and the character to blame where there is one.
@@ -71,7 +71,7 @@ def url_parts(url: Secret | str, kind: ServiceType) -> UrlParts:
     if match is None:
         raise ValueError("no scheme")
     scheme = match[1].lower()
-    if kind is ServiceType.POSTGRESQL:
+    if kind == ServiceType.POSTGRESQL:
         scheme = scheme.partition("+")[0]
         scheme = "postgresql" if scheme == "postgres" else scheme
     if scheme not in SCHEMES[kind]:
@@ -93,7 +93,7 @@ def url_parts(url: Secret | str, kind: ServiceType) -> UrlParts:
     if ":" in password:
         raise ValueError("an unescaped : in the password")
     path, _, query = tail.partition("?")
-    if kind is ServiceType.POSTGRESQL and not host:
+    if kind == ServiceType.POSTGRESQL and not host:
         given = dict(parse_qsl(query))
         host = given.get("host", "")
         port = int(given["port"]) if given.get("port", "").isdecimal() else None

@@ -12,6 +12,7 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Settings
 from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
+from resilience.services.registry import KINDS
 from resilience.settings.build import build
 from resilience.settings.environment import find_root, load_settings, shipped
 from resilience.settings.secrets import secret_texts
@@ -32,7 +33,7 @@ def settings_for_restore(
     settings: Settings | None = None
     broken: ResilienceError | None = None
     try:
-        settings = load_settings(config or None, environment=environment, cwd=cwd, environ=environ)
+        settings = load_settings(config or None, kinds=KINDS, environment=environment, cwd=cwd, environ=environ)
     except ResilienceError as exc:
         broken = exc
     if settings is not None and (settings.source != shipped("config") / "runbook.toml" or _has_journal(settings.state)):
@@ -65,7 +66,13 @@ def _bare_settings(asked: str, cwd: Path, environ: Mapping[str, str]) -> Iterato
             break
     for root in dict.fromkeys(roots):
         yield build(
-            "", source=None, root=root, environ=where, profile_texts={}, home=Path(where.get("HOME") or Path.home())
+            "",
+            source=None,
+            root=root,
+            environ=where,
+            profile_texts={},
+            kinds=KINDS,
+            home=Path(where.get("HOME") or Path.home()),
         )
 
 

@@ -22,6 +22,7 @@ from resilience.core.errors import ResilienceError, SettingsError, UsageError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, ServiceType
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal
+from resilience.services.registry import KINDS
 from resilience.settings.build import build
 from resilience.settings.environment import find_root, shipped
 
@@ -76,7 +77,7 @@ def inspect_repository(folder: Path) -> Proposal:
         found.append(f"{CONFIG_NAME} is there already and will be left as it is")
     names = frozenset(name for file in variables.values() for name in file)
     toml = _toml(root, services or ("database", "backend_api"), names, tests, markers, python)
-    build(toml, source=root / CONFIG_NAME, root=root, environ={}, profile_texts={})
+    build(toml, source=root / CONFIG_NAME, root=root, environ={}, profile_texts={}, kinds=KINDS)
     return Proposal(root=root, toml=toml, found=tuple(found))
 
 
@@ -182,7 +183,7 @@ def _guess(variables: Mapping[str, Sequence[str]], images: Iterable[str]) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    type: ServiceType
+    type: str
     url: str
     local: str
     exports: tuple[tuple[str, str], ...]

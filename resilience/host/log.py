@@ -54,4 +54,8 @@ def log_applied(applied: Applied) -> None:
 
 
 _MOCKS = {"websocket": "WebSocket", "backend_api": "backend", "auth_service": "auth", "llm_service": "LLM"}
-_SERVERS = {ServiceType.POSTGRESQL: "PostgreSQL", ServiceType.REDIS: "Redis", ServiceType.CLICKHOUSE: "ClickHouse"}
+_SERVERS: dict[str, str] = {
+    ServiceType.POSTGRESQL: "PostgreSQL",
+    ServiceType.REDIS: "Redis",
+    ServiceType.CLICKHOUSE: "ClickHouse",
+}

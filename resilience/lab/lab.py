@@ -27,7 +27,7 @@ from resilience.lab.proxy import Dial, Mode
 from resilience.lab.reaper import Reaper
 from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step, load_scenario
 from resilience.lab.staging import Staging
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 
 T = TypeVar("T")
 

@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
 
 async def _stop(folder: Path) -> None:
     from resilience import stand_ins as local
-    from resilience.settings.environment import load_settings
+    from resilience.runs.configuration import load_settings
 
     async with asyncio.timeout(_STOP_S):
         await local.stop(load_settings(folder / "resilience.toml", cwd=folder, environ=os.environ))

@@ -63,8 +63,9 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
 from resilience.runs import memory
+from resilience.runs.configuration import load_settings
 from resilience.settings.build import require_configured
-from resilience.settings.environment import is_shipped, load_settings
+from resilience.settings.environment import is_shipped
 
 if TYPE_CHECKING:
     from resilience.suite.testrun import Progress

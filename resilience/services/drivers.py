@@ -13,7 +13,7 @@ from typing import Any
 from resilience.core.records import ServiceType
 
 
-def load(kinds: Iterable[ServiceType]) -> None:
+def load(kinds: Iterable[str]) -> None:
     """Import what probes of these types need. Done before the clock starts: imports would count as slow answers."""
     wanted = set(kinds)
     if ServiceType.REDIS in wanted:

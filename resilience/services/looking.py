@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Literal
 
 from resilience.core.causes import LOOPBACK_CHECK
 from resilience.core.faults import at, classify, fault
+from resilience.core.kind import Kind
 from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
 from resilience.core.redact import Redactor, clean
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.services.drivers import load
+from resilience.services.http.kind import KIND as HTTP
+from resilience.services.registry import resolve
 from resilience.services.watchdog import Watchdog
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
 
@@ -34,9 +36,8 @@ _AT_ONCE = 16
 """Probes started per turn of the event loop: a thousand starts in one turn would count as their slowness."""
 
 
-def _door(kind: ServiceType) -> Probe:
-    module = import_module(f"resilience.services.{kind.value}.probe")
-    probe: Probe = getattr(module, f"probe_{kind.value}")
+def _door(kind: Kind) -> Probe:
+    probe: Probe = resolve(kind.probe)
     return probe
 
 
@@ -51,7 +52,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         service = replace(service, readiness_url="")  # the proxy belongs to staging
     secret = service.url if target == "staging" else service.local
     url = secret.reveal() if isinstance(secret, Secret) else str(secret)
-    look = _door(service.type)
+    look = _door(service.kind)
     started_at = datetime.now(UTC)
     trace = Trace(service.timeout_s, target)
     found: Fault | None = None
@@ -249,9 +250,7 @@ def _not_alive() -> Observation:
 async def _control(target: str, context: ProbeContext, timeout_s: float) -> Observation:
     if target.startswith(("http://", "https://")):
         anything = tuple(range(200, 600))  # any answer proves the way
-        service = Service(
-            name="control", type=ServiceType.HTTP, url=Secret(target), timeout_s=timeout_s, expect_status=anything
-        )
+        service = Service(name="control", kind=HTTP, url=Secret(target), timeout_s=timeout_s, expect_status=anything)
         return await _probe(service, context, "staging")
     started_at = datetime.now(UTC)
     trace = Trace(timeout_s)

@@ -8,14 +8,14 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where a stand-in answers. `bind` is the one loopback address it is bound to."""
 
-    type: ServiceType
+    kind: Kind
     host: str
     bind: str
     port: int
@@ -23,6 +23,11 @@ class Endpoint:
     password: str = ""
     database: str = ""
     path: str = ""
+
+    @property
+    def type(self) -> str:
+        """The kind's name."""
+        return self.kind.name
 
     @property
     def shown(self) -> str:

@@ -126,7 +126,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-SCHEMES: Mapping[ServiceType, Mapping[str, tuple[int, bool]]] = {
+SCHEMES: Mapping[str, Mapping[str, tuple[int, bool]]] = {
     ServiceType.POSTGRESQL: {"postgresql": (5432, False), "postgres": (5432, False)},
     ServiceType.REDIS: {
         "redis": (6379, False),
@@ -146,7 +146,7 @@ SCHEMES: Mapping[ServiceType, Mapping[str, tuple[int, bool]]] = {
 }
 
 
-def parse(kind: ServiceType, url: str) -> Address:
+def parse(kind: str, url: str) -> Address:
     """Take a URL apart. Raises Refused (config_invalid) that names what is wrong and never shows the value."""
     schemes = SCHEMES[kind]
     scheme = url.partition("://")[0].lower().partition("+")[0]
@@ -164,7 +164,7 @@ def parse(kind: ServiceType, url: str) -> Address:
     if (
         parts.netloc.count("@") > 1
         or "@" in parts.path + parts.fragment
-        or (parts.fragment and kind is not ServiceType.HTTP)
+        or (parts.fragment and kind != ServiceType.HTTP)
     ):
         raise _bad("url: the password holds a character that must be escaped", _ESCAPE)
     if port == 0:
@@ -173,10 +173,10 @@ def parse(kind: ServiceType, url: str) -> Address:
         raise _bad("url: characters that must be escaped", _ESCAPE)
     default, tls = schemes[scheme]
     socket_path = ""
-    if kind is ServiceType.POSTGRESQL and query.get("host", "").startswith("/"):
+    if kind == ServiceType.POSTGRESQL and query.get("host", "").startswith("/"):
         port = int(query["port"]) if query.get("port", "").isdigit() else port
         socket_path = f"{query['host'].rstrip('/')}/.s.PGSQL.{port or default}"
-    elif kind is ServiceType.POSTGRESQL and query.get("host"):
+    elif kind == ServiceType.POSTGRESQL and query.get("host"):
         host = host or query["host"]
     if not host and not socket_path:
         raise _bad("url: it has no host", f"{scheme}://HOST:PORT/…")
@@ -560,7 +560,7 @@ async def upgrade(
     return transport
 
 
-async def why_tls_broke(kind: ServiceType, address: Address, seconds: float) -> FaultCode | None:
+async def why_tls_broke(kind: str, address: Address, seconds: float) -> FaultCode | None:
     """Look a second time at a TLS server that cut the connection without a word, with a client that accepts anything.
 
     Gives tls_version where only TLS 1.1 or older works, tls_client_cert where the server asked for a certificate, else
@@ -585,7 +585,7 @@ async def why_tls_broke(kind: ServiceType, address: Address, seconds: float) -> 
         async with asyncio.timeout(seconds):
             sock = await dial(address, Trace(seconds), ProbeContext())
             with sock:
-                if kind is ServiceType.POSTGRESQL:
+                if kind == ServiceType.POSTGRESQL:
                     await loop.sock_sendall(sock, struct.pack("!ii", 8, 80877103))
                     if await loop.sock_recv(sock, 1) != b"S":
                         return None

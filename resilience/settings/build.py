@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from resilience.core.errors import NotConfiguredError, did_you_mean
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.kind import Kinds
+from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 from resilience.core.settings import EscalationSettings, ModeSettings, RecoverySettings, Service, Settings
 from resilience.core.urls import url_parts
@@ -46,6 +47,7 @@ def build(
     root: Path,
     environ: Mapping[str, str],
     profile_texts: Mapping[str, str],
+    kinds: Kinds,
     home: Path | None = None,
     environment: str = "",
 ) -> Settings:
@@ -60,7 +62,7 @@ def build(
     deadlines = read_deadlines(variables)
     tables = document.tables("service")
     local_names = stand_in_names(tables)
-    services = tuple(read_service(table, variables, deadlines, local_names) for table in tables)
+    services = tuple(read_service(table, variables, deadlines, local_names, kinds) for table in tables)
     _check_together(services, tables, variables)
 
     runbook = document.table("runbook")
@@ -147,7 +149,7 @@ def _check_together(services: Sequence[Service], tables: Sequence[Table], variab
         )
 
 
-def _address(url: Secret, kind: ServiceType) -> str:
+def _address(url: Secret, kind: str) -> str:
     parts = url_parts(url, kind)
     loopback = parts.is_local and not parts.host.startswith("/")
     return f"{'127.0.0.1' if loopback else parts.host.lower()}:{parts.port or ''}"

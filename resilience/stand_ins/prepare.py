@@ -149,7 +149,7 @@ async def gaps(service: Service, settings: Settings, place: Endpoint, version: s
     if theirs and version and major(theirs) not in ours:
         found.append(f"version {version} here, {theirs} on staging")
     wanted = [part.split()[0] for part in seen.get("extensions", "").split(",") if part.split()]
-    if wanted and place.type is ServiceType.POSTGRESQL:
+    if wanted and place.type == ServiceType.POSTGRESQL:
         connection = await _connect(place)
         try:
             have = await postgresql.extensions(connection)

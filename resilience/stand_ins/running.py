@@ -132,7 +132,7 @@ async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) ->
         raise _taken(service, place, who, f"{type(exc).__name__}: {exc}"[:200]) from exc
     contained = who.name.lower() in CONTAINERS
     elsewhere = bool(address) and not contained and not _on_this_machine(address)
-    unseen = not address and place.type is not ServiceType.POSTGRESQL and not who.pid
+    unseen = not address and place.type != ServiceType.POSTGRESQL and not who.pid
     if elsewhere or unseen:
         seen = f"its server is at {address}" if address else "who holds it cannot be seen"
         raise StandInError(
@@ -185,8 +185,8 @@ def _clickhouse(place: Endpoint, timeout_s: float) -> str:
 
 def _http(service: Service, place: Endpoint, timeout_s: float) -> str:
     # A real backend, or an earlier mock, at the place of the mock.
-    path = place.path if place.type is ServiceType.HTTP and place.path.strip("/") else "/health"
-    if place.type is ServiceType.OPENAI:
+    path = place.path if place.type == ServiceType.HTTP and place.path.strip("/") else "/health"
+    if place.type == ServiceType.OPENAI:
         path = place.path.rstrip("/") + ("/models" if place.path.rstrip("/").endswith("/v1") else "/v1/models")
     headers = {"Authorization": f"Bearer {place.password}"} if place.password else {}
     ask(place, path, timeout_s, headers)

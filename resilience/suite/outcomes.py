@@ -70,7 +70,7 @@ PHRASES = (
 )
 """The outage guide's patterns: the last resort, for commands that tell nothing but text."""
 
-_PROTOCOLS: Mapping[ServiceType, tuple[str, ...]] = {
+_PROTOCOLS: Mapping[str, tuple[str, ...]] = {
     ServiceType.POSTGRESQL: ("asyncpg", "psycopg", "psycopg2", "pg8000", "aiopg"),
     ServiceType.REDIS: ("redis", "valkey", "aioredis"),
     ServiceType.CLICKHOUSE: ("clickhouse_connect", "clickhouse_driver", "asynch"),
@@ -84,7 +84,7 @@ class Endpoint:
     """Where tests may find a service: its staging address, or its stand-in's. `aliases` are the host's addresses."""
 
     service: str
-    type: ServiceType
+    type: str
     host: str
     port: int | None
     stand_in: bool = False

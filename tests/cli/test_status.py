@@ -23,15 +23,15 @@ from resilience.fallback import journal as journals
 from resilience.host.lock import locked
 from resilience.host.vantage import vantage
 from resilience.notebook.headless import resume_run
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run, restore
-from resilience.settings.environment import load_settings
 from tests.kits.small_staging import SmallStaging, project
 from tests.kits.stand_in_kit import eventually
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KILLED = """
 import asyncio, os, signal, sys
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
 
 def tell(what):

@@ -27,6 +27,7 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Service, Wishes
 from resilience.host.log import FORMAT, log_health
 from resilience.host.vantage import vantage
+from resilience.services.registry import KINDS
 
 C, S, T = FaultCode, ConnectivityStatus, ServiceType
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
@@ -41,7 +42,7 @@ TYPES = {
 
 def service(name: str, **more: Any) -> Service:
     more.setdefault("url", Secret("x://y"))
-    return Service(name=name, type=TYPES.get(name, T.HTTP), **more)
+    return Service(name=name, kind=KINDS[TYPES.get(name, T.HTTP)], **more)
 
 
 def observed(

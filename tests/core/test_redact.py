@@ -17,6 +17,7 @@ from hypothesis import assume, given, strategies as st
 
 from resilience.core.redact import Redactor, clean, plain
 from resilience.core.secret import Secret
+from resilience.services.registry import KINDS
 from resilience.settings.build import build
 
 SECRET = "p#ss/W@rd\"<é 'x\\1&%41"
@@ -295,7 +296,7 @@ def test_the_redactor_of_settings_knows_their_secrets_and_their_hosts() -> None:
     url = "https://203.0.113.7/health"
     local = "http://127.0.0.1:8090"
     """
-    found = build(toml, source=Path("/r/resilience.toml"), root=Path("/r"), environ={}, profile_texts={})
+    found = build(toml, source=Path("/r/resilience.toml"), root=Path("/r"), environ={}, profile_texts={}, kinds=KINDS)
     redactor = Redactor.of(found, hosts=["laptop-7"])
     assert redactor.public(
         "Xq9zKw7secret on db.corp.example:5432, 203.0.113.7, 127.0.0.1:8090, laptop-7, 203.0.113.8"

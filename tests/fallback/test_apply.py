@@ -194,7 +194,7 @@ def test_a_broken_journal_is_named_not_ignored(tmp_path: Path) -> None:
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 from resilience import stand_ins as local
 from resilience.runs.runbook import Run
 from tests.fallback.test_apply import redis_only, kill_after

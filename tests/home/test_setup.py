@@ -21,7 +21,7 @@ from resilience.core.records import (
     TestExecutionMode,
 )
 from resilience.home.setup import Finding, diagnose, inspect_repository, write
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 
 SECRET = "Zk-never-shown-9"
 

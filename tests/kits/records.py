@@ -21,6 +21,7 @@ from resilience.core.records import (
 )
 from resilience.core.secret import Secret
 from resilience.core.settings import ModeSettings, Service, Settings, Wishes
+from resilience.services.registry import KINDS
 
 AT = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
 S = ConnectivityStatus
@@ -119,7 +120,7 @@ def config(tmp_path: Path, *, wishes: Wishes | None = None, env_target: Path | N
     services = tuple(
         Service(
             name=name,
-            type=kind,
+            kind=KINDS[kind],
             url=Secret(f"{kind.value}://user:staging-pw@127.0.0.1:1/x"),
             local=Secret(LOCALS[name][0]),
             local_names=tuple(LOCALS[name][1]),

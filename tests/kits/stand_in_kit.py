@@ -13,6 +13,7 @@ from pathlib import Path
 from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings
+from resilience.services.registry import KINDS
 
 TYPES = {
     "postgresql": ServiceType.POSTGRESQL,
@@ -37,7 +38,9 @@ def free_ports(count: int) -> list[int]:
 def service(name: str, local: str, *, kind: ServiceType | None = None, **fields: object) -> Service:
     return Service(
         name=name,
-        type=kind or (ServiceType.CLICKHOUSE if name == "clickhouse" else None) or TYPES[local.partition(":")[0]],
+        kind=KINDS[
+            kind or (ServiceType.CLICKHOUSE if name == "clickhouse" else None) or TYPES[local.partition(":")[0]]
+        ],
         local=Secret(local),
         **fields,
     )  # type: ignore[arg-type]

@@ -7,13 +7,14 @@ from pathlib import Path
 from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
+from resilience.services.registry import KINDS
 
 
 def services() -> tuple[Service, ...]:
     return (
-        Service(name="database", type=ServiceType.POSTGRESQL, local=Secret("postgresql://a:b@localhost:5435/c")),
-        Service(name="redis", type=ServiceType.REDIS, local=Secret("redis://:b@localhost:6382/0")),
-        Service(name="backend_api", type=ServiceType.HTTP, local=Secret("http://localhost:8090/health")),
+        Service(name="database", kind=KINDS[ServiceType.POSTGRESQL], local=Secret("postgresql://a:b@localhost:5435/c")),
+        Service(name="redis", kind=KINDS[ServiceType.REDIS], local=Secret("redis://:b@localhost:6382/0")),
+        Service(name="backend_api", kind=KINDS[ServiceType.HTTP], local=Secret("http://localhost:8090/health")),
     )
 
 

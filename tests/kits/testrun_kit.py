@@ -29,6 +29,7 @@ from resilience.core.records import (
 )
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings, Wishes
+from resilience.services.registry import KINDS
 from resilience.suite.testrun import run_suite
 
 
@@ -127,7 +128,7 @@ def settings(root: Path, services: Mapping[str, LineServer], *, skip: bool = Tru
         services=tuple(
             Service(
                 name=name,
-                type=ServiceType.POSTGRESQL if name == "database" else ServiceType.HTTP,
+                kind=KINDS[ServiceType.POSTGRESQL if name == "database" else ServiceType.HTTP],
                 url=Secret(f"postgresql://user:s3kr3t-pass@127.0.0.1:{server.port}/db"),
                 markers=(f"real_{name}",),
                 critical=True,

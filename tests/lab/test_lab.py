@@ -28,8 +28,8 @@ from resilience.lab.lab import PROJECT
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.scenario import CONTROL, SERVICES, At, Step
 from resilience.runs import runbook
+from resilience.runs.configuration import load_settings
 from resilience.services.looking import ProbeContext, control, probe_all
-from resilience.settings.environment import load_settings
 
 BUGS = {
     "tests/integration/test_a_orders.py::test_revenue_leaves_out_cancelled_orders",
@@ -94,7 +94,7 @@ REVEAL = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from test_lab import revealed
-from resilience.settings.environment import load_settings
+from resilience.runs.configuration import load_settings
 print(revealed(load_settings()), load_settings(os.environ["RESILIENCE_CONFIG"]).drill)
 """
 

@@ -16,8 +16,8 @@ from resilience.notebook.cockpit import Notebook, Section
 from resilience.notebook.confirm import confirm
 from resilience.notebook.kernel import forget_own_variables, interactive
 from resilience.notebook.parameters import Asked
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from resilience.settings.environment import load_settings
 from tests.kits.small_staging import SmallStaging, project
 
 PARAMETERS = {"apply": False, "restore": True, "samples": 1, "mode": ""}

@@ -22,8 +22,8 @@ from resilience.core.errors import SettingsError
 from resilience.core.records import ExitCode, StageName, StageStatus, Verdict
 from resilience.host.lock import locked
 from resilience.notebook.engine import Executed, Moment, execute, notebooks_folder, read_incident
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from resilience.settings.environment import load_settings
 from tests.kits.small_staging import SmallStaging, project
 
 LOOK = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.REPORT)
@@ -380,7 +380,7 @@ def test_the_runner_killed_leaves_neither_kernel_nor_tests_running(team: Path, t
     name, _, value = mark.partition("=")
     script = (
         "import asyncio, sys\n"
-        "from resilience.settings.environment import load_settings\n"
+        "from resilience.runs.configuration import load_settings\n"
         "from resilience.notebook.engine import execute\n"
         "from resilience.core.records import StageName as S\n"
         "from resilience.runs.runbook import Run\n"

@@ -34,8 +34,8 @@ from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.runs import runbook
+from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run, judge_run, parse_mode, recover
-from resilience.settings.environment import load_settings
 from tests.kits.records import AT, S, health
 from tests.kits.small_staging import SmallStaging, project
 from tests.kits.stand_in_kit import free_ports, listening

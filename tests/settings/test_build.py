@@ -15,6 +15,7 @@ from resilience.core.records import ServiceType, TestExecutionMode
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Settings, Wishes
 from resilience.core.urls import url_parts
+from resilience.services.registry import KINDS
 from resilience.settings.build import build, require_configured
 
 ROOT = Path("/srv/app")
@@ -39,6 +40,7 @@ def settings(
         root=ROOT,
         environ=environ or {},
         profile_texts=profiles or {},
+        kinds=KINDS,
         home=Path("/home/me"),
     )
 
@@ -68,7 +70,7 @@ def test_an_empty_text_gives_defaults_that_name_no_service() -> None:
 def test_data_of_stand_ins_differ_by_checkout_and_follow_xdg() -> None:
     here = settings("", {"XDG_STATE_HOME": "/xdg"}).data
     there = build(
-        "", source=Path("/b/c.toml"), root=Path("/b"), environ={"XDG_STATE_HOME": "/xdg"}, profile_texts={}
+        "", source=Path("/b/c.toml"), root=Path("/b"), environ={"XDG_STATE_HOME": "/xdg"}, profile_texts={}, kinds=KINDS
     ).data
     assert here.parent == there.parent == Path("/xdg/resilience")
     assert here != there

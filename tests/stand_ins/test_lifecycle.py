@@ -30,6 +30,7 @@ from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
+from resilience.services.registry import KINDS
 from resilience.stand_ins import lifecycle as stand_ins, running, supervisor
 from tests.kits.stand_in_kit import eventually, free_ports, listening, processes_naming, service, settings_for
 
@@ -342,7 +343,7 @@ def test_only_an_address_of_this_machine_is_this_machines() -> None:
 async def test_what_is_not_on_loopback_is_refused_by_name(
     checkout: Callable[..., Settings], url: str, why: str
 ) -> None:
-    settings = checkout([Service(name="database", type=ServiceType.POSTGRESQL, local=Secret(url))])
+    settings = checkout([Service(name="database", kind=KINDS[ServiceType.POSTGRESQL], local=Secret(url))])
     found = (await local.start(settings.services, settings))[0]
     could = local.availability(settings.services, settings)[0]
     for text in (found.error, could.reason):
@@ -355,7 +356,7 @@ async def test_what_is_not_on_loopback_is_refused_by_name(
 
 
 async def test_an_unset_variable_and_a_denied_host_are_named(checkout: Callable[..., Settings]) -> None:
-    unset = Service(name="database", type=ServiceType.POSTGRESQL, local_unset=("POSTGRES_PASSWORD",))
+    unset = Service(name="database", kind=KINDS[ServiceType.POSTGRESQL], local_unset=("POSTGRES_PASSWORD",))
     denied = service("redis", "redis://localhost:1/0")
     settings = checkout([unset, denied], deny_hosts=("localhost",))
     first, second = local.availability(settings.services, settings)

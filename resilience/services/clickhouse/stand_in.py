@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import StandInError
-from resilience.core.records import ServiceType
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Child, Launch, import_path
+from resilience.services.clickhouse.kind import KIND
 from resilience.services.place import Endpoint, ask
 from resilience.services.postgresql.stand_in import port_open
 
@@ -124,7 +124,7 @@ class ClickHouseServer:
     async def wait_ready(self, *, alive: Callable[[], bool] = lambda: True) -> None:
         """Return when it answers a query with the user and password. Bound it with a time-out."""
         config = self.config
-        place = Endpoint(type=ServiceType.CLICKHOUSE, host=config.bind, bind=config.bind, port=config.port)
+        place = Endpoint(kind=KIND, host=config.bind, bind=config.bind, port=config.port)
         headers = {"X-ClickHouse-User": config.user, "X-ClickHouse-Key": config.password}
         while True:
             if not alive():

@@ -313,13 +313,13 @@ async def _readiness(service: Service, trace: Trace, context: ProbeContext) -> N
     """Ask the Cloud SQL Auth Proxy whether it can reach the instance; its text names what it cannot."""
     from dataclasses import replace
 
-    from resilience.core.records import ServiceType
+    from resilience.services.http.kind import KIND as HTTP
     from resilience.services.http.probe import read_response, request
     from resilience.services.wire import open_wire
 
-    address = parse(ServiceType.HTTP, service.readiness_url)
+    address = parse(HTTP.name, service.readiness_url)
     aside = Trace(min(trace.left_s, 2.0))
-    asked = replace(service, type=ServiceType.HTTP, headers={})
+    asked = replace(service, kind=HTTP, headers={})
     try:
         async with asyncio.timeout(aside.left_s):
             wire = await open_wire(asked, address, aside, context)

@@ -10,6 +10,7 @@ from resilience.core.records import ConnectivityResult, Observation, ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.services.looking import ProbeContext, probe
+from resilience.services.registry import KINDS
 
 SCHEME = {
     ServiceType.POSTGRESQL: "postgresql://u:p@{host}:{port}/db",
@@ -32,7 +33,7 @@ SLACK_S = 2.0
 
 
 def service(kind: ServiceType, url: str, *, timeout_s: float = 5.0, **more: Any) -> Service:
-    return Service(name=kind.value, type=kind, url=Secret(url), timeout_s=timeout_s, **more)
+    return Service(name=kind.value, kind=KINDS[kind], url=Secret(url), timeout_s=timeout_s, **more)
 
 
 async def look(kind: ServiceType, url: str, *, timeout_s: float = 5.0, **more: Any) -> Observation:

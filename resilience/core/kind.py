@@ -1,0 +1,356 @@
+"""What the rest must know of one kind of service, as a record: values, pure functions, and dotted names of what acts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from resilience.core.errors import SettingsError, did_you_mean
+from resilience.core.records import Fault, FaultCode, Phase
+
+GROUP = "resilience.services"
+"""The entry-point group in which a package registers a kind: `mysql = package.kind:KIND`."""
+SHARED_KEYS = (
+    *("headers", "expect_status", "expect_body", "expect_json", "mock_routes", "echo"),
+    *("readiness_url", "write_check"),
+)
+"""Keys of `[[service]]` that several kinds may take; each is a field of `Service`."""
+Facts = Mapping[str, str]
+"""What a probe noted of a service that answered: role, server_version, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """A URL scheme of a kind. `port` is where its servers listen by default; None: the path is that of a unix socket."""
+
+    port: int | None
+    tls: bool = False
+    local: bool = False
+    """Whether a stand-in may have it; on loopback it speaks no TLS."""
+    alias_of: str = ""
+    """The scheme it is read as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a fault means for this kind, where that says more than the fault's own words. `hint` is a command to type."""
+
+    cause: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is not right about a service that answered; the hint of the fault's own words where none is given."""
+
+    code: FaultCode
+    detail: str
+    hint: str = ""
+
+
+class Role(StrEnum):
+    """What a service is to others, as far as a shared cause can be told by it."""
+
+    CLOUD_SQL = "cloud_sql"
+    """A database that Cloud SQL may run: lost through its VPC connector or Auth Proxy, never a symptom of other services."""
+    HTTP_FRONT = "http_front"
+    """It answers 502 to 504 for what stands behind it and is down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """The guide's variable that asks for a stand-in: set to `on`."""
+
+    variable: str
+    on: str
+    """`local`, where any other word says nothing; `true` is a flag, where `false` is a word as well."""
+    every: bool = True
+    """Whether it speaks for all services of the kind where none has the guide's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A service as `init` recognises and writes it, under the guide's name."""
+
+    name: str
+    label: str
+    """What the guide's log calls its stand-in."""
+    url: str
+    local: str
+    exports: tuple[tuple[str, str], ...]
+    """What a team's code may read; those that its env files name are kept, else the first."""
+    variables: str = ""
+    """A pattern: the variables by which it is recognised, without STAGING_."""
+    images: str = ""
+    """A pattern: the images in compose files by which it is recognised."""
+    url_by_parts: tuple[str, str] = ("", "")
+    """A variable, and the URL that is written in place of `url` where an env file names it."""
+    local_password: str = ""
+    """User info of `local`, left out where nothing exported hands it on: a client that is told none sends none."""
+    critical: bool = False
+    markers: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Names of other templates' services that it depends on."""
+    migrates: bool = False
+    """Whether a migration tool of the repository prepares its stand-in."""
+    suggested: bool = False
+    """Whether it is written where nothing is recognised."""
+    switch: Switch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """Its service in docker/docker-compose.local.yml: the variables there begin with `prefix`."""
+
+    service: str
+    prefix: str
+    users: bool = True
+    """Whether the container takes a user and a database besides the password."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubles:
+    """How a service of this kind is stood in for on this machine. Texts with a colon are dotted names, module:attribute."""
+
+    mock: str = ""
+    """Which mock of ours imitates it; empty: a real server does."""
+    provider: str = ""
+    """What knows the real servers that can be started here."""
+    prove: str = ""
+    """What proves that a server on the port is one that can stand in."""
+    ask: str = ""
+    """What asks the ready query."""
+    count: str = ""
+    """What counts connections."""
+    install: str = ""
+    """What to type where no server can be started."""
+    unavailable: str = ""
+    """Why none could be, and what to type, where nothing was tried."""
+    compose: Composed | None = None
+    user: str = ""
+    """The user where the URL names none."""
+    has_database: bool = False
+    """Whether the URL's path names a database."""
+    database_is_user: bool = False
+    """Whether the database is called as the user where the URL names none."""
+    tells_address: bool = False
+    """Whether the server says its own address, so that a holder of the port whom we may not see is no riddle."""
+
+
+def no_findings(_: Facts) -> Finding | None:
+    """Find nothing wrong with a service that answered."""
+    return None
+
+
+def no_code(_link: BaseException, _modules: frozenset[str], _phase: Phase | None, _endpoint: str) -> Fault | None:
+    """Read no server's code out of an exception."""
+    return None
+
+
+Coded = Callable[[BaseException, frozenset[str], Phase | None, str], Fault | None]
+"""(link of an exception's chain, top-level modules of its types, phase, endpoint) → the fault its server's code means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """A kind of service. One folder holds all that is known of it; no other module asks which kind a service is.
+
+    `name` is the `type` in a configuration and in every document; `title` is the product's name for people. A kind
+    equals only itself.
+    """
+
+    name: str
+    title: str
+
+    # how it is addressed
+    schemes: Mapping[str, Scheme]
+    """The first is the one that is written and suggested."""
+    url_prefix: str = ""
+    """What names the kind before a scheme that others have as well: `clickhouse+` in clickhouse+https://."""
+    driver_in_scheme: bool = False
+    """Whether a driver may follow the scheme: postgresql+asyncpg://."""
+    password_in_url: bool = False
+    """Whether an @ behind the host is an unescaped password rather than a path."""
+    host_in_query: bool = False
+    """Whether `?host=&port=` names the host, or a socket's folder, as libpq reads it."""
+    socket_name: str = ""
+    """What the socket in such a folder is called; {port} is filled in."""
+    scheme_hint: str = ""
+    """What to say to a URL of another scheme."""
+
+    # how it is configured
+    keys: tuple[str, ...] = ()
+    """Those of SHARED_KEYS that it takes."""
+    options: Mapping[str, str | bool | float] = field(default_factory=dict)
+    """Keys of its own, with their defaults, whose type a configuration keeps to: found in `Service.options`."""
+    expect_status: tuple[int, ...] = (200,)
+    deadline: str = "staging_connection_s"
+    """The field of `Deadlines` that is its default time-out."""
+    user_is_secret: bool = True
+    """Whether a user without a password is a secret, as tokens in place of the user are."""
+    templates: tuple[Template, ...] = ()
+
+    # how it is looked at
+    probe: str = ""
+    """async (service, url, trace, context) → None; see `resilience.services.wire`."""
+    preload: str = ""
+    """What to import before the clock starts: a module, or module:function to call."""
+    may_hang: bool = False
+    """Whether its probe runs a driver's code, and so gets a task of its own that can be left behind."""
+    tls_request: tuple[bytes, bytes] = (b"", b"")
+    """What asks for TLS on a plain connection, and the answer that grants it."""
+
+    # what it means
+    words: Mapping[FaultCode, Words] = field(default_factory=dict)
+    findings: Callable[[Facts], Finding | None] = no_findings
+    clients: tuple[str, ...] = ()
+    """Top-level modules of the client libraries that speak to it alone."""
+    errors: Mapping[tuple[str, str], FaultCode] = field(default_factory=dict)
+    """(module, class) of a client's error → what it surely means."""
+    vague: Mapping[tuple[str, str], FaultCode] = field(default_factory=dict)
+    """The same, where nothing else in the exception's chain says more."""
+    coded: Coded = no_code
+    gap_codes: frozenset[str] = frozenset()
+    """SQLSTATEs by which a stand-in says that something was not prepared in it."""
+    roles: frozenset[Role] = frozenset()
+    commands: tuple[str, ...] = ()
+    """Commands of its own in hints; shown as code."""
+
+    doubles: Doubles | None = None
+    """How it is stood in for; None: only by the team's own command."""
+
+    @property
+    def is_mocked(self) -> bool:
+        """Whether a mock of ours stands in for it, not a real server."""
+        return self.doubles is not None and bool(self.doubles.mock)
+
+    @property
+    def service_name(self) -> str:
+        """The guide's name for a service of this kind; its own where the guide has none."""
+        return self.templates[0].name if self.templates else self.name
+
+    @property
+    def local_schemes(self) -> tuple[str, ...]:
+        return tuple(name for name, scheme in self.schemes.items() if scheme.local)
+
+    @property
+    def default_port(self) -> int:
+        """The port of the first scheme that has one."""
+        return next(scheme.port for scheme in self.schemes.values() if scheme.port)
+
+
+_DOTTED = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check_kind(kind: object, name: str, source: str) -> Kind:
+    """Return a kind that `source` registers under this name, or raise SettingsError that says what breaks its record."""
+
+    def broken(found: str, expected: str) -> SettingsError:
+        hint = "docs/adding-a-service.md says what a kind holds"
+        return SettingsError(name=f"service type {name}", source=source, found=found, expected=expected, hint=hint)
+
+    if not isinstance(kind, Kind):
+        raise broken(f"(a {type(kind).__name__})", "a resilience.core.kind.Kind")
+    if kind.name != name or not _NAME.fullmatch(name):
+        raise broken(f"(name {kind.name!r})", "its name as registered, of lower-case letters, digits and _,")
+    if not kind.schemes or not any(scheme.port for scheme in kind.schemes.values()):
+        raise broken("(no scheme with a port)", "at least one URL scheme with its default port")
+    for scheme, told in kind.schemes.items():
+        if told.port is not None and not 0 < told.port < 65536:
+            raise broken(f"({scheme}:// with port {told.port})", "a port from 1 to 65535")
+        if told.alias_of and told.alias_of not in kind.schemes:
+            raise broken(f"({scheme}:// as an alias of {told.alias_of}://)", f"one of {', '.join(kind.schemes)}")
+    if unknown := next((key for key in kind.keys if key not in SHARED_KEYS), None):
+        raise broken(f"(key {unknown!r})", f"one of {', '.join(SHARED_KEYS)}; a key of its own stands in options")
+    if not kind.probe:
+        raise broken("(no probe)", "the dotted name of its probe, as package.module:function")
+    for dotted in (kind.probe, kind.preload):
+        if dotted and not _DOTTED.fullmatch(dotted):
+            raise broken(f"({dotted!r})", "a dotted name, as package.module:function")
+    return kind
+
+
+Register = Callable[[], Mapping[str, Callable[[], Kind]]]
+"""Returns, by name, what loads each kind that other packages register."""
+
+
+def _nothing() -> Mapping[str, Callable[[], Kind]]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """The kinds of services: those of this package, and those that others register, which are loaded when asked for."""
+
+    built_in: tuple[Kind, ...]
+    others: Register = _nothing
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self.built_in)
+
+    def __getitem__(self, name: str) -> Kind:
+        """Return the kind of this name; KeyError where there is none."""
+        for kind in self.built_in:
+            if kind.name == name:
+                return kind
+        return self.others()[name]()
+
+    def get(self, name: str) -> Kind | None:
+        """Return the kind of this name, or None. What another package registers wrongly raises SettingsError."""
+        try:
+            return self[name]
+        except KeyError:
+            return None
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*(kind.name for kind in self.built_in), *self.others())))
+
+    def unknown(self, name: str) -> str:
+        """Return the hint for a type that is none: the nearest, and all that are known."""
+        return did_you_mean(name, self.names())
+
+    def by_url(self, url: str) -> tuple[Kind, str] | None:
+        """Return the kind that a URL's scheme alone names, and the URL without the kind's prefix.
+
+        A scheme that several kinds have is that of the one without a prefix.
+        """
+        scheme = url.partition("://")[0].lower()
+        if "://" not in url:
+            return None
+        for kind in self._everyone(scheme):
+            if kind.url_prefix and scheme.startswith(kind.url_prefix):
+                return kind, url[len(kind.url_prefix) :]
+        for kind in sorted(self._everyone(scheme), key=lambda kind: bool(kind.url_prefix)):
+            plain = scheme.partition("+")[0] if kind.driver_in_scheme else scheme
+            if plain in kind.schemes:
+                return kind, url
+        return None
+
+    def _everyone(self, scheme: str) -> tuple[Kind, ...]:
+        """Return the built-in kinds; all others too where none of those knows the scheme."""
+        for kind in self.built_in:
+            if scheme.partition("+")[0] in kind.schemes or (kind.url_prefix and scheme.startswith(kind.url_prefix)):
+                return self.built_in
+        return (*self.built_in, *(load() for load in self.others().values()))
+
+    def url_schemes(self) -> tuple[str, ...]:
+        """Return the beginnings of URLs that name a kind of this package, as `assess --url` takes them."""
+        plain = {f"{name}://" for kind in self for name in kind.schemes}
+        prefixed = {f"{kind.url_prefix}{next(iter(kind.schemes))}://" for kind in self if kind.url_prefix}
+        return (*sorted(plain), *sorted(prefixed))
+
+    def templates(self) -> tuple[tuple[Kind, Template], ...]:
+        """Return the guide's services with their kinds."""
+        return tuple((kind, template) for kind in self.built_in for template in kind.templates)
+
+
+_AUTHENTICATION = frozenset({"auth", "authentication", "authn", "oidc", "sso", "idp", "login"})
+
+
+def is_authentication(service_name: str) -> bool:
+    """Whether a service is the one that checks who somebody is, by the words of its name: auth_service, not author_api."""
+    return bool(_AUTHENTICATION & set(re.split(r"[_-]+", service_name.lower())))

@@ -1,0 +1,48 @@
+"""All that is known of OpenAI-compatible services, as a record: addresses, settings, words, clients and the mock."""
+
+from __future__ import annotations
+
+from resilience.core.kind import Doubles, Kind, Scheme, Switch, Template, Words
+from resilience.core.records import FaultCode
+
+C = FaultCode
+
+KIND = Kind(
+    name="openai",
+    title="OpenAI-compatible",
+    schemes={"https": Scheme(port=443, tls=True), "http": Scheme(port=80, local=True)},
+    url_prefix="openai+",
+    keys=("headers", "expect_status", "expect_body", "expect_json"),
+    templates=(
+        Template(
+            name="llm_service",
+            label="LLM",
+            url="${STAGING_LLM_URL}",
+            local="http://127.0.0.1:8093/v1",
+            exports=tuple(
+                (name, "{local}") for name in ("LLM_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_BASE_URL")
+            ),
+            variables=r"LLM_(BASE_)?URL|OPENAI_(API_)?(BASE|KEY|BASE_URL)",
+            images=r"ollama|vllm",
+            markers=("real_llm", "llm"),
+            switch=Switch(variable="LLM_FALLBACK_MODE", on="true"),
+        ),
+    ),
+    probe="resilience.services.openai.probe:probe_openai",
+    words={
+        C.APP_OVERLOAD: Words(
+            cause="the provider is overloaded",
+            hint="look at the provider's status page; use the LLM mock meanwhile: LLM_FALLBACK_MODE=true",
+        ),
+        C.APP_AUTH: Words(
+            cause="it is up and refuses the key",
+            hint="compare the key in headers with the provider's console; was it revoked?",
+        ),
+    },
+    clients=("openai", "anthropic"),
+    doubles=Doubles(
+        mock="llm",
+        prove="resilience.services.openai.stand_in:prove",
+        ask="resilience.services.http.stand_in:ask",
+    ),
+)

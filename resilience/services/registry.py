@@ -1,0 +1,84 @@
+"""The kinds of services as a value: the built-in ones, a line each, and those that other packages register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from resilience.core.errors import SettingsError
+from resilience.core.kind import GROUP, Kind, Kinds, check_kind
+from resilience.services.clickhouse.kind import KIND as CLICKHOUSE
+from resilience.services.http.kind import KIND as HTTP
+from resilience.services.openai.kind import KIND as OPENAI
+from resilience.services.postgresql.kind import KIND as POSTGRESQL
+from resilience.services.redis.kind import KIND as REDIS
+from resilience.services.websocket.kind import KIND as WEBSOCKET
+
+BUILT_IN: tuple[Kind, ...] = (
+    POSTGRESQL,
+    REDIS,
+    CLICKHOUSE,
+    HTTP,
+    WEBSOCKET,
+    OPENAI,
+)
+
+
+@cache
+def registered() -> Mapping[str, Callable[[], Kind]]:
+    """Return, by name, what loads each kind that other packages register in the group `resilience.services`.
+
+    Only the names are read here; a package's code is imported when its kind is asked for. Raises SettingsError where
+    two packages register one name, or one takes a name of ours: which of them was meant cannot be told.
+    """
+    # Asked for by few configurations, and slow: an assessment must not pay for it.
+    from importlib.metadata import EntryPoint, entry_points
+
+    found: dict[str, EntryPoint] = {}
+    ours = {kind.name for kind in BUILT_IN}
+    for point in entry_points(group=GROUP):
+        before = found.get(point.name)
+        if point.name in ours or (before is not None and before.value != point.value):
+            others = f"{_package(before)} and {_package(point)}" if before is not None else _package(point)
+            raise SettingsError(
+                name=f"service type {point.name}",
+                found=f"(registered by {'resilience and ' if point.name in ours else ''}{others})",
+                expected="one package that registers it",
+                hint=f"pip uninstall {_package(point)}",
+            )
+        found[point.name] = point
+    return {name: _loader(point) for name, point in found.items()}
+
+
+def _package(point: Any) -> str:
+    return point.dist.name if point.dist is not None else str(point.value)
+
+
+def _loader(point: Any) -> Callable[[], Kind]:
+    @cache
+    def load() -> Kind:
+        try:
+            kind = point.load()
+        except Exception as exc:
+            raise SettingsError(
+                name=f"service type {point.name}",
+                source=_package(point),
+                found=f"({type(exc).__name__}: {exc})",
+                expected=f"a kind that {point.value} names",
+                hint=f"python -c 'import {point.value.partition(':')[0]}'",
+            ) from exc
+        return check_kind(kind, point.name, _package(point))
+
+    return load
+
+
+KINDS = Kinds(built_in=BUILT_IN, others=registered)
+"""All kinds of services, to be handed on: what takes it knows none by name."""
+
+
+def resolve(dotted: str) -> Any:
+    """Return what a dotted name, module:attribute, names; the module is imported."""
+    module, _, attribute = dotted.partition(":")
+    return getattr(import_module(module), attribute) if attribute else import_module(module)

@@ -1,0 +1,39 @@
+"""The built-in kinds keep the rules of their record, and what they name by dotted name is there."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from resilience.core.kind import Kind, check_kind
+from resilience.core.settings import Deadlines
+from resilience.services.registry import BUILT_IN, KINDS, resolve
+
+FOLDER = Path(inspect.getfile(resolve)).parent
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
+def test_a_built_in_kind_keeps_the_rules_of_the_record(kind: Kind) -> None:
+    assert check_kind(kind, kind.name, "resilience") is kind
+    assert kind.local_schemes or kind.doubles is None
+    assert hasattr(Deadlines(), kind.deadline)
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
+def test_what_a_kind_names_is_there(kind: Kind) -> None:
+    assert inspect.iscoroutinefunction(resolve(kind.probe))
+    if kind.preload:
+        assert resolve(kind.preload)
+
+
+def test_each_folder_with_a_record_is_a_line_of_the_registry() -> None:
+    assert {path.parent.name for path in FOLDER.glob("*/kind.py")} == {kind.name for kind in BUILT_IN}
+
+
+def test_no_two_services_of_the_guide_share_a_name_or_a_switch() -> None:
+    names = [template.name for _, template in KINDS.templates()]
+    switches = [template.switch.variable for _, template in KINDS.templates() if template.switch]
+    assert len(names) == len(set(names))
+    assert len(switches) == len(set(switches))
