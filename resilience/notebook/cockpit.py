@@ -70,6 +70,7 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
         apply=bool(asked.get("apply", False)),
         parameters=given,
     )
+    kernel.redact_outputs(run.redactor)
     return Notebook(run, asked, interactive=kernel.interactive())
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
+
+from resilience.core.codec import mapped
+from resilience.core.redact import Redactor, plain
 
 HEADLESS = "RESILIENCE_HEADLESS"
 """Set by the runner in the kernels that it starts: it judges the run, and nobody is there to click."""
@@ -43,6 +47,21 @@ _WARM = (
     "resilience.notebook.cockpit",
     "IPython.display",
 )
+
+
+_REDACTED: Mapping[str, tuple[str, ...]] = {
+    "stream": ("text",),
+    "display_data": ("data", "metadata"),
+    "update_display_data": ("data", "metadata"),
+    "execute_result": ("data", "metadata"),
+    "error": ("ename", "evalue", "traceback"),
+    "execute_reply": ("ename", "evalue", "traceback", "user_expressions"),
+    "comm_open": ("data",),
+    "comm_msg": ("data",),
+}
+"""Message of a kernel → what in it a cell's code decided."""
+
+_HELD = 16 * 1024
 
 
 def in_kernel() -> bool:
@@ -100,6 +119,82 @@ def forget_own_variables(environ: MutableMapping[str, str]) -> None:
     for name, value in _SET_BY_KERNELS.items():
         if name in environ and environ[name].startswith(value):
             del environ[name]
+
+
+def redact_outputs(redactor: Redactor) -> None:
+    """Hide the secrets in all that this kernel's cells show from now on, before it leaves the kernel; nothing elsewhere.
+
+    Plain papermill writes into the notebook what it is sent, and knows no redaction. Called again, the last redactor counts.
+    """
+    kernel = _kernel()
+    if kernel is None:
+        return
+    gate = getattr(kernel.session, "_resilience_gate", None)
+    if gate is None:
+        kernel.session._resilience_gate = gate = OutputGate(kernel.session.send, redactor)
+        kernel.session.send = gate.send
+    gate.redactor = redactor
+
+
+class OutputGate:
+    """Stand before a kernel's `Session.send` and redact the outputs among the messages.
+
+    Of what is printed, a line without its end is held back until more comes or another message goes, as a secret may
+    arrive in two pieces. Streams are flushed by a thread of the kernel's own, hence the lock.
+    """
+
+    def __init__(self, send: Callable[..., Any], redactor: Redactor) -> None:
+        self._send, self.redactor = send, redactor
+        self._lock = threading.RLock()
+        self._held: dict[str, tuple[str, Any, Mapping[str, Any], tuple[Any, ...], dict[str, Any]]] = {}
+
+    def send(
+        self, stream: Any, msg_or_type: Any, content: Any = None, parent: Any = None, *args: Any, **more: Any
+    ) -> Any:
+        whole = isinstance(msg_or_type, Mapping)
+        kind = msg_or_type["header"]["msg_type"] if whole else msg_or_type
+        told = msg_or_type["content"] if whole else content
+        with self._lock:
+            if kind == "stream" and whole:
+                return self._print(stream, msg_or_type, args, more)
+            if kind in _REDACTED or kind == "status":
+                self._flush()
+            if kind in _REDACTED and told:
+                told = {name: self._hide(value) if name in _REDACTED[kind] else value for name, value in told.items()}
+                if whole:
+                    msg_or_type = {**msg_or_type, "content": told}
+            return self._send(stream, msg_or_type, told if not whole else content, parent, *args, **more)
+
+    def _print(self, stream: Any, message: Mapping[str, Any], args: tuple[Any, ...], more: dict[str, Any]) -> Any:
+        name = message["content"]["name"]
+        before = self._held.pop(name, None)
+        if before is not None and before[2].get("parent_header") != message.get("parent_header"):
+            self._release(before)
+            before = None
+        text = (before[0] if before is not None else "") + message["content"]["text"]
+        at = max(text.rfind("\n"), text.rfind("\r")) + 1
+        if len(text) - at > 2 * _HELD:
+            at = self.redactor.cut(text, len(text) - _HELD)
+        if text[at:]:
+            self._held[name] = (text[at:], stream, message, args, more)
+        return self._release((text[:at], stream, message, args, more)) if at else None
+
+    def _flush(self) -> None:
+        for name in tuple(self._held):
+            self._release(self._held.pop(name))
+
+    def _release(self, held: tuple[str, Any, Mapping[str, Any], tuple[Any, ...], dict[str, Any]]) -> Any:
+        text, stream, message, args, more = held
+        content = {**message["content"], "text": self._hide(text)}
+        return self._send(stream, {**message, "content": content}, *args, **more)
+
+    def _hide(self, tree: Any) -> Any:
+        return mapped(tree, self._text)
+
+    def _text(self, text: str) -> str:
+        hidden = self.redactor.text(text)
+        # Where nothing was hidden, the colours stay that the redactor takes off to see secrets through them.
+        return text if hidden == plain(text) else hidden
 
 
 def warm_up() -> None:

@@ -262,6 +262,55 @@ async def test_each_notebook_runs_by_plain_papermill_from_anywhere(name: str, te
     assert not any("widget-view" in kind for output in shown for kind in output.get("data", {}))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["00_incident", "04_run_tests"])
+async def test_what_tests_and_cells_print_is_redacted_by_plain_papermill(
+    name: str, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "C4n4ry-t0ken-0f-th3-shop"
+    monkeypatch.setenv("SHOP_TOKEN", secret)
+    monkeypatch.delenv(
+        "PYTEST_CURRENT_TEST"
+    )  # with it, a kernel does not capture what is written to its file descriptors
+    (team / "tests" / "test_shop.py").write_text(
+        "import os, sys, time\n\ndef test_one():\n    token = os.environ['SHOP_TOKEN']\n"
+        "    for part in (token[:9], token[9:], '\\n'):\n"
+        "        os.write(1, part.encode()); time.sleep(0.4)\n"
+        "    print('again', token, file=sys.stderr)\n    assert token == 'x', 'told ' + token\n"
+    )
+    (team / "resilience.toml").write_text((team / "resilience.toml").read_text().replace("pytest -q", "pytest -s -q"))
+    for before in () if name == "00_incident" else NAMES[1 : NAMES.index(name)]:
+        await run_cells(before)
+    document = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())
+    source = (
+        "import os, sys\nfrom IPython.display import HTML, display\nsecret = os.environ['SHOP_TOKEN']\n"
+        "print('printed', secret)\nos.write(2, ('fd 2 ' + secret).encode())\ndisplay(HTML('<i>' + secret))\nsecret"
+    )
+    document["cells"].append(
+        {"cell_type": "code", "id": "own", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+    )
+    (tmp_path / "in.ipynb").write_text(json.dumps(document))
+    found = shutil.which("papermill", path=str(Path(sys.executable).parent))
+    assert found
+    done = subprocess.run(
+        [
+            *(found, str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), "--no-progress-bar", "--log-output"),
+            *("-p", "config", str(team / "resilience.toml"), "-p", "apply", "true"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    made = (tmp_path / "out.ipynb").read_text()
+    assert secret not in made
+    # What is written to a file descriptor is echoed on the kernel's own terminal, which is the person's who runs this.
+    assert secret not in (done.stdout + done.stderr).replace(f"fd 2 {secret}", "")
+    for told in ("again ***", "told ***", "printed ***", "fd 2 ***", "<i>***", "'***'"):
+        assert told in made, told
+
+
 def test_a_failed_verdict_gives_papermill_an_exit_code(team: Path, tmp_path: Path) -> None:
     found = shutil.which("papermill", path=str(Path(sys.executable).parent))
     assert found
