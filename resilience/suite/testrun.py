@@ -518,9 +518,11 @@ class _Run:
         select = " and ".join(f"({text})" for text in (self.select, command.select) if text)
         record = self.record = Record(select=select, mode=self.mode.value)
         ends = min((end for end in (limit, self.ends) if end is not None), default=None)
-        events = self.folder / "logs" / f"{name}.events.jsonl"
-        events.unlink(missing_ok=True)
+        # Raw, so it lies in our private folder and never in the run's, even when we are killed.
+        events = entrance.folder / f"{name}.events.jsonl"
         events.touch(mode=0o600)
+        told = self.folder / "logs" / events.name
+        told.unlink(missing_ok=True)
         known = (
             {marker for service in self.settings.services for marker in service.markers} | set(self.held) | set(MARKERS)
         )
@@ -587,7 +589,7 @@ class _Run:
                 if process.poll() is None:
                     await asyncio.shield(asyncio.create_task(groups.end(process, self.id)))
                 pump.close()
-                self._redact_events(events)
+                self._redact_events(events, told)
         execution.duration_s = time.monotonic() - began
         code = process.returncode
         execution.exit_code = 128 - code if code < 0 else code
@@ -795,18 +797,18 @@ class _Run:
             )
         )
 
-    def _redact_events(self, path: Path) -> None:
-        """Rewrite the events file without secrets; while it was written, only this user could read it."""
-        aside = path.with_suffix(".new")
+    def _redact_events(self, raw: Path, told: Path) -> None:
+        """Write to the run's folder what the plug-in told, without secrets."""
+        aside = told.with_suffix(".new")
         try:
-            with path.open("rb") as source, aside.open("wb") as target:
+            with raw.open("rb") as source, aside.open("wb") as target:
                 for line in source:
                     if not line.startswith((b'{"k":"b"', b'{"k":"t"')):
                         line = self.redactor.text(line.decode("utf-8", "replace").rstrip("\n")).encode() + b"\n"
                     target.write(line)
-            aside.replace(path)
+            aside.replace(told)
         except OSError as exc:
-            self.notes.append(f"the events file could not be rewritten: {exc.strerror}")
+            self.notes.append(f"the events file could not be written: {exc.strerror}")
 
 
 def _again(standings: Mapping[tuple[str, str], outcomes.Standing], seen: Collection[str]) -> dict[str, Any] | None:

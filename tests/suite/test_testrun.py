@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -664,6 +665,61 @@ async def test_what_a_retry_plugin_of_the_teams_ran_again_counts_as_it_ended(
     )
     result = await run(root, out, {"database": database}, attempts=0)
     assert by_id(result) == {"test_flaky": Outcome.PASSED, "test_dead": INFRA}
+
+
+async def test_a_run_that_is_killed_leaves_no_secret_in_its_folder(root: Path, out: Path, tmp_path: Path) -> None:
+    write(
+        root,
+        test_a="""
+        import pathlib, time
+        SECRET = "s3kr3t-" + "pass"
+        def test_a(): raise RuntimeError("refused for " + SECRET)
+        def test_b():
+            print(SECRET, flush=True)
+            pathlib.Path("reached").touch()
+            time.sleep(60)
+        """,
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(
+        f"""
+import asyncio, sys
+sys.path[:0] = {[str(Path(__file__).parents[2])]!r}
+from dataclasses import replace
+from pathlib import Path
+from resilience.suite.testrun import run_suite
+from resilience.core.records import PlannedCommand, TestExecutionMode
+from resilience.core.secret import Secret
+from tests.kits.testrun_kit import PYTEST, Probe, environ, settings
+root, out = Path({str(root)!r}), Path({str(out)!r})
+made = replace(settings(root, {{}}), secrets=(Secret("s3kr3t-pass"),))
+asyncio.run(run_suite(
+    [PlannedCommand(command="echo $$ > shell; exec " + PYTEST + " -s")], settings=made, mode=TestExecutionMode.FULL,
+    environ=environ({{}}), folder=out, probe=Probe({{}}), output=lambda data: None,
+))
+"""
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    runner = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "TMPDIR": str(scratch)})
+    try:
+        reached = await asyncio.to_thread(wait_until, (root / "reached").exists, 30.0)
+        said = await asyncio.to_thread(
+            wait_until, lambda: any(b"***" in one.read_bytes() for one in out.rglob("*.log"))
+        )
+    finally:
+        runner.kill()
+        runner.wait()
+        with contextlib.suppress(OSError, ValueError):
+            os.killpg(int((root / "shell").read_text()), signal.SIGKILL)
+    assert reached
+    assert said
+    left = [path for path in out.rglob("*") if path.is_file()]
+    assert left
+    assert not [path for path in left if b"s3kr3t-pass" in path.read_bytes()]
+    raw = [path for path in scratch.rglob("*.events.jsonl") if b"s3kr3t-pass" in path.read_bytes()]
+    assert raw, "the secret was told, or nothing was proved"
+    assert all(folder.stat().st_mode & 0o077 == 0 for folder in scratch.glob("resilience-tests-*"))
 
 
 async def test_on_a_terminal_the_command_has_one_too(root: Path, out: Path, tmp_path: Path) -> None:
