@@ -13,6 +13,7 @@ from resilience.core.plan import values_to_apply
 from resilience.core.records import Cause, CauseName, Decision, InfrastructureHealth, TestExecutionMode as M
 from resilience.core.settings import Deadlines, Settings, Wishes
 from resilience.core.variables import GUIDE, Asks, GuideVariable, Writes, variable_of
+from resilience.services.registry import KINDS
 from resilience.settings.build import build
 from tests.kits.records import AT, TYPES, config, health
 
@@ -51,7 +52,7 @@ TOML = "".join(
 
 
 def read(**environ: str) -> Settings:
-    return build(TOML, source=None, root=Path("/srv/app"), environ=environ, profile_texts={})
+    return build(TOML, source=None, root=Path("/srv/app"), environ=environ, profile_texts={}, kinds=KINDS)
 
 
 def written(
