@@ -15,8 +15,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Phase, ServiceType
-from resilience.core.redact import clean
 
 C = FaultCode
 

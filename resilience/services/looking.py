@@ -12,8 +12,9 @@ from typing import Literal
 from resilience.core.causes import LOOPBACK_CHECK
 from resilience.core.faults import at, classify, fault
 from resilience.core.kind import Kind
+from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
-from resilience.core.redact import Redactor, clean
+from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.services.drivers import load

@@ -15,7 +15,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from resilience.core.redact import Redactor, clean, plain
+from resilience.core.plain import clean, plain
+from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.services.registry import KINDS
 from resilience.settings.build import build

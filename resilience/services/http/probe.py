@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from resilience.core.faults import fault, http_fault
+from resilience.core.plain import start
 from resilience.core.records import Fault, FaultCode, Phase
-from resilience.core.redact import start
 from resilience.core.settings import Service
 from resilience.services.wire import (
     BODY_LIMIT,

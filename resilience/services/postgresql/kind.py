@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from resilience.core.faults import fault
 from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Role, Scheme, Switch, Template, Words
+from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Phase
-from resilience.core.redact import clean
 
 C = FaultCode
 _PSQL = "psql -h {host} -p {port} -c "

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from resilience.core.faults import fault
+from resilience.core.plain import start
 from resilience.core.records import FaultCode, Phase
-from resilience.core.redact import start
 from resilience.core.settings import Service
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
 

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from resilience.core.faults import classify, fault
+from resilience.core.plain import start
 from resilience.core.records import FaultCode, Phase, ServiceType
-from resilience.core.redact import start
 from resilience.core.settings import Service
 from resilience.services.drivers import redis_connection
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
