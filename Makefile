@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SLOW := $(VENV)/.ready-slow
 
-.PHONY: setup drill test test-all lint bench notebook lock clean
+.PHONY: setup drill test test-all coverage lint bench notebook dist lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make drill     the whole runbook against an embedded outage; prints the path of the report"
 	@echo "make test      the fast tests      make test-all  the slow ones too      make lint  ruff, mypy, layers"
-	@echo "make notebook  JupyterLab on the notebooks      make bench  ratios      make setup  only .venv"
+	@echo "make notebook  JupyterLab on the notebooks      make bench  ratios      make coverage  make dist  both wheels      make setup  only .venv"
 
 # uv resolves nothing here (the pins carry hashes) and is ten times faster than pip; pip is the way where uv cannot be had.
 $(STAMP): requirements/requirements.txt requirements/bootstrap.txt pyproject.toml
@@ -38,8 +38,16 @@ test-all: $(SLOW)
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_layers.py
 
+coverage: $(STAMP)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -x; code=$$?; $(BIN)/coverage combine -q; $(BIN)/coverage report --format=total; exit $$code
+
 bench: $(STAMP)
-	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+	@code=0; for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || code=1; done; exit $$code
+
+dist: $(STAMP)
+	@$(BIN)/python -m hatchling build -t wheel -d dist
+	@cd pytest-plugin && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
 
 notebook: $(STAMP)
 	@$(BIN)/resilience notebook
