@@ -53,7 +53,8 @@ from resilience.services.redis import stand_in as redis
 from resilience.settings import environment
 from resilience.settings.build import build
 from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
-from resilience.suite import addresses, outcomes, pytest_plugin
+from resilience.suite import addresses, pytest_plugin
+from resilience.suite.endpoints import Endpoint, by_protocol
 from tests.kits.records import AT, config, health
 
 KINDS = tuple(ServiceType)
@@ -477,8 +478,8 @@ def said(found: Iterable[Cause]) -> str:
 
 def clients_of(kind: ServiceType) -> tuple[str, ...]:
     """The client libraries whose errors are taken for this kind's where no address is known."""
-    service = outcomes.Endpoint(service="mine", type=kind, host="staging.test", port=1)
-    return tuple(module for module in CLIENTS if outcomes.by_protocol([{"mro": [f"{module}.errors.Error"]}], [service]))
+    service = Endpoint(service="mine", type=kind, host="staging.test", port=1)
+    return tuple(module for module in CLIENTS if by_protocol([{"mro": [f"{module}.errors.Error"]}], [service]))
 
 
 def clients(kind: ServiceType) -> Lines:

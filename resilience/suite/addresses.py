@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from resilience.core.records import StandIn
 from resilience.core.settings import Service, Settings
-from resilience.suite.outcomes import Endpoint
+from resilience.suite.endpoints import Endpoint
 
 _PORTS = {
     "postgresql": 5432,

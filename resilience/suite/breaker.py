@@ -11,9 +11,11 @@ from pathlib import Path
 
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.settings import Service
-from resilience.suite import outcomes
+from resilience.suite.chains import classify_chain, is_assertion, is_test_timeout
+from resilience.suite.endpoints import Endpoint, attribute
 from resilience.suite.entering import replace_json
-from resilience.suite.outcomes import Endpoint, Failure, Look, Record, Test
+from resilience.suite.events import Failure, Record, Test
+from resilience.suite.evidence import STRONG, WEAK, Look, look_near
 
 Probe = Callable[[Sequence[str]], Awaitable[Mapping[str, ConnectivityResult]]]
 
@@ -70,13 +72,13 @@ class Breaker:
 
     def suspect(self, test: Test | None, failure: Failure) -> None:
         """Look at the service that a failure speaks of, and count it."""
-        if not failure.chain or outcomes.is_assertion(failure.chain):
+        if not failure.chain or is_assertion(failure.chain):
             return
-        fault = outcomes.classify_chain(failure.chain)
-        hung = outcomes.is_test_timeout(failure.chain[0])
-        if not hung and (fault is None or fault.code not in outcomes.STRONG | outcomes.WEAK):
+        fault = classify_chain(failure.chain)
+        hung = is_test_timeout(failure.chain[0])
+        if not hung and (fault is None or fault.code not in STRONG | WEAK):
             return
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
+        endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
         if endpoint is None:
             return
         service = endpoint.service
@@ -180,13 +182,10 @@ class Breaker:
             await self.look(list(dict.fromkeys(missing)))
 
     def _unlooked(self, test: Test | None, failure: Failure) -> list[str]:
-        if not failure.chain or outcomes.is_assertion(failure.chain) or outcomes.classify_chain(failure.chain) is None:
+        if not failure.chain or is_assertion(failure.chain) or classify_chain(failure.chain) is None:
             return []
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
-        if (
-            endpoint is None
-            or outcomes.look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None
-        ):
+        endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
+        if endpoint is None or look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None:
             return []
         return [endpoint.service]
 

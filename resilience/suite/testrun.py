@@ -32,13 +32,18 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
-from resilience.suite import groups, outcomes, pseudo_terminal
+from resilience.core.verdict import prove, totals
+from resilience.suite import groups, pseudo_terminal
 from resilience.suite.addresses import endpoints_of
+from resilience.suite.board import Board, Standing
 from resilience.suite.breaker import Breaker, Probe
+from resilience.suite.endpoints import Endpoint, whose
 from resilience.suite.entering import Entrance
+from resilience.suite.events import Failure, Record, Test
+from resilience.suite.evidence import Judged, judge_failure
 from resilience.suite.expressions import check
 from resilience.suite.foreign import find_junit, read_junit
-from resilience.suite.outcomes import Board, Endpoint, Failure, Record, Test
+from resilience.suite.output import judge_text, nothing_proven
 from resilience.suite.pump import Output, Pump, to_stdout
 
 Connections = Callable[[Service], Awaitable[int | None]]
@@ -279,7 +284,7 @@ class _Run:
         unknown = [
             f"{result.command}: {result.evidence}" for result in self.results if result.outcome is Outcome.NOT_RUN
         ]
-        proof = outcomes.prove(
+        proof = prove(
             mode=self.mode,
             tests=tests,
             commands=self.results,
@@ -299,7 +304,7 @@ class _Run:
             duration_s=round(time.monotonic() - self.began, 3),
             exit_code=code,
             commands=tuple(self.results),
-            totals=outcomes.totals(tests),
+            totals=totals(tests),
             tests=tests,
             verdict=proof.verdict,
             reached=tuple(reached),
@@ -374,13 +379,13 @@ class _Run:
                 continue
             if execution.timed_out:
                 stack = execution.stacks.get(key[1], "")
-                standing.judged = outcomes.Judged(
+                standing.judged = Judged(
                     Outcome.TIMEOUT,
                     message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
                     reason=execution.timed_out,
                 )
             elif not standing.test.state and not standing.test.failures:
-                standing.judged = outcomes.Judged(
+                standing.judged = Judged(
                     Outcome.ERROR,
                     message=f"pytest ended in the middle of this test (exit code {execution.exit_code})",
                     reason="crash",
@@ -402,10 +407,10 @@ class _Run:
 
     def _trouble(self, root: str, failure: Failure, number: int, round: int) -> None:
         name = "(conftest)" if failure.when == "conftest" else "(session)"
-        judged = outcomes.judge_failure(failure, endpoints=self.endpoints, looks=self.breaker.looks, is_test=False)
+        judged = judge_failure(failure, endpoints=self.endpoints, looks=self.breaker.looks, is_test=False)
         if any(str(node.get("type", "")).endswith("UsageError") for node in failure.chain[:1]):
             return
-        self.board.standings[root, name] = outcomes.Standing(
+        self.board.standings[root, name] = Standing(
             Test(name, collector=True, failures=[failure]), judged, round, command=number, root=root
         )
 
@@ -474,7 +479,7 @@ class _Run:
                 if outcome is Outcome.PASSED and last.exit_code:
                     outcome = Outcome.FAILED
                 return "junit", outcome, f"JUnit XML ({path.name}); no per-test causes", None, None
-        outcome, phrase = outcomes.judge_text(last.tail, last.exit_code)
+        outcome, phrase = judge_text(last.tail, last.exit_code)
         evidence = f"exit code {last.exit_code} and output; no per-test data"
         if self.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             evidence += " (PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps our plug-in out)"
@@ -487,7 +492,7 @@ class _Run:
                 None,
                 None,
             )
-        if why := outcomes.nothing_proven(last.tail, last.exit_code):
+        if why := nothing_proven(last.tail, last.exit_code):
             return "other", Outcome.NOT_RUN, why, None, None
         if outcome is Outcome.FAILED and phrase:
             red = [look for look in self.breaker.looks[-len(self.services) :] if look.red]
@@ -722,7 +727,7 @@ class _Run:
             old, new = before.get(one.service), after.get(one.service)
             count = None if old is None or new is None else max(0, new - old)
             mine = [e for e in self.endpoints if e.service == one.service and e.stand_in]
-            spoken = sum(times for pair, times in self.spoke.items() if outcomes.whose([pair], mine) is not None)
+            spoken = sum(times for pair, times in self.spoke.items() if whose([pair], mine) is not None)
             reached_any = reached_any or bool(count) or bool(spoken)
             drafts.append(
                 (one, max(count or 0, spoken) if count is not None or spoken else None, bool(count) or bool(spoken))
@@ -809,7 +814,7 @@ class _Run:
             self.notes.append(f"the events file could not be rewritten: {exc.strerror}")
 
 
-def _again(standings: Mapping[tuple[str, str], outcomes.Standing], seen: Collection[str]) -> dict[str, Any] | None:
+def _again(standings: Mapping[tuple[str, str], Standing], seen: Collection[str]) -> dict[str, Any] | None:
     """Return what a second run is restricted to; None runs everything, where the session never came to its tests."""
     ids: dict[str, list[str]] = {}
     prefixes: dict[str, list[str]] = {}
