@@ -30,7 +30,7 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
-from resilience.core.verdict import Proof, prove, totals
+from resilience.core.verdict import Proof, Results, prove, totals
 from resilience.notebook import headless, parameters
 from resilience.runs import runbook
 from resilience.suite.board import Board, Standing
@@ -94,7 +94,7 @@ def proved(mode: TestExecutionMode, *sorts: Sort, bare: bool = False) -> Proof:
     more: dict[str, object] = {}
     for name, value in (pair for one in sorts for pair in one.more.items()):
         more[name] = (*more.get(name, ()), *value) if isinstance(value, tuple) else value  # type: ignore[misc]
-    return prove(mode=mode, tests=tests, commands=commands, blocked=blocked(sorts), **more)  # type: ignore[arg-type]
+    return prove(Results(mode=mode, counts=totals(tests), commands=commands, blocked=blocked(sorts), **more))  # type: ignore[arg-type]
 
 
 def blocked(sorts: Sequence[Sort]) -> bool:
@@ -291,7 +291,7 @@ def exit_codes_of_looks() -> Iterator[str]:
 
 
 def fail_on() -> Iterator[str]:
-    """Return the two meanings of `fail_on`, side by side: the notebook's, by the tests' verdict, and the command line's."""
+    """Return what `fail_on` means in the notebook and on the command line, side by side."""
     for verdict, code in VERDICTS:
         one = incident(tests=suite(verdict, code))
         for word in FAIL_ON:

@@ -57,6 +57,7 @@ from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.variables import APPLIED
+from resilience.core.verdict import exit_code_of as exit_code_of, judge_run as judge_run
 from resilience.core.words import staging_line, tests_line, totals_line
 from resilience.fallback import apply as applying, journal as journals, restore as restoring
 from resilience.host.files import read_env_file, write_atomically
@@ -165,15 +166,6 @@ def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[st
     document["reasons"] = list(decision.reasons)
     document["blocked"] = decision.blocked
     return document
-
-
-def exit_code_of(status: ConnectivityStatus) -> int:
-    """Return the exit code of `assess`, `mode` and `plan` for an overall status."""
-    return {
-        ConnectivityStatus.AVAILABLE: ExitCode.PASSED,
-        ConnectivityStatus.DEGRADED: ExitCode.NOT_A_FULL_PASS,
-        ConnectivityStatus.UNAVAILABLE: ExitCode.BLOCKED,
-    }.get(status, ExitCode.UNKNOWN)
 
 
 def samples_of(health: InfrastructureHealth, stage: str, target: str = "staging") -> list[Sample]:
@@ -1024,33 +1016,6 @@ async def print_report(folder: Path) -> Path | None:
 
     chromium = browser(os.environ)
     return await to_pdf(folder / "report.html", folder / "report.pdf", chromium=chromium) if chromium else None
-
-
-def judge_run(incident: Incident) -> tuple[Verdict, int]:
-    """Return the verdict and the exit code of a run from its records.
-
-    A stage that only started belongs to a process that was killed: nothing is known of what it was at.
-    """
-    statuses = {stage.status for stage in incident.stages if stage.name is not StageName.REPORT}
-    if statuses & {StageStatus.FAILED, StageStatus.KILLED, StageStatus.STARTED}:
-        return Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED
-    if StageStatus.INTERRUPTED in statuses:
-        return Verdict.INTERRUPTED, ExitCode.INTERRUPTED
-    if StageStatus.TIMED_OUT in statuses:
-        return Verdict.TIMED_OUT, ExitCode.TIMED_OUT
-    if incident.critical_tests is not None or incident.full_tests is not None:
-        on_staging = [result for result in (incident.critical_tests, incident.full_tests) if result is not None]
-        code = ExitCode.worst(*(result.exit_code for result in on_staging))
-        return next((result.verdict, code) for result in on_staging if result.exit_code == code)
-    if incident.tests is not None:
-        return incident.tests.verdict, incident.tests.exit_code
-    if incident.decision is not None and incident.decision.blocked:
-        return Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED
-    health = incident.latest
-    if health is None:
-        return Verdict.UNKNOWN, ExitCode.UNKNOWN
-    down = health.overall_status is ConnectivityStatus.UNAVAILABLE
-    return Verdict.INFRASTRUCTURE_UNAVAILABLE if down else Verdict.UNKNOWN, exit_code_of(health.overall_status)
 
 
 def parse_mode(text: TestExecutionMode | str) -> TestExecutionMode:

@@ -32,7 +32,7 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
-from resilience.core.verdict import prove, totals
+from resilience.core.verdict import Results, prove, totals
 from resilience.suite import groups, pseudo_terminal
 from resilience.suite.addresses import endpoints_of
 from resilience.suite.board import Board, Standing
@@ -284,16 +284,19 @@ class _Run:
         unknown = [
             f"{result.command}: {result.evidence}" for result in self.results if result.outcome is Outcome.NOT_RUN
         ]
+        counts = totals(tests)
         proof = prove(
-            mode=self.mode,
-            tests=tests,
-            commands=self.results,
-            reached=reached,
-            stand_ins=any(one.ready for one in self.stand_ins),
-            blocked=self.board.blocked(),
-            interrupted=interrupted,
-            timed_out=self.timed_out,
-            unknown=unknown,
+            Results(
+                mode=self.mode,
+                counts=counts,
+                commands=tuple(self.results),
+                reached=tuple(reached),
+                stand_ins=any(one.ready for one in self.stand_ins),
+                blocked=self.board.blocked(),
+                interrupted=interrupted,
+                timed_out=self.timed_out,
+                unknown=tuple(unknown),
+            )
         )
         code = proof.exit_code
         if self.exit_code == "original" and interrupted is None:
@@ -304,7 +307,7 @@ class _Run:
             duration_s=round(time.monotonic() - self.began, 3),
             exit_code=code,
             commands=tuple(self.results),
-            totals=totals(tests),
+            totals=counts,
             tests=tests,
             verdict=proof.verdict,
             reached=tuple(reached),
