@@ -239,7 +239,7 @@ def stand_in_port(kind: ServiceType, scheme: str) -> str:
 
 def attributed_port(kind: ServiceType, scheme: str) -> str:
     service = Service(name="mine", type=kind, url=Secret(url_of(scheme)))
-    found = addresses.endpoints_of(settings_of(service), (), resolve_s=0.0)
+    found = addresses.endpoints_of(settings_of(service).services, (), resolve_s=0.0)
     return str(found[0].port) if found else REFUSED
 
 

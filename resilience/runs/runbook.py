@@ -68,7 +68,7 @@ from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped, load_settings
 
 if TYPE_CHECKING:
-    from resilience.suite.testrun import Progress
+    from resilience.suite.records import Progress
 
 STAGES = tuple(StageName)
 MAX_AGE = timedelta(hours=12)
@@ -688,6 +688,7 @@ class Run:
         on_staging: bool = False,
     ) -> TestSuiteResult:
         from resilience import stand_ins as local
+        from resilience.suite.records import Instruments, Place, Request
         from resilience.suite.testrun import run_suite
 
         applied = self.incident.applied if self.applied_now and not on_staging else None
@@ -702,24 +703,34 @@ class Run:
         local.hold(self.settings, self.incident.run)
         try:
             return await run_suite(
-                planned,
-                settings=self.settings,
-                mode=decision.mode,
-                environ=environ,
-                folder=self.folder,
-                held=held_markers(decision, self.settings),
-                dead=decision.held,
-                stand_ins=tuple(s for s in applied.stand_ins if s.ready) if applied else (),
-                probe=lambda names: self._probe_as_tests_do(names, in_use),
-                on_event=on_progress,
-                exit_code=exit_code,
-                timeout_s=timeout_s,
-                total_timeout_s=total_timeout_s,
-                wait_for_services_s=wait_for_services_s,
-                attempts=deadlines.retry_attempts,
-                delay_s=deadlines.retry_delay_s,
-                connections=local.connections,
-                output=output,
+                Request(
+                    commands=tuple(planned),
+                    mode=decision.mode,
+                    held=held_markers(decision, self.settings),
+                    dead=decision.held,
+                    skipping=self.settings.wishes.skip_on_failure,
+                    exit_code=exit_code,
+                    attempts=deadlines.retry_attempts,
+                    delay_s=deadlines.retry_delay_s,
+                    timeout_s=timeout_s,
+                    total_timeout_s=total_timeout_s,
+                    wait_s=wait_for_services_s,
+                ),
+                Place(
+                    root=self.settings.root,
+                    folder=self.folder,
+                    environ=environ,
+                    env_command=self.settings.env_command,
+                    services=self.settings.services,
+                    stand_ins=tuple(s for s in applied.stand_ins if s.ready) if applied else (),
+                    secrets=self.settings.secrets,
+                ),
+                Instruments(
+                    probe=lambda names: self._probe_as_tests_do(names, in_use),
+                    connections=local.connections,
+                    on_event=on_progress,
+                    output=output,
+                ),
             )
         finally:
             local.release(self.settings, self.incident.run)

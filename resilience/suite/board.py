@@ -116,6 +116,12 @@ class Board:
             ):  # fmt: skip
                 del self.standings[key]
 
+    def drop_sessions(self, command: int) -> None:
+        """Drop sessions that could not begin before and now did: their tests are listed instead."""
+        gone = [key for key, s in self.standings.items() if s.test.id.startswith("(") and s.command == command]
+        for key in gone:
+            del self.standings[key]
+
     def again(self, command: int, back: Collection[str]) -> dict[tuple[str, str], Standing]:
         """Return the tests to run again: failed from infrastructure or held back, and their service is back.
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from resilience.core.records import ConnectivityResult, ConnectivityStatus
+from resilience.core.records import ConnectivityStatus
 from resilience.core.settings import Service
 from resilience.suite.chains import classify_chain, is_assertion, is_test_timeout
 from resilience.suite.endpoints import Endpoint, attribute
 from resilience.suite.entering import replace_json
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import STRONG, WEAK, Look, look_near
-
-Probe = Callable[[Sequence[str]], Awaitable[Mapping[str, ConnectivityResult]]]
+from resilience.suite.records import Probe
 
 IN_A_ROW = 3
 """Quick failures in a row against one service before a red probe opens the breaker."""
@@ -56,6 +55,13 @@ class Breaker:
         """Begin an execution: in later rounds tests held at the start are let go where their service answers."""
         self._back = {name for name in self.services if self.well(name)} if round > 1 else set()
         self.write(control)
+
+    def hear(self, kind: str, test: Test | None, failure: Failure | None) -> None:
+        """Take an event as it comes."""
+        if failure is not None:
+            self.suspect(test, failure)
+        elif kind == "t" and test is not None and test.state == "passed":
+            self.passed(test)
 
     def passed(self, test: Test) -> None:
         """A test that needs a service passed: its failures are no row any more."""

@@ -1,10 +1,69 @@
-"""Turn the exit code and the output of a command that says nothing of single tests into what it proves."""
+"""Turn what a command without per-test data leaves, its JUnit files, exit code and output, into what it proves."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from resilience.core.records import Outcome
+from resilience.core.records import FaultCode, Outcome, TestOutcome
+from resilience.suite.evidence import Look
+from resilience.suite.execution import Execution
+from resilience.suite.foreign import find_junit, read_junit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """What a command as a whole came to. `kind`: junit or other; `tests` are those of its JUnit files."""
+
+    kind: str
+    outcome: Outcome
+    evidence: str
+    service: str | None = None
+    fault: FaultCode | None = None
+    tests: tuple[TestOutcome, ...] = ()
+
+
+def judge_whole(
+    command: str, execution: Execution, *, number: int, root: Path, newer_than: float, looks: Sequence[Look],
+    autoload_off: bool = False,
+) -> Whole:  # fmt: skip
+    """Judge a command that our plug-in did not enter: by JUnit XML if there is any, else by exit code and output.
+
+    `looks` are the last ones at every service. An outage is to blame only where the output speaks of one and a service is down.
+    """
+    if execution.timed_out:
+        return Whole(kind="other", outcome=Outcome.TIMEOUT, evidence=execution.timed_out)
+    for path in find_junit(command, root, newer_than=newer_than):
+        tests = read_junit(path, number)
+        if tests:
+            found = {test.outcome for test in tests}
+            failed = Outcome.FAILED in found or Outcome.ERROR in found or execution.exit_code
+            return Whole(
+                kind="junit", outcome=Outcome.FAILED if failed else Outcome.PASSED,
+                evidence=f"JUnit XML ({path.name}); no per-test causes", tests=tests,
+            )  # fmt: skip
+    outcome, phrase = judge_text(execution.tail, execution.exit_code)
+    evidence = f"exit code {execution.exit_code} and output; no per-test data"
+    if autoload_off:
+        evidence += " (PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps our plug-in out)"
+    if re.search(r"\b\d+ (passed|failed|errors?)\b.* in [\d.]+s", execution.tail):
+        # Among its failures may be the product's, which one phrase must not cover.
+        entered = "pytest ran, but our plug-in did not enter: is PYTHONPATH replaced?"
+        return Whole(kind="other", outcome=outcome, evidence=f"{evidence}; {entered}")
+    if why := nothing_proven(execution.tail, execution.exit_code):
+        return Whole(kind="other", outcome=Outcome.NOT_RUN, evidence=why)
+    if outcome is Outcome.FAILED and phrase:
+        red = next((look for look in looks if look.red), None)
+        if red is not None:
+            return Whole(
+                kind="other", outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE,
+                evidence=f'{evidence}; "{phrase}" in it, and {red.service} is down', service=red.service, fault=red.fault,
+            )  # fmt: skip
+        evidence += f'; "{phrase}" in it, but no probed service is down'
+    return Whole(kind="other", outcome=outcome, evidence=evidence)
+
 
 PHRASES = (
     "connection refused",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resilience.suite.output import nothing_proven
+from resilience.suite.whole_commands import nothing_proven
 
 
 @pytest.mark.parametrize(
