@@ -53,7 +53,8 @@ from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
 from resilience.settings.build import build
 from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
-from resilience.suite import addresses, outcomes, pytest_plugin
+from resilience.suite import addresses, pytest_plugin
+from resilience.suite.endpoints import Endpoint, by_protocol
 from tests.kits.records import AT, config, health
 
 KINDS = tuple(ServiceType)
@@ -240,7 +241,7 @@ def stand_in_port(kind: ServiceType, scheme: str) -> str:
 
 def attributed_port(kind: ServiceType, scheme: str) -> str:
     service = Service(name="mine", kind=registry.KINDS[kind], url=Secret(url_of(scheme)))
-    found = addresses.endpoints_of(settings_of(service), (), resolve_s=0.0)
+    found = addresses.endpoints_of(settings_of(service).services, (), resolve_s=0.0)
     return str(found[0].port) if found else REFUSED
 
 
@@ -481,8 +482,8 @@ def said(found: Iterable[Cause]) -> str:
 
 def clients_of(kind: ServiceType) -> tuple[str, ...]:
     """The client libraries whose errors are taken for this kind's where no address is known."""
-    service = outcomes.Endpoint(service="mine", type=kind, host="staging.test", port=1)
-    return tuple(module for module in CLIENTS if outcomes.by_protocol([{"mro": [f"{module}.errors.Error"]}], [service]))
+    service = Endpoint(service="mine", type=kind, host="staging.test", port=1)
+    return tuple(module for module in CLIENTS if by_protocol([{"mro": [f"{module}.errors.Error"]}], [service]))
 
 
 def clients(kind: ServiceType) -> Lines:

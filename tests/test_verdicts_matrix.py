@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resilience.core.records import Outcome, StageStatus, Verdict
 from tests.frozen import differences
-from tests.verdicts_matrix import BY_TESTS, VERDICTS, judged_stages, matrix
+from tests.verdicts_matrix import BY_TESTS, VERDICTS, fail_on, judged_stages, matrix
 
 FROZEN = Path(__file__).parent / "data" / "verdicts.txt"
 
@@ -21,3 +21,7 @@ def test_the_table_goes_through_every_outcome_verdict_and_stage_status() -> None
     assert {verdict for verdict, _ in VERDICTS} == set(Verdict) - {Verdict.RUNNING}
     told = list(judged_stages())
     assert all(any(f" {status.value}: " in line for line in told) for status in StageStatus)
+
+
+def test_fail_on_means_one_thing_in_the_notebook_and_on_the_command_line() -> None:
+    assert [line for line in fail_on() if "they differ" in line] == []

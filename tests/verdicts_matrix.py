@@ -30,16 +30,19 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
+from resilience.core.verdict import Proof, Results, prove, totals
 from resilience.notebook import headless, parameters
 from resilience.runs import runbook
-from resilience.suite import outcomes
+from resilience.suite.board import Board, Standing
+from resilience.suite.events import Test
+from resilience.suite.evidence import Judged
 from tests.kits.records import AT, health
 
 MODES = tuple(TestExecutionMode)
 FAIL_ON = ("", *headless.FAIL_ON)
 
 
-# --- one execution: outcomes.prove
+# --- one execution: prove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ BESIDE: Mapping[str, Sort] = {
 }
 
 
-def proved(mode: TestExecutionMode, *sorts: Sort, bare: bool = False) -> outcomes.Proof:
+def proved(mode: TestExecutionMode, *sorts: Sort, bare: bool = False) -> Proof:
     """Judge a run of these sorts. A pytest command that passed stands beside them where they name no command."""
     tests = tuple(
         TestOutcome(id=f"{number}::{outcome.value}", outcome=outcome)
@@ -91,24 +94,22 @@ def proved(mode: TestExecutionMode, *sorts: Sort, bare: bool = False) -> outcome
     more: dict[str, object] = {}
     for name, value in (pair for one in sorts for pair in one.more.items()):
         more[name] = (*more.get(name, ()), *value) if isinstance(value, tuple) else value  # type: ignore[misc]
-    return outcomes.prove(mode=mode, tests=tests, commands=commands, blocked=blocked(sorts), **more)  # type: ignore[arg-type]
+    return prove(Results(mode=mode, counts=totals(tests), commands=commands, blocked=blocked(sorts), **more))  # type: ignore[arg-type]
 
 
 def blocked(sorts: Sequence[Sort]) -> bool:
     """Ask the board, as a run does, whether an outage took tests beyond the plan or left nothing that ran."""
-    board = outcomes.Board()
+    board = Board()
     number = 0
     for one in sorts:
         for outcome in one.tests:
             number += 1
             name = f"{number}::{outcome.value}"
-            board.standings["", name] = outcomes.Standing(
-                outcomes.Test(name), outcomes.Judged(outcome), planned=one.planned
-            )
+            board.standings["", name] = Standing(Test(name), Judged(outcome), planned=one.planned)
     return board.blocked()
 
 
-def by_mode(judge: Callable[[TestExecutionMode], outcomes.Proof]) -> str:
+def by_mode(judge: Callable[[TestExecutionMode], Proof]) -> str:
     """Say the verdict in mode full, then in the other modes, once where they agree."""
     told: dict[str, list[str]] = {}
     for mode in MODES:
@@ -143,7 +144,7 @@ def prove_pairs() -> Iterator[str]:
     yield f"in {same} other pairs the worse of the two decides, in the order {' '.join(map(str, ExitCode.ORDER))}"
 
 
-def code_of(*sorts: Sort) -> outcomes.Proof:
+def code_of(*sorts: Sort) -> Proof:
     return proved(TestExecutionMode.FULL, BY_TESTS["passed"], *sorts)
 
 
@@ -195,7 +196,7 @@ def suite(verdict: Verdict, code: int) -> TestSuiteResult:
         duration_s=1.0,
         exit_code=code,
         commands=(),
-        totals=outcomes.totals(()),
+        totals=totals(()),
         tests=(),
         verdict=verdict,
     )
@@ -290,7 +291,7 @@ def exit_codes_of_looks() -> Iterator[str]:
 
 
 def fail_on() -> Iterator[str]:
-    """Return the two meanings of `fail_on`, side by side: the notebook's, by the tests' verdict, and the command line's."""
+    """Return what `fail_on` means in the notebook and on the command line, side by side."""
     for verdict, code in VERDICTS:
         one = incident(tests=suite(verdict, code))
         for word in FAIL_ON:
@@ -301,7 +302,7 @@ def fail_on() -> Iterator[str]:
 
 
 TABLES: Mapping[str, Callable[[], Iterator[str]]] = {
-    "one execution, one sort of thing (outcomes.prove)": prove_one,
+    "one execution, one sort of thing (prove)": prove_one,
     "one execution, two sorts beside a passed test, mode full": prove_pairs,
     "one execution, two outcomes and nothing else, mode full": prove_pairs_alone,
     "what is noted, mode full": prove_notes,

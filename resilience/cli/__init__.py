@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from resilience.core.records import InfrastructureHealth, TestExecutionMode
     from resilience.core.settings import Settings
     from resilience.runs.runbook import Run
-    from resilience.suite.testrun import Progress
+    from resilience.suite.records import Progress
 
 T = TypeVar("T")
 

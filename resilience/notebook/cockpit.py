@@ -43,7 +43,7 @@ from resilience.runs.runbook import Run, open_run
 from resilience.show import notebook as views
 
 if TYPE_CHECKING:
-    from resilience.suite.testrun import Progress
+    from resilience.suite.records import Progress
 
 _REDRAW_S = 0.2
 _RESTORE = "This puts the env file back to the byte and stops the stand-ins that apply started. No database is touched."

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from resilience.core.errors import UsageError, did_you_mean
 from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
 from resilience.core.settings import Settings
+from resilience.core.verdict import FailOn, counts_as_failure, judge_run
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines, seconds
-from resilience.runs.runbook import Run, judge_run
+from resilience.runs.runbook import Run
 from resilience.settings.build import require_configured
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 LOOKING = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.APPLY_FALLBACK, StageName.REPORT)
 """The stages of `run --no-apply`; the fallback's notebook then only shows its plan."""
 
-FAIL_ON = ("failures", "degraded", "never")
+FAIL_ON = (FailOn.FAILURES.value, FailOn.DEGRADED.value, FailOn.NEVER.value)
 
 
 def run_all(
@@ -167,14 +168,11 @@ def _lines(run: Run, incident: Incident, code: int) -> list[str]:
 
 
 def _hide(code: int, fail_on: str) -> int:
-    shown = {
-        "failures": (ExitCode.NOT_A_FULL_PASS, ExitCode.BLOCKED, ExitCode.UNKNOWN),
-        "never": (ExitCode.PRODUCT_FAILURES, ExitCode.NOT_A_FULL_PASS, ExitCode.BLOCKED, ExitCode.UNKNOWN),
-    }.get(fail_on, ())
-    if code in shown:
-        sys.stderr.write(f"--fail-on {fail_on} hides exit code {code}: {exit_code_phrase(code)}\n")
-        return 0
-    return code
+    """Return the exit code that `--fail-on` leaves, and say in words what it hides."""
+    if code == ExitCode.PASSED or counts_as_failure(code, fail_on):
+        return code
+    sys.stderr.write(f"--fail-on {fail_on} hides exit code {code}: {exit_code_phrase(code)}\n")
+    return ExitCode.PASSED
 
 
 class _Teller:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from resilience.core.codec import mapped
-from resilience.core.redact import Redactor, plain
+from resilience.core.plain import plain
+from resilience.core.redact import Redactor
 
 HEADLESS = "RESILIENCE_HEADLESS"
 """Set by the runner in the kernels that it starts: it judges the run, and nobody is there to click."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from resilience.core.errors import SettingsError, did_you_mean
 from resilience.core.records import Incident, StageName, StageStatus, TestExecutionMode, Verdict
+from resilience.core.verdict import FailOn as FailOn, code_of, counts_as_failure, judge_tests
 
 MARK = "# Parameters"
 """How the parameters cell of our notebooks begins, and how papermill begins the cell that it injects after it."""
@@ -35,14 +36,6 @@ class Kind(StrEnum):
     WHOLE = "a whole number"
     DURATION = "a number with an optional unit"
     CHOICE = "one of a list"
-
-
-class FailOn(StrEnum):
-    """Which results make the last cell, and so papermill, fail. That the runbook itself failed always does."""
-
-    NEVER = "never"
-    FAILURES = "failures"
-    DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,8 +264,8 @@ def split_assignments(pairs: Iterable[str]) -> dict[str, str]:
 def fails(incident: Incident, fail_on: FailOn | str = FailOn.NEVER) -> str:
     """Return why this run counts as failed for papermill, or an empty text.
 
-    A stage that failed, and tests that were asked for but of which nothing is known, always count. What the tests said
-    counts where `fail_on` says so.
+    A stage that broke always counts: nothing is known then. What the tests said, or could not say, counts where `fail_on`
+    says so, as on the command line (`core.verdict.HIDDEN`). A run that only looked says nothing about tests and fails no cell.
     """
     broken = (StageStatus.FAILED, StageStatus.KILLED, StageStatus.TIMED_OUT, StageStatus.INTERRUPTED)
     for name in StageName:
@@ -281,20 +274,18 @@ def fails(incident: Incident, fail_on: FailOn | str = FailOn.NEVER) -> str:
             return (
                 f"stage {name.value} {stage.status.value.replace('_', ' ')}: {stage.error or 'no reason was recorded'}"
             )
-    tests = incident.tests
-    if tests is None:
+    judged = judge_tests(incident)
+    if judged is None or not counts_as_failure(code_of(judged[0]), fail_on):
         return ""
-    wanted = FailOn(fail_on)
-    if tests.verdict in (Verdict.INFRASTRUCTURE_UNAVAILABLE, Verdict.UNKNOWN, Verdict.RUNBOOK_FAILED):
-        return f"tests {tests.verdict.value.replace('_', ' ')} (exit code {tests.exit_code})"
-    if tests.verdict in (Verdict.INTERRUPTED, Verdict.TIMED_OUT):
-        return f"the test run was {tests.verdict.value.replace('_', ' ')} (exit code {tests.exit_code})"
-    if tests.verdict is Verdict.PRODUCT_FAILURES and wanted in (FailOn.FAILURES, FailOn.DEGRADED):
-        count = tests.totals.failed + tests.totals.error
-        return f"{count} tests failed as product (exit code {tests.exit_code}); fail_on is {wanted.value}"
-    if tests.verdict is Verdict.PASSED_ON_STAND_INS and wanted is FailOn.DEGRADED:
-        return f"NOT A FULL PASS (exit code {tests.exit_code}); fail_on is {wanted.value}"
-    return ""
+    verdict, code = judged
+    asked = f"(exit code {code}); fail_on is {FailOn(fail_on).value}"
+    if verdict is Verdict.PRODUCT_FAILURES:
+        results = (incident.tests, incident.critical_tests, incident.full_tests)
+        counts = [result.totals for result in results if result is not None and result.verdict is verdict]
+        return f"{sum(one.failed + one.error for one in counts)} tests failed as product {asked}"
+    if verdict is Verdict.PASSED_ON_STAND_INS:
+        return f"NOT A FULL PASS {asked}"
+    return f"the test run: {verdict.value.replace('_', ' ')} {asked}"
 
 
 _TRUE = ("true", "yes", "on", "1", "y")

@@ -57,6 +57,7 @@ from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.variables import APPLIED
+from resilience.core.verdict import exit_code_of as exit_code_of, judge_run as judge_run
 from resilience.core.words import staging_line, tests_line, totals_line
 from resilience.fallback import apply as applying, journal as journals, restore as restoring
 from resilience.host.files import read_env_file, write_atomically
@@ -68,7 +69,7 @@ from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped
 
 if TYPE_CHECKING:
-    from resilience.suite.testrun import Progress
+    from resilience.suite.records import Progress
 
 STAGES = tuple(StageName)
 MAX_AGE = timedelta(hours=12)
@@ -166,15 +167,6 @@ def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[st
     document["reasons"] = list(decision.reasons)
     document["blocked"] = decision.blocked
     return document
-
-
-def exit_code_of(status: ConnectivityStatus) -> int:
-    """Return the exit code of `assess`, `mode` and `plan` for an overall status."""
-    return {
-        ConnectivityStatus.AVAILABLE: ExitCode.PASSED,
-        ConnectivityStatus.DEGRADED: ExitCode.NOT_A_FULL_PASS,
-        ConnectivityStatus.UNAVAILABLE: ExitCode.BLOCKED,
-    }.get(status, ExitCode.UNKNOWN)
 
 
 def samples_of(health: InfrastructureHealth, stage: str, target: str = "staging") -> list[Sample]:
@@ -697,6 +689,7 @@ class Run:
         on_staging: bool = False,
     ) -> TestSuiteResult:
         from resilience import stand_ins as local
+        from resilience.suite.records import Instruments, Place, Request
         from resilience.suite.testrun import run_suite
 
         applied = self.incident.applied if self.applied_now and not on_staging else None
@@ -711,24 +704,34 @@ class Run:
         local.hold(self.settings, self.incident.run)
         try:
             return await run_suite(
-                planned,
-                settings=self.settings,
-                mode=decision.mode,
-                environ=environ,
-                folder=self.folder,
-                held=held_markers(decision, self.settings),
-                dead=decision.held,
-                stand_ins=tuple(s for s in applied.stand_ins if s.ready) if applied else (),
-                probe=lambda names: self._probe_as_tests_do(names, in_use),
-                on_event=on_progress,
-                exit_code=exit_code,
-                timeout_s=timeout_s,
-                total_timeout_s=total_timeout_s,
-                wait_for_services_s=wait_for_services_s,
-                attempts=deadlines.retry_attempts,
-                delay_s=deadlines.retry_delay_s,
-                connections=local.connections,
-                output=output,
+                Request(
+                    commands=tuple(planned),
+                    mode=decision.mode,
+                    held=held_markers(decision, self.settings),
+                    dead=decision.held,
+                    skipping=self.settings.wishes.skip_on_failure,
+                    exit_code=exit_code,
+                    attempts=deadlines.retry_attempts,
+                    delay_s=deadlines.retry_delay_s,
+                    timeout_s=timeout_s,
+                    total_timeout_s=total_timeout_s,
+                    wait_s=wait_for_services_s,
+                ),
+                Place(
+                    root=self.settings.root,
+                    folder=self.folder,
+                    environ=environ,
+                    env_command=self.settings.env_command,
+                    services=self.settings.services,
+                    stand_ins=tuple(s for s in applied.stand_ins if s.ready) if applied else (),
+                    secrets=self.settings.secrets,
+                ),
+                Instruments(
+                    probe=lambda names: self._probe_as_tests_do(names, in_use),
+                    connections=local.connections,
+                    on_event=on_progress,
+                    output=output,
+                ),
             )
         finally:
             local.release(self.settings, self.incident.run)
@@ -1025,33 +1028,6 @@ async def print_report(folder: Path) -> Path | None:
 
     chromium = browser(os.environ)
     return await to_pdf(folder / "report.html", folder / "report.pdf", chromium=chromium) if chromium else None
-
-
-def judge_run(incident: Incident) -> tuple[Verdict, int]:
-    """Return the verdict and the exit code of a run from its records.
-
-    A stage that only started belongs to a process that was killed: nothing is known of what it was at.
-    """
-    statuses = {stage.status for stage in incident.stages if stage.name is not StageName.REPORT}
-    if statuses & {StageStatus.FAILED, StageStatus.KILLED, StageStatus.STARTED}:
-        return Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED
-    if StageStatus.INTERRUPTED in statuses:
-        return Verdict.INTERRUPTED, ExitCode.INTERRUPTED
-    if StageStatus.TIMED_OUT in statuses:
-        return Verdict.TIMED_OUT, ExitCode.TIMED_OUT
-    if incident.critical_tests is not None or incident.full_tests is not None:
-        on_staging = [result for result in (incident.critical_tests, incident.full_tests) if result is not None]
-        code = ExitCode.worst(*(result.exit_code for result in on_staging))
-        return next((result.verdict, code) for result in on_staging if result.exit_code == code)
-    if incident.tests is not None:
-        return incident.tests.verdict, incident.tests.exit_code
-    if incident.decision is not None and incident.decision.blocked:
-        return Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED
-    health = incident.latest
-    if health is None:
-        return Verdict.UNKNOWN, ExitCode.UNKNOWN
-    down = health.overall_status is ConnectivityStatus.UNAVAILABLE
-    return Verdict.INFRASTRUCTURE_UNAVAILABLE if down else Verdict.UNKNOWN, exit_code_of(health.overall_status)
 
 
 def parse_mode(text: TestExecutionMode | str) -> TestExecutionMode:

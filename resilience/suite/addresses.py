@@ -1,4 +1,4 @@
-"""Turn settings and stand-ins into the addresses by which failing tests are told apart."""
+"""Turn services and stand-ins into the addresses by which failing tests are told apart."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from resilience.core.records import StandIn
-from resilience.core.settings import Service, Settings
-from resilience.suite.outcomes import Endpoint
+from resilience.core.settings import Service
+from resilience.suite.endpoints import Endpoint
 
 _PORTS = {
     "postgresql": 5432,
@@ -24,11 +24,13 @@ _PORTS = {
 }
 
 
-def endpoints_of(settings: Settings, stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0) -> tuple[Endpoint, ...]:
+def endpoints_of(
+    services: Iterable[Service], stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0
+) -> tuple[Endpoint, ...]:
     """Return where tests may find each service: its staging address, and its stand-in's where one is ready."""
     standing = {one.service: one for one in stand_ins if one.ready}
     found: list[tuple[Service, str, int | None, bool]] = []
-    for service in settings.services:
+    for service in services:
         for url, stand_in in (
             (service.url.reveal(), False),
             (service.local.reveal() if service.name in standing else "", True),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from resilience.core.records import ConnectivityResult, ConnectivityStatus
+from resilience.core.records import ConnectivityStatus
 from resilience.core.settings import Service
-from resilience.suite import outcomes
+from resilience.suite.chains import classify_chain, is_assertion, is_test_timeout
+from resilience.suite.endpoints import Endpoint, attribute
 from resilience.suite.entering import replace_json
-from resilience.suite.outcomes import Endpoint, Failure, Look, Record, Test
-
-Probe = Callable[[Sequence[str]], Awaitable[Mapping[str, ConnectivityResult]]]
+from resilience.suite.events import Failure, Record, Test
+from resilience.suite.evidence import STRONG, WEAK, Look, look_near
+from resilience.suite.records import Probe
 
 IN_A_ROW = 3
 """Quick failures in a row against one service before a red probe opens the breaker."""
@@ -55,6 +56,13 @@ class Breaker:
         self._back = {name for name in self.services if self.well(name)} if round > 1 else set()
         self.write(control)
 
+    def hear(self, kind: str, test: Test | None, failure: Failure | None) -> None:
+        """Take an event as it comes."""
+        if failure is not None:
+            self.suspect(test, failure)
+        elif kind == "t" and test is not None and test.state == "passed":
+            self.passed(test)
+
     def passed(self, test: Test) -> None:
         """A test that needs a service passed: its failures are no row any more."""
         if self._streak:
@@ -70,13 +78,13 @@ class Breaker:
 
     def suspect(self, test: Test | None, failure: Failure) -> None:
         """Look at the service that a failure speaks of, and count it."""
-        if not failure.chain or outcomes.is_assertion(failure.chain):
+        if not failure.chain or is_assertion(failure.chain):
             return
-        fault = outcomes.classify_chain(failure.chain)
-        hung = outcomes.is_test_timeout(failure.chain[0])
-        if not hung and (fault is None or fault.code not in outcomes.STRONG | outcomes.WEAK):
+        fault = classify_chain(failure.chain)
+        hung = is_test_timeout(failure.chain[0])
+        if not hung and (fault is None or fault.code not in STRONG | WEAK):
             return
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
+        endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
         if endpoint is None:
             return
         service = endpoint.service
@@ -180,13 +188,10 @@ class Breaker:
             await self.look(list(dict.fromkeys(missing)))
 
     def _unlooked(self, test: Test | None, failure: Failure) -> list[str]:
-        if not failure.chain or outcomes.is_assertion(failure.chain) or outcomes.classify_chain(failure.chain) is None:
+        if not failure.chain or is_assertion(failure.chain) or classify_chain(failure.chain) is None:
             return []
-        endpoint, _, _ = outcomes.attribute(failure, test.markers if test is not None else (), self.endpoints)
-        if (
-            endpoint is None
-            or outcomes.look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None
-        ):
+        endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
+        if endpoint is None or look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None:
             return []
         return [endpoint.service]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
 from typing import BinaryIO
 
 from resilience.core.redact import Redactor
+from resilience.suite.records import Output as Output
 
-Output = Callable[[bytes], None]
 _HELD = 16 * 1024
 
 

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from resilience.core.records import (
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings, Wishes
 from resilience.services.registry import KINDS
+from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
 
 
@@ -197,16 +199,31 @@ async def run(
     **more: Any,
 ) -> TestSuiteResult:
     sink = printed if printed is not None else []
+    given = made or settings(root, services, skip=skip)
     return await run_suite(
-        [PlannedCommand(command=command) for command in commands or (PYTEST,)],
-        settings=made or settings(root, services, skip=skip),
-        mode=more.pop("mode", TestExecutionMode.FULL),
-        environ=environ(services, **(env or {})),
-        folder=folder,
-        probe=more.pop("probe", None) or Probe(services, hook),
-        output=sink.append,
-        **more,
+        Request(
+            commands=tuple(PlannedCommand(command=command) for command in commands or (PYTEST,)),
+            mode=more.pop("mode", TestExecutionMode.FULL),
+            skipping=given.wishes.skip_on_failure,
+            attempts=more.pop("attempts", given.deadlines.retry_attempts),
+            delay_s=more.pop("delay_s", given.deadlines.retry_delay_s),
+            wait_s=more.pop("wait_for_services_s", None),
+            **{name: more.pop(name) for name in REQUESTED & set(more)},
+        ),
+        Place(
+            root=given.root,
+            folder=folder,
+            environ=environ(services, **(env or {})),
+            env_command=given.env_command,
+            services=given.services,
+            stand_ins=tuple(more.pop("stand_ins", ())),
+            secrets=given.secrets,
+        ),
+        Instruments(probe=more.pop("probe", None) or Probe(services, hook), output=sink.append, **more),
     )
+
+
+REQUESTED = {field.name for field in fields(Request)}
 
 
 def environment_with(venv: Path, *packages: str) -> Path:

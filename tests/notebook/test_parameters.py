@@ -240,18 +240,14 @@ def incident(verdict: Verdict | None = None, *, code: int = 0, broken: StageStat
 @pytest.mark.parametrize("fail_on", list(FailOn))
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_fail_on_decides_about_what_tests_said_and_about_nothing_else(verdict: Verdict, fail_on: FailOn) -> None:
-    said = {
-        Verdict.PRODUCT_FAILURES: {FailOn.FAILURES, FailOn.DEGRADED},
-        Verdict.PASSED_ON_STAND_INS: {FailOn.DEGRADED},
+    partial = {Verdict.PASSED_ON_STAND_INS, Verdict.INFRASTRUCTURE_UNAVAILABLE, Verdict.UNKNOWN}
+    counted = {
+        FailOn.NEVER: set[Verdict](),
+        FailOn.FAILURES: {Verdict.PRODUCT_FAILURES},
+        FailOn.DEGRADED: {Verdict.PRODUCT_FAILURES, *partial},
     }
-    always = {
-        Verdict.INFRASTRUCTURE_UNAVAILABLE,
-        Verdict.UNKNOWN,
-        Verdict.RUNBOOK_FAILED,
-        Verdict.INTERRUPTED,
-        Verdict.TIMED_OUT,
-    }
-    expected = verdict in always or fail_on in said.get(verdict, ())
+    always = {Verdict.RUNBOOK_FAILED, Verdict.INTERRUPTED, Verdict.TIMED_OUT}
+    expected = verdict in always or verdict in counted[fail_on]
     assert bool(fails(incident(verdict, code=1), fail_on)) is expected
 
 

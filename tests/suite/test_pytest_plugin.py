@@ -243,3 +243,24 @@ async def test_another_python_with_another_pytest_tells_the_same(tmp_path: Path,
         "test_old": "passed",
     }
     assert result.totals.passed_on_retry == 3
+
+
+@pytest.mark.parametrize(
+    ("expression", "names", "expected"),
+    [
+        ("", set(), True),
+        ("critical or mission_critical", {"mission_critical"}, True),
+        ("not staging and not real_services", {"slow"}, True),
+        ("(not real_services and not staging) or offline_capable", {"staging", "offline_capable"}, True),
+        ("not (a or b)", {"b"}, False),
+        ("not not a", {"a"}, True),
+    ],
+)
+def test_marker_expressions_of_the_modes(expression: str, names: set[str], expected: bool) -> None:
+    assert plugin.MarkerExpression(expression)(names) is expected
+
+
+@pytest.mark.parametrize("expression", ["a or", "(a", "a b", "not", "and a", "a)"])
+def test_a_broken_marker_expression_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match="not a marker expression"):
+        plugin.MarkerExpression(expression)

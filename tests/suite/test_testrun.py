@@ -26,7 +26,8 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.secret import Secret
-from resilience.suite.testrun import Progress, TestRunInterrupted
+from resilience.suite.records import Instruments, Place, Progress, Request
+from resilience.suite.testrun import TestRunInterrupted, run_suite
 from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, Probe, by_id, run, settings, wait_until, write
 
 NO_XDIST = "-p no:xdist -p no:xdist.looponfail"
@@ -730,13 +731,16 @@ async def test_on_a_terminal_the_command_has_one_too(root: Path, out: Path, tmp_
 import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parents[2])]!r}
 from pathlib import Path
+from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
 from resilience.core.records import PlannedCommand, TestExecutionMode
-from tests.kits.testrun_kit import PYTEST, Probe, environ, settings
+from tests.kits.testrun_kit import PYTEST, Probe, environ
 root, out = Path({str(root)!r}), Path({str(out)!r})
+command = PlannedCommand(command="test -t 1 && " + PYTEST)
 result = asyncio.run(run_suite(
-    [PlannedCommand(command="test -t 1 && " + PYTEST)], settings=settings(root, {{}}), mode=TestExecutionMode.FULL,
-    environ=environ({{}}, TERM="xterm"), folder=out, probe=Probe({{}}),
+    Request(commands=(command,), mode=TestExecutionMode.FULL),
+    Place(root=root, folder=out, environ=environ({{}}, TERM="xterm")),
+    Instruments(probe=Probe({{}})),
 ))
 print("exit", result.exit_code)
 """
@@ -1011,13 +1015,11 @@ async def test_progress_names_the_current_test_and_a_failing_probe_is_said(
     assert any("no probe today" in note for note in result.notes)
 
 
-async def test_no_command_is_an_error(root: Path, out: Path, database: LineServer) -> None:
-    from resilience.suite.testrun import run_suite
-
-    root.mkdir()
+async def test_no_command_is_an_error(tmp_path: Path, out: Path) -> None:
     with pytest.raises(UsageError, match="no test command"):
         await run_suite(
-            [], settings=settings(root, {}), mode=TestExecutionMode.FULL, environ={}, folder=out, probe=Probe({})
+            Request(commands=(), mode=TestExecutionMode.FULL),
+            Place(root=tmp_path, folder=out, environ={}),
+            Instruments(probe=Probe({})),
         )
-    with contextlib.suppress(FileNotFoundError):
-        assert not list(out.iterdir())
+    assert not out.exists()

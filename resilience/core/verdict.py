@@ -1,0 +1,381 @@
+"""Turn the results of a test run, or the records of a whole run, into what it proved: one verdict and one exit code.
+
+The notebook and the command line ask the same rules. Each rule stands in a table with its reason; where several apply to one
+test run, the order of `contracts.md` (`ExitCode.ORDER`) decides, and of a whole run's rules the first that fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from resilience.core.records import (
+    CommandResult,
+    ConnectivityStatus,
+    ExitCode,
+    Incident,
+    Outcome,
+    Reached,
+    StageName,
+    StageStatus,
+    TestExecutionMode,
+    TestOutcome,
+    TestTotals,
+    Verdict,
+)
+
+
+class Blame(StrEnum):
+    """Who has to act on an outcome: the one classification that every rendering uses."""
+
+    PRODUCT = "product"
+    INFRASTRUCTURE = "infrastructure"
+    GAP = "gap"
+    """A stand-in that lacks what staging has: whoever keeps the stand-ins."""
+    UNKNOWN = "unknown"
+    """Nothing is known of why, or the test never ran."""
+    NONE = "none"
+    """Nothing failed."""
+
+
+BLAME: Mapping[Outcome, Blame] = {
+    Outcome.PASSED: Blame.NONE,
+    Outcome.FAILED: Blame.PRODUCT,
+    Outcome.ERROR: Blame.PRODUCT,
+    Outcome.SKIPPED: Blame.NONE,
+    Outcome.XFAILED: Blame.NONE,
+    Outcome.XPASSED: Blame.NONE,
+    Outcome.INFRASTRUCTURE_UNAVAILABLE: Blame.INFRASTRUCTURE,
+    Outcome.STAND_IN_GAP: Blame.GAP,
+    # A test that was still running when its time was up says nothing of who kept it waiting.
+    Outcome.TIMEOUT: Blame.UNKNOWN,
+    Outcome.NOT_RUN: Blame.UNKNOWN,
+    Outcome.DESELECTED: Blame.NONE,
+}
+
+
+def totals(tests: Iterable[TestOutcome]) -> TestTotals:
+    """Count tests by outcome; `retried` and `passed_on_retry` overlap the others."""
+    counts: dict[str, int] = {}
+    retried = passed = 0
+    for test in tests:
+        counts[test.outcome.value] = counts.get(test.outcome.value, 0) + 1
+        if test.rounds > 1:
+            retried += 1
+            passed += test.outcome in (Outcome.PASSED, Outcome.XFAILED, Outcome.XPASSED)
+    return TestTotals(**counts, retried=retried, passed_on_retry=passed)
+
+
+# --- one test run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What one test run left, as the rules ask for it."""
+
+    mode: TestExecutionMode
+    counts: TestTotals
+    commands: tuple[CommandResult, ...]
+    reached: tuple[Reached, ...] = ()
+    stand_ins: bool = False
+    blocked: bool = False
+    """Whether an outage took tests that the plan had not held back, or left nothing that ran."""
+    interrupted: int | None = None
+    timed_out: bool = False
+    unknown: tuple[str, ...] = ()
+    """Why commands proved nothing, one text each."""
+    runner_failed: str = ""
+
+    @property
+    def whole(self) -> tuple[CommandResult, ...]:
+        """The commands that are judged as a whole, since nothing is known of their single tests."""
+        return tuple(command for command in self.commands if command.kind not in ("pytest", "junit"))
+
+    @property
+    def product_failed(self) -> bool:
+        return bool(self.counts.failed or self.counts.error)
+
+    @property
+    def ran(self) -> int:
+        counts = self.counts
+        return counts.passed + counts.failed + counts.error + counts.skipped + counts.xfailed + counts.xpassed
+
+    def any_command(self, *found: Outcome) -> bool:
+        return any(command.outcome in found for command in self.commands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of what a test run proves: the exit code where it applies, the notes it leaves, and why it is so.
+
+    `applies` returns the notes that go into the result, or whether the rule applies where it has nothing to add.
+    """
+
+    name: str
+    code: int | None
+    """None: the code is the signal's, `Results.interrupted`."""
+    applies: Callable[[Results], bool | tuple[str, ...]]
+    reason: str
+
+
+def _not_reached(results: Results) -> tuple[str, ...]:
+    return tuple(
+        f"tests did not use the stand-in for {one.service}{': ' + one.detail if one.detail else ''}"
+        for one in results.reached
+        if one.canary is False
+    )
+
+
+def _nothing_ran(results: Results) -> tuple[str, ...]:
+    passed = any(command.outcome is Outcome.PASSED for command in results.whole)
+    return () if results.ran or results.blocked or passed else ("no test ran",)
+
+
+def _left_over(results: Results) -> tuple[str, ...]:
+    explained = results.product_failed or results.blocked
+    return (f"{results.counts.not_run} tests were never reached",) if results.counts.not_run and not explained else ()
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="the runbook failed",
+        code=ExitCode.RUNBOOK_FAILED,
+        applies=lambda r: (r.runner_failed,) if r.runner_failed else (),
+        reason="what our own error left unread may have been anything",
+    ),
+    Rule(
+        name="interrupted",
+        code=None,
+        applies=lambda r: r.interrupted is not None,
+        reason="a person or a scheduler ended it; what was known stays, and is not the whole",
+    ),
+    Rule(
+        name="timed out",
+        code=ExitCode.TIMED_OUT,
+        applies=lambda r: r.timed_out or bool(r.counts.timeout) or r.any_command(Outcome.TIMEOUT),
+        reason="a test that never ended hides those behind it, so that this comes before what the others said",
+    ),
+    Rule(
+        name="product failures",
+        code=ExitCode.PRODUCT_FAILURES,
+        applies=lambda r: r.product_failed or r.any_command(Outcome.FAILED, Outcome.ERROR),
+        reason="a bug that was seen stays seen, whatever else an outage took",
+    ),
+    Rule(
+        name="blocked by infrastructure",
+        code=ExitCode.BLOCKED,
+        applies=lambda r: r.blocked or any(one.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE for one in r.whole),
+        reason="tests that were to run did not get to say anything",
+    ),
+    Rule(
+        name="a command proved nothing",
+        code=ExitCode.UNKNOWN,
+        applies=lambda r: r.unknown,
+        reason="a command that was killed, misused or never started has no verdict of its own",
+    ),
+    Rule(
+        name="no command",
+        code=ExitCode.UNKNOWN,
+        applies=lambda r: () if r.commands else ("no command was run",),
+        reason="nothing that ran is nothing that passed",
+    ),
+    Rule(
+        name="no test ran",
+        code=ExitCode.UNKNOWN,
+        applies=_nothing_ran,
+        reason="a selection that is empty must not look green",
+    ),
+    Rule(
+        name="tests were left over",
+        code=ExitCode.UNKNOWN,
+        applies=_left_over,
+        reason="the run ended early, and neither a failure nor an outage says why",
+    ),
+    Rule(
+        name="a stand-in was not used",
+        code=ExitCode.UNKNOWN,
+        applies=_not_reached,
+        reason="tests that passed against something else say nothing about what they were to be run on",
+    ),
+    Rule(
+        name="not a full pass",
+        code=ExitCode.NOT_A_FULL_PASS,
+        applies=lambda r: (
+            bool(r.counts.stand_in_gap or r.counts.infrastructure_unavailable)
+            or r.stand_ins
+            or r.mode is not TestExecutionMode.FULL
+        ),
+        reason="stand-ins and a reduced selection prove less than real staging does",
+    ),
+)
+"""What one test run proves. Every rule that applies counts; the worst code wins."""
+
+VERDICTS: Mapping[int, Verdict] = {
+    ExitCode.RUNBOOK_FAILED: Verdict.RUNBOOK_FAILED,
+    ExitCode.INTERRUPTED: Verdict.INTERRUPTED,
+    ExitCode.TERMINATED: Verdict.INTERRUPTED,
+    ExitCode.TIMED_OUT: Verdict.TIMED_OUT,
+    ExitCode.PRODUCT_FAILURES: Verdict.PRODUCT_FAILURES,
+    ExitCode.BLOCKED: Verdict.INFRASTRUCTURE_UNAVAILABLE,
+    ExitCode.UNKNOWN: Verdict.UNKNOWN,
+    ExitCode.NOT_A_FULL_PASS: Verdict.PASSED_ON_STAND_INS,
+    ExitCode.PASSED: Verdict.PASSED,
+}
+
+
+def code_of(verdict: Verdict) -> int:
+    """Return the exit code of a verdict, also where the tests' own was replaced by that of the team's command."""
+    return next((code for code, found in VERDICTS.items() if found is verdict), ExitCode.PASSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a test run proved. `because` names the rules that applied."""
+
+    verdict: Verdict
+    exit_code: int
+    notes: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
+
+
+def prove(results: Results) -> Proof:
+    """Return what a test run proved: of all rules that apply, the one whose code stands first in `ExitCode.ORDER`."""
+    codes: list[int] = []
+    notes: list[str] = []
+    because: list[str] = []
+    for rule in RULES:
+        found = rule.applies(results)
+        if not found:
+            continue
+        because.append(rule.name)
+        codes.append(rule.code if rule.code is not None else results.interrupted or ExitCode.INTERRUPTED)
+        notes.extend(found if isinstance(found, tuple) else ())
+    code = ExitCode.worst(*codes) if codes else ExitCode.PASSED
+    verdict = VERDICTS.get(code, Verdict.INTERRUPTED)
+    return Proof(verdict=verdict, exit_code=code, notes=tuple(dict.fromkeys(notes)), because=tuple(because))
+
+
+# --- a look, and a whole run
+
+
+def exit_code_of(status: ConnectivityStatus) -> int:
+    """Return the exit code of `assess`, `mode` and `plan` for an overall status."""
+    return {
+        ConnectivityStatus.AVAILABLE: ExitCode.PASSED,
+        ConnectivityStatus.DEGRADED: ExitCode.NOT_A_FULL_PASS,
+        ConnectivityStatus.UNAVAILABLE: ExitCode.BLOCKED,
+    }.get(status, ExitCode.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRule:
+    """One rule of what a whole run comes to; `judge` returns None where it does not fit."""
+
+    name: str
+    judge: Callable[[Incident], tuple[Verdict, int] | None]
+    reason: str
+
+
+def _stages(incident: Incident, *statuses: StageStatus) -> bool:
+    """Whether a stage ended so; the report is left out, since it is made whatever happened before."""
+    return any(stage.status in statuses for stage in incident.stages if stage.name is not StageName.REPORT)
+
+
+def _by_stage(verdict: Verdict, *statuses: StageStatus) -> Callable[[Incident], tuple[Verdict, int] | None]:
+    code = code_of(verdict)
+    return lambda incident: (verdict, code) if _stages(incident, *statuses) else None
+
+
+def _on_recovered_staging(incident: Incident) -> tuple[Verdict, int] | None:
+    results = [result for result in (incident.critical_tests, incident.full_tests) if result is not None]
+    if not results:
+        return None
+    code = ExitCode.worst(*(result.exit_code for result in results))
+    return next(result.verdict for result in results if result.exit_code == code), code
+
+
+def _tests(incident: Incident) -> tuple[Verdict, int] | None:
+    return (incident.tests.verdict, incident.tests.exit_code) if incident.tests is not None else None
+
+
+def _blocked(incident: Incident) -> tuple[Verdict, int] | None:
+    blocked = incident.decision is not None and incident.decision.blocked
+    return (Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED) if blocked else None
+
+
+def _last_look(incident: Incident) -> tuple[Verdict, int] | None:
+    if incident.latest is None:
+        return Verdict.UNKNOWN, ExitCode.UNKNOWN
+    status = incident.latest.overall_status
+    down = status is ConnectivityStatus.UNAVAILABLE
+    return Verdict.INFRASTRUCTURE_UNAVAILABLE if down else Verdict.UNKNOWN, exit_code_of(status)
+
+
+RUN_RULES: tuple[RunRule, ...] = (
+    RunRule(
+        name="a stage failed",
+        judge=_by_stage(Verdict.RUNBOOK_FAILED, StageStatus.FAILED, StageStatus.KILLED, StageStatus.STARTED),
+        reason="a stage that only started belongs to a process that was killed: nothing is known of what it was at",
+    ),
+    RunRule(
+        name="interrupted",
+        judge=_by_stage(Verdict.INTERRUPTED, StageStatus.INTERRUPTED),
+        reason="somebody ended the run before it could say anything as a whole",
+    ),
+    RunRule(
+        name="timed out",
+        judge=_by_stage(Verdict.TIMED_OUT, StageStatus.TIMED_OUT),
+        reason="a stage that ran out of time left the rest unsaid",
+    ),
+    RunRule(
+        name="tests on recovered staging",
+        judge=_on_recovered_staging,
+        reason="what real staging said once it was back weighs more than what stand-ins said before",
+    ),
+    RunRule(name="tests", judge=_tests, reason="the tests' own verdict is the run's"),
+    RunRule(
+        name="blocked", judge=_blocked, reason="nothing ran, because a critical service is down and nothing stands in"
+    ),
+    RunRule(
+        name="the last look",
+        judge=_last_look,
+        reason="a run that only looked can say how staging is, and nothing about the product",
+    ),
+)
+"""What a whole run comes to: the first that fits decides."""
+
+
+def judge_run(incident: Incident) -> tuple[Verdict, int]:
+    """Return the verdict and the exit code of a run from its records, never from a notebook."""
+    return next(found for rule in RUN_RULES if (found := rule.judge(incident)) is not None)
+
+
+def judge_tests(incident: Incident) -> tuple[Verdict, int] | None:
+    """Return what the tests of a run said, those on recovered staging first; None where none were run."""
+    return _on_recovered_staging(incident) or _tests(incident)
+
+
+# --- what counts as a failure of whoever called us
+
+
+class FailOn(StrEnum):
+    """Which results make the last cell of a notebook fail, and `resilience run` exit with another code than 0."""
+
+    NEVER = "never"
+    FAILURES = "failures"
+    DEGRADED = "degraded"
+
+
+_PARTIAL = frozenset({ExitCode.NOT_A_FULL_PASS, ExitCode.BLOCKED, ExitCode.UNKNOWN})
+HIDDEN: Mapping[FailOn, frozenset[int]] = {
+    FailOn.NEVER: _PARTIAL | {ExitCode.PRODUCT_FAILURES},
+    FailOn.FAILURES: _PARTIAL,
+    FailOn.DEGRADED: frozenset(),
+}
+"""What each word leaves green. Never what speaks of us instead of the tests: a failed runbook, a time-out, an interruption."""
+
+
+def counts_as_failure(code: int, fail_on: FailOn | str) -> bool:
+    """Whether an exit code of ours fails the caller; an empty `fail_on` hides nothing."""
+    return code != ExitCode.PASSED and (not fail_on or code not in HIDDEN[FailOn(fail_on)])

@@ -1,0 +1,242 @@
+"""Turn the events that our plug-in wrote, line by line, into the tests and sessions of one execution of a command."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Failure:
+    """What one phase of a test, or the collection of a module, raised."""
+
+    chain: tuple[Mapping[str, Any], ...]
+    spoke: tuple[tuple[str, int | None], ...]
+    when: str
+    at: float
+    text: str = ""
+    duration_s: float = 0.0
+    fixtures: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Test:
+    """One test of one execution of a command, as far as its events go."""
+
+    __test__ = False
+
+    id: str
+    state: str = ""
+    """As the plug-in saw it; empty where it was never finished."""
+    begun: bool = False
+    duration_s: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    held: tuple[str, str | None] | None = None
+    left_out: str = ""
+    reason: str = ""
+    markers: tuple[str, ...] = ()
+    collector: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """One pytest process, or one worker of pytest-xdist."""
+
+    id: str
+    root: str = ""
+    key: str = ""
+    worker: str = ""
+    python: str = ""
+    pytest: str = ""
+    executable: str = ""
+    ids: list[str] = field(default_factory=list)
+    collected: int | None = None
+    finished: bool = False
+    exit: int | None = None
+    current: str | None = None
+    since: float = 0.0
+    trouble: list[Failure] = field(default_factory=list)
+    digests: Mapping[str, str | None] = field(default_factory=dict)
+
+
+LEFT_OUT = {
+    "command": "left out by the command's own selection",
+    "mode": "left out by the mode's selection",
+}
+
+
+class Record:
+    """The events of one execution of a command, fed line by line; tests by (rootdir, node id)."""
+
+    def __init__(self, *, select: str = "", mode: str = "") -> None:
+        self.sessions: dict[str, Session] = {}
+        self.tests: dict[tuple[str, str], Test] = {}
+        self.counts: dict[str, int] = {}
+        self.failing: deque[str] = deque(maxlen=8)
+        """The latest tests that failed, not yet judged."""
+        self.spoke: dict[tuple[str, int | None], int] = {}
+        self.bad_lines = 0
+        self.troubles: list[str] = []
+        self.interrupted = ""
+        self.finished = 0
+        self._why = dict(LEFT_OUT)
+        if select:
+            self._why["mode"] = f"left out by {'mode ' + mode if mode else 'the mode'}: {select}"
+
+    def _test(self, session: Session, which: object) -> Test:
+        name = session.ids[which] if isinstance(which, int) and 0 <= which < len(session.ids) else str(which)
+        key = (session.root, name)
+        test = self.tests.get(key)
+        if test is None and "@" in name:
+            # pytest-xdist's --dist=loadgroup appends the group's name.
+            test = self.tests.get((session.root, name.rpartition("@")[0]))
+        if test is None:
+            test = self.tests[key] = Test(name)
+        return test
+
+    def feed(self, event: Mapping[str, Any], now: float = 0.0) -> tuple[str, Test | None, Failure | None]:
+        """Take one event; return its kind, the test it is about and the failure it brings, if any."""
+        kind = str(event.get("k", ""))
+        name = str(event.get("s", ""))
+        session = self.sessions.get(name)
+        if session is None:
+            session = self.sessions[name] = Session(name)
+        if kind == "b":
+            test = self._test(session, event.get("i", event.get("id")))
+            test.begun = True
+            session.current, session.since = test.id, now
+            return kind, test, None
+        if kind == "begin":
+            test = self._test(session, event.get("id"))
+            test.begun = True
+            session.current, session.since = test.id, now
+            return "b", test, None
+        if kind in ("t", "end"):
+            return "t", self._finish(session, event), None
+        if kind == "fail":
+            test = self._test(session, event.get("id"))
+            failure = _failure(event, session)
+            test.failures.append(failure)
+            return kind, test, failure
+        if kind == "held":
+            test = self._test(session, event.get("id"))
+            test.held = (str(event.get("reason", "")), event.get("service"))
+            return kind, test, None
+        if kind == "skip":
+            test = self._test(session, event.get("id"))
+            test.reason = str(event.get("reason", ""))
+            return kind, test, None
+        if kind == "rerun":
+            test = self._test(session, event.get("id"))
+            test.failures.clear()
+            return kind, test, None
+        return kind, None, self._about_session(kind, session, event)
+
+    def _finish(self, session: Session, event: Mapping[str, Any]) -> Test:
+        test = self._test(session, event.get("i", event.get("id")))
+        state = str(event.get("o", ""))
+        worse = _WORST.get(state, 0) >= _WORST.get(test.state, -1)
+        if not test.state or worse:
+            if test.state:
+                self.counts[test.state] = self.counts.get(test.state, 1) - 1
+            else:
+                self.finished += 1
+            test.state = state
+            self.counts[state] = self.counts.get(state, 0) + 1
+            if state in ("failed", "error"):
+                self.failing.append(test.id)
+        test.duration_s += float(event.get("d") or 0.0)
+        if state not in ("failed", "error") and test.state == state:
+            test.failures.clear()
+        if session.current == test.id:
+            session.current = None
+        return test
+
+    def _about_session(self, kind: str, session: Session, event: Mapping[str, Any]) -> Failure | None:
+        if kind == "start":
+            session.root, session.key = str(event.get("root", "")), str(event.get("key", ""))
+            session.worker, session.python = str(event.get("worker", "")), str(event.get("python", ""))
+            session.pytest, session.executable = str(event.get("pytest", "")), str(event.get("executable", ""))
+        elif kind == "ids":
+            for name in event.get("ids", ()):
+                session.ids.append(self.tests.setdefault((session.root, name), Test(name)).id)
+        elif kind == "collected":
+            session.collected = len(session.ids)
+            session.digests = event.get("digests") or {}
+            for marker, numbers in (event.get("marked") or {}).items():
+                for number in numbers:
+                    test = self._test(session, number)
+                    if marker not in test.markers:
+                        test.markers = (*test.markers, marker)
+        elif kind == "left_out":
+            why = str(event.get("why", ""))
+            for number in event.get("i", ()):
+                self._test(session, number).left_out = self._why.get(why, why)
+        elif kind == "collect_error":
+            name = str(event.get("id", ""))
+            test = self.tests.setdefault((session.root, name), Test(name or session.root, collector=True))
+            failure = _failure(event, session)
+            failure.when = "collect"
+            if not test.failures:
+                test.failures.append(failure)
+            return failure
+        elif kind in ("conftest", "internal"):
+            failure = _failure(event, session)
+            failure.when = kind
+            session.trouble.append(failure)
+            return failure
+        elif kind == "crash":
+            test = self._test(session, str(event.get("id", "")))
+            failure = Failure((), (), "call", float(event.get("at") or 0.0), str(event.get("text", "")))
+            test.failures.append(failure)
+            test.state = "failed"
+            return failure
+        elif kind == "interrupt":
+            self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
+        elif kind == "trouble":
+            self.troubles.append(f"{event.get('what', '')}: {event.get('text', '')}")
+        elif kind == "finish":
+            session.finished, session.exit = True, event.get("exit")
+            session.digests = event.get("digests") or session.digests
+            session.current = None
+            for host, port, count in event.get("spoke", ()):
+                self.spoke[str(host), port] = self.spoke.get((str(host), port), 0) + int(count)
+        return None
+
+    @property
+    def started(self) -> bool:
+        """Whether our plug-in entered at all; if not, nothing is known of single tests."""
+        return any(session.pytest for session in self.sessions.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether each session that began also ended by itself."""
+        return self.started and all(
+            session.finished for session in self.sessions.values() if session.pytest and not session.worker
+        )
+
+    @property
+    def in_flight(self) -> tuple[tuple[str, str], ...]:
+        """Return (rootdir, node id) of the tests that began and did not end."""
+        return tuple((session.root, session.current) for session in self.sessions.values() if session.current)
+
+    @property
+    def collected(self) -> int:
+        return sum(1 for test in self.tests.values() if not test.collector)
+
+
+_WORST = {"passed": 1, "xfailed": 1, "skipped": 1, "xpassed": 1, "held": 2, "unknown": 0, "error": 3, "failed": 4}
+
+
+def _failure(event: Mapping[str, Any], session: Session) -> Failure:
+    return Failure(
+        chain=tuple(event.get("chain") or ()),
+        spoke=tuple((str(pair[0]), pair[1]) for pair in event.get("spoke") or () if len(pair) == 2),
+        when=str(event.get("when", "call")),
+        at=float(event.get("at") or 0.0),
+        text=str(event.get("text", "")),
+        duration_s=float(event.get("d") or 0.0),
+        fixtures=tuple(event.get("fixtures") or ()),
+    )

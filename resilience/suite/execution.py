@@ -1,0 +1,180 @@
+"""Turn one command into a process, its output and its events, and end it with all it started when its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from resilience.core.errors import UsageError
+from resilience.core.redact import Redactor
+from resilience.suite import groups, pseudo_terminal
+from resilience.suite.entering import Entrance
+from resilience.suite.events import Failure, Record, Test
+from resilience.suite.pump import Output, Pump, to_stdout
+from resilience.suite.records import Place, Turn
+
+_TICK_S = 0.02
+
+Heard = Callable[[str, Test | None, Failure | None], None]
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of one command, and what is known of it."""
+
+    record: Record
+    exit_code: int = 0
+    duration_s: float = 0.0
+    timed_out: str = ""
+    stacks: Mapping[str, str] = field(default_factory=dict)
+    tail: str = ""
+    log: str = ""
+
+
+class Executor:
+    """Runs commands as the team does: their shell, their environment, and our plug-in beside it."""
+
+    def __init__(self, place: Place, entrance: Entrance, redactor: Redactor, output: Output | None) -> None:
+        self.place, self.entrance, self.redactor = place, entrance, redactor
+        self.output: Output = output or to_stdout
+        self.on_terminal = output is None and pseudo_terminal.wanted()
+        self.notes: list[str] = []
+
+    async def run(
+        self, execution: Execution, turn: Turn, told: Mapping[str, Any], *,
+        limit: tuple[float, str] | None, heard: Heard, on_step: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Run the command of this turn to its end, or to its `limit` (monotonic time, and which limit it is).
+
+        `told` is what the plug-in is told, `heard` hears of each event, `on_step` is called between looks. When cancelled it
+        ends the children, reads what they left into `execution`, and passes the cancellation on.
+        """
+        # Raw, so it lies in our private folder and never in the run's, even when we are killed.
+        events = self.entrance.folder / f"{turn.name}.events.jsonl"
+        events.touch(mode=0o600)
+        told_here = self.place.folder / "logs" / events.name
+        told_here.unlink(missing_ok=True)
+        configuration = self.entrance.configure(turn.name, {**told, "events": str(events.resolve())})
+        environ = self.entrance.environment(self.place.environ, configuration, self.place.root)
+        # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
+        raw = self.entrance.folder / f"{turn.name}.out"
+        raw.touch()
+        log = self.place.folder / "logs" / f"{turn.name}.log"
+        execution.log = f"logs/{log.name}"
+        began = time.monotonic()
+        read, written = pseudo_terminal.pair() if self.on_terminal else (raw.open("rb"), raw.open("ab"))
+        with read as source, written as sink, events.open("rb") as stream, log.open("wb") as kept:
+            process = self._start(turn, environ, sink)
+            pump = Pump(source, stream, kept, self.output, self.redactor)
+            try:
+                await self._watch(process, pump, execution, limit, heard, on_step)
+            except asyncio.CancelledError:
+                await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run, gently=True)))
+                _drain(pump, execution.record, heard)
+                execution.exit_code, execution.duration_s = 130, time.monotonic() - began
+                raise
+            finally:
+                if process.poll() is None:
+                    await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run)))
+                pump.close()
+                self._redact_events(events, told_here)
+        execution.duration_s = time.monotonic() - began
+        code = process.returncode
+        execution.exit_code = 128 - code if code < 0 else code
+        execution.tail = pump.tail
+        if execution.timed_out:
+            execution.stacks = _stacks(self.entrance.stacks, execution.record)
+
+    def _start(self, turn: Turn, environ: Mapping[str, str], sink: Any) -> subprocess.Popen[bytes]:
+        """Start the command in the user's shell, in a session of its own, so that all of it can be ended."""
+        shell = self.place.environ.get("SHELL") or "/bin/sh"
+        if not os.access(shell, os.X_OK):
+            shell = "/bin/sh"
+        argv = [*shlex.split(self.place.env_command), shell, "-c", turn.command.command]
+        try:
+            return subprocess.Popen(
+                argv, cwd=self.place.root, env=environ, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                start_new_session=True
+            )  # fmt: skip
+        except OSError as exc:
+            raise UsageError(
+                f"{argv[0]} could not be started in {self.place.root.name}: {exc.strerror}.",
+                hint="check SHELL and env_command",
+            ) from exc
+
+    async def _watch(
+        self, process: subprocess.Popen[bytes], pump: Pump, execution: Execution, limit: tuple[float, str] | None,
+        heard: Heard, on_step: Callable[[], None],
+    ) -> None:  # fmt: skip
+        while True:
+            ended = process.poll() is not None
+            busy = _drain(pump, execution.record, heard)
+            on_step()
+            if ended and not busy:
+                return
+            if not ended and limit is not None and time.monotonic() >= limit[0]:
+                execution.timed_out = limit[1]
+                await groups.end(process, self.entrance.run)
+                _drain(pump, execution.record, heard)
+                return
+            await asyncio.sleep(0 if busy else _TICK_S)
+
+    def _redact_events(self, raw: Path, told: Path) -> None:
+        """Write to the run's folder what the plug-in told, without secrets."""
+        aside = told.with_suffix(".new")
+        try:
+            with raw.open("rb") as source, aside.open("wb") as target:
+                for line in source:
+                    if not line.startswith((b'{"k":"b"', b'{"k":"t"')):
+                        line = self.redactor.text(line.decode("utf-8", "replace").rstrip("\n")).encode() + b"\n"
+                    target.write(line)
+            aside.replace(told)
+        except OSError as exc:
+            self.notes.append(f"the events file could not be written: {exc.strerror}")
+
+
+def _drain(pump: Pump, record: Record, heard: Heard) -> bool:
+    """Read what came; return whether there was anything."""
+    busy = pump.output()
+    now = time.time()
+    for line in pump.events():
+        try:
+            event = msgspec.json.decode(line)
+            kind, test, failure = record.feed(event, now)
+        except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
+            record.bad_lines += 1
+            continue
+        busy = True
+        heard(kind, test, failure)
+    return busy
+
+
+def _stacks(folder: Path, record: Record) -> dict[str, str]:
+    """Return for each test in flight where it stood: the innermost frames of its process's main thread."""
+    found: dict[str, str] = {}
+    for session in record.sessions.values():
+        if not session.current:
+            continue
+        try:
+            lines = (folder / f"{session.id}.txt").read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        frames: list[str] = []
+        for line in lines:
+            if line.startswith(("Thread ", "Current thread ")):
+                frames = []
+            elif line.strip().startswith("File "):
+                frames.append(line.strip())
+        shown = [frame.replace('File "', "").replace('", line ', ":").replace(" in ", " ") for frame in frames]
+        ours = [frame for frame in shown if "/_pytest/" not in frame and "/pluggy/" not in frame]
+        found[session.current] = "at " + " < ".join(ours[:6]) if ours else ""
+    return found

@@ -1,0 +1,354 @@
+"""Turn one command into its rounds: run it as the team does, then again only what an outage stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resilience.core.records import CommandResult, Outcome, TestOutcome
+from resilience.core.redact import Redactor
+from resilience.suite.board import Board, Standing
+from resilience.suite.breaker import Breaker
+from resilience.suite.endpoints import Endpoint
+from resilience.suite.events import Failure, Record, Test
+from resilience.suite.evidence import Judged, judge_failure
+from resilience.suite.execution import Execution, Executor
+from resilience.suite.progress import Teller
+from resilience.suite.reached import StandInProof, exports_of
+from resilience.suite.records import Place, Request, Turn
+from resilience.suite.whole_commands import judge_whole
+
+MARKERS = frozenset(
+    {"staging", "real_services", "real_database", "real_redis", "clickhouse", "websocket", "critical",
+    "mission_critical",
+     "golden_path", "offline_capable", "slow", "unit", "integration", "e2e"}
+)  # fmt: skip
+"""The guide's markers, which the plug-in registers; `report` shows them with the tests."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """How long the run may still take and wait, on the monotonic clock."""
+
+    ends: float | None
+    """The end of the whole run."""
+    wait_left: float
+    """Seconds left for waiting for services to return."""
+    timed_out: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.ends is not None and time.monotonic() >= self.ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the rounds of all commands share."""
+
+    request: Request
+    place: Place
+    executor: Executor
+    endpoints: tuple[Endpoint, ...]
+    held: Mapping[str, tuple[str, str | None]]
+    """Marker → why its tests are held back, and the service."""
+    breaker: Breaker
+    board: Board
+    proof: StandInProof
+    teller: Teller
+    redactor: Redactor
+    limits: Limits
+    started_at: float
+    """Seconds since the epoch: JUnit files older than the run are not the run's."""
+
+
+class Rounds:
+    """One command with all its rounds. `result` is None until something is known of it, also where it was cancelled."""
+
+    def __init__(self, tools: Tools, turn: Turn) -> None:
+        self.tools, self.turn = tools, turn
+        self.record = Record()
+        self.result: CommandResult | None = None
+        self.extra: tuple[TestOutcome, ...] = ()
+        self.notes: list[str] = []
+        request = tools.request
+        self._began = time.monotonic()
+        self._limit = self._began + request.timeout_s if request.timeout_s else None
+
+    async def run(self) -> None:
+        """Run the command; then, while there are attempts left, again what failed from services that are back."""
+        first = await self._execute(self.turn, None)
+        last = first
+        if first.record.started:
+            self._take(first)
+            seen = _sessions(first.record)
+            try:
+                while not last.timed_out and self.turn.round <= self.tools.request.attempts:
+                    back = await self._back()
+                    standings = self.tools.board.again(self.turn.number, back)
+                    if not standings:
+                        break
+                    again = _again(standings, seen)
+                    for service in back:
+                        self.tools.breaker.forget(service)
+                    self.turn = self._next()
+                    last = await self._execute(self.turn, again)
+                    self._take(last)
+                    seen |= _sessions(last.record)
+            except asyncio.CancelledError:
+                if self.result is None:
+                    # Interrupted while waiting between two rounds: the rounds so far stand.
+                    self.result = self._judge(first, last)
+                raise
+        self.result = self._judge(first, last)
+
+    def _next(self) -> Turn:
+        turn = self.turn
+        return Turn(number=turn.number, commands=turn.commands, command=turn.command, round=turn.round + 1)
+
+    # one execution
+
+    async def _execute(self, turn: Turn, again: Mapping[str, Any] | None) -> Execution:
+        tools = self.tools
+        select = " and ".join(f"({text})" for text in (tools.request.select, turn.command.select) if text)
+        record = self.record = Record(select=select, mode=tools.request.mode.value)
+        execution = Execution(record)
+        control = tools.executor.entrance.control
+        told = self._told(select, again)
+        tools.breaker.begin(turn.round, control)
+        began = time.monotonic()
+
+        def on_step() -> None:
+            tools.breaker.step(control)
+            tools.teller.running(turn, record, began, tools.breaker.open)
+
+        try:
+            await tools.executor.run(
+                execution, turn, told, limit=self._nearest_limit(), heard=tools.breaker.hear, on_step=on_step
+            )
+        except asyncio.CancelledError:
+            if record.started:
+                record.interrupted = "the run was interrupted"
+                self._take(execution)
+            self.result = CommandResult(
+                command=tools.redactor.text(turn.command.command), kind="pytest" if record.started else "other",
+                exit_code=execution.exit_code, duration_s=execution.duration_s, rounds=turn.round, evidence="interrupted",
+                collected=record.collected, outcome=Outcome.NOT_RUN, log=execution.log,
+            )  # fmt: skip
+            raise
+        if execution.timed_out:
+            tools.limits.timed_out = True
+        if not record.started and execution.exit_code and not execution.timed_out:
+            await tools.breaker.look(list(tools.breaker.services))
+        await tools.breaker.settle(record)
+        tools.proof.hear(record, told["exports"], tools.place.environ, tools.executor.entrance.run)
+        return execution
+
+    def _nearest_limit(self) -> tuple[float, str] | None:
+        ends = self.tools.limits.ends
+        if ends is not None and (self._limit is None or ends <= self._limit):
+            return ends, "the total deadline passed"
+        if self._limit is not None:
+            return self._limit, f"the deadline of {self.tools.request.timeout_s:g} s passed"
+        return None
+
+    def _told(self, select: str, again: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the plug-in is told; no value of the environment is among it."""
+        tools = self.tools
+        services = tools.place.services
+        known = {marker for service in services for marker in service.markers} | set(tools.held) | set(MARKERS)
+        limit = self._nearest_limit()
+        by_name = {service.name: service for service in services}
+        return {
+            "run": tools.executor.entrance.run,
+            "control": str(tools.executor.entrance.control),
+            "stacks": str(tools.executor.entrance.stacks),
+            "select": select,
+            "held": {marker: [why, service] for marker, (why, service) in tools.held.items()},
+            "markers": sorted(known - set(MARKERS)),
+            "marks": sorted(known | set(tools.held)),
+            "exports": sorted({name for one in tools.proof.stand_ins for name in exports_of(by_name, one.service)}),
+            "again": again,
+            # The stacks are written while the process still runs.
+            "deadline": time.time() + max(0.1, limit[0] - time.monotonic() - 0.3) if limit is not None else None,
+        }
+
+    # what it came to
+
+    def _take(self, execution: Execution) -> None:
+        """Bring one execution to the board: its tests, what was in flight when it ended, what befell its sessions."""
+        tools, record, turn = self.tools, execution.record, self.turn
+        tools.board.take(
+            record,
+            command=turn.number,
+            round=turn.round,
+            endpoints=tools.endpoints,
+            looks=tools.breaker.looks,
+            planned={why for why, _ in tools.held.values()},
+            not_run=_why_not_run(execution),
+        )
+        for key in record.in_flight:
+            standing = tools.board.standings.get(key)
+            if standing is None:
+                continue
+            if execution.timed_out:
+                stack = execution.stacks.get(key[1], "")
+                standing.judged = Judged(
+                    Outcome.TIMEOUT,
+                    message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
+                    reason=execution.timed_out,
+                )
+            elif not standing.test.state and not standing.test.failures:
+                standing.judged = Judged(
+                    Outcome.ERROR,
+                    message=f"pytest ended in the middle of this test (exit code {execution.exit_code})",
+                    reason="crash",
+                )
+            standing.rounds = max(standing.rounds, turn.round)
+        for session in record.sessions.values():
+            for failure in session.trouble:
+                self._trouble(session.root, failure)
+        if turn.round > 1 and record.collected:
+            tools.board.drop_sessions(turn.number)
+        tools.proof.take(record)
+        self.notes.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
+        if record.bad_lines:
+            self.notes.append(f"{record.bad_lines} lines of the events file could not be read")
+
+    def _trouble(self, root: str, failure: Failure) -> None:
+        """Let a conftest or a session that could not begin stand as a test of its own."""
+        if any(str(node.get("type", "")).endswith("UsageError") for node in failure.chain[:1]):
+            return
+        name = "(conftest)" if failure.when == "conftest" else "(session)"
+        judged = judge_failure(failure, endpoints=self.tools.endpoints, looks=self.tools.breaker.looks, is_test=False)
+        self.tools.board.standings[root, name] = Standing(
+            Test(name, collector=True, failures=[failure]), judged, self.turn.round,
+            command=self.turn.number, root=root,
+        )  # fmt: skip
+
+    def _judge(self, first: Execution, last: Execution) -> CommandResult:
+        turn, tools = self.turn, self.tools
+        service = fault = None
+        if first.record.started:
+            kind = "pytest"
+            outcome, evidence = self._with_events(first, last)
+        else:
+            whole = judge_whole(
+                turn.command.command, last, number=turn.number, root=tools.place.root, newer_than=tools.started_at,
+                looks=tools.breaker.looks[-len(tools.breaker.services) :] if tools.breaker.services else (),
+                autoload_off=bool(tools.place.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")),
+            )  # fmt: skip
+            kind, outcome, evidence = whole.kind, whole.outcome, whole.evidence
+            service, fault, self.extra = whole.service, whole.fault, whole.tests
+        return CommandResult(
+            command=tools.redactor.text(turn.command.command),
+            kind=kind,
+            exit_code=last.exit_code,
+            duration_s=round(time.monotonic() - self._began, 3),
+            rounds=turn.round,
+            evidence=tools.redactor.text(evidence),
+            collected=first.record.collected,
+            outcome=outcome,
+            fault=fault,
+            service=service,
+            log=last.log,
+        )
+
+    def _with_events(self, first: Execution, last: Execution) -> tuple[Outcome, str]:
+        """Say what a pytest command came to: the worst of its tests, unless its end says that more is wrong than they tell."""
+        record, number = last.record, self.turn.number
+        keys = {*first.record.tests, *record.tests}
+        mine = [
+            standing
+            for key, standing in self.tools.board.standings.items()
+            if key in keys or (standing.command == number and key[1][:1] == "(")
+        ]
+        found = {standing.judged.outcome for standing in mine}
+        outcome = next((one for one in _WORST_FIRST if one in found), Outcome.PASSED)
+        if last.timed_out:
+            return Outcome.TIMEOUT, last.timed_out
+        if not record.complete:
+            ended = f"pytest ended in the middle: no finish line, exit code {last.exit_code}"
+            return Outcome.NOT_RUN if outcome is Outcome.PASSED else outcome, ended
+        failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
+        if outcome is Outcome.PASSED and last.exit_code not in (0, 5) and not failing:
+            if any(session.exit == 4 for session in record.sessions.values()) or last.exit_code == 4:
+                return Outcome.NOT_RUN, "pytest could not start: exit code 4 (usage)"
+            return Outcome.FAILED, f"exit code {last.exit_code}, although no test failed"
+        if outcome is Outcome.PASSED and not record.collected:
+            return Outcome.NOT_RUN, f"nothing was collected (exit code {last.exit_code})"
+        if outcome is Outcome.NOT_RUN:
+            return outcome, next((s.judged.reason for s in mine if s.judged.outcome is Outcome.NOT_RUN), "")
+        return outcome, "per-test events"
+
+    # between two rounds
+
+    async def _back(self) -> frozenset[str]:
+        """Return the missed services that are back, waiting for them within the budget.
+
+        Nobody waits for what was known to be down before the run began.
+        """
+        tools, limits = self.tools, self.tools.limits
+        missed = tools.board.missed(self.turn.number)
+        while missed:
+            self._say("probing", f"looking at {', '.join(sorted(missed))}")
+            await tools.breaker.look(sorted(missed))
+            back = frozenset(name for name in missed if tools.breaker.well(name))
+            if back:
+                return back
+            waited_for = missed - set(tools.request.dead)
+            pause = min(tools.request.delay_s or 0.5, limits.wait_left)
+            now = time.monotonic()
+            over = any(end is not None and now + pause >= end for end in (self._limit, limits.ends))
+            if not waited_for or pause <= 0 or over:
+                return frozenset()
+            self._say("waiting", f"waiting for {', '.join(sorted(waited_for))}, {limits.wait_left:.0f} s left")
+            await asyncio.sleep(pause)
+            limits.wait_left -= time.monotonic() - now
+        return frozenset()
+
+    def _say(self, phase: str, note: str) -> None:
+        self.tools.teller.between(self.turn, self.record, phase, note, self.tools.breaker.open)
+
+
+_WORST_FIRST = (
+    Outcome.TIMEOUT, Outcome.FAILED, Outcome.ERROR, Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP,
+    Outcome.NOT_RUN,
+)  # fmt: skip
+
+
+def _sessions(record: Record) -> set[str]:
+    """Return the keys of the pytest sessions that were seen, so that a later round knows which of them to restrict."""
+    return {session.key for session in record.sessions.values() if session.key and not session.worker}
+
+
+def _why_not_run(execution: Execution) -> str:
+    """Say why tests that were collected never ran."""
+    record = execution.record
+    if execution.timed_out:
+        return f"never reached: {execution.timed_out}"
+    if not record.complete:
+        return f"never reached: pytest ended in the middle (exit code {execution.exit_code})"
+    if record.interrupted:
+        return f"never reached: {record.interrupted}"
+    if any(test.collector and test.failures for test in record.tests.values()):
+        return "never reached: errors during collection"
+    if any(test.state in ("failed", "error") for test in record.tests.values()):
+        return "never reached: stopped early (-x, --maxfail)"
+    return "never reached"
+
+
+def _again(standings: Mapping[tuple[str, str], Standing], seen: Collection[str]) -> dict[str, Any] | None:
+    """Return what a second run is restricted to; None runs everything, where the session never came to its tests."""
+    ids: dict[str, list[str]] = {}
+    prefixes: dict[str, list[str]] = {}
+    for (root, name), standing in standings.items():
+        if name.startswith("("):
+            return None
+        if standing.test.collector:
+            prefixes.setdefault(root, []).extend((name + "::", name + "/") if name else ("",))
+        else:
+            ids.setdefault(root, []).append(name)
+    return {"ids": ids, "prefixes": prefixes, "seen": sorted(seen)}
