@@ -688,16 +688,11 @@ import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parents[2])]!r}
 from dataclasses import replace
 from pathlib import Path
-from resilience.suite.testrun import run_suite
-from resilience.core.records import PlannedCommand, TestExecutionMode
 from resilience.core.secret import Secret
-from tests.kits.testrun_kit import PYTEST, Probe, environ, settings
+from tests.kits.testrun_kit import PYTEST, run, settings
 root, out = Path({str(root)!r}), Path({str(out)!r})
 made = replace(settings(root, {{}}), secrets=(Secret("s3kr3t-pass"),))
-asyncio.run(run_suite(
-    [PlannedCommand(command="echo $$ > shell; exec " + PYTEST + " -s")], settings=made, mode=TestExecutionMode.FULL,
-    environ=environ({{}}), folder=out, probe=Probe({{}}), output=lambda data: None,
-))
+asyncio.run(run(root, out, {{}}, "echo $$ > shell; exec " + PYTEST + " -s", made=made))
 """
     )
     scratch = tmp_path / "scratch"
