@@ -25,18 +25,11 @@ from matplotlib.patches import Rectangle
 from resilience.core.records import ConnectivityStatus, Outcome, StageStatus
 from resilience.core.words import listing, plural, seconds
 from resilience.report.series import STATUSES, Line, Window, answered, intervals, micros, moment, percentile, stats
-from resilience.report.view import (
-    NO_FALLBACK,
-    Chart,
-    Day,
-    PhaseRow,
-    View,
-    event_marks,
-    outcome_name,
-    percent,
-    span,
-    when,
-)
+from resilience.report.view import Chart, Day, View, event_marks
+from resilience.report.view.formats import percent, span, when
+from resilience.report.view.latency import PhaseRow
+from resilience.report.view.modes import NO_FALLBACK
+from resilience.report.view.suites import outcome_name
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
 _VARIABLES = {

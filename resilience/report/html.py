@@ -9,7 +9,10 @@ from typing import Any
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import cause_title, plural, seconds
 from resilience.report.texts import pieces, shorten
-from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
+from resilience.report.view import PEOPLE, Chart, View
+from resilience.report.view.formats import percent, span, when
+from resilience.report.view.headline import failed_stages
+from resilience.report.view.suites import held_back, outcome_name
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Inline styles only: charts are inline SVG whose colours are style attributes, which hashes do not cover."""

@@ -8,7 +8,7 @@ from datetime import UTC
 from xml.etree import ElementTree as ET  # we write XML here, we parse none
 
 from resilience.core.records import CommandResult, Outcome, TestOutcome, TestSuiteResult
-from resilience.report.view import held_back
+from resilience.report.view.suites import held_back
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -17,17 +17,10 @@ from resilience.core.words import cause_title, plural, seconds
 from resilience.report.mermaid import gantt
 from resilience.report.series import Stats
 from resilience.report.texts import code, fence, hint, prose, shorten
-from resilience.report.view import (
-    PEOPLE,
-    SuiteView,
-    TestGroup,
-    View,
-    failed_stages,
-    outcome_name,
-    percent,
-    span,
-    when,
-)
+from resilience.report.view import PEOPLE, View
+from resilience.report.view.formats import percent, span, when
+from resilience.report.view.headline import failed_stages
+from resilience.report.view.suites import SuiteView, TestGroup, outcome_name
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from resilience.core.records import ConnectivityStatus
 from resilience.report.series import intervals, micros, moment
-from resilience.report.view import NO_FALLBACK, View
+from resilience.report.view import View
+from resilience.report.view.modes import NO_FALLBACK
 
 _TAGS = {
     ConnectivityStatus.AVAILABLE: "done",
