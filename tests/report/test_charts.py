@@ -15,6 +15,10 @@ from PIL import Image
 
 from resilience.core.records import ConnectivityStatus, Sample
 from resilience.report import charts, frames
+from resilience.report.charts import latency
+from resilience.report.charts.axes import ticks
+from resilience.report.charts.canvas import Frame
+from resilience.report.charts.files import RC, png
 from resilience.report.series import Columns
 from resilience.report.view import Day, View, build
 from tests.kits import incident_factory as factory
@@ -61,11 +65,11 @@ def test_no_text_leaves_the_page(tell: Callable[[], factory.Story], narrow: bool
     """A label cut at the edge of the picture is a label nobody reads: ink must not touch the border."""
     shown = view(tell(), DAYS)
     for name, (painter, _, _) in charts._PAINTERS.items():
-        with mpl.rc_context(charts._RC):
-            figure = painter(shown, charts.Frame(narrow=narrow))
+        with mpl.rc_context(RC):
+            figure = painter(shown, Frame(narrow=narrow))
             if figure is None:
                 continue
-            pixels = np.asarray(Image.open(io.BytesIO(charts._png(figure))).convert("L"))
+            pixels = np.asarray(Image.open(io.BytesIO(png(figure))).convert("L"))
         edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
         assert all(edge.min() > 200 for edge in edges), f"{name} touches the border"
 
@@ -89,17 +93,17 @@ def test_folding_keeps_the_single_spike_of_a_million() -> None:
     at = np.linspace(0, 86_400, 1_000_000, endpoint=False)
     took = np.full(1_000_000, 0.02)
     took[617_283] = 9.5
-    place, p50, p95, high = charts.folded(at, took, 86_400.0)
+    place, p50, p95, high = latency.folded(at, took, 86_400.0)
     assert high.max() == 9.5
     assert p50.max() == p95.max() == 0.02
-    assert len(place) == charts.BINS
+    assert len(place) == latency.BINS
 
 
 @pytest.mark.parametrize("seconds", [0.0005, 0.3, 25, 3_600, 7_200, 90_000, 40 * 86_400])
 def test_the_time_axis_has_a_few_round_ticks_for_any_length(seconds: float) -> None:
     start = datetime(2026, 11, 22, 23, 59, 50, 123_000, tzinfo=UTC)
     for most in (4, 9):
-        places, labels = charts._ticks(start, start + timedelta(seconds=seconds), most)
+        places, labels = ticks(start, start + timedelta(seconds=seconds), most)
         assert len(places) <= most + 1
         assert len(set(labels)) == len(labels)
         assert all(0 <= place <= seconds + 1e-6 for place in places)

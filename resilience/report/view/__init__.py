@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from resilience.core.records import Incident, TimelineEvent
+from resilience.core.records import Incident
 from resilience.report.series import Columns, Window
 from resilience.report.view.figures import figures
 from resilience.report.view.headline import facts, title, verdict
@@ -127,14 +127,4 @@ def build(
         days=tuple(days),
         missing=tuple(missing),
         public=public,
-    )
-
-
-def event_marks(view: View) -> tuple[TimelineEvent, ...]:
-    """Return the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored."""
-    wanted = {"mode", "applied", "tests_started", "tests_finished", "recovered", "restored"}
-    return tuple(
-        TimelineEvent(at=row.at, what=row.what, kind=row.kind)
-        for row in view.timeline
-        if row.kind in wanted and view.starts_at <= row.at <= view.ends_at
     )
