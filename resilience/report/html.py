@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import cause_title, plural, seconds
 from resilience.report.texts import pieces, shorten
-from resilience.report.view import PEOPLE, Chart, View
+from resilience.report.view import PEOPLE, Chart, Section, View
 from resilience.report.view.formats import percent, span, when
 from resilience.report.view.headline import failed_stages
 from resilience.report.view.suites import held_back, outcome_name
@@ -50,6 +51,24 @@ def _source(name: str) -> str:
     return (files("resilience.report") / "templates" / name).read_text(encoding="utf-8")
 
 
+def _by_section(charts: Sequence[Chart]) -> dict[str, list[dict[str, Any]]]:
+    import markupsafe
+
+    sections: dict[str, list[dict[str, Any]]] = {section.value: [] for section in Section}
+    for chart in charts:
+        sections[chart.section.value].append(
+            {
+                "name": chart.name,
+                "title": chart.title,
+                "sentence": chart.sentence,
+                "alt": chart.alt,
+                "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
+                "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
+            }
+        )
+    return sections
+
+
 def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
     """Return the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
     import markupsafe
@@ -58,16 +77,7 @@ def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
         _template().render(
             view=view,
             incident=view.incident,
-            charts={
-                chart.name: {
-                    "title": chart.title,
-                    "sentence": chart.sentence,
-                    "alt": chart.alt,
-                    "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
-                    "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
-                }
-                for chart in charts
-            },
+            charts=_by_section(charts),
             csp=CSP,
             css=markupsafe.Markup(_source("report.css")),  # noqa: S704 - our own style sheet
             stopped=failed_stages(view.incident),

@@ -1,19 +1,33 @@
-"""Turn a view into charts: small multiples on log scales, hatched as well as coloured, each with a sentence and alt text."""
+"""Turn a view into charts: small multiples on log scales, hatched as well as coloured, each with a sentence and alt text.
+
+Each file of this folder that holds a `CHART` is a chart of the report, with its drawing, its sentence, its text for those
+who cannot see it, and the section in which it stands; the page loops over them.
+"""
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 
-from resilience.report.charts import distributions, history, latency, phases, stages, status, tests
 from resilience.report.charts.canvas import Frame
+from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.files import RC, inline, png, svg
-from resilience.report.view import Chart, View
+from resilience.report.offered import offered
+from resilience.report.view import Chart, Section, View
+
+_ORDER = {section: place for place, section in enumerate(Section)}
+KINDS = {
+    kind.name: kind
+    for kind in sorted(
+        offered(sys.modules[__name__], "CHART", ChartKind), key=lambda kind: (_ORDER[kind.section], kind.name)
+    )
+}
+CHARTS = tuple(KINDS)
+"""The names of all charts, in the order of the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,36 +39,24 @@ class Drawn:
     png: bytes
 
 
-Painter = Callable[[View, Frame], "Figure | None"]
-_PAINTERS: dict[str, tuple[Painter, str, Callable[[View], tuple[str, str]]]] = {
-    "status": (status.draw, "Status by service", status.say),
-    "latency": (latency.draw, "Latency by service", latency.say),
-    "tests": (tests.draw, "Tests by outcome", tests.say),
-    "stages": (stages.draw, "Stages of the runbook", stages.say),
-    "distributions": (distributions.draw, "Before, during, after", distributions.say),
-    "phases": (phases.draw, "Phases of a probe", phases.say),
-    "history": (history.draw, "History of runs", history.say),
-}
-CHARTS = tuple(_PAINTERS)
-
-
 def draw(name: str, view: View) -> Drawn | None:
     """Return the chart of this name, or None where there is nothing to draw."""
-    painter, title, say = _PAINTERS[name]
+    kind = KINDS[name]
     style: Any = {**RC, "svg.hashsalt": name}
     with mpl.rc_context(style), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that the font lacks is drawn as a box, which is no reason to fail
-        wide = painter(view, Frame(narrow=False))
+        wide = kind.draw(view, Frame(narrow=False))
         if wide is None:
             return None
         drawing = svg(wide)
         picture = png(wide)
-        narrow = painter(view, Frame(narrow=True))
+        narrow = kind.draw(view, Frame(narrow=True))
         small = svg(narrow) if narrow is not None else ""
-    sentence, alt = say(view)
+    sentence, alt = kind.say(view)
     chart = Chart(
         name=name,
-        title=title,
+        title=kind.title,
+        section=kind.section,
         sentence=sentence,
         alt=alt,
         svg=inline(drawing, name),

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from resilience.core.words import listing, seconds
 from resilience.report.charts.axes import seconds_axis, seconds_range
 from resilience.report.charts.canvas import BLUE, INK, PAPER, RED, SOFT, Frame, Sheet, short
+from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines
 from resilience.report.series import Line, Window, answered, moment, percentile, stats
-from resilience.report.view import View
+from resilience.report.view import Section, View
 from resilience.report.view.formats import percent, when
 
 
@@ -127,3 +128,8 @@ def say(view: View) -> tuple[str, str]:
         f"Latency of answered probes before, during and after the outage ({start} to {end} UTC). {said}",
         f"Distributions of latency before, during and after, per service. {said}",
     )
+
+
+CHART = ChartKind(
+    name="distributions", title="Before, during, after", section=Section.LATENCY_DETAILS, draw=draw, say=say
+)

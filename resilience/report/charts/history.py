@@ -10,7 +10,8 @@ from matplotlib.patches import Rectangle
 from resilience.core.words import plural
 from resilience.report.charts.axes import seconds_axis, unit
 from resilience.report.charts.canvas import AMBER, BLUE, GREEN, INK, PAPER, RED, Frame, Sheet, short
-from resilience.report.view import Day, View
+from resilience.report.charts.chart import ChartKind
+from resilience.report.view import Day, Section, View
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -86,3 +87,6 @@ def say(view: View) -> tuple[str, str]:
             said = " Every probe was answered."
     text = f"Share of probes answered and their p95, per service and day, over {plural(len(days), 'day')} of recorded runs.{said}"
     return text, f"Bars of availability and lines of p95 by day. {said.strip()}"
+
+
+CHART = ChartKind(name="history", title="History of runs", section=Section.HISTORY, draw=draw, say=say)

@@ -13,9 +13,10 @@ from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, plural, seconds
 from resilience.report.charts.axes import ANSWERED, DOWN, dates, seconds_axis, seconds_range, time_axis
 from resilience.report.charts.canvas import AMBER, BLUE, INK, RED, SOFT, Frame, Sheet, short
+from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines, events_of, since, threshold
 from resilience.report.series import Line, intervals, micros, stats
-from resilience.report.view import View
+from resilience.report.view import Section, View
 
 BINS = 360
 """Bins a line is folded into where it has more samples; each keeps its p50, p95 and maximum, so that no spike is lost."""
@@ -185,3 +186,6 @@ def say(view: View) -> tuple[str, str]:
     steady = f" {listing([row.service for row in calm[:5]])} answered throughout." if view.window and calm else ""
     text = f"How long each service took to answer, by the time of the probe. {worst}{steady}"
     return text, f"Line charts of latency on a log scale, one panel per service. {worst}{steady}"
+
+
+CHART = ChartKind(name="latency", title="Latency by service", section=Section.LATENCY, draw=draw, say=say)

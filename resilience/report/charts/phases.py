@@ -27,8 +27,9 @@ from resilience.report.charts.canvas import (
     Sheet,
     short,
 )
+from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import SHOWN
-from resilience.report.view import View
+from resilience.report.view import Section, View
 from resilience.report.view.latency import PhaseRow
 
 PHASE = {"dns": PURPLE, "tcp": SKY, "tls": YELLOW, "first byte": "#0072b3", "query": GREEN}
@@ -147,3 +148,6 @@ def say(view: View) -> tuple[str, str]:
         f"Where the time of the median and of the worst probe of each service went. {said}",
         f"Stacked bars of probe phases per service. {said}",
     )
+
+
+CHART = ChartKind(name="phases", title="Phases of a probe", section=Section.LATENCY_DETAILS, draw=draw, say=say)

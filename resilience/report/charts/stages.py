@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 
 from resilience.core.records import StageStatus
 from resilience.report.charts.canvas import GREEN, GREY, GRID, INK, PAPER, RED, SKY, Frame, Sheet
-from resilience.report.view import View
+from resilience.report.charts.chart import ChartKind
+from resilience.report.view import Section, View
 from resilience.report.view.formats import span
 
 _STAGE = {
@@ -89,3 +90,6 @@ def say(view: View) -> tuple[str, str]:
     name = longest[0].name.value.replace("_", " ")
     text = f"The stages of this run took {span(whole)}; the longest was {name} with {span(longest[1])}."
     return text, f"Waterfall of the runbook's stages. {text}"
+
+
+CHART = ChartKind(name="stages", title="Stages of the runbook", section=Section.TIMELINE, draw=draw, say=say)

@@ -25,9 +25,10 @@ from resilience.report.charts.canvas import (
     Sheet,
     short,
 )
+from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines, since
 from resilience.report.series import Line, intervals, micros
-from resilience.report.view import View
+from resilience.report.view import Section, View
 from resilience.report.view.formats import span
 from resilience.report.view.modes import NO_FALLBACK
 
@@ -148,3 +149,6 @@ def say(view: View) -> tuple[str, str]:
     how = f" Tests ran in mode {listing(list(dict.fromkeys(modes)))} where the upper band says so." if modes else ""
     text = f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {said}{how}"
     return text, f"Status timeline, one bar per service. {said}{how}"
+
+
+CHART = ChartKind(name="status", title="Status by service", section=Section.STATUS, draw=draw, say=say)

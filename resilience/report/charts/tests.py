@@ -24,7 +24,8 @@ from resilience.report.charts.canvas import (
     Sheet,
     short,
 )
-from resilience.report.view import View
+from resilience.report.charts.chart import ChartKind
+from resilience.report.view import Section, View
 from resilience.report.view.suites import outcome_name
 
 OUTCOMES = {
@@ -134,3 +135,6 @@ def say(view: View) -> tuple[str, str]:
     if _by_service(view):
         text += " The right side (on phones the lower one) uses the same colours and hatches."
     return text, f"Bar charts of tests by outcome and by service: {counts}."
+
+
+CHART = ChartKind(name="tests", title="Tests by outcome", section=Section.TESTS, draw=draw, say=say)

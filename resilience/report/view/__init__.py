@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from resilience.core.records import Incident
 from resilience.report.series import Columns, Window
@@ -25,12 +26,24 @@ PEOPLE = {
 """Sections that people write: the marker's name and the heading."""
 
 
+class Section(StrEnum):
+    """Where on the page a chart stands, from the top."""
+
+    STATUS = "status"
+    TIMELINE = "timeline"
+    TESTS = "tests"
+    LATENCY = "latency"
+    LATENCY_DETAILS = "latency_details"
+    HISTORY = "history"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """A chart as made: its files, what it shows in a sentence, and the same for those who cannot see it."""
 
     name: str
     title: str
+    section: Section
     sentence: str
     alt: str
     svg: str = ""
