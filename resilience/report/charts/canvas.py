@@ -13,17 +13,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
-GREEN, AMBER, RED, GREY, SKY, PURPLE, YELLOW = (
-    "#009e73",
-    "#e69f00",
-    "#d55e00",
-    "#b3b3b3",
-    "#56b4e9",
-    "#cc79a7",
-    "#f0e442",
-)
-LIGHT, DARK = "#fefefe", "#16191d"
-"""Labels on coloured bars, the same in light and dark."""
 
 
 @dataclass(frozen=True, slots=True)

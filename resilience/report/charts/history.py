@@ -7,9 +7,11 @@ import math
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resilience.core.marks import STATUSES
+from resilience.core.records import ConnectivityStatus
 from resilience.core.words import plural
 from resilience.report.charts.axes import seconds_axis, unit
-from resilience.report.charts.canvas import AMBER, BLUE, GREEN, INK, PAPER, RED, Frame, Sheet, short
+from resilience.report.charts.canvas import BLUE, INK, PAPER, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Day, Section, View
 
@@ -46,20 +48,14 @@ def draw(view: View, frame: Frame) -> Figure | None:
         first.set_yticks([0, 1], ["0", "100 %"])
         for number, day in enumerate(own):
             if day is not None:
-                colour, hatch = (
-                    (GREEN, "")
-                    if day.availability >= 0.999
-                    else (AMBER, "///")
-                    if day.availability >= 0.95
-                    else (RED, "xxx")
-                )
+                mark = STATUSES[_status(day)]
                 first.add_patch(
                     Rectangle(
                         (number - 0.4, 0),
                         0.8,
                         max(day.availability, 0.02),
-                        facecolor=colour,
-                        hatch=hatch,
+                        facecolor=mark.fill,
+                        hatch=mark.hatch,
                         edgecolor=PAPER,
                         linewidth=0,
                     )
@@ -75,6 +71,13 @@ def draw(view: View, frame: Frame) -> Figure | None:
     sheet.text(left, 0.10, "answered, by day", fontweight="bold", color=INK)
     sheet.text(left + width + between, 0.10, "p95, by day (log)", fontweight="bold", color=INK)
     return sheet.figure
+
+
+def _status(day: Day) -> ConnectivityStatus:
+    """Return the status that the colour of a day stands for: three nines, then 95 %."""
+    if day.availability >= 0.999:
+        return ConnectivityStatus.AVAILABLE
+    return ConnectivityStatus.DEGRADED if day.availability >= 0.95 else ConnectivityStatus.UNAVAILABLE
 
 
 def say(view: View) -> tuple[str, str]:

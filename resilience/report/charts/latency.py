@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from resilience.core.marks import AMBER, RED
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, plural, seconds
 from resilience.report.charts.axes import ANSWERED, DOWN, dates, seconds_axis, seconds_range, time_axis
-from resilience.report.charts.canvas import AMBER, BLUE, INK, RED, SOFT, Frame, Sheet, short
+from resilience.report.charts.canvas import BLUE, INK, SOFT, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines, events_of, since, threshold
 from resilience.report.series import Line, intervals, micros, stats

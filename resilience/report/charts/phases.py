@@ -8,31 +8,18 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resilience.core.marks import NO_ANSWER, PHASES, RED, Mark, Tone
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, seconds
-from resilience.report.charts.canvas import (
-    DARK,
-    GREEN,
-    GREY,
-    GRID,
-    INK,
-    LIGHT,
-    PAPER,
-    PURPLE,
-    RED,
-    SKY,
-    SOFT,
-    YELLOW,
-    Frame,
-    Sheet,
-    short,
-)
+from resilience.report.charts.canvas import GRID, INK, PAPER, SOFT, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import SHOWN
 from resilience.report.view import Section, View
 from resilience.report.view.latency import PhaseRow
 
-PHASE = {"dns": PURPLE, "tcp": SKY, "tls": YELLOW, "first byte": "#0072b3", "query": GREEN}
+OTHER = Mark(word="other", tone=Tone.QUIET)
+"""The time of a probe that no phase accounts for, where the service answered."""
+PARTS = {mark.word: mark for mark in (*PHASES.values(), OTHER, NO_ANSWER)}
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -95,22 +82,33 @@ def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame,
     parts = list(row.parts)
     bad = row.status is ConnectivityStatus.UNAVAILABLE
     if row.rest_s > row.total_s * 0.001:
-        parts.append(("no answer" if bad else "other", row.rest_s))
+        parts.append(((NO_ANSWER if bad else OTHER).word, row.rest_s))
     total = sum(value for _, value in parts) or 1.0
     start = 0.0
     for name, value in parts:
         wide = value / total
-        colour, hatch = (RED, "xxx") if name == "no answer" else (PHASE.get(name, GREY), "")
+        mark = PARTS[name]
         axes.add_patch(
             Rectangle(
-                (start, at + 0.025), wide, height - 0.05, facecolor=colour, hatch=hatch, edgecolor=PAPER, linewidth=0.6
+                (start, at + 0.025),
+                wide,
+                height - 0.05,
+                facecolor=mark.fill,
+                hatch=mark.hatch,
+                edgecolor=PAPER,
+                linewidth=0.6,
             )
         )
         text = f"{name} {seconds(value)}"
-        if not hatch and wide * width > 0.066 * len(text) + 0.05:
-            ink = LIGHT if name in ("first byte", "query") else DARK
+        if not mark.hatch and wide * width > 0.066 * len(text) + 0.05:
             axes.text(
-                start + wide / 2, at + height / 2, text, ha="center", va="center", fontsize=frame.small - 1, color=ink
+                start + wide / 2,
+                at + height / 2,
+                text,
+                ha="center",
+                va="center",
+                fontsize=frame.small - 1,
+                color=mark.label,
             )
         start += wide
     return [name for name, _ in parts]
@@ -123,15 +121,16 @@ def _phase_legend(sheet: Sheet, names: Sequence[str], left: float, frame: Frame)
     axes.set_ylim(0.60 if frame.narrow else 0.38, 0)
     begin = 0.12 if frame.narrow else left
     at, line = begin, 0.13
-    for name in [*PHASE, "other", "no answer"]:
+    for name, mark in PARTS.items():
         if name not in names:
             continue
-        colour, hatch = (RED, "xxx") if name == "no answer" else (PHASE.get(name, GREY), "")
         size = 0.30 + 0.066 * len(name) + 0.16
         if at + size > frame.width:
             at, line = begin, line + 0.2
         axes.add_patch(
-            Rectangle((at, line - 0.055), 0.24, 0.12, facecolor=colour, hatch=hatch, edgecolor=PAPER, linewidth=0)
+            Rectangle(
+                (at, line - 0.055), 0.24, 0.12, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=0
+            )
         )
         axes.text(at + 0.30, line, name, fontsize=frame.small, color=INK, va="center")
         at += size

@@ -7,18 +7,12 @@ from datetime import timedelta
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resilience.core.marks import STAGES
 from resilience.core.records import StageStatus
-from resilience.report.charts.canvas import GREEN, GREY, GRID, INK, PAPER, RED, SKY, Frame, Sheet
+from resilience.report.charts.canvas import GRID, INK, PAPER, Frame, Sheet
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
 from resilience.report.view.formats import span
-
-_STAGE = {
-    StageStatus.FINISHED: (GREEN, ""),
-    StageStatus.DONE_BY_HAND: (SKY, ""),
-    StageStatus.STARTED: (SKY, "---"),
-    StageStatus.SKIPPED: (GREY, ""),
-}
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -53,21 +47,19 @@ def draw(view: View, frame: Frame) -> Figure | None:
     for place, stage in enumerate(stages):
         begin = (stage.started_at - start).total_seconds()
         wide = ((stage.finished_at or stage.started_at) - stage.started_at).total_seconds()
-        colour, hatch = _STAGE.get(stage.status, (RED, "xxx"))
+        mark = STAGES[stage.status]
         axes.add_patch(
             Rectangle(
                 (begin, place - 0.33),
                 max(wide, length / 400),
                 0.66,
-                facecolor=colour,
-                hatch=hatch,
+                facecolor=mark.fill,
+                hatch=mark.hatch,
                 edgecolor=PAPER,
                 linewidth=0,
             )
         )
-        text = span(wide) + (
-            "" if stage.status is StageStatus.FINISHED else f", {stage.status.value.replace('_', ' ')}"
-        )
+        text = span(wide) + ("" if stage.status is StageStatus.FINISHED else f", {mark.word}")
         axes.text(
             begin + max(wide, length / 400) + length * 0.012,
             place,

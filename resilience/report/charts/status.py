@@ -7,44 +7,16 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing
 from resilience.report.charts.axes import dates, time_axis
-from resilience.report.charts.canvas import (
-    AMBER,
-    DARK,
-    GREEN,
-    GREY,
-    INK,
-    LIGHT,
-    PAPER,
-    PURPLE,
-    RED,
-    SOFT,
-    Frame,
-    Sheet,
-    short,
-)
+from resilience.report.charts.canvas import INK, PAPER, SOFT, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines, since
 from resilience.report.series import Line, intervals, micros
 from resilience.report.view import Section, View
 from resilience.report.view.formats import span
-from resilience.report.view.modes import NO_FALLBACK
-
-STATUS = {
-    ConnectivityStatus.AVAILABLE: (GREEN, ""),
-    ConnectivityStatus.DEGRADED: (AMBER, "///"),
-    ConnectivityStatus.UNAVAILABLE: (RED, "xxx"),
-    ConnectivityStatus.UNKNOWN: (GREY, "---"),
-}
-MODES = {
-    "full": ("#0072b3", LIGHT),
-    NO_FALLBACK: ("#d0d7de", DARK),
-    "degraded": (AMBER, DARK),
-    "offline": ("#555555", LIGHT),
-    "critical_only": (PURPLE, DARK),
-}
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -70,13 +42,19 @@ def draw(view: View, frame: Frame) -> Figure | None:
     for place, line in enumerate(lines):
         stretches = intervals(line, until=micros(view.ends_at), resolution=int(length * 1e6 / 300))
         for one in stretches:
-            colour, hatch = STATUS.get(one.status, (GREY, ""))
+            mark = STATUSES[one.status]
             seen.append(one.status)
             start, end = since(view, one.start), since(view, one.end)
             wide = max(end - start, length / 300)
             axes.add_patch(
                 Rectangle(
-                    (start, place - 0.36), wide, 0.72, facecolor=colour, hatch=hatch, edgecolor=PAPER, linewidth=0
+                    (start, place - 0.36),
+                    wide,
+                    0.72,
+                    facecolor=mark.fill,
+                    hatch=mark.hatch,
+                    edgecolor=PAPER,
+                    linewidth=0,
                 )
             )
         down = _down_s(line)
@@ -89,7 +67,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
             va="center",
             clip_on=False,
         )
-    legend(sheet, [status for status in STATUS if status in seen], left, top)
+    legend(sheet, [status for status in STATUSES if status in seen], left, top)
     sheet.text(left + width, sheet.height - 0.20, f"UTC, {dates(view)}", ha="right")
     return sheet.figure
 
@@ -115,9 +93,9 @@ def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, 
     for one in view.modes:
         start = (one.start - view.starts_at).total_seconds()
         wide = (one.end - one.start).total_seconds()
-        colour, ink = MODES.get(one.mode, (GREY, DARK))
+        colour, ink = MODE_FILLS.get(one.mode, (GREY, DARK))
         axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
-        name = one.mode.replace("_", " ")
+        name = one.mode
         if wide / length * width > 0.075 * len(name) + 0.04:
             axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
 
@@ -129,13 +107,15 @@ def legend(sheet: Sheet, statuses: Sequence[ConnectivityStatus], left: float, to
     axes.set_ylim(top, 0)
     at, line = left, 0.13
     for status in statuses:
-        colour, hatch = STATUS[status]
-        name = status.value
+        mark = STATUSES[status]
+        name = mark.word
         size = 0.30 + 0.066 * len(name) + 0.16
         if at + size > sheet.frame.width and at > left:
             at, line = left, line + 0.2
         axes.add_patch(
-            Rectangle((at, line - 0.055), 0.24, 0.12, facecolor=colour, hatch=hatch, edgecolor=PAPER, linewidth=0)
+            Rectangle(
+                (at, line - 0.055), 0.24, 0.12, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=0
+            )
         )
         axes.text(at + 0.30, line, name, fontsize=sheet.frame.small, color=INK, va="center")
         at += size

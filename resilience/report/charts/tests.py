@@ -8,39 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resilience.core.marks import OUTCOMES, outcome_word
 from resilience.core.records import Outcome
 from resilience.core.words import listing, plural
-from resilience.report.charts.canvas import (
-    AMBER,
-    GREEN,
-    GREY,
-    INK,
-    PAPER,
-    PURPLE,
-    RED,
-    SKY,
-    YELLOW,
-    Frame,
-    Sheet,
-    short,
-)
+from resilience.report.charts.canvas import INK, PAPER, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
-from resilience.report.view.suites import outcome_name
-
-OUTCOMES = {
-    Outcome.PASSED: (GREEN, ""),
-    Outcome.FAILED: (RED, "xxx"),
-    Outcome.ERROR: ("#a34700", "+++"),
-    Outcome.TIMEOUT: (PURPLE, "---"),
-    Outcome.INFRASTRUCTURE_UNAVAILABLE: (AMBER, "///"),
-    Outcome.STAND_IN_GAP: (YELLOW, "\\\\\\"),
-    Outcome.NOT_RUN: ("#8c8c8c", "---"),
-    Outcome.SKIPPED: (GREY, ""),
-    Outcome.XFAILED: (GREY, "|||"),
-    Outcome.XPASSED: (SKY, "|||"),
-    Outcome.DESELECTED: ("#dddddd", ""),
-}
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -72,7 +45,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
     most = max(count for _, count in totals)
     _bars(
         axes,
-        [outcome_name(name.value) for name, _ in totals],
+        [outcome_word(name.value) for name, _ in totals],
         [[(name, count)] for name, count in totals],
         most,
         frame,
@@ -115,10 +88,18 @@ def _bars(
     for place, parts in enumerate(rows):
         at = 0.0
         for outcome, count in parts:
-            colour, hatch = OUTCOMES[outcome]
+            mark = OUTCOMES[outcome]
             wide = max(count, most * 0.006)
             axes.add_patch(
-                Rectangle((at, place - 0.34), wide, 0.68, facecolor=colour, hatch=hatch, edgecolor=PAPER, linewidth=0.6)
+                Rectangle(
+                    (at, place - 0.34),
+                    wide,
+                    0.68,
+                    facecolor=mark.fill,
+                    hatch=mark.hatch,
+                    edgecolor=PAPER,
+                    linewidth=0.6,
+                )
             )
             at += wide
         total = sum(count for _, count in parts)
@@ -127,7 +108,7 @@ def _bars(
 
 def say(view: View) -> tuple[str, str]:
     suite = view.suites[0]
-    counts = listing([f"{count:,} {outcome_name(name)}" for name, count in suite.totals])
+    counts = listing([f"{count:,} {outcome_word(name)}" for name, count in suite.totals])
     product = suite.result.totals.failed + suite.result.totals.error
     lost = suite.result.totals.infrastructure_unavailable
     lost_text = f"nothing is known about {plural(lost, 'test')} that infrastructure took"

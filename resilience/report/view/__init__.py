@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from resilience.core.marks import Tone
 from resilience.core.records import Incident
 from resilience.report.series import Columns, Window
 from resilience.report.view.figures import figures
@@ -80,8 +81,8 @@ class View:
     columns: Columns
     title: str
     verdict: str
-    verdict_kind: str
-    """good, partial, bad or unknown: which sign stands before the verdict."""
+    verdict_kind: Tone
+    """Which sign stands before the verdict."""
     lines: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     figures: tuple[tuple[str, str, str], ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from resilience.core.marks import NO_FALLBACK
 from resilience.core.records import Incident
 from resilience.report.series import Line, Window, moment
 from resilience.report.view.formats import span
-from resilience.report.view.modes import NO_FALLBACK, ModeSpan, mode_spans
+from resilience.report.view.modes import ModeSpan, mode_spans
 
 
 def figures(

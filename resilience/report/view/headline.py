@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, StageStatus, Verdict
+from resilience.core.marks import BROKEN, STAGES, STAGING, VERDICTS, Tone
+from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Verdict
 from resilience.core.words import exit_code_phrase, listing, recovery_line, staging_line, totals_line, verdict_phrase
 from resilience.report.series import Window, moment
 from resilience.report.view.formats import when
@@ -26,24 +27,15 @@ def unwell(health: InfrastructureHealth | None) -> bool:
     return health is not None and health.overall_status is not ConnectivityStatus.AVAILABLE
 
 
-def verdict(incident: Incident) -> tuple[str, str, tuple[str, ...]]:
+def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
     mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
     phrase = verdict_phrase(incident.verdict, mode)
-    kind = {
-        Verdict.PASSED: "good",
-        Verdict.PASSED_ON_STAND_INS: "partial",
-        Verdict.PRODUCT_FAILURES: "bad",
-        Verdict.INFRASTRUCTURE_UNAVAILABLE: "bad",
-        Verdict.RUNBOOK_FAILED: "bad",
-        Verdict.TIMED_OUT: "bad",
-    }.get(incident.verdict, "unknown")
-    if incident.verdict is Verdict.RUNBOOK_FAILED:
-        phrase = "THE RUNBOOK FAILED; nothing is known about your tests"
-        if incident.tests is not None:
-            phrase = "THE RUNBOOK FAILED; what was known until then is below"
+    kind = VERDICTS[incident.verdict].tone
+    if incident.verdict is Verdict.RUNBOOK_FAILED and incident.tests is not None:
+        phrase = "THE RUNBOOK FAILED; what was known until then is below"
     elif incident.verdict is Verdict.PASSED and incident.tests is None:
         phrase = "Looked only: no tests were run"
-        kind = "unknown" if unwell(incident.health) else "good"
+        kind = Tone.UNKNOWN if unwell(incident.health) else Tone.GOOD
     sentences = [_staging_sentence(incident), _tests_sentence(incident)]
     if incident.recovery is not None:
         sentences.append(recovery_line(incident.recovery) + ".")
@@ -60,14 +52,12 @@ def _staging_sentence(incident: Incident) -> str:
         back = incident.recovery.first_good_at
         since = f" since {when(back)} UTC" if back else ""
         down = [result.name for result in health.services if result.status in UNWELL]
-        return f"{health.environment.upper()}: WAS {_word(health)} ({', '.join(down)}); UP again{since}."
+        return (
+            f"{health.environment.upper()}: WAS {STAGING[health.overall_status]} ({', '.join(down)}); UP again{since}."
+        )
     if now is not None and now.overall_status is not health.overall_status:
-        return f"{line.rstrip('.')}. At the last look, {when(now.started_at)} UTC: {_word(now)}."
+        return f"{line.rstrip('.')}. At the last look, {when(now.started_at)} UTC: {STAGING[now.overall_status]}."
     return line.rstrip(".") + "."
-
-
-def _word(health: InfrastructureHealth) -> str:
-    return {"available": "UP", "unavailable": "DOWN"}.get(health.overall_status.value, health.overall_status.upper())
 
 
 def _tests_sentence(incident: Incident) -> str:
@@ -112,11 +102,10 @@ def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
 
 def failed_stages(incident: Incident) -> tuple[str, ...]:
     """Return a sentence for each stage that did not finish, with its hint."""
-    bad = (StageStatus.FAILED, StageStatus.KILLED, StageStatus.TIMED_OUT, StageStatus.INTERRUPTED)
     return tuple(
-        f"{stage.name.value} {stage.status.value.replace('_', ' ')}"
+        f"{stage.name.value} {STAGES[stage.status].word}"
         + (f": {stage.error}" if stage.error else "")
         + (f" Hint: {stage.hint}" if stage.hint else "")
         for stage in incident.stages
-        if stage.status in bad
+        if stage.status in BROKEN
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from resilience.core.marks import PHASES
 from resilience.core.records import ConnectivityStatus
 from resilience.report.series import Line, Stats, Window, moment, remarkable, stats
 
@@ -59,13 +60,7 @@ def phases(lines: Sequence[Line]) -> tuple[PhaseRow, ...]:
             phases = line.phases_at(index)
             parts = tuple(
                 (name, value)
-                for name, value in (
-                    ("dns", phases.dns_s),
-                    ("tcp", phases.tcp_s),
-                    ("tls", phases.tls_s),
-                    ("first byte", phases.first_byte_s),
-                    ("query", phases.query_s),
-                )
+                for name, value in ((mark.word, getattr(phases, f"{name}_s")) for name, mark in PHASES.items())
                 if value is not None
             )
             total = line.seconds_at(index) or 0.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from resilience.core.marks import NO_FALLBACK
 from resilience.core.records import Incident
-
-NO_FALLBACK = "no fallback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resilience.core.records import Incident, Outcome, TestOutcome, TestSuiteResult
+from resilience.core.groups import TestGroup, groups
+from resilience.core.marks import OUTCOMES
+from resilience.core.records import Incident, TestSuiteResult
 from resilience.core.words import totals_line, verdict_phrase
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestGroup:
-    """Tests that are shown together, and what that means."""
-
-    key: str
-    title: str
-    meaning: str
-    tests: tuple[TestOutcome, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +21,8 @@ class SuiteView:
     groups: tuple[TestGroup, ...]
 
 
-TOTALS = (
-    "passed",
-    "failed",
-    "error",
-    "timeout",
-    "infrastructure_unavailable",
-    "stand_in_gap",
-    "not_run",
-    "skipped",
-    "xfailed",
-    "xpassed",
-    "deselected",
-)
-
-
-def outcome_name(name: str) -> str:
-    """Return an outcome's value as one reads it."""
-    return name.replace("stand_in", "stand-in").replace("_", " ")
+TOTALS = tuple(outcome.value for outcome in OUTCOMES)
+"""The counts of a run, in the order in which they are listed."""
 
 
 def suites(incident: Incident) -> tuple[SuiteView, ...]:
@@ -68,70 +44,3 @@ def suites(incident: Incident) -> tuple[SuiteView, ...]:
                 )
             )
     return tuple(found)
-
-
-def held_back(test: TestOutcome) -> bool:
-    """Say whether a test lost to infrastructure was never started, as against one that ran and failed from it."""
-    return test.rounds == 0
-
-
-def groups(result: TestSuiteResult) -> tuple[TestGroup, ...]:
-    """Return the tests worth reading, the product's failures first; plain passes and skips are only counted."""
-    tests = result.tests
-    unavailable = [test for test in tests if test.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE]
-    product = [test for test in tests if test.outcome in (Outcome.FAILED, Outcome.ERROR)]
-    candidates = (
-        (
-            "product",
-            "Product failures",
-            "These failed for reasons of the code under test, not of the outage.",
-            [test for test in product if not test.suspect],
-        ),
-        (
-            "suspect",
-            "Suspects",
-            "Counted as product failures, though the error smells of infrastructure while the probe was green.",
-            [test for test in product if test.suspect],
-        ),
-        (
-            "timeout",
-            "Timed out",
-            "Stopped at their time limit; why is not known.",
-            [test for test in tests if test.outcome is Outcome.TIMEOUT],
-        ),
-        (
-            "ran",
-            "Failed from infrastructure",
-            "These ran and failed only because a service was not there: nothing is known about the code.",
-            [test for test in unavailable if not held_back(test)],
-        ),
-        (
-            "held",
-            "Held back",
-            "These were not started, because a service that they need was not there: nothing is known about them.",
-            [test for test in unavailable if held_back(test)],
-        ),
-        (
-            "gap",
-            "Gaps of the stand-ins",
-            "Something is missing on a stand-in that staging has: nothing is known about them.",
-            [test for test in tests if test.outcome is Outcome.STAND_IN_GAP],
-        ),
-        (
-            "not_run",
-            "Not run",
-            "Never reached: the run ended before them.",
-            [test for test in tests if test.outcome is Outcome.NOT_RUN],
-        ),
-        (
-            "retried",
-            "Passed on a later round",
-            "Lost to infrastructure at first, then passed after a probe said that the service was back.",
-            [test for test in tests if test.outcome is Outcome.PASSED and test.rounds > 1],
-        ),
-    )
-    return tuple(
-        TestGroup(key=key, title=title, meaning=meaning, tests=tuple(found))
-        for key, title, meaning, found in candidates
-        if found
-    )

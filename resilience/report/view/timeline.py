@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from resilience.core.marks import STATUSES
 from resilience.core.records import ConnectivityStatus, Incident
 from resilience.core.words import totals_line
 from resilience.report.series import Line, Window, intervals, moment
@@ -61,7 +62,7 @@ def timeline(incident: Incident, lines: Sequence[Line], window: Window | None) -
     if health is not None:
         add(
             health.started_at + timedelta(seconds=health.duration_s),
-            f"assessed: {incident.environment} is {health.overall_status.value}",
+            f"assessed: {incident.environment} is {STATUSES[health.overall_status].word}",
             "detected",
         )
     if incident.decision is not None:
