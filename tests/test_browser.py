@@ -166,7 +166,7 @@ def test_an_outage_is_gone_through_by_clicking(tmp_path: Path, width: int, theme
             cockpit.sees("TESTS: running")
             cockpit.look("4 ·", "testing")
             cockpit.sees("exit code 1")
-            cockpit.sees("The product's failures (2)")
+            cockpit.sees("Product failures (2)")
             cockpit.look("4 ·", "tested")
             _wait(lab.at("recovered"))
             cockpit.click("Watch staging")

@@ -4,59 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from resilience.core.marks import BLAME, FAULTS, OUTCOMES, STAGING, STATUSES, TIMED, Blame, outcome_word
 from resilience.core.records import (
     CauseName,
     ConnectivityResult,
     ConnectivityStatus,
     Decision,
     ExitCode,
-    FaultCode,
     InfrastructureHealth,
+    Outcome,
     Recovery,
     TestExecutionMode,
     TestSuiteResult,
     TestTotals,
     Verdict,
 )
-
-_STAGING = {
-    ConnectivityStatus.AVAILABLE: "UP",
-    ConnectivityStatus.DEGRADED: "DEGRADED",
-    ConnectivityStatus.UNAVAILABLE: "DOWN",
-    ConnectivityStatus.UNKNOWN: "UNKNOWN",
-    ConnectivityStatus.NOT_CONFIGURED: "NOT CONFIGURED",
-}
-
-_FAULTS = {
-    FaultCode.TCP_TIMEOUT: "connect time-out",
-    FaultCode.TCP_REFUSED: "connection refused",
-    FaultCode.DNS_NXDOMAIN: "name not found",
-    FaultCode.DNS_TIMEOUT: "name server time-out",
-    FaultCode.DNS_TEMPFAIL: "name server failed",
-    FaultCode.DNS_NODATA: "name has no address",
-    FaultCode.PROTO_SILENT: "accepts, then no answer",
-    FaultCode.PROTO_CLOSED: "closes the connection",
-    FaultCode.PROTO_RESET: "resets the connection",
-    FaultCode.PROTO_SLOW: "answers too slowly",
-    FaultCode.PROTO_WRONG: "speaks another protocol",
-    FaultCode.TLS_EXPIRED: "certificate expired",
-    FaultCode.APP_STARTING: "starting up",
-    FaultCode.APP_AUTH: "login refused",
-    FaultCode.APP_OVERLOAD: "overloaded",
-    FaultCode.APP_READONLY: "read-only",
-    FaultCode.APP_RATE_LIMIT: "rate limit",
-    FaultCode.APP_NO_DB: "no such database",
-    FaultCode.APP_SLOW: "query time-out",
-}
-
-_TIMED = {
-    FaultCode.TCP_TIMEOUT,
-    FaultCode.DNS_TIMEOUT,
-    FaultCode.PROTO_SILENT,
-    FaultCode.PROTO_SLOW,
-    FaultCode.TLS_TIMEOUT,
-}
-
 
 _CAUSES = {
     CauseName.THIS_MACHINE: "this machine",
@@ -101,20 +63,17 @@ def fault_phrase(result: ConnectivityResult) -> str:
             return "flapping"
         if result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None:
             return f"slow, {seconds(result.response_time_s)}"
-        return result.status.value.replace("_", " ")
+        return STATUSES[result.status].word
     status_code = result.facts.get("status", "")
-    if status_code[:1] in ("4", "5") and result.fault not in _TIMED:
-        phrase = status_code
-    else:
-        phrase = _FAULTS.get(result.fault, result.fault.value.replace("_", " "))
-    if result.fault in _TIMED and result.response_time_s is not None:
-        phrase += f" after {seconds(result.response_time_s)}"
-    return phrase
+    if result.fault in TIMED:
+        waited = f" after {seconds(result.response_time_s)}" if result.response_time_s is not None else ""
+        return FAULTS[result.fault] + waited
+    return status_code if status_code[:1] in ("4", "5") else FAULTS[result.fault]
 
 
 def staging_line(health: InfrastructureHealth) -> str:
     """Return the line that starts with STAGING:, naming what is unwell, critical services first."""
-    word = _STAGING[health.overall_status]
+    word = STAGING[health.overall_status]
     wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
     unwell = [result for status in wanted for result in health.services if result.status is status]
     unwell.sort(key=lambda result: not result.critical)
@@ -146,23 +105,17 @@ def tests_line(decision: Decision) -> str:
 
 def totals_line(totals: TestTotals) -> str:
     """Return '1,204 passed, 3 failed (product), 212 held back or lost to infrastructure …', leaving out zeros."""
-    parts = [
-        (totals.passed, "passed"),
-        (totals.failed, "failed (product)"),
-        (totals.error, "error (product)" if totals.error == 1 else "errors (product)"),
-        (totals.infrastructure_unavailable, "infrastructure unavailable"),
-        (totals.stand_in_gap, "stand-in gap"),
-        (totals.timeout, "timed out"),
-        (totals.not_run, "not run"),
-        (totals.skipped, "skipped"),
-        (totals.xfailed, "xfailed"),
-        (totals.xpassed, "xpassed"),
-        (totals.deselected, "deselected"),
-    ]
-    text = ", ".join(f"{count:,} {word}" for count, word in parts if count) or "no tests"
+    counts = ((outcome, getattr(totals, outcome.value)) for outcome in OUTCOMES)
+    text = ", ".join(f"{count:,} {_counted(outcome, count)}" for outcome, count in counts if count) or "no tests"
     if totals.retried:
         text += f"; {totals.retried:,} run again, {totals.passed_on_retry:,} of them passed"
     return text
+
+
+def _counted(outcome: Outcome, count: int) -> str:
+    mark = OUTCOMES[outcome]
+    word = mark.plural if mark.plural and count != 1 else mark.word
+    return f"{word} (product)" if BLAME[outcome] is Blame.PRODUCT else word
 
 
 def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
@@ -184,7 +137,7 @@ def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> s
         + ("" if mode is TestExecutionMode.FULL else "; and NOT A FULL RUN"),
         Verdict.INFRASTRUCTURE_UNAVAILABLE: f"BLOCKED by infrastructure: NOT A FULL PASS{in_mode}",
         Verdict.UNKNOWN: "UNKNOWN: nothing was proved",
-        Verdict.RUNBOOK_FAILED: "unknown: the runbook failed; nothing is known about your tests",
+        Verdict.RUNBOOK_FAILED: "THE RUNBOOK FAILED; nothing is known about your tests",
         Verdict.INTERRUPTED: "interrupted; what was known until then is below",
         Verdict.TIMED_OUT: "TIMED OUT; what was known until then is below",
     }[verdict]
@@ -243,7 +196,7 @@ def progress_line(
 ) -> str:
     """Return '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
     parts = [f"{finished:,} of {collected:,} tests" if collected else "collecting"]
-    parts += [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count and name != "passed"]
+    parts += [f"{count:,} {outcome_word(name)}" for name, count in counts.items() if count and name != "passed"]
     if rate:
         parts.append(f"{rate:.0f}/s")
     if eta_s is not None and eta_s >= 1:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from resilience.core.groups import held_back
+from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import cause_title, plural, seconds
 from resilience.report.texts import pieces, shorten
-from resilience.report.view import PEOPLE, Chart, View, failed_stages, held_back, outcome_name, percent, span, when
+from resilience.report.view import PEOPLE, Chart, Section, View
+from resilience.report.view.formats import percent, span, when
+from resilience.report.view.headline import failed_stages
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Inline styles only: charts are inline SVG whose colours are style attributes, which hashes do not cover."""
@@ -37,14 +42,54 @@ def _template() -> Any:
         pieces=pieces,
         words=lambda text: text.replace("_", " "),
         cause_title=cause_title,
-        outcome=outcome_name,
+        outcome=outcome_word,
+        stage=lambda status: STAGES[status].word,
+        verdict=verdict_word,
     )
-    environment.globals.update(plural=plural, held_back=held_back, S=ConnectivityStatus)
+    environment.globals.update(
+        plural=plural,
+        held_back=held_back,
+        S=ConnectivityStatus,
+        S_WORD={status: mark.word for status, mark in STATUSES.items()},
+    )
     return environment.get_template("report.html.j2")
 
 
 def _source(name: str) -> str:
     return (files("resilience.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _by_section(charts: Sequence[Chart]) -> dict[str, list[dict[str, Any]]]:
+    import markupsafe
+
+    sections: dict[str, list[dict[str, Any]]] = {section.value: [] for section in Section}
+    for chart in charts:
+        sections[chart.section.value].append(
+            {
+                "name": chart.name,
+                "title": chart.title,
+                "sentence": chart.sentence,
+                "alt": chart.alt,
+                "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
+                "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
+            }
+        )
+    return sections
+
+
+@lru_cache(maxsize=1)
+def style() -> str:
+    """Return the style sheet with the colours and signs of the one table put in."""
+    light = "".join(f"--{tone.value}:{look.ink};" for tone, look in LOOKS.items())
+    dark = "".join(f"--{tone.value}:{look.ink_dark};" for tone, look in LOOKS.items())
+    statuses = "".join(
+        f'.st.{status.value}{{color:var(--{mark.tone.value})}}.st.{status.value}::before{{content:"{mark.sign}"}}\n'
+        for status, mark in STATUSES.items()
+    )
+    sheet = _source("report.css")
+    for place, text in {"/*light*/": light, "/*dark*/": dark, "/*statuses*/\n": statuses}.items():
+        sheet = sheet.replace(place, text)
+    return sheet
 
 
 def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
@@ -55,18 +100,9 @@ def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
         _template().render(
             view=view,
             incident=view.incident,
-            charts={
-                chart.name: {
-                    "title": chart.title,
-                    "sentence": chart.sentence,
-                    "alt": chart.alt,
-                    "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
-                    "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
-                }
-                for chart in charts
-            },
+            charts=_by_section(charts),
             csp=CSP,
-            css=markupsafe.Markup(_source("report.css")),  # noqa: S704 - our own style sheet
+            css=markupsafe.Markup(style()),  # noqa: S704 - our own style sheet
             stopped=failed_stages(view.incident),
             people=PEOPLE,
             shown=TESTS_SHOWN,

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from xml.etree import ElementTree as ET  # we write XML here, we parse none
 
+from resilience.core.groups import held_back
+from resilience.core.marks import BLAME, Blame
 from resilience.core.records import CommandResult, Outcome, TestOutcome, TestSuiteResult
-from resilience.report.view import held_back
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """The element below a case that did not pass, and its type. `unsaid` stands where the test left no words."""
+
+    element: str
+    type: str
+    unsaid: str = ""
+
+
+TAGS: Mapping[Outcome, Tag | None] = {
+    Outcome.PASSED: None,
+    Outcome.FAILED: Tag(element="failure", type="product"),
+    Outcome.ERROR: Tag(element="error", type="product"),
+    Outcome.TIMEOUT: Tag(element="error", type="timeout"),
+    Outcome.INFRASTRUCTURE_UNAVAILABLE: Tag(element="error", type="infrastructure"),
+    Outcome.STAND_IN_GAP: Tag(element="error", type="stand_in_gap"),
+    Outcome.NOT_RUN: Tag(element="skipped", type="not_run", unsaid="the run ended before it"),
+    Outcome.SKIPPED: Tag(element="skipped", type="pytest.skip"),
+    Outcome.XFAILED: Tag(element="skipped", type="pytest.xfail"),
+    Outcome.XPASSED: None,
+    Outcome.DESELECTED: None,
+}
+"""What JUnit says of each outcome. None: a passed case, or none at all."""
+_HELD = Tag(element="skipped", type="infrastructure", unsaid="held back")
+_SLOTS = {"failure": 1, "error": 2, "skipped": 3}
+"""Where each element is counted, behind the number of cases."""
 
 
 def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
@@ -113,37 +143,23 @@ def _case(suite: ET.Element, test: TestOutcome, tally: list[int]) -> None:
         for key, value in extra:
             if value:
                 ET.SubElement(properties, "property", {"name": key, "value": _clean(value)})
-    said = test.message or test.reason or ""
-    match test.outcome:
-        case Outcome.PASSED | Outcome.XPASSED | Outcome.DESELECTED:
-            return
-        case Outcome.FAILED:
-            _add(case, "failure", "product", said, tally, 1)
-        case Outcome.ERROR:
-            _add(case, "error", "product", said, tally, 2)
-        case Outcome.INFRASTRUCTURE_UNAVAILABLE if held_back(test):
-            _add(case, "skipped", "infrastructure", test.reason or said or "held back", tally, 3)
-        case Outcome.INFRASTRUCTURE_UNAVAILABLE:
-            _add(case, "error", "infrastructure", said, tally, 2)
-        case Outcome.STAND_IN_GAP:
-            _add(case, "error", "stand_in_gap", said, tally, 2)
-        case Outcome.TIMEOUT:
-            _add(case, "error", "timeout", said, tally, 2)
-        case Outcome.NOT_RUN:
-            _add(case, "skipped", "not_run", said or "the run ended before it", tally, 3)
-        case Outcome.SKIPPED:
-            _add(case, "skipped", "pytest.skip", said, tally, 3)
-        case Outcome.XFAILED:
-            _add(case, "skipped", "pytest.xfail", said, tally, 3)
+    said = (test.reason or test.message if _is_held(test) else test.message or test.reason) or ""
+    tag = _HELD if _is_held(test) else TAGS[test.outcome]
+    if tag is not None:
+        _add(case, tag, said, tally)
 
 
-def _add(case: ET.Element, tag: str, kind: str, text: str, tally: list[int], slot: int) -> None:
-    text = _clean(text)
+def _is_held(test: TestOutcome) -> bool:
+    return BLAME[test.outcome] is Blame.INFRASTRUCTURE and held_back(test)
+
+
+def _add(case: ET.Element, tag: Tag, said: str, tally: list[int]) -> None:
+    text = _clean(said or tag.unsaid)
     first = next(iter(text.splitlines()), "")[:300]
-    child = ET.SubElement(case, tag, {"type": kind, "message": first or kind})
+    child = ET.SubElement(case, tag.element, {"type": tag.type, "message": first or tag.type})
     if len(text) > len(first):
         child.text = text
-    tally[slot] += 1
+    tally[_SLOTS[tag.element]] += 1
 
 
 def _names(node: str) -> tuple[str, str]:
@@ -158,8 +174,3 @@ def _names(node: str) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)
-
-
-def count(tests: Iterable[TestOutcome], *outcomes: Outcome) -> int:
-    """Return how many tests have one of these outcomes."""
-    return sum(test.outcome in outcomes for test in tests)

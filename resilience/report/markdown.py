@@ -12,34 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from resilience.core.groups import TestGroup
+from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import cause_title, plural, seconds
 from resilience.report.mermaid import gantt
 from resilience.report.series import Stats
 from resilience.report.texts import code, fence, hint, prose, shorten
-from resilience.report.view import (
-    PEOPLE,
-    SuiteView,
-    TestGroup,
-    View,
-    failed_stages,
-    outcome_name,
-    percent,
-    span,
-    when,
-)
+from resilience.report.view import PEOPLE, View
+from resilience.report.view.formats import percent, span, when
+from resilience.report.view.headline import failed_stages
+from resilience.report.view.suites import SuiteView
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 NOBODY = "_Nobody has written here yet. What stands between these marks survives when the report is made again._"
-_SIGN = {"good": "✅", "partial": "🟡", "bad": "🔴", "unknown": "⚪"}
-_STATUS = {
-    ConnectivityStatus.AVAILABLE: "🟢 available",
-    ConnectivityStatus.DEGRADED: "🟡 degraded",
-    ConnectivityStatus.UNAVAILABLE: "🔴 unavailable",
-    ConnectivityStatus.UNKNOWN: "⚪ unknown",
-    ConnectivityStatus.NOT_CONFIGURED: "not configured",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +109,7 @@ def markdown(view: View, *, limit: int = LIMIT) -> str:
 def _render(view: View, cut: Cut) -> str:
     parts: list[str] = [
         f"# {_plain(view.title)}",
-        f"**{_SIGN[view.verdict_kind]} {prose(view.verdict)}**",
+        f"**{LOOKS[view.verdict_kind].sign} {prose(view.verdict)}**",
         "  \n".join(_sentence(line) for line in view.lines),
     ]
     if view.incident.drill:
@@ -183,13 +170,13 @@ def _down(view: View) -> list[str]:
         rows.append(
             (
                 f"**{prose(row.first.name)}**" + (" (critical)" if row.first.critical else ""),
-                _STATUS[row.first.status],
+                STATUSES[row.first.status].signed,
                 prose(row.why)
                 if row.first.status is not ConnectivityStatus.AVAILABLE
                 else seconds(row.first.response_time_s),
                 when(row.since),
                 span(row.down_s) if row.down_s is not None else "–",
-                _STATUS[row.now],
+                STATUSES[row.now].signed,
                 prose(row.stand_in) if row.stand_in else "–",
             )
         )
@@ -256,7 +243,8 @@ def _timeline(view: View, cut: Cut) -> list[str]:
     if cut.phases and (diagram := gantt(view)):
         parts.append(f"```mermaid\n{diagram}\n```")
         parts.append(
-            "<sub>Red: down. Dark: slow, or another mode than full. Pale: up. The same stands in the tables.</sub>"
+            "<sub>Red: unavailable. Dark: degraded, or another mode than full. Pale: available. "
+            "The same stands in the tables.</sub>"
         )
     return parts
 
@@ -264,7 +252,7 @@ def _timeline(view: View, cut: Cut) -> list[str]:
 def _suite(suite: SuiteView, cut: Cut) -> list[str]:
     result = suite.result
     parts = [f"## {suite.title}", prose(suite.sentence)]
-    parts.append(_table(("outcome", "tests"), ((outcome_name(name), f"{count:,}") for name, count in suite.totals)))
+    parts.append(_table(("outcome", "tests"), ((outcome_word(name), f"{count:,}") for name, count in suite.totals)))
     for group in suite.groups:
         if group.key == "retried" and not cut.retried:
             continue
@@ -308,7 +296,7 @@ def _group(group: TestGroup, cut: Cut) -> str:
         return head
     shown = group.tests[: cut.tests]
     rest = len(group.tests) - len(shown)
-    if group.key in ("held", "not_run", "retried", "ran", "gap"):
+    if not group.messages:
         rows = []
         for test in shown:
             why = test.reason or test.message or test.previous or ""
@@ -455,7 +443,7 @@ def _past(view: View) -> list[str]:
             when(one.started_at, day=True),
             code(one.run),
             prose(one.host),
-            prose(one.verdict.replace("_", " ")),
+            prose(verdict_word(one.verdict)),
             prose(one.mode or "–"),
         )
         for one in view.past[-30:]
@@ -479,7 +467,7 @@ def _details(view: View) -> list[str]:
         rows = []
         for stage in incident.stages:
             took = span(stage.finished_at - stage.started_at) if stage.finished_at else "–"
-            status = prose(stage.status.value.replace("_", " "))
+            status = prose(STAGES[stage.status].word)
             rows.append(
                 (prose(stage.name.value), status, when(stage.started_at), took, prose(stage.note or stage.by or "–"))
             )

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from resilience.core.records import ConnectivityStatus
+from resilience.core.marks import NO_FALLBACK, STATUSES, Tone
 from resilience.report.series import intervals, micros, moment
-from resilience.report.view import NO_FALLBACK, View
+from resilience.report.view import View
 
-_TAGS = {
-    ConnectivityStatus.AVAILABLE: "done",
-    ConnectivityStatus.DEGRADED: "active",
-    ConnectivityStatus.UNAVAILABLE: "crit",
-    ConnectivityStatus.UNKNOWN: "",
-}
-_WORDS = {
-    ConnectivityStatus.AVAILABLE: "up",
-    ConnectivityStatus.DEGRADED: "slow",
-    ConnectivityStatus.UNAVAILABLE: "down",
-    ConnectivityStatus.UNKNOWN: "unknown",
-}
+_TAGS: Mapping[Tone, str] = {Tone.GOOD: "done", Tone.PARTIAL: "active", Tone.BAD: "crit", Tone.UNKNOWN: ""}
+"""Mermaid's three looks of a bar and none; a tone that is neither good nor bad has no bar."""
 LONGEST = 40
 """Bars of a service at most; more would make GitHub draw for seconds."""
 
@@ -53,12 +44,13 @@ def gantt(view: View) -> str:
     for line in lines:
         text.append(f"  section {_name(line.service)}")
         for one in intervals(line, until=end, resolution=resolution):
-            if one.status not in _TAGS:
+            mark = STATUSES[one.status]
+            if mark.tone not in _TAGS:
                 continue
             first = moment(one.start)
             last = max(moment(one.end), first + timedelta(milliseconds=max(whole // 400_000, 1)))
-            tag = _TAGS[one.status]
-            text.append(f"  {_WORDS[one.status]} :{tag}{', ' if tag else ''}{_at(first)}, {_at(last)}")
+            tag = _TAGS[mark.tone]
+            text.append(f"  {mark.word} :{tag}{', ' if tag else ''}{_at(first)}, {_at(last)}")
     return "\n".join(text)
 
 

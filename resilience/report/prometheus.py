@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resilience.core.records import ConnectivityStatus, Incident, TestSuiteResult
-from resilience.report.view import TOTALS
+from resilience.report.view.suites import TOTALS
 
 
 def metrics(incident: Incident) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from resilience.core import marks
 from resilience.core.records import ConnectivityStatus, FaultCode, Phases, Sample
 
 STATUSES = tuple(ConnectivityStatus)
@@ -24,7 +25,7 @@ _STATUS = {status: number for number, status in enumerate(STATUSES)}
 _FAULT = {fault: number for number, fault in enumerate(FAULTS)}
 _NO_FAULT = 255
 _NAN = math.nan
-PHASES = ("dns", "tcp", "tls", "first_byte", "query")
+PHASES = tuple(marks.PHASES)
 _ANSWERED = (_STATUS[ConnectivityStatus.AVAILABLE], _STATUS[ConnectivityStatus.DEGRADED])
 _DOWN = _STATUS[ConnectivityStatus.UNAVAILABLE]
 _BAD = (_DOWN, _STATUS[ConnectivityStatus.DEGRADED])

@@ -9,6 +9,20 @@ from pathlib import PurePath
 from typing import Any
 
 from resilience.core.errors import ResilienceError
+from resilience.core.groups import TestGroup, groups
+from resilience.core.marks import (
+    LOOKS,
+    MODES,
+    NO_ANSWER,
+    OUTCOMES,
+    PHASES,
+    STAGES,
+    STATUSES,
+    VERDICTS,
+    Mark,
+    Tone,
+    outcome_word,
+)
 from resilience.core.records import (
     Applied,
     ConnectivityStatus,
@@ -23,10 +37,8 @@ from resilience.core.records import (
     Restored,
     Sample,
     StageName,
-    StageStatus,
     StandIn,
     TestExecutionMode,
-    TestOutcome,
     TestSuiteResult,
     Verdict,
 )
@@ -42,33 +54,7 @@ from resilience.core.words import (
     tests_line,
 )
 
-# Colours that hold 4.5:1 against white, told apart by a colour-blind reader, and each beside a sign and a word.
-_GOOD, _WARN, _BAD, _DIM = "#1a7444", "#8a5a00", "#b3261e", "#57606a"
-
-_STATUS = {
-    ConnectivityStatus.AVAILABLE: (_GOOD, "●", "up"),
-    ConnectivityStatus.DEGRADED: (_WARN, "▲", "degraded"),
-    ConnectivityStatus.UNAVAILABLE: (_BAD, "✕", "down"),
-    ConnectivityStatus.UNKNOWN: (_DIM, "?", "unknown"),
-    ConnectivityStatus.NOT_CONFIGURED: (_DIM, "–", "not configured"),
-}
-
-_STAGE = {
-    StageStatus.FINISHED: (_GOOD, "✓"),
-    StageStatus.DONE_BY_HAND: (_GOOD, "✓"),
-    StageStatus.STARTED: (_WARN, "▶"),
-    StageStatus.SKIPPED: (_DIM, "–"),
-}
-
-_OUTCOME = {
-    Outcome.PASSED: (_GOOD, "●"),
-    Outcome.FAILED: (_BAD, "✕"),
-    Outcome.ERROR: (_BAD, "✕"),
-    Outcome.INFRASTRUCTURE_UNAVAILABLE: (_WARN, "▲"),
-    Outcome.STAND_IN_GAP: (_WARN, "▲"),
-    Outcome.TIMEOUT: (_BAD, "◷"),
-    Outcome.NOT_RUN: (_DIM, "–"),
-}
+_GOOD, _WARN, _BAD, _DIM = (LOOKS[tone].ink for tone in (Tone.GOOD, Tone.PARTIAL, Tone.BAD, Tone.QUIET))
 
 # Theme colours come from JupyterLab's variables where there are any, else from the page around.
 _STYLE = """<style>
@@ -130,9 +116,13 @@ def head(line: str) -> str:
     return f'<div class="head">{escape(line)}</div>'
 
 
+_BOXES = {"bad": Tone.BAD, "warn": Tone.PARTIAL, "good": Tone.GOOD, "unknown": Tone.UNKNOWN}
+
+
 def box(message: str, *, kind: str = "note", hint: str = "") -> str:
-    """Return a note, a warning (`warn`) or an error (`bad`) that cannot be overlooked."""
-    colour, sign = {"bad": (_BAD, "✕ "), "warn": (_WARN, "▲ "), "good": (_GOOD, "● ")}.get(kind, (_DIM, ""))
+    """Return a box that cannot be overlooked: a note, or one whose `kind` is good, warn, bad or unknown."""
+    tone = _BOXES.get(kind)
+    colour, sign = (LOOKS[tone].ink, f"{LOOKS[tone].sign} ") if tone else (_DIM, "")
     after = f'<br><span class="dim">What to do: </span><code>{escape(hint)}</code>' if hint else ""
     return f'<div class="box" style="border-color:{colour}"><b>{sign}{escape(message)}</b>{after}</div>'
 
@@ -151,8 +141,15 @@ def busy(what: str, lines: Sequence[str] = ()) -> str:
 
 
 def pill(status: ConnectivityStatus) -> str:
-    colour, sign, word = _STATUS[status]
-    return _pill(colour, f"{sign} {word}")
+    return _marked(STATUSES[status])
+
+
+def _yes(well: bool, word: str, other: str) -> str:
+    return _marked(Mark(word=word, tone=Tone.GOOD) if well else Mark(word=other, tone=Tone.BAD))
+
+
+def _marked(mark: Mark) -> str:
+    return _pill(mark.look.ink, mark.signed)
 
 
 def spark(samples: Sequence[Sample], *, width: int = 110, height: int = 22) -> str:
@@ -217,17 +214,6 @@ def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) ->
     return head(staging_line(health)) + _table(columns, rows) + causes_view(health) + phases + where
 
 
-_PHASES = (
-    ("dns_s", "DNS", "#999999"),
-    ("tcp_s", "TCP", "#56b4e9"),
-    ("tls_s", "TLS", "#cc79a7"),
-    ("first_byte_s", "first byte", "#e69f00"),
-    ("query_s", "query", "#0072b2"),
-)
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
-_UNFINISHED = "#d55e00"
-
-
 def phases_view(health: InfrastructureHealth) -> str:
     """Return a waterfall: per service, when each phase of the probe ended, on one logarithmic axis from 0.1 ms."""
     asked = [result for result in health.services if result.response_time_s]
@@ -250,19 +236,21 @@ def phases_view(health: InfrastructureHealth) -> str:
     for number, result in enumerate(asked):
         top, elapsed = 6 + row * number, 0.0
         marks.append(f'<text x="{left - 8}" y="{top + 11}" text-anchor="end">{escape(result.name)}</text>')
-        for field, label, colour in _PHASES:
-            took = getattr(result.phases, field)
+        for name, mark in PHASES.items():
+            took = getattr(result.phases, f"{name}_s")
             if took:
-                marks.append(_bar(x(elapsed), x(elapsed + took), top, colour, f"{label} {seconds(took)}"))
+                marks.append(_bar(x(elapsed), x(elapsed + took), top, mark.fill, f"{mark.word} {seconds(took)}"))
                 elapsed += took
         total = result.response_time_s or 0.0
         if result.fault is not None and total > elapsed:
             phase = result.phase.value.replace("_", " ") if result.phase else "phase"
-            marks.append(_bar(x(elapsed), x(total), top, _UNFINISHED, f"{phase} not finished after {seconds(total)}"))
+            marks.append(
+                _bar(x(elapsed), x(total), top, NO_ANSWER.fill, f"{phase} not finished after {seconds(total)}")
+            )
         marks.append(f'<text x="{x(total) + 6:.0f}" y="{top + 11}">{escape(seconds(total))}</text>')
     legend = " ".join(
-        f'<span style="border-left:0.8em solid {colour};padding-left:0.3em;margin-right:0.8em">{escape(label)}</span>'
-        for label, colour in [*((label, colour) for _field, label, colour in _PHASES), ("not finished", _UNFINISHED)]
+        f'<span style="border-left:0.8em solid {mark.fill};padding-left:0.3em;margin-right:0.8em">{escape(mark.word)}</span>'
+        for mark in (*PHASES.values(), NO_ANSWER)
     )
     height = row * len(asked) + 24
     return (
@@ -323,7 +311,7 @@ def modes_view(modes: Mapping[TestExecutionMode, ModeSettings], chosen: TestExec
         rows.append(
             [
                 ("line", f"<b>{escape(mode.value)}</b> {mark}"),
-                ("", _MODE_WORDS[mode]),
+                ("", MODES[mode].meaning),
                 ("", commands or '<span class="dim">no command is configured</span>'),
                 ("", select),
             ]
@@ -392,7 +380,7 @@ def progress_view(
         f'<i style="width:{100 * part / whole:.2f}%;background:{colour}"></i>'
         for part, colour in ((well, _GOOD), (lost, _WARN))
     )
-    shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "starting"
+    shown = ", ".join(f"{count:,} {outcome_word(name)}" for name, count in counts.items() if count) or "starting"
     of = f"{done:,} of {total:,}" if total else f"{done:,}"
     parts = [
         head(f"TESTS: {f'running, {of}' if total else 'starting'}" + (f" · {note}" if note else "")),
@@ -411,15 +399,11 @@ def progress_view(
 def tests_view(result: TestSuiteResult) -> str:
     """Return the verdict first, then the counts, then each test that needs a person."""
     lines = result_lines(result)
-    kind = "good" if result.exit_code == 0 else "bad" if result.exit_code in (1, 20, 30) else "warn"
+    kind = next(kind for kind, tone in _BOXES.items() if tone is VERDICTS[result.verdict].tone)
     parts = [box(lines[0].strip(), kind=kind), *(f"<div>{escape(line.strip())}</div>" for line in lines[1:])]
     parts.append(f'<div class="dim">in {escape(seconds(result.duration_s))}, exit code {result.exit_code}</div>')
-    product = [test for test in result.tests if test.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.TIMEOUT)]
-    lost = [test for test in result.tests if test.outcome in (Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP)]
-    recovered = [test for test in result.tests if test.outcome is Outcome.PASSED and test.rounds > 1]
-    parts.append(_tests("The product's failures", product, is_open=True))
-    parts.append(_tests("Lost to infrastructure, not the product's", lost, is_open=not product))
-    parts.append(_tests("Passed when run again", recovered))
+    found = groups(result)
+    parts.extend(_tests(group, is_open=group.messages or group is found[0]) for group in found)
     if result.reached:
         rows = [
             [
@@ -463,7 +447,12 @@ def recovery_view(recovery: Recovery) -> str:
         [
             [
                 ("line", f"{check.at:%H:%M:%S}"),
-                ("line", _pill(_GOOD, "● good") if check.good else _pill(_BAD, "✕ bad")),
+                (
+                    "line",
+                    _pill(_GOOD, f"{LOOKS[Tone.GOOD].sign} good")
+                    if check.good
+                    else _pill(_BAD, f"{LOOKS[Tone.BAD].sign} bad"),
+                ),
                 ("num", str(check.in_a_row)),
                 ("", escape(check.why)),
             ]
@@ -502,7 +491,6 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
         if stage is None:
             rows.append([("line", name.value), ("line", '<span class="dim">not yet</span>'), ("num", ""), ("", "")])
             continue
-        colour, sign = _STAGE.get(stage.status, (_BAD, "✕"))
         took = (stage.finished_at - stage.started_at).total_seconds() if stage.finished_at else None
         said = " ".join(
             filter(None, (stage.error, f"in cell {stage.cell}" if stage.cell else "", stage.hint, stage.note))
@@ -510,7 +498,7 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
         rows.append(
             [
                 ("line", name.value),
-                ("line", _pill(colour, f"{sign} {stage.status.value.replace('_', ' ')}")),
+                ("line", _marked(STAGES[stage.status])),
                 ("num", escape(seconds(took))),
                 ("", escape(said)),
             ]
@@ -533,14 +521,6 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
 def by_hand_view(lines: Sequence[str]) -> str:
     """Return how to do a step by hand."""
     return _by_hand(lines)
-
-
-_MODE_WORDS = {
-    TestExecutionMode.FULL: "everything, on real staging",
-    TestExecutionMode.DEGRADED: "everything that stand-ins and the living services can carry",
-    TestExecutionMode.OFFLINE: "only what needs nothing off this machine",
-    TestExecutionMode.CRITICAL_ONLY: "only the critical tests",
-}
 
 
 def _pill(colour: str, words: str) -> str:
@@ -585,44 +565,46 @@ def _stand_in(stand_in: StandIn) -> list[tuple[str, str]]:
     said = stand_in.error or "; ".join(stand_in.gaps)
     return [
         ("line", escape(stand_in.service)),
-        ("line", _pill(_GOOD, "● ready") if stand_in.ready else _pill(_BAD, "✕ not ready")),
+        (
+            "line",
+            _pill(_GOOD, f"{LOOKS[Tone.GOOD].sign} ready")
+            if stand_in.ready
+            else _pill(_BAD, f"{LOOKS[Tone.BAD].sign} not ready"),
+        ),
         ("", escape(f"{stand_in.provider} {stand_in.version}".strip()) + (f"<br>{escape(said)}" if said else "")),
         ("", f"<code>{escape(stand_in.endpoint)}</code>"),
         ("num", escape(seconds(stand_in.start_s + stand_in.prepare_s))),
     ]
 
 
-def _tests(title: str, tests: Sequence[TestOutcome], *, is_open: bool = False) -> str:
-    if not tests:
-        return ""
+def _tests(group: TestGroup, *, is_open: bool = False) -> str:
+    """Return one group as a table, cut to what a notebook can hold; the rest is counted."""
     rows = []
-    for test in tests[:_TESTS_SHOWN]:
-        colour, sign = _OUTCOME.get(test.outcome, (_DIM, "–"))
+    for test in group.tests[:_TESTS_SHOWN]:
         said = test.message or test.reason or ""
-        if test.suspect:
-            said = f"suspect: smells of infrastructure, but the service answers. {said}"
         rows.append(
             [
                 ("", f"<code>{escape(test.id)}</code>"),
-                ("line", _pill(colour, f"{sign} {test.outcome.value.replace('_', ' ')}")),
+                ("line", _marked(OUTCOMES[test.outcome])),
                 ("line", escape(test.service or "")),
                 ("", escape(said[:300])),
             ]
         )
     more = (
-        f'<div class="dim">and {len(tests) - _TESTS_SHOWN:,} more, in junit.xml</div>'
-        if len(tests) > _TESTS_SHOWN
+        f'<div class="dim">and {len(group.tests) - _TESTS_SHOWN:,} more, in junit.xml</div>'
+        if len(group.tests) > _TESTS_SHOWN
         else ""
     )
     table = _table(["Test", "Outcome", "Service", "Said"], rows)
-    return _details(f"{title} ({len(tests):,})", table + more, is_open=is_open)
+    meaning = f'<div class="dim">{escape(group.meaning)}</div>'
+    return _details(f"{group.title} ({len(group.tests):,})", meaning + table + more, is_open=is_open)
 
 
 def _health_text(health: InfrastructureHealth) -> list[str]:
     lines = [staging_line(health)]
     for result in health.services:
         answered = seconds(result.response_time_s)
-        lines.append(f"  {result.name:<14} {result.status.value:<15} {answered:>9}  {fault_phrase(result)}")
+        lines.append(f"  {result.name:<14} {STATUSES[result.status].word:<15} {answered:>9}  {fault_phrase(result)}")
     for cause in health.causes:
         lines.append(f"  likely cause: {cause_title(cause.cause)} ({', '.join(cause.services)}); next: {cause.next}")
     return lines
@@ -632,22 +614,24 @@ def _tests_text(result: TestSuiteResult) -> list[str]:
     return [
         *result_lines(result),
         *(
-            f"  {t.outcome.value}: {t.id}"
-            for t in result.tests
-            if t.outcome in _OUTCOME and t.outcome is not Outcome.PASSED
+            f"  {OUTCOMES[test.outcome].word}: {test.id}"
+            for group in groups(result)
+            for test in group.tests
+            if test.outcome is not Outcome.PASSED
         ),
     ]
 
 
 def _incident_text(incident: Incident) -> list[str]:
     stages = [
-        f"  {stage.name.value:<18} {stage.status.value:<12} {stage.error or stage.note}" for stage in incident.stages
+        f"  {stage.name.value:<18} {STAGES[stage.status].word:<12} {stage.error or stage.note}"
+        for stage in incident.stages
     ]
     return [f"RUN {incident.run}: {_verdict(incident)}", *stages]
 
 
 def _verdict(incident: Incident) -> str:
-    return "no verdict yet" if incident.verdict is Verdict.RUNNING else incident.verdict.value.replace("_", " ")
+    return "no verdict yet" if incident.verdict is Verdict.RUNNING else VERDICTS[incident.verdict].word
 
 
 _HTML: dict[type, Callable[[Any], str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
@@ -12,12 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from resilience.core.groups import TestGroup, groups
+from resilience.core.marks import LOOKS, OUTCOMES, STATUSES, Tone
 from resilience.core.records import (
     Applied,
     ConnectivityResult,
     ConnectivityStatus,
     Decision,
     InfrastructureHealth,
+    Outcome,
     Plan,
     Restored,
     StandIn,
@@ -55,21 +59,6 @@ def let_go(stream: IO[str]) -> None:
 out = _Console(highlight=False, soft_wrap=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=False)
 
-_COLOURS = {
-    ConnectivityStatus.AVAILABLE: "green",
-    ConnectivityStatus.DEGRADED: "yellow",
-    ConnectivityStatus.UNAVAILABLE: "bold red",
-    ConnectivityStatus.UNKNOWN: "magenta",
-    ConnectivityStatus.NOT_CONFIGURED: "dim",
-}
-_SIGNS = {
-    ConnectivityStatus.AVAILABLE: "●",
-    ConnectivityStatus.DEGRADED: "◐",
-    ConnectivityStatus.UNAVAILABLE: "○",
-    ConnectivityStatus.UNKNOWN: "?",
-    ConnectivityStatus.NOT_CONFIGURED: "–",
-}
-
 
 def headline(console: Console, *lines: str) -> None:
     """Print the lines that must be read first; they wrap at words and are never cut."""
@@ -105,11 +94,11 @@ def services_table(results: Iterable[ConnectivityResult]) -> Table:
     table.add_column("endpoint", overflow="fold")
     table.add_column("found", overflow="fold")
     for result in results:
-        colour = _COLOURS[result.status]
-        word = result.status.value.replace("_", " ") + (" (flapping)" if result.flapping else "")
+        mark = STATUSES[result.status]
+        word = mark.signed + (" (flapping)" if result.flapping else "")
         table.add_row(
             escape(result.name) + ("*" if result.critical else ""),
-            f"[{colour}]{_SIGNS[result.status]} {word}[/{colour}]",
+            f"[{mark.look.terminal}]{word}[/{mark.look.terminal}]",
             seconds(result.response_time_s),
             escape(result.endpoint) or "–",
             escape(_found(result)) or "–",
@@ -203,12 +192,14 @@ def show_applied(applied: Applied, *, console: Console = out) -> None:
 def stand_in_line(stand_in: StandIn) -> str:
     """Return one line on a stand-in: where, what it is, how long it took, and what it lacks beside staging."""
     if not stand_in.ready:
-        return f"[red]○ {escape(stand_in.service)}: did not come up: {escape(stand_in.error)}[/red]"
+        return (
+            f"[red]{LOOKS[Tone.BAD].sign} {escape(stand_in.service)}: did not come up: {escape(stand_in.error)}[/red]"
+        )
     version = f" {escape(stand_in.version)}" if stand_in.version else ""
     gaps = f" [yellow]gap: {escape('; '.join(stand_in.gaps))}[/yellow]" if stand_in.gaps else ""
     took = seconds(stand_in.start_s + stand_in.prepare_s)
     what = f"{escape(stand_in.service)}: {stand_in.provider}{version}"
-    return f"[green]●[/green] {what} at {escape(stand_in.endpoint)} ({took}){gaps}"
+    return f"[green]{LOOKS[Tone.GOOD].sign}[/green] {what} at {escape(stand_in.endpoint)} ({took}){gaps}"
 
 
 def show_restored(restored: Restored, *, console: Console = out) -> None:
@@ -230,24 +221,31 @@ def show_restored(restored: Restored, *, console: Console = out) -> None:
 def show_tests(result: TestSuiteResult, *, console: Console = out) -> None:
     """Print the verdict, the product's failures first, then what infrastructure took, by reason."""
     headline(console, *result_lines(result))
-    product = [test for test in result.tests if test.outcome.value in ("failed", "error", "timeout")]
-    for test in product[:20]:
-        suspect = (
-            " [yellow](suspect: smells of infrastructure, but the probe is green)[/yellow]" if test.suspect else ""
-        )
-        first = (test.message or "").partition("\n")[0]
-        console.print(f"  [red]{test.outcome.value}[/red] {escape(test.id)}: {escape(first)}{suspect}")
-    if len(product) > 20:
-        console.print(f"  … and {len(product) - 20:,} more in the report")
-    reasons: dict[str, int] = {}
-    for test in result.tests:
-        if test.outcome.value in ("infrastructure_unavailable", "stand_in_gap", "not_run"):
-            reason = f"{test.outcome.value.replace('_', ' ')}: {test.reason or test.message or 'no reason known'}"
-            reasons[reason] = reasons.get(reason, 0) + 1
-    for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
+    found = groups(result)
+    for group in found:
+        if group.messages:
+            _show_messages(group, console)
+    reasons: Counter[str] = Counter()
+    for group in found:
+        for test in group.tests:
+            if not group.messages and test.outcome is not Outcome.PASSED:
+                reasons[f"{OUTCOMES[test.outcome].word}: {test.reason or test.message or 'no reason known'}"] += 1
+    for reason, count in reasons.most_common(12):
         console.print(f"  [yellow]{count:>5,}[/yellow] {escape(reason)}")
     for note in result.notes:
         console.print(f"  note: {escape(note)}")
+
+
+def _show_messages(group: TestGroup, console: Console, *, most: int = 20) -> None:
+    """Print the tests of one group with the first line of what they said; the product's need no heading of their own."""
+    if group.key != "product":
+        console.print(f"  [bold]{group.title}:[/bold] {group.meaning}")
+    for test in group.tests[:most]:
+        style = OUTCOMES[test.outcome].look.terminal
+        first = (test.message or "").partition("\n")[0]
+        console.print(f"  [{style}]{OUTCOMES[test.outcome].word}[/{style}] {escape(test.id)}: {escape(first)}")
+    if len(group.tests) > most:
+        console.print(f"  … and {len(group.tests) - most:,} more in the report")
 
 
 def show_recovery(recovery: Recovery, *, console: Console = out) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from resilience.core.records import CommandResult, Outcome, TestExecutionMode, TestOutcome, TestSuiteResult, TestTotals
 from resilience.report import junit
+from resilience.report.junit import TAGS
 from tests.kits import incident_factory as factory
 
 EXPECTED = {
@@ -43,6 +44,10 @@ def case(xml: str) -> ET.Element:
     found = ET.fromstring(xml).find(".//testcase")
     assert found is not None
     return found
+
+
+def test_every_outcome_has_a_row() -> None:
+    assert set(TAGS) == set(Outcome) == {*EXPECTED, Outcome.DESELECTED}
 
 
 @pytest.mark.parametrize("outcome", list(EXPECTED))

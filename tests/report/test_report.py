@@ -327,8 +327,7 @@ def test_one_chart_that_fails_loses_only_itself(tmp_path: Path, monkeypatch: pyt
     def broken(*_: object) -> None:
         raise ValueError("no such glyph")
 
-    painter = charts._PAINTERS["latency"]
-    monkeypatch.setitem(charts._PAINTERS, "latency", (broken, *painter[1:]))  # type: ignore[arg-type]
+    monkeypatch.setitem(charts.KINDS, "latency", replace(charts.KINDS["latency"], draw=broken))
     story = factory.green()
     written = render(story.incident, story.samples, tmp_path, redactor=Redactor())
     assert {path.stem for path in written if path.suffix == ".png"} >= {"status", "tests"}

@@ -1,0 +1,66 @@
+"""Turn a figure into the files that stand beside the page and the drawing that goes into it."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from PIL import Image
+
+from resilience.report.charts.canvas import BLUE, GRID, INK, PAPER, SOFT
+
+VARIABLES = {
+    INK: "var(--chart-ink)",
+    SOFT: "var(--chart-soft)",
+    GRID: "var(--chart-grid)",
+    PAPER: "var(--chart-bg)",
+    BLUE: "var(--chart-line)",
+}
+RC: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text: a third of the size, can be searched and read aloud
+    "text.parse_math": False,  # a $ in a name is a $
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # the widest of the usual ones: what fits in it fits in the reader's
+    "hatch.linewidth": 0.9,
+    "axes.formatter.use_mathtext": False,
+    "path.simplify": True,
+}
+
+
+def svg(figure: Figure) -> str:
+    FigureCanvasSVG(figure)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+    # A hundredth of a point is finer than any screen; six digits make the page three times as large.
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", text)
+
+
+def png(figure: Figure) -> bytes:
+    canvas: Any = FigureCanvasAgg(figure)
+    figure.set_dpi(160)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    out = io.BytesIO()
+    image.quantize(colors=96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True, dpi=(160, 160)
+    )
+    return out.getvalue()
+
+
+def inline(svg: str, prefix: str) -> str:
+    """Return the drawing for a page: its ids its own, its ink and paper the page's."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return re.sub(r"\n\s*", "\n", svg)

@@ -1,0 +1,95 @@
+"""Draw availability and p95 per service and day, over the recorded runs."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from resilience.core.marks import STATUSES
+from resilience.core.records import ConnectivityStatus
+from resilience.core.words import plural
+from resilience.report.charts.axes import seconds_axis, unit
+from resilience.report.charts.canvas import BLUE, INK, PAPER, Frame, Sheet, short
+from resilience.report.charts.chart import ChartKind
+from resilience.report.view import Day, Section, View
+
+
+def draw(view: View, frame: Frame) -> Figure | None:
+    days = sorted({day.day for day in view.days})[-30:]
+    services = list(dict.fromkeys(day.service for day in view.days))[:12]
+    if len(days) < 2 or not services:
+        return None
+    table: dict[tuple[str, str], Day] = {(day.service, day.day): day for day in view.days}
+    left, right, top, row, gap = 1.2, 0.16, 0.36, 0.48, 0.14
+    body = len(services) * (row + gap)
+    sheet = Sheet(frame, top + body + 0.26)
+    between = 0.62
+    width = (frame.width - left - right - between) / 2
+    took = [day.p95_s for day in view.days if day.p95_s]
+    low, high = (
+        (10.0 ** math.floor(math.log10(min(took))), 10.0 ** math.ceil(math.log10(max(took) * 1.02)))
+        if took
+        else (0.001, 1.0)
+    )
+    every = math.ceil(len(days) / (2 if frame.narrow else 7))
+    for place, service in enumerate(services):
+        own = [table.get((service, day)) for day in days]
+        y = top + place * (row + gap)
+        last = place == len(services) - 1
+        first = sheet.axes(left, y, width, row)
+        second = sheet.axes(left + width + between, y, width, row)
+        for axes in (first, second):
+            axes.set_xlim(-0.6, len(days) - 0.4)
+            places = list(range(0, len(days), every))
+            axes.set_xticks(places, [days[n][5:] for n in places] if last else [""] * len(places))
+        first.set_ylim(0, 1.0)
+        first.set_yticks([0, 1], ["0", "100 %"])
+        for number, day in enumerate(own):
+            if day is not None:
+                mark = STATUSES[_status(day)]
+                first.add_patch(
+                    Rectangle(
+                        (number - 0.4, 0),
+                        0.8,
+                        max(day.availability, 0.02),
+                        facecolor=mark.fill,
+                        hatch=mark.hatch,
+                        edgecolor=PAPER,
+                        linewidth=0,
+                    )
+                )
+        p95 = [day.p95_s if day and day.p95_s else math.nan for day in own]
+        seconds_axis(second, low, max(high, low * 10))
+        ticks = [low, max(high, low * 10)]
+        second.set_yticks(ticks, [unit(tick) for tick in ticks])
+        second.plot(range(len(days)), p95, color=BLUE, linewidth=1.3, marker="o", markersize=2.4)
+        sheet.text(
+            0.08, y + row / 2, short(service, 13), fontsize=frame.font, fontweight="bold", color=INK, va="center"
+        )
+    sheet.text(left, 0.10, "answered, by day", fontweight="bold", color=INK)
+    sheet.text(left + width + between, 0.10, "p95, by day (log)", fontweight="bold", color=INK)
+    return sheet.figure
+
+
+def _status(day: Day) -> ConnectivityStatus:
+    """Return the status that the colour of a day stands for: three nines, then 95 %."""
+    if day.availability >= 0.999:
+        return ConnectivityStatus.AVAILABLE
+    return ConnectivityStatus.DEGRADED if day.availability >= 0.95 else ConnectivityStatus.UNAVAILABLE
+
+
+def say(view: View) -> tuple[str, str]:
+    days = sorted({day.day for day in view.days})
+    low = min(view.days, key=lambda day: day.availability, default=None)
+    said = ""
+    if low is not None:
+        said = f" The lowest was {low.service} on {low.day}: {low.availability:.0%} of {plural(low.samples, 'probe')} answered."
+        if low.availability == 1:
+            said = " Every probe was answered."
+    text = f"Share of probes answered and their p95, per service and day, over {plural(len(days), 'day')} of recorded runs.{said}"
+    return text, f"Bars of availability and lines of p95 by day. {said.strip()}"
+
+
+CHART = ChartKind(name="history", title="History of runs", section=Section.HISTORY, draw=draw, say=say)

@@ -1,0 +1,134 @@
+"""Draw the status of each service over time, under a band of the mode in force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES
+from resilience.core.records import ConnectivityStatus
+from resilience.core.words import listing
+from resilience.report.charts.axes import dates, time_axis
+from resilience.report.charts.canvas import INK, PAPER, SOFT, Frame, Sheet, short
+from resilience.report.charts.chart import ChartKind
+from resilience.report.charts.lines import drawn_lines, since
+from resilience.report.series import Line, intervals, micros
+from resilience.report.view import Section, View
+from resilience.report.view.formats import span
+
+
+def draw(view: View, frame: Frame) -> Figure | None:
+    lines = drawn_lines(view)
+    if not lines:
+        return None
+    left = 0.08 + 0.077 * max(len(short(line.service, 16)) for line in lines) * (frame.font / 8.8)
+    left = max(left, 0.55)
+    right = 0.78 if frame.narrow else 1.0
+    row, top, mode = 0.34, 0.42 if not frame.narrow else 0.60, 0.34 if view.modes else 0.0
+    bottom = 0.52
+    sheet = Sheet(frame, top + mode + row * len(lines) + bottom)
+    width = frame.width - left - right
+    length = max((view.ends_at - view.starts_at).total_seconds(), 0.001)
+    if view.modes:
+        _mode_band(sheet, view, left, top, width, length)
+    axes = sheet.axes(left, top + mode, width, row * len(lines))
+    time_axis(axes, view, 4 if frame.narrow else 9)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set_yticks(range(len(lines)), [short(line.service, 16) for line in lines], fontsize=frame.font)
+    axes.tick_params(axis="y", length=0)
+    seen = []
+    for place, line in enumerate(lines):
+        stretches = intervals(line, until=micros(view.ends_at), resolution=int(length * 1e6 / 300))
+        for one in stretches:
+            mark = STATUSES[one.status]
+            seen.append(one.status)
+            start, end = since(view, one.start), since(view, one.end)
+            wide = max(end - start, length / 300)
+            axes.add_patch(
+                Rectangle(
+                    (start, place - 0.36),
+                    wide,
+                    0.72,
+                    facecolor=mark.fill,
+                    hatch=mark.hatch,
+                    edgecolor=PAPER,
+                    linewidth=0,
+                )
+            )
+        down = _down_s(line)
+        axes.text(
+            length * 1.012,
+            place,
+            f"{_brief(down)} bad" if down else "0",
+            fontsize=frame.small,
+            color=RED if down else SOFT,
+            va="center",
+            clip_on=False,
+        )
+    legend(sheet, [status for status in STATUSES if status in seen], left, top)
+    sheet.text(left + width, sheet.height - 0.20, f"UTC, {dates(view)}", ha="right")
+    return sheet.figure
+
+
+def _down_s(line: Line) -> float:
+    bad = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
+    return sum(one.end - one.start for one in intervals(line) if one.status in bad) / 1e6
+
+
+def _brief(total: float) -> str:
+    return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
+
+
+def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> None:
+    axes = sheet.axes(left, top + 0.04, width, 0.22)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xlim(0, length)
+    axes.set_ylim(0, 1)
+    axes.set_xticks([])
+    axes.set_yticks([0.5], ["mode"], fontsize=sheet.frame.font)
+    axes.tick_params(axis="y", length=0)
+    for one in view.modes:
+        start = (one.start - view.starts_at).total_seconds()
+        wide = (one.end - one.start).total_seconds()
+        colour, ink = MODE_FILLS.get(one.mode, (GREY, DARK))
+        axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
+        name = one.mode
+        if wide / length * width > 0.075 * len(name) + 0.04:
+            axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
+
+
+def legend(sheet: Sheet, statuses: Sequence[ConnectivityStatus], left: float, top: float) -> None:
+    axes = sheet.axes(0, 0, sheet.frame.width, top)
+    axes.set_axis_off()
+    axes.set_xlim(0, sheet.frame.width)
+    axes.set_ylim(top, 0)
+    at, line = left, 0.13
+    for status in statuses:
+        mark = STATUSES[status]
+        name = mark.word
+        size = 0.30 + 0.066 * len(name) + 0.16
+        if at + size > sheet.frame.width and at > left:
+            at, line = left, line + 0.2
+        axes.add_patch(
+            Rectangle(
+                (at, line - 0.055), 0.24, 0.12, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=0
+            )
+        )
+        axes.text(at + 0.30, line, name, fontsize=sheet.frame.small, color=INK, va="center")
+        at += size
+
+
+def say(view: View) -> tuple[str, str]:
+    worst = sorted(((_down_s(line), line.service) for line in drawn_lines(view)), reverse=True)
+    bad = [f"{name} {span(total)}" for total, name in worst if total]
+    said = f"Unavailable or degraded: {listing(bad[:8])}." if bad else "No service was unavailable or degraded."
+    modes = [one.mode for one in view.modes if one.mode not in ("full", NO_FALLBACK)]
+    how = f" Tests ran in mode {listing(list(dict.fromkeys(modes)))} where the upper band says so." if modes else ""
+    text = f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {said}{how}"
+    return text, f"Status timeline, one bar per service. {said}{how}"
+
+
+CHART = ChartKind(name="status", title="Status by service", section=Section.STATUS, draw=draw, say=say)

@@ -1,0 +1,144 @@
+"""Turn an incident and its samples into what every rendering shows, in words and numbers, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from resilience.core.marks import Tone
+from resilience.core.records import Incident
+from resilience.report.series import Columns, Window
+from resilience.report.view.figures import figures
+from resilience.report.view.headline import facts, title, verdict
+from resilience.report.view.latency import LatencyRow, PhaseRow, latency, phases
+from resilience.report.view.modes import ModeSpan, mode_spans
+from resilience.report.view.services import ServiceRow, services
+from resilience.report.view.suites import SuiteView, suites
+from resilience.report.view.timeline import Row, timeline
+from resilience.report.view.window import bounds, window_of
+
+PEOPLE = {
+    "contributing-factors": "Contributing factors",
+    "lessons": "What we learnt",
+    "action-items": "Action items",
+}
+"""Sections that people write: the marker's name and the heading."""
+
+
+class Section(StrEnum):
+    """Where on the page a chart stands, from the top."""
+
+    STATUS = "status"
+    TIMELINE = "timeline"
+    TESTS = "tests"
+    LATENCY = "latency"
+    LATENCY_DETAILS = "latency_details"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart as made: its files, what it shows in a sentence, and the same for those who cannot see it."""
+
+    name: str
+    title: str
+    section: Section
+    sentence: str
+    alt: str
+    svg: str = ""
+    svg_narrow: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """An earlier run of the same incident."""
+
+    run: str
+    started_at: datetime
+    host: str
+    verdict: str
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One service on one day of the history: share of samples that were answered, and their p95."""
+
+    day: str
+    service: str
+    availability: float
+    p95_s: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything a rendering needs; all texts are already safe to leave."""
+
+    incident: Incident
+    columns: Columns
+    title: str
+    verdict: str
+    verdict_kind: Tone
+    """Which sign stands before the verdict."""
+    lines: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, str, str], ...]
+    """Label, value, and what it was reckoned from."""
+    services: tuple[ServiceRow, ...]
+    timeline: tuple[Row, ...]
+    window: Window | None
+    latency: tuple[LatencyRow, ...]
+    phases: tuple[PhaseRow, ...]
+    modes: tuple[ModeSpan, ...]
+    suites: tuple[SuiteView, ...]
+    starts_at: datetime
+    ends_at: datetime
+    people: Mapping[str, str] = field(default_factory=dict)
+    past: tuple[PastRun, ...] = ()
+    days: tuple[Day, ...] = ()
+    missing: tuple[str, ...] = ()
+    public: bool = False
+
+
+def build(
+    incident: Incident,
+    columns: Columns,
+    *,
+    people: Mapping[str, str] | None = None,
+    past: Sequence[PastRun] = (),
+    days: Sequence[Day] = (),
+    missing: Sequence[str] = (),
+    public: bool = False,
+) -> View:
+    """Return what is to be shown. Whatever the incident lacks is left out or said to be unknown; nothing is raised."""
+    lines = columns.staging()
+    window = window_of(incident, lines)
+    starts, ends = bounds(incident, columns, window)
+    phrase, kind, sentences = verdict(incident)
+    return View(
+        incident=incident,
+        columns=columns,
+        title=title(incident, window),
+        verdict=phrase,
+        verdict_kind=kind,
+        lines=sentences,
+        facts=facts(incident),
+        figures=figures(incident, lines, window, ends),
+        services=services(incident, lines),
+        timeline=timeline(incident, lines, window),
+        window=window,
+        latency=latency(lines, window),
+        phases=phases(lines),
+        modes=mode_spans(incident, starts, ends),
+        suites=suites(incident),
+        starts_at=starts,
+        ends_at=ends,
+        people=dict(people or {}),
+        past=tuple(past),
+        days=tuple(days),
+        missing=tuple(missing),
+        public=public,
+    )

@@ -1,0 +1,61 @@
+"""Turn an outage into the few figures that people ask for: time to detect, mitigate and recover, and in each mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from resilience.core.marks import NO_FALLBACK
+from resilience.core.records import Incident
+from resilience.report.series import Line, Window, moment
+from resilience.report.view.formats import span
+from resilience.report.view.modes import ModeSpan, mode_spans
+
+
+def figures(
+    incident: Incident, lines: Sequence[Line], window: Window | None, ends: datetime
+) -> tuple[tuple[str, str, str], ...]:
+    if window is None:
+        return ()
+    start = moment(window.start)
+    health = incident.health
+    detected = health.started_at + timedelta(seconds=health.duration_s) if health else None
+    rows = []
+    if detected is not None:
+        before = any(line.at[0] < window.start for line in lines if len(line))
+        rows.append(
+            (
+                "Time to detect",
+                span(max(detected - start, timedelta(0))),
+                "first bad sample to the end of the assessment"
+                if before
+                else "counted from our own first look; when it began is not known",
+            )
+        )
+    applied = incident.applied
+    if applied is not None and not applied.failed:
+        rows.append(
+            (
+                "Time to mitigate",
+                span(max(applied.applied_at - start, timedelta(0))),
+                "first bad sample to the fallback applied",
+            )
+        )
+    if window.end is not None:
+        end = moment(window.end)
+        rows.append(("Time to recover", span(end - start), "first bad sample to the first of the lasting good ones"))
+    else:
+        rows.append(("Down so far", span(ends - start), "first bad sample to the last thing recorded"))
+    rows += [
+        (f"In mode {name}", span(total), "from applied to restored")
+        for name, total in _time_by_mode(mode_spans(incident, start, ends)).items()
+        if name not in ("full", NO_FALLBACK) and total.total_seconds() > 0
+    ]
+    return tuple(rows)
+
+
+def _time_by_mode(spans: Sequence[ModeSpan]) -> dict[str, timedelta]:
+    total: dict[str, timedelta] = {}
+    for one in spans:
+        total[one.mode] = total.get(one.mode, timedelta(0)) + (one.end - one.start)
+    return total

@@ -1,0 +1,111 @@
+"""Turn an incident into what is read first: title, verdict, a sentence each on staging and tests, and the facts of the run."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from resilience.core.marks import BROKEN, STAGES, STAGING, VERDICTS, Tone
+from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Verdict
+from resilience.core.words import exit_code_phrase, listing, recovery_line, staging_line, totals_line, verdict_phrase
+from resilience.report.series import Window, moment
+from resilience.report.view.formats import when
+from resilience.report.view.services import UNWELL
+
+
+def title(incident: Incident, window: Window | None) -> str:
+    drill = f"Drill “{incident.drill}”: " if incident.drill else ""
+    at = moment(window.start) if window else incident.started_at
+    what = "outage" if window or unwell(incident.health) else "look"
+    if incident.health and not window and not unwell(incident.health):
+        what = "all well"
+    elif incident.health is None:
+        what = "run without an assessment"
+    return f"{drill}{incident.environment}, {what}, {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def unwell(health: InfrastructureHealth | None) -> bool:
+    return health is not None and health.overall_status is not ConnectivityStatus.AVAILABLE
+
+
+def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
+    mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
+    phrase = verdict_phrase(incident.verdict, mode)
+    kind = VERDICTS[incident.verdict].tone
+    if incident.verdict is Verdict.RUNBOOK_FAILED and incident.tests is not None:
+        phrase = "THE RUNBOOK FAILED; what was known until then is below"
+    elif incident.verdict is Verdict.PASSED and incident.tests is None:
+        phrase = "Looked only: no tests were run"
+        kind = Tone.UNKNOWN if unwell(incident.health) else Tone.GOOD
+    sentences = [_staging_sentence(incident), _tests_sentence(incident)]
+    if incident.recovery is not None:
+        sentences.append(recovery_line(incident.recovery) + ".")
+    return phrase[0].upper() + phrase[1:] + ".", kind, tuple(s for s in sentences if s)
+
+
+def _staging_sentence(incident: Incident) -> str:
+    health = incident.health
+    if health is None:
+        return f"{incident.environment.upper()}: UNKNOWN (it was not assessed)."
+    now = incident.latest
+    line = staging_line(health)
+    if incident.recovery is not None and incident.recovery.recovered and unwell(health):
+        back = incident.recovery.first_good_at
+        since = f" since {when(back)} UTC" if back else ""
+        down = [result.name for result in health.services if result.status in UNWELL]
+        return (
+            f"{health.environment.upper()}: WAS {STAGING[health.overall_status]} ({', '.join(down)}); UP again{since}."
+        )
+    if now is not None and now.overall_status is not health.overall_status:
+        return f"{line.rstrip('.')}. At the last look, {when(now.started_at)} UTC: {STAGING[now.overall_status]}."
+    return line.rstrip(".") + "."
+
+
+def _tests_sentence(incident: Incident) -> str:
+    tests, decision = incident.tests, incident.decision
+    if tests is None:
+        if decision is not None and decision.blocked:
+            return "TESTS: were held back; a critical service was down and nothing usable stood in for it."
+        return "TESTS: were not run." if decision is not None else "TESTS: nothing is known about them."
+    used = [one.service for one in incident.applied.stand_ins if one.ready] if incident.applied else []
+    mode = f"(mode {tests.mode.value})"
+    if used:
+        return f"TESTS: ran on local stand-ins for {listing(used)} {mode}: {totals_line(tests.totals)}."
+    where = "ran on real staging" if tests.mode.value == "full" else "ran a reduced selection"
+    return f"TESTS: {where} {mode}: {totals_line(tests.totals)}."
+
+
+def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
+    vantage = incident.vantage
+    decision = incident.decision
+    rows = [
+        ("Environment", incident.environment + (f" (drill “{incident.drill}”)" if incident.drill else "")),
+        ("Started", f"{when(incident.started_at, day=True)} UTC"),
+        ("Finished", f"{when(incident.finished_at, day=True)} UTC" if incident.finished_at else "not yet"),
+        ("Seen from", f"{vantage.user}@{vantage.host}" + (f", {vantage.platform}" if vantage.platform else "")),
+        ("Run", incident.run),
+    ]
+    if incident.incident_id:
+        rows.append(("Incident", incident.incident_id))
+    if incident.commit:
+        rows.append(("Commit", incident.commit))
+    if incident.issue:
+        rows.append(("Issue", incident.issue))
+    if decision is not None:
+        asked = f", asked for by {decision.asked_by}" if decision.asked_by else ""
+        rows.append(("Mode", decision.mode.value + asked))
+    if incident.exit_code is not None:
+        looked = not incident.applies and incident.tests is None
+        phrase = exit_code_phrase(incident.exit_code, looked=looked)
+        rows.append(("Exit code", f"{incident.exit_code} ({phrase})"))
+    return tuple(rows)
+
+
+def failed_stages(incident: Incident) -> tuple[str, ...]:
+    """Return a sentence for each stage that did not finish, with its hint."""
+    return tuple(
+        f"{stage.name.value} {STAGES[stage.status].word}"
+        + (f": {stage.error}" if stage.error else "")
+        + (f" Hint: {stage.hint}" if stage.hint else "")
+        for stage in incident.stages
+        if stage.status in BROKEN
+    )

@@ -1,0 +1,92 @@
+"""resilience.report.charts: every story gives its charts, none is cut, the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from resilience.report import charts
+from resilience.report.charts.canvas import Frame
+from resilience.report.charts.files import RC, png
+from resilience.report.html import html
+from resilience.report.series import Columns
+from resilience.report.view import Section, View, build
+from tests.kits import incident_factory as factory
+
+HELPERS = {"__init__", "axes", "canvas", "chart", "files", "lines"}
+"""Files of the folder that draw no chart."""
+
+
+def test_each_file_of_the_folder_is_a_chart_of_its_name() -> None:
+    folder = Path(charts.__file__).parent
+    assert set(charts.CHARTS) == {path.stem for path in folder.glob("*.py")} - HELPERS
+
+
+def test_every_section_has_a_chart_and_the_page_shows_each_chart_once_in_the_order_of_the_sections(
+    drill: View,
+) -> None:
+    assert {kind.section for kind in charts.KINDS.values()} == set(Section)
+    made = tuple(one.chart for name in charts.CHARTS if (one := charts.draw(name, drill)))
+    page = html(drill, charts=made)
+    assert re.findall(r'<figure id="chart-(\w+)"', page) == list(charts.CHARTS)
+    for chart in made:
+        assert page.count(f"<h3>{chart.title}</h3>") == 1
+
+
+@pytest.mark.parametrize("name", charts.CHARTS)
+def test_each_chart_is_well_formed_small_and_described(drill: View, name: str) -> None:
+    drawn = charts.draw(name, drill)
+    assert drawn is not None
+    for svg in (drawn.svg_file, drawn.chart.svg, drawn.chart.svg_narrow):
+        ET.fromstring(svg[svg.index("<svg") :])
+    assert drawn.chart.sentence.endswith(".")
+    assert len(drawn.chart.alt) > 30
+    image = Image.open(io.BytesIO(drawn.png))
+    assert image.width == 1536
+    assert image.mode == "P"
+    assert len(drawn.png) < 60_000
+
+
+def test_the_same_view_gives_the_same_bytes(drill: View) -> None:
+    first, second = charts.draw("status", drill), charts.draw("status", drill)
+    assert first == second
+
+
+@pytest.mark.parametrize("tell", [factory.drill, factory.night, factory.green])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_text_leaves_the_page(
+    view_of: Callable[[factory.Story], View], tell: Callable[[], factory.Story], narrow: bool
+) -> None:
+    """A label cut at the edge of the picture is a label nobody reads: ink must not touch the border."""
+    shown = view_of(tell())
+    for name, kind in charts.KINDS.items():
+        with mpl.rc_context(RC):
+            figure = kind.draw(shown, Frame(narrow=narrow))
+            if figure is None:
+                continue
+            pixels = np.asarray(Image.open(io.BytesIO(png(figure))).convert("L"))
+        edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+        assert all(edge.min() > 200 for edge in edges), f"{name} touches the border"
+
+
+def test_ids_are_unique_over_all_drawings_of_a_page(drill: View) -> None:
+    found: list[str] = []
+    for name in charts.CHARTS:
+        drawn = charts.draw(name, drill)
+        assert drawn is not None
+        for svg in (drawn.chart.svg, drawn.chart.svg_narrow):
+            found += re.findall(r'\bid="([^"]+)"', svg)
+    assert len(found) == len(set(found))
+
+
+def test_nothing_to_draw_is_none_and_no_error() -> None:
+    empty = build(factory.failed().incident, Columns())
+    assert [name for name in charts.CHARTS if charts.draw(name, empty)] == ["stages"]
