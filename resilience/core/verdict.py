@@ -26,35 +26,6 @@ from resilience.core.records import (
 )
 
 
-class Blame(StrEnum):
-    """Who has to act on an outcome: the one classification that every rendering uses."""
-
-    PRODUCT = "product"
-    INFRASTRUCTURE = "infrastructure"
-    GAP = "gap"
-    """A stand-in that lacks what staging has: whoever keeps the stand-ins."""
-    UNKNOWN = "unknown"
-    """Nothing is known of why, or the test never ran."""
-    NONE = "none"
-    """Nothing failed."""
-
-
-BLAME: Mapping[Outcome, Blame] = {
-    Outcome.PASSED: Blame.NONE,
-    Outcome.FAILED: Blame.PRODUCT,
-    Outcome.ERROR: Blame.PRODUCT,
-    Outcome.SKIPPED: Blame.NONE,
-    Outcome.XFAILED: Blame.NONE,
-    Outcome.XPASSED: Blame.NONE,
-    Outcome.INFRASTRUCTURE_UNAVAILABLE: Blame.INFRASTRUCTURE,
-    Outcome.STAND_IN_GAP: Blame.GAP,
-    # A test that was still running when its time was up says nothing of who kept it waiting.
-    Outcome.TIMEOUT: Blame.UNKNOWN,
-    Outcome.NOT_RUN: Blame.UNKNOWN,
-    Outcome.DESELECTED: Blame.NONE,
-}
-
-
 def totals(tests: Iterable[TestOutcome]) -> TestTotals:
     """Count tests by outcome; `retried` and `passed_on_retry` overlap the others."""
     counts: dict[str, int] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from resilience.core.marks import BLAME, Blame
 from resilience.core.records import (
     CommandResult,
     ExitCode,
@@ -18,10 +19,8 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.verdict import (
-    BLAME,
     RULES,
     VERDICTS,
-    Blame,
     FailOn,
     Results,
     Rule,
