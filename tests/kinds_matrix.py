@@ -216,7 +216,7 @@ def folder() -> Iterator[Path]:
 
 def settings_port(kind: ServiceType, scheme: str) -> str:
     try:
-        parts = url_parts(url_of(scheme), kind)
+        parts = url_parts(url_of(scheme), registry.KINDS[kind])
     except ValueError:
         return REFUSED
     return "socket" if parts.port is None else str(parts.port)
@@ -224,7 +224,7 @@ def settings_port(kind: ServiceType, scheme: str) -> str:
 
 def probe_port(kind: ServiceType, scheme: str) -> str:
     try:
-        address = connect.parse(kind, url_of(scheme))
+        address = connect.parse(registry.KINDS[kind], url_of(scheme))
     except connect.Refused:
         return REFUSED
     return f"{address.socket_path or address.port}{' TLS' if address.tls else ''}"
@@ -275,7 +275,7 @@ def refusals(kind: ServiceType) -> Lines:
     """What is said to a scheme that is not of this kind."""
     yield "settings", refused_by_settings(kind)
     try:
-        connect.parse(kind, "gopher://127.0.0.1/x")
+        connect.parse(registry.KINDS[kind], "gopher://127.0.0.1/x")
     except connect.Refused as exc:
         yield "probe", f"{exc.fault.detail}; hint: {exc.fault.hint}"
     try:
@@ -297,12 +297,12 @@ def odd_urls(kind: ServiceType) -> Lines:
     for what, template in URLS.items():
         url = template.format(scheme=schemes_of(kind)[0])
         try:
-            parts = url_parts(url, kind)
+            parts = url_parts(url, registry.KINDS[kind])
             settings = f"{parts.host} port {parts.port}"
         except ValueError as exc:
             settings = f"refused ({exc})"
         try:
-            probe = connect.parse(kind, url).endpoint
+            probe = connect.parse(registry.KINDS[kind], url).endpoint
         except connect.Refused as exc:
             probe = f"refused ({exc.fault.detail})"
         yield what, f"settings {settings}, probe {probe}"
@@ -323,7 +323,7 @@ def by_url() -> dict[str, tuple[ServiceType | None, str]]:
                 told[scheme] = None, f"refused: {one_line(exc)}"
                 continue
             try:
-                probe = connect.parse(made.type, made.url.reveal()).endpoint
+                probe = connect.parse(made.kind, made.url.reveal()).endpoint
             except connect.Refused as exc:
                 probe = f"refused ({exc.fault.detail})   <- they differ"
             told[scheme] = (

@@ -77,7 +77,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         and found.code in _CUT
         and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
     ):
-        code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
+        code = await why_tls_broke(service.kind, parse(service.kind, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
     show: Callable[[str, int], str] = clean
     if found is not None or trace.found or trace.facts:
@@ -104,7 +104,7 @@ def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
         shown = value.reveal() if isinstance(value, Secret) else str(value)
         secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well
     with suppress(Refused):
-        address = parse(service.type, url)
+        address = parse(service.kind, url)
         secrets += [address.password, address.query.get("password", "")]
     return Redactor(secret for secret in secrets if secret)
 
@@ -118,7 +118,7 @@ def _end(trace: Trace, found: Fault | None) -> float:
 
 def _endpoint(service: Service, url: str) -> str:
     try:
-        return parse(service.type, url).endpoint
+        return parse(service.kind, url).endpoint
     except Refused:
         return ""
 

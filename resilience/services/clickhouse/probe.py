@@ -18,7 +18,7 @@ REPLICAS = "SELECT sum(is_readonly), max(absolute_delay), count() FROM system.re
 
 async def probe_clickhouse(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Ask `SELECT 1` and the replicas; with write_check also make a temporary table."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "SELECT 1 gives 1"
     client = _Client(service, address, trace, context)
     try:
@@ -61,11 +61,6 @@ class _Client:
         """Return the answer's body; raises Refused where it is an error, at its end too."""
         target = (self.address.path or "/").rstrip("/") + "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}
-        database = self.address.query.get("database", "")
-        if not database and self.address.scheme.startswith("clickhouse"):
-            database, target = self.address.path.strip("/"), "/?"
-        if database:
-            parameters["database"] = database
         if write:
             parameters["session_id"] = f"resilience-probe-{id(self):x}"
         else:

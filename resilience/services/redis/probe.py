@@ -25,7 +25,7 @@ _TYPES = tuple(bytes([c]) for c in b"+-:$*_#,(%~>=!|")
 
 async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Speak Redis through redis-py's connection on a socket of ours; no retries, every wait under our deadline."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "PONG, role and state"
     tls = context.tls(service.tls_ca) if address.tls else None
     sock = await dial(address, trace, context)

@@ -21,7 +21,7 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
 async def probe_websocket(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Upgrade, then have a message echoed or a ping answered; close codes become faults."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
     key = base64.b64encode(os.urandom(16)).decode()
     headers = [
