@@ -66,9 +66,9 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     except Refused as exc:
         found = exc.fault
     except TimeoutError as exc:
-        found = classify(exc, trace.phase, protocol=service.type) if exc.errno else _timed_out(trace, service)
+        found = classify(exc, trace.phase, kinds=(service.kind,)) if exc.errno else _timed_out(trace, service)
     except Exception as exc:  # noqa: BLE001 - whatever a driver raises becomes a fault of this service
-        found = classify(exc, trace.phase, protocol=service.type, elapsed_s=getattr(exc, "elapsed_s", None))
+        found = classify(exc, trace.phase, kinds=(service.kind,), elapsed_s=getattr(exc, "elapsed_s", None))
     seconds = _end(trace, found)
     endpoint = _endpoint(service, url)
     if (
@@ -83,7 +83,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     if found is not None or trace.found or trace.facts:
         show = _redactor(service, url, context).short
     if found is not None:
-        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.type)
+        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.kind)
     return Observation(
         name=service.name,
         started_at=started_at,

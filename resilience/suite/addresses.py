@@ -38,7 +38,7 @@ def endpoints_of(
     return tuple(
         Endpoint(
             service=service.name,
-            type=service.type,
+            kind=service.kind,
             host=host,
             port=port,
             stand_in=stand_in,

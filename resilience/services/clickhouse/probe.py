@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from resilience.core.faults import clickhouse_fault, fault, http_fault
+from resilience.core.faults import fault, http_fault
 from resilience.core.plain import start
 from resilience.core.records import Fault, FaultCode, Phase
 from resilience.core.settings import Service
+from resilience.services.clickhouse.kind import clickhouse_fault
 from resilience.services.http.probe import Response, is_login_page, looks_html, read_response, request
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse, quoted_headers
 
