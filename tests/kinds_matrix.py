@@ -746,10 +746,10 @@ def needs_driver(kind: ServiceType) -> Lines:
     """What is imported before the clock of a probe starts."""
     imported: list[str] = []
     with (
-        put(drivers.importlib, "import_module", lambda name: imported.append(name)),
+        put(registry, "import_module", lambda name: drivers if name == drivers.__name__ else imported.append(name)),
         put(drivers, "redis_connection", lambda: imported.append("redis.asyncio.connection")),
     ):
-        drivers.load([kind])
+        drivers.load([registry.KINDS[kind]])
     yield "imports", " ".join(imported) or "none"
 
 

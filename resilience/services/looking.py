@@ -13,7 +13,7 @@ from resilience.core.causes import LOOPBACK_CHECK
 from resilience.core.faults import at, classify, fault
 from resilience.core.kind import Kind
 from resilience.core.plain import clean
-from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
+from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
@@ -44,7 +44,7 @@ def _door(kind: Kind) -> Probe:
 
 async def probe(service: Service, *, context: ProbeContext, target: Target = "staging") -> Observation:
     """Look at one service once. Never raises for the service; ends at its deadline whatever the far side does."""
-    load([service.type])
+    load([service.kind])
     return await _probe(service, context, target)
 
 
@@ -58,7 +58,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     trace = Trace(service.timeout_s, target)
     found: Fault | None = None
     try:
-        if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS):
+        if service.kind.may_hang:
             await _bounded(look(service, url, trace, context), trace, context)
         else:
             async with asyncio.timeout(service.timeout_s):
@@ -175,7 +175,7 @@ async def probe_all(
 ) -> tuple[Observation, ...]:
     """Look at all services at once, in the time of the slowest; in their order, those without URL left out."""
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
-    load({service.type for service in asked})
+    load({service.kind for service in asked})
     _allow_files(len(asked))
     own = context or ProbeContext(settings)
     if context is not None and settings is not None:
