@@ -49,8 +49,10 @@ from resilience.host import log
 from resilience.lab import lab, scenario
 from resilience.runs import configuration
 from resilience.services import drivers, registry, wire as connect
-from resilience.services.postgresql import stand_in as postgresql
-from resilience.services.redis import stand_in as redis
+from resilience.services.clickhouse import kind as clickhouse_kind
+from resilience.services.postgresql import kind as postgresql_kind, stand_in as postgresql
+from resilience.services.redis import kind as redis_kind, stand_in as redis
+from resilience.services.websocket import kind as websocket_kind
 from resilience.settings.build import build
 from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
 from resilience.suite import addresses, pytest_plugin
@@ -216,7 +218,7 @@ def folder() -> Iterator[Path]:
 
 def settings_port(kind: ServiceType, scheme: str) -> str:
     try:
-        parts = url_parts(url_of(scheme), kind)
+        parts = url_parts(url_of(scheme), registry.KINDS[kind])
     except ValueError:
         return REFUSED
     return "socket" if parts.port is None else str(parts.port)
@@ -224,7 +226,7 @@ def settings_port(kind: ServiceType, scheme: str) -> str:
 
 def probe_port(kind: ServiceType, scheme: str) -> str:
     try:
-        address = connect.parse(kind, url_of(scheme))
+        address = connect.parse(registry.KINDS[kind], url_of(scheme))
     except connect.Refused:
         return REFUSED
     return f"{address.socket_path or address.port}{' TLS' if address.tls else ''}"
@@ -275,7 +277,7 @@ def refusals(kind: ServiceType) -> Lines:
     """What is said to a scheme that is not of this kind."""
     yield "settings", refused_by_settings(kind)
     try:
-        connect.parse(kind, "gopher://127.0.0.1/x")
+        connect.parse(registry.KINDS[kind], "gopher://127.0.0.1/x")
     except connect.Refused as exc:
         yield "probe", f"{exc.fault.detail}; hint: {exc.fault.hint}"
     try:
@@ -297,12 +299,12 @@ def odd_urls(kind: ServiceType) -> Lines:
     for what, template in URLS.items():
         url = template.format(scheme=schemes_of(kind)[0])
         try:
-            parts = url_parts(url, kind)
+            parts = url_parts(url, registry.KINDS[kind])
             settings = f"{parts.host} port {parts.port}"
         except ValueError as exc:
             settings = f"refused ({exc})"
         try:
-            probe = connect.parse(kind, url).endpoint
+            probe = connect.parse(registry.KINDS[kind], url).endpoint
         except connect.Refused as exc:
             probe = f"refused ({exc.fault.detail})"
         yield what, f"settings {settings}, probe {probe}"
@@ -323,7 +325,7 @@ def by_url() -> dict[str, tuple[ServiceType | None, str]]:
                 told[scheme] = None, f"refused: {one_line(exc)}"
                 continue
             try:
-                probe = connect.parse(made.type, made.url.reveal()).endpoint
+                probe = connect.parse(made.kind, made.url.reveal()).endpoint
             except connect.Refused as exc:
                 probe = f"refused ({exc.fault.detail})   <- they differ"
             told[scheme] = (
@@ -406,7 +408,7 @@ def hints(kind: ServiceType) -> Lines:
     """Faults that are explained in the words of this kind's protocol."""
     for code in FaultCode:
         plain = faults.fault(code)
-        told = faults.at(plain, "db.test:99", kind)
+        told = faults.at(plain, "db.test:99", registry.KINDS[kind])
         if told != faults.at(plain, "db.test:99"):
             yield code.value, f"{told.cause} | {told.hint}"
 
@@ -482,7 +484,7 @@ def said(found: Iterable[Cause]) -> str:
 
 def clients_of(kind: ServiceType) -> tuple[str, ...]:
     """The client libraries whose errors are taken for this kind's where no address is known."""
-    service = Endpoint(service="mine", type=kind, host="staging.test", port=1)
+    service = Endpoint(service="mine", kind=registry.KINDS[kind], host="staging.test", port=1)
     return tuple(module for module in CLIENTS if by_protocol([{"mro": [f"{module}.errors.Error"]}], [service]))
 
 
@@ -493,11 +495,19 @@ def clients(kind: ServiceType) -> Lines:
 
 def classes_of(module: str) -> Lines:
     """Each class of this library that says something by its name, and the fault it is."""
-    for root, name in (*faults._CLASSES, *faults._VAGUE):
+    for root, name in (*sure_classes(), *vague_classes()):
         if root == module:
             link = type(name, (Exception,), {"__module__": module})("…")
-            sure = "sure" if (root, name) in faults._CLASSES else "vague"
-            yield f"{module}.{name}", f"{faults.classify(link).code.value} ({sure})"
+            sure = "sure" if (root, name) in sure_classes() else "vague"
+            yield f"{module}.{name}", f"{faults.classify(link, kinds=registry.BUILT_IN).code.value} ({sure})"
+
+
+def sure_classes() -> tuple[tuple[str, str], ...]:
+    return tuple(key for table in (*(kind.errors for kind in registry.KINDS), faults._CLASSES) for key in table)
+
+
+def vague_classes() -> tuple[tuple[str, str], ...]:
+    return tuple(key for table in (*(kind.vague for kind in registry.KINDS), faults._VAGUE) for key in table)
 
 
 def grouped(pairs: Iterable[tuple[str, str]]) -> Lines:
@@ -518,18 +528,21 @@ def told(found: Any) -> str:
 
 
 def sqlstates() -> Lines:
-    states = sorted({*faults._SQLSTATE, *(f"{two}999" for two in (*faults._SQLSTATE_CLASS, "22", "42"))})
-    return grouped((state, told(faults.sqlstate_fault(state))) for state in states)
+    states = sorted(
+        {*postgresql_kind._SQLSTATE, *(f"{two}999" for two in (*postgresql_kind._SQLSTATE_CLASS, "22", "42"))}
+    )
+    return grouped((state, told(postgresql_kind.sqlstate_fault(state))) for state in states)
 
 
 def redis_words() -> Lines:
-    words = (*faults._REDIS, "ERR", "ERR max number of clients reached", "WHATEVER")
-    return grouped((word, told(faults.redis_fault(word))) for word in words)
+    words = (*redis_kind._REDIS, "ERR", "ERR max number of clients reached", "WHATEVER")
+    return grouped((word, told(redis_kind.redis_fault(word))) for word in words)
 
 
 def clickhouse_codes() -> Lines:
     return grouped(
-        (str(number), told(faults.clickhouse_fault(number))) for number in (*sorted(faults._CLICKHOUSE), 319, 1)
+        (str(number), told(clickhouse_kind.clickhouse_fault(number)))
+        for number in (*sorted(clickhouse_kind._CLICKHOUSE), 319, 1)
     )
 
 
@@ -541,7 +554,7 @@ def http_statuses() -> Lines:
 
 def close_codes() -> Lines:
     numbers = (None, *range(1000, 1016), 3000, 3003, 3008, 3999, 4000, *range(4400, 4405), 4429, 4500, 4503)
-    return grouped((str(number), told(faults.ws_close_fault(number))) for number in numbers)
+    return grouped((str(number), told(websocket_kind.ws_close_fault(number))) for number in numbers)
 
 
 # --- stand-ins
@@ -733,10 +746,10 @@ def needs_driver(kind: ServiceType) -> Lines:
     """What is imported before the clock of a probe starts."""
     imported: list[str] = []
     with (
-        put(drivers.importlib, "import_module", lambda name: imported.append(name)),
+        put(registry, "import_module", lambda name: drivers if name == drivers.__name__ else imported.append(name)),
         put(drivers, "redis_connection", lambda: imported.append("redis.asyncio.connection")),
     ):
-        drivers.load([kind])
+        drivers.load([registry.KINDS[kind]])
     yield "imports", " ".join(imported) or "none"
 
 
@@ -818,7 +831,7 @@ COLUMNS: Mapping[str, Callable[[ServiceType], Lines]] = {
 def of_no_kind() -> dict[str, Lines]:
     """What is known of protocols and names beside the kinds."""
     taken = {module for kind in KINDS for module in clients_of(kind)}
-    other = dict.fromkeys(root for root, _ in (*faults._CLASSES, *faults._VAGUE) if root not in taken)
+    other = dict.fromkeys(root for root, _ in (*sure_classes(), *vague_classes()) if root not in taken)
     return {
         "clients of no kind": [line for module in other for line in classes_of(module)],
         "SQLSTATE": sqlstates(),

@@ -18,7 +18,6 @@ from resilience.core.records import (
     Observation,
     Phase,
     Phases,
-    ServiceType,
     StandInAvailability,
     Vantage,
 )
@@ -36,9 +35,6 @@ ANSWERS = frozenset({C.APP_READONLY, C.APP_RATE_LIMIT, C.APP_REPLICA_LAG, C.APP_
 """Faults of a service that still answers: degraded."""
 ANSWERS_READS = frozenset({C.APP_OVERLOAD, C.APP_REPLICA_DOWN, C.APP_AUTH, C.APP_SLOW, C.APP_SCHEMA_GAP, C.APP_ERROR})
 """The same where a read succeeded before."""
-REPLICA_LAG_S: dict[str, float] = {ServiceType.REDIS: 30.0, ServiceType.CLICKHOUSE: 300.0}
-"""A replica further behind is degraded; 300 s is where ClickHouse's own /replicas_status turns red."""
-MEMORY_FULL_PERCENT = 95
 
 
 def judge(
@@ -129,50 +125,11 @@ def _status(observation: Observation, found: Fault | None) -> ConnectivityStatus
 
 
 def _finding(service: Service, observation: Observation) -> Fault | None:
-    """What is unwell about a service that answered: role, replicas, persistence, memory, speed."""
-    facts, endpoint = observation.facts, observation.endpoint
-    writes = facts.get("writes") == "ok"
-
-    def say(code: FaultCode, detail: str, hint: str = "") -> Fault:
-        return at(fault(code, Phase.QUERY, detail, hint=hint), endpoint, service.type)
-
-    if service.type == ServiceType.POSTGRESQL and not writes:
-        if facts.get("role") == "standby":
-            return say(C.APP_READONLY, "[pg_is_in_recovery()] (true) == false: a standby answers")
-        if facts.get("read_only") == "on":
-            return say(C.APP_READONLY, "[transaction_read_only] (on) == off")
-    if service.type == ServiceType.REDIS:
-        if facts.get("primary_link", "up") not in ("up", ""):
-            return say(C.APP_REPLICA_DOWN, f"a replica whose link to its primary is {facts['primary_link']}")
-        if facts.get("role") == "replica" and facts.get("replica_read_only") != "0" and not writes:
-            return say(C.APP_READONLY, "[role] (replica) == primary")
-        if facts.get("loading") == "yes":
-            return say(C.APP_STARTING, "it is loading its data")
-        if not writes and (facts.get("last_save") or facts.get("last_append")):
-            return say(
-                C.APP_READONLY,
-                "its last save to disk failed",
-                "redis-cli -h {host} -p {port} info persistence; df -h there",
-            )
-        memory = facts.get("memory_used", "").removesuffix(" %")
-        if (
-            memory.isdigit()
-            and int(memory) >= MEMORY_FULL_PERCENT
-            and facts.get("memory_policy") == "noeviction"
-            and not writes
-        ):
-            return say(C.APP_OVERLOAD, f"[memory used] ({memory} % of maxmemory, noeviction) < {MEMORY_FULL_PERCENT} %")
-    if facts.get("readonly_replicas"):
-        return say(
-            C.APP_READONLY,
-            f"[readonly replicas] ({facts['readonly_replicas']} of {facts.get('replicas', '?')}) == 0",
-            "clickhouse-client -q 'select database, table, zookeeper_exception from system.replicas where is_readonly'"
-            "; "
-            "is Keeper up?",
-        )
-    delay = facts.get("replica_delay_s", "")
-    if delay.isdigit() and int(delay) > REPLICA_LAG_S.get(service.type, 300.0):
-        return say(C.APP_REPLICA_LAG, f"[replica delay] ({delay} s) <= {REPLICA_LAG_S.get(service.type, 300.0):g} s")
+    """Return what is not right about a service that answered: what its kind reads in the facts, else that it was slow."""
+    endpoint = observation.endpoint
+    told = service.kind.findings(observation.facts)
+    if told is not None:
+        return at(fault(told.code, Phase.QUERY, told.detail, hint=told.hint), endpoint, service.kind)
     if observation.response_time_s > service.degraded_above_s:
         phase, seconds = _slowest(observation.phases)
         detail = (

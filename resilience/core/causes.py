@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from resilience.core.kind import Role, is_authentication
 from resilience.core.records import (
     Cause,
     CauseName,
@@ -17,7 +18,6 @@ from resilience.core.records import (
     FaultCode,
     Observation,
     Phase,
-    ServiceType,
 )
 from resilience.core.settings import Service
 
@@ -39,13 +39,6 @@ WORKAROUND_1278 = (
     "DATABASE_MODE=local POSTGRES_HOST=localhost POSTGRES_PORT=5435"
 )
 """The guide's variables for this issue; `resilience apply` writes them."""
-
-DEFAULT_EDGES: Mapping[str, tuple[str, ...]] = {
-    "backend_api": ("database", "redis", "auth_service"),
-    "auth_service": ("database",),
-    "websocket": ("backend_api",),
-}
-"""Who needs whom among the guide's services, where the configuration declares no depends_on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +63,10 @@ class Scene:
     def answering(self) -> tuple[ConnectivityResult, ...]:
         """Services whose host was reached, well or not."""
         return tuple(r for r in self.asked if r.phases.tcp_s is not None or r.fault is C.TCP_REFUSED)
+
+    def has(self, result: ConnectivityResult, role: Role) -> bool:
+        """Whether a service of this kind plays this role."""
+        return role in self.services[result.name].kind.roles
 
 
 Rule = Callable[[Scene], Iterable[Cause]]
@@ -166,12 +163,12 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
     databases = [
         r
         for r in scene.left
-        if r.type == ServiceType.POSTGRESQL and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
+        if scene.has(r, Role.CLOUD_SQL) and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
     ]
     backends = [
         r
         for r in scene.left
-        if r.type == ServiceType.HTTP
+        if scene.has(r, Role.HTTP_FRONT)
         and r.fault in _GATEWAY
         and r.found.startswith(("status 502", "status 503", "status 504"))
     ]
@@ -233,7 +230,7 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
             ),
             next="gcloud compute networks vpc-access connectors list (state must be READY); from here: "
             f"ip route get {_host(lost[0])}; is the VPN on?",
-            issue="#1278" if any(r.type == ServiceType.POSTGRESQL for r in lost) else "",
+            issue="#1278" if any(scene.has(r, Role.CLOUD_SQL) for r in lost) else "",
         )
 
 
@@ -241,7 +238,7 @@ def cloud_sql_proxy(scene: Scene) -> Iterator[Cause]:
     """A database on loopback or a unix socket accepts and says nothing: the Auth Proxy cannot reach the instance."""
     for result in scene.left:
         local = result.endpoint.startswith("/") or _is_loopback(_host(result)) or result.fault is C.APP_PROXY_NOT_READY
-        if result.type == ServiceType.POSTGRESQL and local and result.fault in _CUT:
+        if scene.has(result, Role.CLOUD_SQL) and local and result.fault in _CUT:
             yield Cause(
                 cause=CauseName.CLOUD_SQL_PROXY,
                 services=(result.name,),
@@ -256,7 +253,7 @@ def dependency(scene: Scene) -> Iterator[Cause]:
     fault = {r.name: r for r in scene.results if r.fault is not None}
     roots: dict[str, list[ConnectivityResult]] = {}
     for result in scene.left:
-        if result.fault not in _SYMPTOM | {C.APP_SHUTDOWN, C.PROTO_CLOSED} or result.type == ServiceType.POSTGRESQL:
+        if result.fault not in _SYMPTOM | {C.APP_SHUTDOWN, C.PROTO_CLOSED} or scene.has(result, Role.CLOUD_SQL):
             continue
         root = _deepest(result.name, scene.services, fault)
         if root is not None:
@@ -293,14 +290,19 @@ def _deepest(name: str, services: Mapping[str, Service], fault: Mapping[str, Con
 
 
 def _edges(service: Service, services: Mapping[str, Service]) -> tuple[str, ...]:
+    """Return what a service needs: as declared, or as the guide's services do where no service declares anything."""
     if service.depends_on or any(s.depends_on for s in services.values()):
         return service.depends_on
-    return DEFAULT_EDGES.get(service.name, ())
+    return next((known.needs for known in service.kind.templates if known.name == service.name), ())
 
 
 def authentication(scene: Scene) -> Iterator[Cause]:
     """A service refuses credentials and the authentication service it needs is down."""
-    down = {r.name: r for r in scene.results if r.fault is not None and "auth" in r.name and r.fault is not C.APP_SLOW}
+    down = {
+        r.name: r
+        for r in scene.results
+        if r.fault is not None and is_authentication(r.name) and r.fault is not C.APP_SLOW
+    }
     for name, result in down.items():
         refusing = [
             r

@@ -2,7 +2,7 @@
 
 By type, errno, SQLSTATE, verify code, HTTP status and close code along `__cause__`, `__context__` (suppressed ones too,
 httpcore raises `from None`) and exception groups. Never by phrases, except where a server's first words are its only
-code (Redis). No driver is imported: theirs are known by class name, module and attributes.
+code. No driver is imported: theirs are known by class name, module and attributes, and each kind of service knows its own.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from resilience.core.kind import Kind
 from resilience.core.plain import clean
-from resilience.core.records import Fault, FaultCode, Phase, ServiceType
+from resilience.core.records import Fault, FaultCode, Phase
 
 C = FaultCode
 
@@ -351,87 +352,6 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
     ),
 }
 
-_PSQL = "psql -h {host} -p {port} -c "
-_REDIS_CLI = "redis-cli -h {host} -p {port} "
-SPECIFIC: Mapping[tuple[FaultCode, str], tuple[str, str]] = {
-    (C.APP_OVERLOAD, ServiceType.POSTGRESQL): (
-        "it is up and has no connection or memory left to give",
-        _PSQL  # noqa: S608 - a command to type
-        + "'select usename, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc' (as a superuser, "
-        "who has reserved slots); stop what leaks connections, assess again",
-    ),
-    (C.APP_OVERLOAD, ServiceType.REDIS): (
-        "it is up and has no memory, connection or time left to give",
-        _REDIS_CLI + "info memory; info clients; a script that blocks it: script kill",
-    ),
-    (C.APP_OVERLOAD, ServiceType.CLICKHOUSE): (
-        "it is up and has no memory or query slot left, or too many parts to merge",
-        "curl 'http://{endpoint}/?query=SHOW+PROCESSLIST'; stop what floods it, assess again",
-    ),
-    (C.APP_OVERLOAD, ServiceType.HTTP): (
-        "no healthy instance behind it, a cold start, or a dependency that is down",
-        "look at its instances and at the database behind it first (gcloud run services list; kubectl get pods); assess again",
-    ),
-    (C.APP_OVERLOAD, ServiceType.WEBSOCKET): (
-        "no healthy instance behind it, a cold start, or a dependency that is down",
-        "look at its instances and at the backend behind it first (gcloud run services list; kubectl get pods); assess again",
-    ),
-    (C.APP_OVERLOAD, ServiceType.OPENAI): (
-        "the provider is overloaded",
-        "look at the provider's status page; use the LLM mock meanwhile: LLM_FALLBACK_MODE=true",
-    ),
-    (C.APP_AUTH, ServiceType.POSTGRESQL): (
-        "it is up and refuses this login: password, role, pg_hba.conf, or TLS is asked for",
-        "compare user and password with the vault's; 28000 with 'no encryption' wants sslmode=require; by hand: "
-        "psql -h {host} -p {port} -U USER DATABASE",
-    ),
-    (C.APP_AUTH, ServiceType.REDIS): (
-        "it is up and refuses this password or this user's rights",
-        "compare the password in the url with the vault's; NOPERM: its ACL is too tight for a probe: "
-        + _REDIS_CLI
-        + "acl whoami",
-    ),
-    (C.APP_AUTH, ServiceType.CLICKHOUSE): (
-        "it is up and refuses this user",
-        "compare user and password in the url with the vault's; was it rotated?",
-    ),
-    (C.APP_AUTH, ServiceType.HTTP): (
-        "it is up and refuses us: a health path that wants a token, or the auth service is down",
-        "curl -i http://{endpoint}/ ; set headers for this service, or expect_status = [200, 401] if that is its answer",
-    ),
-    (C.APP_AUTH, ServiceType.WEBSOCKET): (
-        "it is up and refuses us: token missing, expired, or the auth service is down",
-        "set headers for this service (Authorization); is the token still valid?",
-    ),
-    (C.APP_AUTH, ServiceType.OPENAI): (
-        "it is up and refuses the key",
-        "compare the key in headers with the provider's console; was it revoked?",
-    ),
-    (C.APP_READONLY, ServiceType.POSTGRESQL): (
-        "it answers reads and refuses writes: a standby answers, or writing is switched off",
-        _PSQL
-        + "'select pg_is_in_recovery(), current_setting($$transaction_read_only$$)'; point the endpoint at the primary",
-    ),
-    (C.APP_READONLY, ServiceType.REDIS): (
-        "it answers reads and refuses writes: a replica answers, or it cannot save to its disk",
-        _REDIS_CLI + "info replication; info persistence; point the endpoint at the primary, or free its disk",
-    ),
-    (C.APP_READONLY, ServiceType.CLICKHOUSE): (
-        "it answers reads and refuses writes: read-only replicas (Keeper lost) or a read-only user",
-        "curl 'http://{endpoint}/?query=select+table,is_readonly+from+system.replicas'; is Keeper up?",
-    ),
-    (C.APP_SLOW, ServiceType.POSTGRESQL): (
-        "it answers, but too slowly: overloaded or locked",
-        _PSQL + "'select pid, state, wait_event, pg_blocking_pids(pid) from pg_stat_activity'",  # noqa: S608 - a command to type
-    ),
-    (C.APP_SLOW, ServiceType.REDIS): ("it answers, but too slowly", _REDIS_CLI + "slowlog get 5; info commandstats"),
-    (C.APP_ERROR, ServiceType.POSTGRESQL): (
-        "its port is open and logins fail with an error of its own",
-        "read PostgreSQL's log at this time; a damaged host needs a restart or failover: gcloud sql instances list",
-    ),
-}
-"""What a code means for one protocol, where that says more than the table above: cause and hint."""
-
 _DETAIL_LIMIT = 2000
 """Long enough that no secret is cut before it is hidden; what is shown is shortened later."""
 
@@ -461,12 +381,12 @@ def fault(
     )
 
 
-def at(found: Fault, endpoint: str, kind: str | None = None) -> Fault:
-    """Return the same fault with the endpoint in its hint's command, in the words of the service's protocol."""
+def at(found: Fault, endpoint: str, kind: Kind | None = None) -> Fault:
+    """Return the same fault with the endpoint in its hint's command, in the words of the service's kind."""
     meaning = MEANINGS[found.code]
-    told = SPECIFIC.get((found.code, kind)) if kind is not None else None
+    told = kind.words.get(found.code) if kind is not None else None
     if told is not None and found.hint in (meaning.hint, _fill(meaning.hint, endpoint)):
-        return replace(found, cause=told[0], hint=_fill(told[1], endpoint))
+        return replace(found, cause=told.cause, hint=_fill(told.hint, endpoint))
     return replace(found, hint=_fill(found.hint, endpoint))
 
 
@@ -522,141 +442,6 @@ def _says_quota(body: bytes) -> bool:
         return bool({str(error.get("code")), str(error.get("type"))} & _QUOTA)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
-
-
-def sqlstate_fault(sqlstate: str, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what a SQLSTATE of PostgreSQL means (PostgreSQL manual, appendix A); pgbouncer's own come as 08P01."""
-    code = _SQLSTATE.get(sqlstate) or _SQLSTATE_CLASS.get(sqlstate[:2], C.APP_ERROR)
-    detail = f"SQLSTATE {clean(sqlstate, 5)}: {message}" if message else f"SQLSTATE {clean(sqlstate, 5)}"
-    return fault(code, phase, detail, endpoint=endpoint, infrastructure=True if sqlstate.startswith("58") else None)
-
-
-_SQLSTATE: Mapping[str, FaultCode] = {
-    "57P01": C.APP_SHUTDOWN,
-    "57P02": C.APP_SHUTDOWN,
-    "57P03": C.APP_STARTING,
-    "57P04": C.APP_NO_DB,
-    "57P05": C.PROTO_CLOSED,
-    "57014": C.APP_SLOW,
-    "3D000": C.APP_NO_DB,
-    "55000": C.APP_NO_DB,
-    "25006": C.APP_READONLY,
-    "25P03": C.PROTO_CLOSED,
-    "08P01": C.APP_POOLER,
-    "53300": C.APP_OVERLOAD,
-    "55P03": C.APP_SLOW,
-    "42P01": C.APP_SCHEMA_GAP,
-    "42703": C.APP_SCHEMA_GAP,
-    "42883": C.APP_SCHEMA_GAP,
-    "42704": C.APP_SCHEMA_GAP,
-    "3F000": C.APP_SCHEMA_GAP,
-    "42501": C.APP_AUTH,
-}
-_SQLSTATE_CLASS: Mapping[str, FaultCode] = {
-    "08": C.PROTO_CLOSED,
-    "28": C.APP_AUTH,
-    "53": C.APP_OVERLOAD,
-    "57": C.APP_SHUTDOWN,
-    "58": C.APP_ERROR,
-}
-
-
-def redis_fault(text: str, *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what an error reply of Redis means; its first word is its code."""
-    first = text.split(" ", 1)[0].lstrip("-").upper() if text.strip() else ""
-    code = _REDIS.get(first, C.APP_ERROR)
-    # ERR is no code; this text is a constant of the server's networking.c
-    if first in ("ERR", "MAX") and "max number of clients reached" in text:
-        code = C.APP_OVERLOAD
-    return fault(code, phase, text, endpoint=endpoint)
-
-
-_REDIS: Mapping[str, FaultCode] = {
-    "NOAUTH": C.APP_AUTH,
-    "WRONGPASS": C.APP_AUTH,
-    "NOPERM": C.APP_AUTH,
-    "DENIED": C.APP_AUTH,
-    "LOADING": C.APP_STARTING,
-    "BUSY": C.APP_OVERLOAD,
-    "OOM": C.APP_OVERLOAD,
-    "MASTERDOWN": C.APP_REPLICA_DOWN,
-    "NOREPLICAS": C.APP_READONLY,
-    "READONLY": C.APP_READONLY,
-    "MISCONF": C.APP_READONLY,
-    "CLUSTERDOWN": C.APP_CLUSTER_DOWN,
-    "MOVED": C.APP_CLUSTER_MOVED,
-    "ASK": C.APP_CLUSTER_MOVED,
-    "CROSSSLOT": C.APP_CLUSTER_MOVED,
-    "TRYAGAIN": C.APP_CLUSTER_TRYAGAIN,
-}
-
-
-def clickhouse_fault(code: int, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what a ClickHouse error code means (ErrorCodes.cpp); its HTTP status says less."""
-    meant = _CLICKHOUSE.get(code, C.APP_ERROR)
-    retry = True if code in (319, 999) else False if code in (242, 252) else None
-    infrastructure = True if code in (319, 999) else None
-    detail = f"Code: {code}" + (f". {message}" if message else "")
-    return fault(meant, phase, detail, endpoint=endpoint, retryable=retry, infrastructure=infrastructure)
-
-
-_CLICKHOUSE: Mapping[int, FaultCode] = {
-    60: C.APP_SCHEMA_GAP,
-    81: C.APP_NO_DB,
-    159: C.APP_SLOW,
-    160: C.APP_SLOW,
-    164: C.APP_READONLY,
-    192: C.APP_AUTH,
-    193: C.APP_AUTH,
-    194: C.APP_AUTH,
-    497: C.APP_AUTH,
-    516: C.APP_AUTH,
-    201: C.APP_QUOTA,
-    202: C.APP_OVERLOAD,
-    203: C.APP_OVERLOAD,
-    209: C.APP_UPSTREAM,
-    210: C.APP_UPSTREAM,
-    279: C.APP_UPSTREAM,
-    241: C.APP_OVERLOAD,
-    242: C.APP_READONLY,
-    252: C.APP_OVERLOAD,
-    225: C.APP_REPLICA_DOWN,
-    999: C.APP_REPLICA_DOWN,
-}
-
-
-def ws_close_fault(
-    code: int | None, reason: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = ""
-) -> Fault | None:
-    """Return what a WebSocket close code means (RFC 6455 section 7.4, IANA); None: no close frame. 1000 is no fault."""
-    if code == 1000:
-        return None
-    if code is None or code == 1006:
-        return fault(C.PROTO_RESET, phase, "closed without a close frame (1006)", endpoint=endpoint)
-    detail = f"close code {code}" + (f": {reason}" if reason else "")
-    as_http = HTTP_STATUS.get(code - 4000)  # 4401-like codes of applications mirror HTTP's
-    meant = as_http or _WS.get(code, C.APP_ERROR)
-    return fault(meant, phase, detail, endpoint=endpoint)
-
-
-_WS: Mapping[int, FaultCode] = {
-    1001: C.APP_SHUTDOWN,
-    1002: C.PROTO_WRONG,
-    1003: C.PROTO_WRONG,
-    1005: C.PROTO_CLOSED,
-    1007: C.PROTO_WRONG,
-    1008: C.APP_AUTH,
-    1009: C.APP_MESSAGE_TOO_BIG,
-    1010: C.PROTO_WRONG,
-    1011: C.APP_ERROR,
-    1012: C.APP_SHUTDOWN,
-    1013: C.APP_OVERLOAD,
-    1014: C.APP_UPSTREAM,
-    1015: C.TLS_OTHER,
-    3000: C.APP_AUTH,
-    3003: C.APP_AUTH,
-    3008: C.PROTO_SLOW,
-}
 
 
 # --- exceptions
@@ -727,34 +512,13 @@ _SSL_REASON: Mapping[str, FaultCode] = {
 }
 # A driver's own class where nothing else in its chain says more: (module prefix, class name) → code.
 _CLASSES: Mapping[tuple[str, str], FaultCode] = {
-    ("redis", "BusyLoadingError"): C.APP_STARTING,
-    ("redis", "AuthenticationError"): C.APP_AUTH,
-    ("redis", "AuthenticationWrongNumberOfArgsError"): C.APP_AUTH,
-    ("redis", "NoPermissionError"): C.APP_AUTH,
-    ("redis", "ReadOnlyError"): C.APP_READONLY,
-    ("redis", "OutOfMemoryError"): C.APP_OVERLOAD,
-    ("redis", "MaxConnectionsError"): C.APP_OVERLOAD,
-    ("redis", "MasterDownError"): C.APP_REPLICA_DOWN,
-    ("redis", "ClusterDownError"): C.APP_CLUSTER_DOWN,
-    ("redis", "MovedError"): C.APP_CLUSTER_MOVED,
-    ("redis", "AskError"): C.APP_CLUSTER_MOVED,
-    ("redis", "TryAgainError"): C.APP_CLUSTER_TRYAGAIN,
-    ("redis", "InvalidResponse"): C.PROTO_WRONG,
     ("httpx", "DecodingError"): C.PROTO_WRONG,
     ("httpx", "TooManyRedirects"): C.APP_HTTP_STATUS,
     ("httpx", "UnsupportedProtocol"): C.CONFIG_INVALID,
     ("httpx", "InvalidURL"): C.CONFIG_INVALID,
-    ("websockets", "InvalidURI"): C.CONFIG_INVALID,
-    ("websockets", "InvalidUpgrade"): C.WS_NOT_UPGRADED,
-    ("websockets", "InvalidHeaderValue"): C.PROTO_WRONG,
-    ("websockets", "InvalidHeader"): C.PROTO_WRONG,
-    ("asyncpg", "ClientConfigurationError"): C.CONFIG_INVALID,
-    ("asyncpg", "TargetServerAttributeNotMatched"): C.APP_READONLY,
-    ("asyncpg", "UnsupportedServerFeatureError"): C.PROTO_WRONG,
 }
 # Said only when the chain below says no more.
 _VAGUE: Mapping[tuple[str, str], FaultCode] = {
-    ("redis", "ConnectionError"): C.PROTO_CLOSED,
     ("httpx", "RemoteProtocolError"): C.PROTO_CLOSED,
     ("httpx", "ReadError"): C.PROTO_RESET,
     ("httpx", "WriteError"): C.PROTO_RESET,
@@ -763,15 +527,6 @@ _VAGUE: Mapping[tuple[str, str], FaultCode] = {
     ("httpx", "ConnectTimeout"): C.TCP_TIMEOUT,
     ("httpx", "ReadTimeout"): C.PROTO_SILENT,
     ("httpx", "WriteTimeout"): C.PROTO_SILENT,
-    ("redis", "TimeoutError"): C.PROTO_SILENT,
-    ("redis", "ResponseError"): C.APP_ERROR,
-    ("websockets", "InvalidMessage"): C.PROTO_WRONG,
-    ("asyncpg", "ConnectionDoesNotExistError"): C.PROTO_CLOSED,
-    ("asyncpg", "InterfaceError"): C.PROTO_CLOSED,
-    ("asyncpg", "InternalClientError"): C.PROTO_WRONG,
-    ("asyncpg", "ProtocolError"): C.PROTO_WRONG,
-    ("psycopg", "OperationalError"): C.PROTO_CLOSED,
-    ("psycopg2", "OperationalError"): C.PROTO_CLOSED,
     ("requests", "ConnectionError"): C.PROTO_CLOSED,
     ("requests", "ReadTimeout"): C.PROTO_SILENT,
     ("requests", "ConnectTimeout"): C.TCP_TIMEOUT,
@@ -790,11 +545,10 @@ _TIMEOUT_BY_PHASE: Mapping[Phase | None, FaultCode] = {
     Phase.FIRST_BYTE: C.PROTO_SILENT,
     Phase.QUERY: C.PROTO_SILENT,
 }
-# Clients that re-raise their own errors so that the root is in __context__ only; elsewhere context is weak evidence.
-_CLIENTS = (
-    "httpx", "httpcore", "redis", "asyncpg", "websockets", "aiohttp", "urllib3", "requests", "anyio", "psycopg",
-    "psycopg2", "sqlalchemy", "asyncio", "http", "socket", "ssl",
-)  # fmt: skip
+# Clients of no kind, which re-raise their own errors so that the root is in __context__ only; elsewhere context is weak.
+_CLIENTS = frozenset(
+    {"httpx", "httpcore", "aiohttp", "urllib3", "requests", "anyio", "sqlalchemy", "asyncio", "http", "socket", "ssl"}
+)
 DNS_TIMEOUT_FROM_S = 1.0
 """An EAI_AGAIN that took longer is a resolver that did not answer, sooner one that said no; errno is the same."""
 
@@ -803,19 +557,24 @@ def classify(
     exc: BaseException,
     phase: Phase | None = None,
     *,
-    protocol: str | None = None,
+    kinds: Iterable[Kind] = (),
     endpoint: str = "",
     elapsed_s: float | None = None,
 ) -> Fault:
-    """Return an exception's fault. The most telling link of its chain decides; `elapsed_s` tells DNS failures apart."""
+    """Return an exception's fault. The most telling link of its chain decides; `elapsed_s` tells DNS failures apart.
+
+    A code that a server sent wins over every type, wherever in the chain it is. `kinds` are those whose clients may have
+    raised it: their codes, classes and modules are known.
+    """
+    kinds = tuple(kinds)
     best: tuple[int, FaultCode, str, bool] | None = None
     exact: Fault | None = None
-    for link, by_context in chain(exc):
-        found = _coded(link, phase, protocol, endpoint)
+    for link, by_context in chain(exc, frozenset(client for kind in kinds for client in kind.clients)):
+        found = _coded(link, phase, kinds, endpoint)
         if found is not None:
             exact = replace(found, weak=True) if by_context else found
             break
-        ranked = _typed(link, phase, protocol, elapsed_s)
+        ranked = _typed(link, phase, kinds, elapsed_s)
         if ranked is not None and (best is None or ranked[0] > best[0]):
             best = (*ranked, f"{type(link).__name__}: {link}".rstrip(": "), by_context)
     if exact is not None:
@@ -827,8 +586,11 @@ def classify(
     return replace(made, weak=True) if by_context else made
 
 
-def chain(exc: BaseException) -> Iterator[tuple[BaseException, bool]]:
-    """Yield each exception once, nearest first, and whether it was reached only through the context of foreign code."""
+def chain(exc: BaseException, clients: frozenset[str] = frozenset()) -> Iterator[tuple[BaseException, bool]]:
+    """Yield each exception once, nearest first, and whether it was reached only through the context of foreign code.
+
+    `clients` are modules of kinds' clients, which re-raise as those of no kind do.
+    """
     seen: set[int] = set()
     queue: list[tuple[BaseException, bool]] = [(exc, False)]
     while queue and len(seen) < 100:
@@ -845,22 +607,22 @@ def chain(exc: BaseException) -> Iterator[tuple[BaseException, bool]]:
         if isinstance(reason, BaseException):
             queue.append((reason, by_context))
         if link.__context__ is not None and link.__context__ is not link.__cause__:
-            ours = any(module.split(".")[0] in _CLIENTS for module in _modules(link)) or isinstance(link, OSError)
+            ours = bool(_modules(link) & (_CLIENTS | clients)) or isinstance(link, OSError)
             queue.append((link.__context__, by_context or not ours))
 
 
-def _modules(link: BaseException) -> Iterator[str]:
-    for kind in type(link).__mro__:
-        if kind.__module__ != "builtins":
-            yield kind.__module__
+def _modules(link: BaseException) -> frozenset[str]:
+    """Return the top-level modules of an exception's types."""
+    return frozenset(kind.__module__.split(".")[0] for kind in type(link).__mro__ if kind.__module__ != "builtins")
 
 
-def _coded(link: BaseException, phase: Phase | None, protocol: str | None, endpoint: str) -> Fault | None:
-    """A fault from a code that the exception carries: SQLSTATE, HTTP status, close code, Redis' first word."""
-    modules = {module.split(".")[0] for module in _modules(link)}
-    sqlstate = getattr(link, "sqlstate", None) or getattr(link, "pgcode", None)
-    if isinstance(sqlstate, str) and len(sqlstate) == 5 and sqlstate != "08003":  # asyncpg's own, says nothing
-        return sqlstate_fault(sqlstate, str(link), phase=phase, endpoint=endpoint)
+def _coded(link: BaseException, phase: Phase | None, kinds: Sequence[Kind], endpoint: str) -> Fault | None:
+    """Return the fault that a server's code in the exception means; a kind whose own client raised it is asked first."""
+    modules = _modules(link)
+    for kind in sorted(kinds, key=lambda kind: modules.isdisjoint(kind.clients)):
+        found = kind.coded(link, modules, phase, endpoint)
+        if found is not None:
+            return found
     status = getattr(getattr(link, "response", None), "status_code", None) or (
         getattr(link, "status", None)
         if "aiohttp" in modules
@@ -869,34 +631,22 @@ def _coded(link: BaseException, phase: Phase | None, protocol: str | None, endpo
         else None
     )
     if isinstance(status, int) and 100 <= status < 600:
-        if "websockets" in modules and status < 400:
-            return fault(C.WS_NOT_UPGRADED, phase, f"HTTP {status} instead of 101", endpoint=endpoint)
         return http_fault(status, phase=phase, endpoint=endpoint)
-    if "websockets" in modules and hasattr(link, "rcvd"):
-        received = link.rcvd
-        return ws_close_fault(
-            received.code if received else None, received.reason if received else "", phase=phase, endpoint=endpoint
-        )
-    if "redis" in modules or "valkey" in modules:
-        first = str(getattr(link, "status_code", "") or "") or str(link).split(" ", 1)[0]
-        text = str(link)
-        if first.upper() in _REDIS:
-            return redis_fault(
-                text if text.upper().startswith(first.upper()) else f"{first} {text}", phase=phase, endpoint=endpoint
-            )
-        if "max number of clients reached" in text:
-            return fault(C.APP_OVERLOAD, phase, text, endpoint=endpoint)
     return None
 
 
 def _typed(
-    link: BaseException, phase: Phase | None, protocol: str | None, elapsed_s: float | None
+    link: BaseException, phase: Phase | None, kinds: Sequence[Kind], elapsed_s: float | None
 ) -> tuple[int, FaultCode] | None:
-    """A rank and a code from the exception's type and errno. SSLError before OSError: its errno 1 is not EPERM."""
-    for kind in type(link).__mro__:
-        root, name = kind.__module__.split(".")[0], kind.__name__
-        if (root, name) in _CLASSES:
-            return _RANK_CODE, _CLASSES[root, name]
+    """Return a rank and a code from the exception's type and errno.
+
+    Types are asked from the sure to the vague: a client's own class; TLS before OSError, as its errno 1 is not EPERM;
+    the resolver's number; a deadline, which only the phase makes telling; the system's number; and last what a client's
+    class vaguely says.
+    """
+    known = _by_class(link, (_CLASSES, *(kind.errors for kind in kinds)))
+    if known is not None:
+        return _RANK_CODE, known
     if isinstance(link, ssl.SSLError):
         return _RANK_CODE, _tls_code(link, phase)
     if isinstance(link, socket.gaierror):
@@ -910,7 +660,7 @@ def _typed(
         return _RANK_VAGUE, C.CONFIG_INVALID
     if isinstance(link, TimeoutError) and link.errno is None:
         if phase is None:
-            return _vague(link) or (_RANK_VAGUE, C.PROTO_SILENT)
+            return _vague(link, kinds) or (_RANK_VAGUE, C.PROTO_SILENT)
         return _RANK_TYPE, _TIMEOUT_BY_PHASE.get(phase, C.PROTO_SILENT)
     if isinstance(link, OSError):
         typed = _os_code(link, phase)
@@ -918,14 +668,23 @@ def _typed(
             return _RANK_TYPE, typed
     if isinstance(link, EOFError):
         return _RANK_TYPE, C.TLS_RESET if phase is Phase.TLS else C.PROTO_CLOSED
-    return _vague(link)
+    return _vague(link, kinds)
 
 
-def _vague(link: BaseException) -> tuple[int, FaultCode] | None:
-    for kind in type(link).__mro__:
-        code = _VAGUE.get((kind.__module__.split(".")[0], kind.__name__))
-        if code is not None:
-            return _RANK_VAGUE, code
+def _by_class(link: BaseException, tables: Sequence[Mapping[tuple[str, str], FaultCode]]) -> FaultCode | None:
+    """Return what the nearest of an exception's classes that is in a table means there."""
+    for ancestor in type(link).__mro__:
+        key = ancestor.__module__.split(".")[0], ancestor.__name__
+        for table in tables:
+            if key in table:
+                return table[key]
+    return None
+
+
+def _vague(link: BaseException, kinds: Sequence[Kind]) -> tuple[int, FaultCode] | None:
+    code = _by_class(link, (_VAGUE, *(kind.vague for kind in kinds)))
+    if code is not None:
+        return _RANK_VAGUE, code
     return (_RANK_VAGUE, C.PROTO_CLOSED) if isinstance(link, ConnectionError) else None
 
 

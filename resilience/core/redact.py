@@ -54,7 +54,7 @@ class Redactor:
     @classmethod
     def of(cls, settings: Settings, *, hosts: Iterable[str] = (), key: bytes = b"") -> Redactor:
         """Return the redactor of these settings: their secrets, and for `public` the hosts of staging and `hosts`."""
-        parts = [url_parts(service.url, service.type) for service in settings.services if service.configured]
+        parts = [url_parts(service.url, service.kind) for service in settings.services if service.configured]
         names = [part.host for part in parts if not part.is_local]
         return cls(settings.secrets, hosts=(*names, *settings.deny_hosts, *hosts), key=key)
 

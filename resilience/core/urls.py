@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind, Scheme
 from resilience.core.secret import Secret
-
-SCHEMES: Mapping[str, tuple[str, ...]] = {
-    ServiceType.POSTGRESQL: ("postgresql", "postgres"),
-    ServiceType.REDIS: ("redis", "rediss", "unix"),
-    ServiceType.CLICKHOUSE: ("http", "https"),
-    ServiceType.HTTP: ("http", "https"),
-    ServiceType.WEBSOCKET: ("ws", "wss"),
-    ServiceType.OPENAI: ("http", "https"),
-}
-"""The URL schemes a service of each type may have; `postgresql+driver` is read as `postgresql`."""
-
-DEFAULT_PORTS: Mapping[str, int] = {
-    "postgresql": 5432,
-    "redis": 6379,
-    "rediss": 6379,
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-}
 
 _NO_PASSWORD = Secret("")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -40,8 +19,13 @@ class UrlParts:
     """A service's URL taken apart and decoded. `host` is a folder or socket where it begins with a slash."""
 
     scheme: str
+    """As the kind writes it: without the kind's prefix, without a driver, an alias resolved."""
     host: str
     port: int | None
+    """The scheme's own where the URL names none; None: `socket` is connected to."""
+    tls: bool = False
+    socket: str = ""
+    """The path of a unix socket."""
     user: str = ""
     password: Secret = _NO_PASSWORD
     path: str = ""
@@ -57,56 +41,54 @@ class UrlParts:
         return is_loopback(self.host)
 
 
-def url_parts(url: Secret | str, kind: str) -> UrlParts:
-    """Take a URL apart; the port is the scheme's own where none is given, None for sockets.
+class UrlError(ValueError):
+    """A URL that cannot be used; the text says what is wrong and never shows a value."""
 
-    Raises ValueError with a text that never shows a value, and the character to blame where there is one.
+
+class SchemeError(UrlError):
+    """A URL whose scheme is none of the kind's."""
+
+
+def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
+    """Take a URL of this kind apart: the one parser for settings, probes, stand-ins and attribution.
+
+    A host named in the query counts where the kind says so: a socket's folder always, as libpq has it, a host where the
+    URL has no other. Raises UrlError, and SchemeError where the scheme is not the kind's.
     """
     text = url.reveal() if isinstance(url, Secret) else url
     if not text:
-        raise ValueError("empty")
+        raise UrlError("empty")
     if bad := next((sign for sign in text if ord(sign) < 33 or ord(sign) == 127), None):
-        raise ValueError("a space or line break" if bad in " \r\n\t" else "a control character")
+        raise UrlError("a space or line break" if bad in " \r\n\t" else "a control character")
     match = _SCHEME.match(text)
     if match is None:
-        raise ValueError("no scheme")
-    scheme = match[1].lower()
-    if kind == ServiceType.POSTGRESQL:
-        scheme = scheme.partition("+")[0]
-        scheme = "postgresql" if scheme == "postgres" else scheme
-    if scheme not in SCHEMES[kind]:
-        raise ValueError(f"the scheme {scheme}://")
+        raise SchemeError("no scheme")
+    scheme, told = _scheme(match[1].lower(), kind)
     rest = text[match.end() :]
     end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
     netloc, tail = rest[:end], rest[end:]
     userinfo, _, address = netloc.rpartition("@")
-    host, port = _host_and_port(address, tail, scheme)
-    if "@" in userinfo:
-        raise ValueError("an unescaped @ in the user info")
-    if "@" in tail and not userinfo and kind in (ServiceType.POSTGRESQL, ServiceType.REDIS, ServiceType.CLICKHOUSE):
-        raise ValueError(f"an unescaped {tail[0]} in the user info")
-    if "#" in tail:
-        raise ValueError("an unescaped #")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", userinfo):
-        raise ValueError("an unescaped % in the user info")
+    host, port = _host_and_port(address, tail)
+    _check_user_info(userinfo, tail, kind)
     user, _, password = userinfo.partition(":")
-    if ":" in password:
-        raise ValueError("an unescaped : in the password")
     path, _, query = tail.partition("?")
-    if kind == ServiceType.POSTGRESQL and not host:
+    if kind.host_in_query:
         given = dict(parse_qsl(query))
-        host = given.get("host", "")
-        port = int(given["port"]) if given.get("port", "").isdecimal() else None
-    if scheme == "unix":
-        host, path = path, ""
+        if given.get("host", "").startswith("/") or not host:
+            host, port = given.get("host", ""), _port(given["port"]) if given.get("port") else port
+    socket = ""
+    if told.port is None:
+        host, socket, path = path, unquote(path), ""
+    elif host.startswith("/"):
+        socket = f"{host.rstrip('/')}/{kind.socket_name.replace('{port}', str(port or told.port))}"
     if not host:
-        raise ValueError("no host")
-    if port is None and not host.startswith("/"):
-        port = DEFAULT_PORTS.get(scheme)
+        raise UrlError("no host")
     return UrlParts(
         scheme=scheme,
         host=host,
-        port=None if host.startswith("/") else port,
+        port=None if socket else port or told.port,
+        tls=told.tls,
+        socket=socket,
         user=unquote(user),
         password=Secret(unquote(password)),
         path=path,
@@ -114,20 +96,44 @@ def url_parts(url: Secret | str, kind: str) -> UrlParts:
     )
 
 
-def _host_and_port(address: str, tail: str, scheme: str) -> tuple[str, int | None]:
+def _scheme(written: str, kind: Kind) -> tuple[str, Scheme]:
+    plain = written.removeprefix(kind.url_prefix)
+    if kind.driver_in_scheme:
+        plain = plain.partition("+")[0]
+    told = kind.schemes.get(plain)
+    if told is None:
+        raise SchemeError(f"the scheme {written}://")
+    return told.alias_of or plain, told
+
+
+def _check_user_info(userinfo: str, tail: str, kind: Kind) -> None:
+    """Raise UrlError where a password in the URL holds a sign that ends it, or the host, too early."""
+    if "@" in userinfo:
+        raise UrlError("an unescaped @ in the user info")
+    if "@" in tail and not userinfo and kind.password_in_url:
+        raise UrlError(f"an unescaped {tail[0]} in the user info")
+    if "#" in tail:
+        raise UrlError("an unescaped #")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", userinfo):
+        raise UrlError("an unescaped % in the user info")
+    if ":" in userinfo.partition(":")[2]:
+        raise UrlError("an unescaped : in the password")
+
+
+def _host_and_port(address: str, tail: str) -> tuple[str, int | None]:
     if address.startswith("["):
         host, closed, port = address[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
-            raise ValueError("a bracket in the host that is not closed")
+            raise UrlError("a bracket in the host that is not closed")
         port = port[1:]
         try:
             ipaddress.IPv6Address(host.partition("%")[0])
         except ValueError:
-            raise ValueError("no IPv6 address between the brackets") from None
+            raise UrlError("no IPv6 address between the brackets") from None
     else:
         host, _, port = address.partition(":")
         if ":" in port:
-            raise ValueError(
+            raise UrlError(
                 "an unescaped / in the user info" if "@" in tail else "an IPv6 address without brackets, or two ports"
             )
         host = unquote(host)
@@ -135,14 +141,19 @@ def _host_and_port(address: str, tail: str, scheme: str) -> tuple[str, int | Non
         return host, None
     if not port.isdecimal() or not port.isascii():
         if "@" in tail:
-            raise ValueError(f"an unescaped {tail[0]} in the user info")
+            raise UrlError(f"an unescaped {tail[0]} in the user info")
         if tail.startswith("#"):
-            raise ValueError("an unescaped #")
-        raise ValueError("a port that is not a number")
-    number = int(port) if len(port) < 10 else 10**9
+            raise UrlError("an unescaped #")
+    return host, _port(port)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not text.isascii():
+        raise UrlError("a port that is not a number")
+    number = int(text) if len(text) < 10 else 10**9
     if not 1 <= number <= 65535:
-        raise ValueError(f"the port {port[:12]}, where 1 to 65535 can be")
-    return host, number
+        raise UrlError(f"the port {text[:12]}, where 1 to 65535 can be")
+    return number
 
 
 def is_loopback(host: str) -> bool:

@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind
+from resilience.services.registry import resolve
 
 
-def load(kinds: Iterable[str]) -> None:
-    """Import what probes of these types need. Done before the clock starts: imports would count as slow answers."""
-    wanted = set(kinds)
-    if ServiceType.REDIS in wanted:
-        redis_connection()
-    if ServiceType.POSTGRESQL in wanted:
-        importlib.import_module("asyncpg.connection")
+def load(kinds: Iterable[Kind]) -> None:
+    """Import what probes of these kinds need. Done before the clock starts: imports would count as slow answers."""
+    for dotted in {kind.preload for kind in kinds} - {""}:
+        named = resolve(dotted)
+        if callable(named):
+            named()
 
 
 @cache

@@ -13,7 +13,7 @@ from resilience.core.causes import LOOPBACK_CHECK
 from resilience.core.faults import at, classify, fault
 from resilience.core.kind import Kind
 from resilience.core.plain import clean
-from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases, ServiceType
+from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
@@ -44,7 +44,7 @@ def _door(kind: Kind) -> Probe:
 
 async def probe(service: Service, *, context: ProbeContext, target: Target = "staging") -> Observation:
     """Look at one service once. Never raises for the service; ends at its deadline whatever the far side does."""
-    load([service.type])
+    load([service.kind])
     return await _probe(service, context, target)
 
 
@@ -58,7 +58,7 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     trace = Trace(service.timeout_s, target)
     found: Fault | None = None
     try:
-        if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS):
+        if service.kind.may_hang:
             await _bounded(look(service, url, trace, context), trace, context)
         else:
             async with asyncio.timeout(service.timeout_s):
@@ -66,9 +66,9 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     except Refused as exc:
         found = exc.fault
     except TimeoutError as exc:
-        found = classify(exc, trace.phase, protocol=service.type) if exc.errno else _timed_out(trace, service)
+        found = classify(exc, trace.phase, kinds=(service.kind,)) if exc.errno else _timed_out(trace, service)
     except Exception as exc:  # noqa: BLE001 - whatever a driver raises becomes a fault of this service
-        found = classify(exc, trace.phase, protocol=service.type, elapsed_s=getattr(exc, "elapsed_s", None))
+        found = classify(exc, trace.phase, kinds=(service.kind,), elapsed_s=getattr(exc, "elapsed_s", None))
     seconds = _end(trace, found)
     endpoint = _endpoint(service, url)
     if (
@@ -77,13 +77,13 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         and found.code in _CUT
         and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
     ):
-        code = await why_tls_broke(service.type, parse(service.type, url), min(2.0, trace.left_s))
+        code = await why_tls_broke(service.kind, parse(service.kind, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
     show: Callable[[str, int], str] = clean
     if found is not None or trace.found or trace.facts:
         show = _redactor(service, url, context).short
     if found is not None:
-        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.type)
+        found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.kind)
     return Observation(
         name=service.name,
         started_at=started_at,
@@ -104,7 +104,7 @@ def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
         shown = value.reveal() if isinstance(value, Secret) else str(value)
         secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well
     with suppress(Refused):
-        address = parse(service.type, url)
+        address = parse(service.kind, url)
         secrets += [address.password, address.query.get("password", "")]
     return Redactor(secret for secret in secrets if secret)
 
@@ -118,7 +118,7 @@ def _end(trace: Trace, found: Fault | None) -> float:
 
 def _endpoint(service: Service, url: str) -> str:
     try:
-        return parse(service.type, url).endpoint
+        return parse(service.kind, url).endpoint
     except Refused:
         return ""
 
@@ -175,7 +175,7 @@ async def probe_all(
 ) -> tuple[Observation, ...]:
     """Look at all services at once, in the time of the slowest; in their order, those without URL left out."""
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
-    load({service.type for service in asked})
+    load({service.kind for service in asked})
     _allow_files(len(asked))
     own = context or ProbeContext(settings)
     if context is not None and settings is not None:

@@ -79,6 +79,6 @@ KINDS = Kinds(built_in=BUILT_IN, others=registered)
 
 
 def resolve(dotted: str) -> Any:
-    """Return what a dotted name, module:attribute, names; the module is imported."""
+    """Return what a dotted name names, module:attribute, or the module where there is no colon; it is imported now."""
     module, _, attribute = dotted.partition(":")
     return getattr(import_module(module), attribute) if attribute else import_module(module)

@@ -9,19 +9,20 @@ import ipaddress
 import os
 import socket
 import ssl
-import struct
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl
 
 from resilience.core.faults import fault
-from resilience.core.records import Fault, FaultCode, Phase, Phases, ServiceType
+from resilience.core.kind import Kind
+from resilience.core.records import Fault, FaultCode, Phase, Phases
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
+from resilience.core.urls import SchemeError, UrlError, url_parts
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 256 * 1024
@@ -126,71 +127,27 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-SCHEMES: Mapping[str, Mapping[str, tuple[int, bool]]] = {
-    ServiceType.POSTGRESQL: {"postgresql": (5432, False), "postgres": (5432, False)},
-    ServiceType.REDIS: {
-        "redis": (6379, False),
-        "rediss": (6379, True),
-        "valkey": (6379, False),
-        "valkeys": (6379, True),
-    },
-    ServiceType.CLICKHOUSE: {
-        "http": (8123, False),
-        "https": (8443, True),
-        "clickhouse": (8123, False),
-        "clickhouses": (8443, True),
-    },
-    ServiceType.HTTP: {"http": (80, False), "https": (443, True)},
-    ServiceType.WEBSOCKET: {"ws": (80, False), "wss": (443, True)},
-    ServiceType.OPENAI: {"http": (80, False), "https": (443, True)},
-}
-
-
-def parse(kind: str, url: str) -> Address:
+def parse(kind: Kind, url: str) -> Address:
     """Take a URL apart. Raises Refused (config_invalid) that names what is wrong and never shows the value."""
-    schemes = SCHEMES[kind]
-    scheme = url.partition("://")[0].lower().partition("+")[0]
-    if scheme not in schemes:
-        raise _bad(
-            f"url: a scheme of {', '.join(schemes)} was expected", f"begin the url with {next(iter(schemes))}://"
-        )
     try:
-        parts = urlsplit(url)
-        port = parts.port
-        host = parts.hostname or ""
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    except ValueError:
-        raise _bad("url: its port is not a number up to 65535, or its brackets do not match", _ESCAPE) from None
-    if (
-        parts.netloc.count("@") > 1
-        or "@" in parts.path + parts.fragment
-        or (parts.fragment and kind != ServiceType.HTTP)
-    ):
-        raise _bad("url: the password holds a character that must be escaped", _ESCAPE)
-    if port == 0:
-        raise _bad("url: port 0 cannot be connected to", "write the port the service listens on")
-    if any(c <= " " or c in '<>"{}|\\^`' for c in host) or any(ord(c) < 0x20 or ord(c) == 0x7F for c in url):
-        raise _bad("url: characters that must be escaped", _ESCAPE)
-    default, tls = schemes[scheme]
-    socket_path = ""
-    if kind == ServiceType.POSTGRESQL and query.get("host", "").startswith("/"):
-        port = int(query["port"]) if query.get("port", "").isdigit() else port
-        socket_path = f"{query['host'].rstrip('/')}/.s.PGSQL.{port or default}"
-    elif kind == ServiceType.POSTGRESQL and query.get("host"):
-        host = host or query["host"]
-    if not host and not socket_path:
-        raise _bad("url: it has no host", f"{scheme}://HOST:PORT/…")
+        parts = url_parts(url, kind)
+    except SchemeError:
+        schemes = ", ".join(kind.schemes)
+        first = next(iter(kind.schemes))
+        raise _bad(f"url: a scheme of {schemes} was expected", f"begin the url with {first}://") from None
+    except UrlError as exc:
+        raise _bad(f"url: {exc}", _ESCAPE if "unescaped" in str(exc) else "HOST:PORT after the scheme") from None
     return Address(
-        scheme=scheme,
-        host=host,
-        port=port or default,
-        tls=tls,
+        scheme=parts.scheme,
+        host="" if parts.socket else parts.host,
+        port=parts.port or kind.default_port,
+        tls=parts.tls,
         path=parts.path,
-        query=query,
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         raw_query=parts.query,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        socket_path=socket_path,
+        user=parts.user,
+        password=parts.password.reveal(),
+        socket_path=parts.socket,
     )
 
 
@@ -560,7 +517,7 @@ async def upgrade(
     return transport
 
 
-async def why_tls_broke(kind: str, address: Address, seconds: float) -> FaultCode | None:
+async def why_tls_broke(kind: Kind, address: Address, seconds: float) -> FaultCode | None:
     """Look a second time at a TLS server that cut the connection without a word, with a client that accepts anything.
 
     Gives tls_version where only TLS 1.1 or older works, tls_client_cert where the server asked for a certificate, else
@@ -585,9 +542,10 @@ async def why_tls_broke(kind: str, address: Address, seconds: float) -> FaultCod
         async with asyncio.timeout(seconds):
             sock = await dial(address, Trace(seconds), ProbeContext())
             with sock:
-                if kind == ServiceType.POSTGRESQL:
-                    await loop.sock_sendall(sock, struct.pack("!ii", 8, 80877103))
-                    if await loop.sock_recv(sock, 1) != b"S":
+                ask, granted = kind.tls_request
+                if ask:
+                    await loop.sock_sendall(sock, ask)
+                    if await loop.sock_recv(sock, len(granted)) != granted:
                         return None
                 while True:
                     try:

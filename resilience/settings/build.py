@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from resilience.core.errors import NotConfiguredError, did_you_mean
-from resilience.core.kind import Kinds
+from resilience.core.kind import Kind, Kinds
 from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 from resilience.core.settings import EscalationSettings, ModeSettings, RecoverySettings, Service, Settings
@@ -131,9 +131,9 @@ def _check_together(services: Sequence[Service], tables: Sequence[Table], variab
         raise table.error("depends_on", found=" → ".join(cycle), expected="dependencies without a circle")
     if variables.environ.get("RESILIENCE_DRILL"):
         return
-    stand_ins = {_address(service.local, service.type): service for service in services if service.local}
+    stand_ins = {_address(service.local, service.kind): service for service in services if service.local}
     for service, table in zip(services, tables, strict=True):
-        address = _address(service.url, service.type) if service.configured else None
+        address = _address(service.url, service.kind) if service.configured else None
         if address is None or address not in stand_ins:
             continue
         names = [match[1] for match in VARIABLE.finditer(table.text("url"))]
@@ -149,7 +149,7 @@ def _check_together(services: Sequence[Service], tables: Sequence[Table], variab
         )
 
 
-def _address(url: Secret, kind: str) -> str:
+def _address(url: Secret, kind: Kind) -> str:
     parts = url_parts(url, kind)
     loopback = parts.is_local and not parts.host.startswith("/")
     return f"{'127.0.0.1' if loopback else parts.host.lower()}:{parts.port or ''}"

@@ -124,7 +124,7 @@ def settings_for_url(
                 options=kind.options,
             )
         )
-    passwords = [url_parts(service.url, service.type).password for service in services]
+    passwords = [url_parts(service.url, service.kind).password for service in services]
     return replace(
         base,
         source=None,
@@ -142,7 +142,7 @@ def _by_scheme(url: str, number: int, kinds: Kinds) -> tuple[Kind, str]:
         raise SettingsError(name=label, found="(no scheme that is known)", expected=f"one of {known}")
     kind, plain = found
     try:
-        url_parts(plain, kind.name)
+        url_parts(plain, kind)
     except ValueError as exc:
         hint = PERCENT_HINT if "unescaped" in str(exc) else ""
         raise SettingsError(name=label, found=f"({exc})", expected="a URL that can be read", hint=hint) from None

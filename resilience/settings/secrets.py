@@ -20,7 +20,7 @@ def all_secrets(services: Sequence[Service], variables: Variables) -> tuple[Secr
     for service in services:
         for url in (service.url, service.local):
             if url:
-                parts = url_parts(url, service.type)
+                parts = url_parts(url, service.kind)
                 found.add(parts.password.reveal())
                 if not parts.password and service.kind.user_is_secret:
                     found.add(parts.user)

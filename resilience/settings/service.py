@@ -10,7 +10,7 @@ from resilience.core.errors import SettingsError, did_you_mean
 from resilience.core.kind import SHARED_KEYS, Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
-from resilience.core.urls import SCHEMES, UrlParts, url_parts, url_regions
+from resilience.core.urls import UrlParts, url_parts, url_regions
 from resilience.settings.tables import Table, sort_of
 from resilience.settings.variables import NAME, VARIABLE, Filled, Lookup, Variables, fill
 
@@ -159,12 +159,12 @@ def _side_url(table: Table, variables: Variables, kinds: Kinds) -> tuple[str, tu
 
 def _checked(filled: Filled, template: str, kind: Kind, table: Table, key: str) -> UrlParts:
     try:
-        return url_parts(filled.text, kind.name)
+        return url_parts(filled.text, kind)
     except ValueError as exc:
         what = str(exc)
     whole = VARIABLE.fullmatch(template)
     names = list(dict.fromkeys(name for name, _ in filled.places))
-    schemes = " or ".join(f"{scheme}://" for scheme in SCHEMES[kind.name])
+    schemes = " or ".join(f"{scheme}://" for scheme in kind.schemes)
     expected = f"a URL that begins with {schemes}" if "scheme" in what else "a URL that can be read"
     hint = PERCENT_HINT if "unescaped" in what else ""
     if "scheme" in what and kind.scheme_hint:
@@ -224,7 +224,7 @@ def _exports(
 def _export(
     template: str, name: str, used: Sequence[str], kind: Kind, variables: Variables, local: str, table: Table
 ) -> str:
-    parts = url_parts(local, kind.name) if local else None
+    parts = url_parts(local, kind) if local else None
     values = {} if parts is None else _placeholders(parts, local)
     user_end, _ = url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
 

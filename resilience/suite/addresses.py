@@ -8,20 +8,12 @@ import time
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
+from resilience.core.kind import Kind
 from resilience.core.records import StandIn
+from resilience.core.secret import Secret
 from resilience.core.settings import Service
+from resilience.core.urls import UrlError, url_parts
 from resilience.suite.endpoints import Endpoint
-
-_PORTS = {
-    "postgresql": 5432,
-    "postgres": 5432,
-    "redis": 6379,
-    "rediss": 6379,
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-}
 
 
 def endpoints_of(
@@ -32,21 +24,21 @@ def endpoints_of(
     found: list[tuple[Service, str, int | None, bool]] = []
     for service in services:
         for url, stand_in in (
-            (service.url.reveal(), False),
-            (service.local.reveal() if service.name in standing else "", True),
+            (service.url, False),
+            (service.local if service.name in standing else Secret(""), True),
         ):
-            pair = _address(url)
+            pair = _of_url(url, service.kind)
             if pair is not None:
                 found.append((service, *pair, stand_in))
         one = standing.get(service.name)
-        pair = _address(one.endpoint) if one is not None else None
+        pair = _of_endpoint(one.endpoint) if one is not None else None
         if pair is not None and (service, *pair, True) not in found:
             found.append((service, *pair, True))
     aliases = _resolve({host for _, host, _, _ in found}, resolve_s)
     return tuple(
         Endpoint(
             service=service.name,
-            type=service.type,
+            kind=service.kind,
             host=host,
             port=port,
             stand_in=stand_in,
@@ -57,17 +49,22 @@ def endpoints_of(
     )
 
 
-def _address(url: str) -> tuple[str, int | None] | None:
-    if not url:
-        return None
+def _of_url(url: Secret, kind: Kind) -> tuple[str, int | None] | None:
+    """Return host and port of a URL; None where there is none, or a unix socket, which no client's error names by port."""
     try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        host, port = parts.hostname, parts.port
+        parts = url_parts(url, kind)
+    except UrlError:
+        return None
+    return None if parts.socket else (parts.host, parts.port)
+
+
+def _of_endpoint(endpoint: str) -> tuple[str, int | None] | None:
+    """Return host and port of a stand-in's place, "host:port" with whatever follows."""
+    try:
+        parts = urlsplit(f"//{endpoint}")
+        return (parts.hostname, parts.port) if parts.hostname else None
     except ValueError:
         return None
-    if not host:
-        return None
-    return host, port or _PORTS.get(parts.scheme.partition("+")[0])
 
 
 def _resolve(hosts: Collection[str], limit_s: float) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from resilience.core.records import ConnectivityStatus
 from resilience.core.settings import Service
 from resilience.suite.chains import classify_chain, is_assertion, is_test_timeout
-from resilience.suite.endpoints import Endpoint, attribute
+from resilience.suite.endpoints import Endpoint, attribute, kinds_of
 from resilience.suite.entering import replace_json
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import STRONG, WEAK, Look, look_near
@@ -40,6 +40,7 @@ class Breaker:
         delay_s: float,
     ) -> None:
         self.services, self.endpoints, self.probe = services, endpoints, probe
+        self.kinds = kinds_of(endpoints)
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
         self.looks: list[Look] = []
         self.open: dict[str, str] = {}
@@ -80,7 +81,7 @@ class Breaker:
         """Look at the service that a failure speaks of, and count it."""
         if not failure.chain or is_assertion(failure.chain):
             return
-        fault = classify_chain(failure.chain)
+        fault = classify_chain(failure.chain, self.kinds)
         hung = is_test_timeout(failure.chain[0])
         if not hung and (fault is None or fault.code not in STRONG | WEAK):
             return
@@ -188,7 +189,7 @@ class Breaker:
             await self.look(list(dict.fromkeys(missing)))
 
     def _unlooked(self, test: Test | None, failure: Failure) -> list[str]:
-        if not failure.chain or is_assertion(failure.chain) or classify_chain(failure.chain) is None:
+        if not failure.chain or is_assertion(failure.chain) or classify_chain(failure.chain, self.kinds) is None:
             return []
         endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
         if endpoint is None or look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from resilience.core import faults
+from resilience.core.kind import Kind
 from resilience.core.records import Fault, FaultCode
 
 C = FaultCode
@@ -105,19 +106,15 @@ def _revive_one(node: Mapping[str, Any]) -> BaseException:
                 setattr(exc, name, value)
             except (AttributeError, TypeError):
                 continue
-    if "rcvd" not in exc.__dict__ and any(
-        name.startswith("websockets.") and ".ConnectionClosed" in name for name in names
-    ):
-        exc.rcvd = None  # type: ignore[attr-defined]
     return exc
 
 
-def classify_chain(chain: Sequence[Mapping[str, Any]]) -> Fault | None:
-    """Return the fault of a described exception, or None where there is none to speak of."""
+def classify_chain(chain: Sequence[Mapping[str, Any]], kinds: Iterable[Kind]) -> Fault | None:
+    """Return the fault of a described exception that a client of one of these kinds may have raised, or None."""
     exc = revive(chain)
     if exc is None:
         return None
-    found = faults.classify(exc)
+    found = faults.classify(exc, kinds=kinds)
     return None if found.code in (C.INTERNAL, C.CONFIG_INVALID) else found
 
 

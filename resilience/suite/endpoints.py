@@ -7,17 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind
+from resilience.services.registry import KINDS
 from resilience.suite.chains import modules
 from resilience.suite.events import Failure
-
-_PROTOCOLS: Mapping[str, tuple[str, ...]] = {
-    ServiceType.POSTGRESQL: ("asyncpg", "psycopg", "psycopg2", "pg8000", "aiopg"),
-    ServiceType.REDIS: ("redis", "valkey", "aioredis"),
-    ServiceType.CLICKHOUSE: ("clickhouse_connect", "clickhouse_driver", "asynch"),
-    ServiceType.WEBSOCKET: ("websockets", "websocket", "wsproto"),
-    ServiceType.OPENAI: ("openai", "anthropic"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +18,17 @@ class Endpoint:
     """Where tests may find a service: its staging address, or its stand-in's. `aliases` are the host's addresses."""
 
     service: str
-    type: str
+    kind: Kind
     host: str
     port: int | None
     stand_in: bool = False
     aliases: frozenset[str] = frozenset()
     markers: frozenset[str] = frozenset()
+
+
+def kinds_of(endpoints: Iterable[Endpoint]) -> tuple[Kind, ...]:
+    """Return the kinds whose clients tests may use: the built-in ones, and those of the endpoints."""
+    return tuple(dict.fromkeys((*KINDS, *(endpoint.kind for endpoint in endpoints))))
 
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "ip6-localhost", "::ffff:127.0.0.1"})  # noqa: S104
@@ -94,7 +92,7 @@ def _foreign_port(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[E
 def by_protocol(chain: Sequence[Mapping[str, Any]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
     """Return the only endpoint whose protocol the exception's client speaks, or None where there are none or several."""
     spoken = modules(chain)
-    fitting = [endpoint for endpoint in endpoints if spoken & set(_PROTOCOLS.get(endpoint.type, ()))]
+    fitting = [endpoint for endpoint in endpoints if not spoken.isdisjoint(endpoint.kind.clients)]
     return _one_service(fitting)
 
 

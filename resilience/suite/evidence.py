@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 
 from resilience.core.records import FaultCode, Outcome
 from resilience.suite.chains import classify_chain, is_assertion, is_test_timeout
-from resilience.suite.endpoints import Endpoint, address_text, addresses_of, attribute, by_protocol, elsewhere, whose
+from resilience.suite.endpoints import (
+    Endpoint,
+    address_text,
+    addresses_of,
+    attribute,
+    by_protocol,
+    elsewhere,
+    kinds_of,
+    whose,
+)
 from resilience.suite.events import Failure, Test
 
 C = FaultCode
@@ -35,9 +44,6 @@ WEAK = frozenset(
     }
 )  # fmt: skip
 """Faults that a bug of the product gives as well: an outage's only beside a red probe of that endpoint at that time."""
-
-GAPS = frozenset({"42P01", "42883", "42704", "3F000", "58P01", "0A000"})
-"""SQLSTATEs of a missing relation, function, object such as an extension, or schema (PostgreSQL manual, appendix A)."""
 
 NEAR_S = 15.0
 """A probe this near to a failure counts as "at that time"."""
@@ -98,7 +104,9 @@ def judge_failure(
     if not failure.chain:
         return Judged(product, message=message)
     hung = is_test_timeout(failure.chain[0])
-    gap = next((str(node["sqlstate"]) for node in failure.chain if node.get("sqlstate") in GAPS), "")
+    kinds = kinds_of(endpoints)
+    gaps = frozenset[str]().union(*(kind.gap_codes for kind in kinds))
+    gap = next((str(node["sqlstate"]) for node in failure.chain if node.get("sqlstate") in gaps), "")
     assertion = is_assertion(failure.chain)
     if gap and not assertion:
         standing = [endpoint for endpoint in endpoints if endpoint.stand_in]
@@ -112,7 +120,7 @@ def judge_failure(
                 reason=f"the stand-in for {endpoint.service} lacks it (SQLSTATE {gap}); add it to prepare",
             )  # fmt: skip
         return Judged(product, C.APP_SCHEMA_GAP, message=message)
-    fault = classify_chain(failure.chain)
+    fault = classify_chain(failure.chain, kinds)
     code = C.PROTO_SILENT if hung else fault.code if fault is not None else None
     if code is None or (code not in STRONG and code not in WEAK):
         if assertion:

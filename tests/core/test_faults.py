@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -22,17 +23,19 @@ from resilience.core import faults
 from resilience.core.faults import (
     MEANINGS,
     chain,
-    classify,
     fault,
     http_fault,
-    redis_fault,
-    sqlstate_fault,
-    ws_close_fault,
 )
-from resilience.core.records import FaultCode, Phase
+from resilience.core.kind import Kind
+from resilience.core.records import FaultCode, Phase, ServiceType
+from resilience.services.postgresql.kind import sqlstate_fault
+from resilience.services.redis.kind import redis_fault
+from resilience.services.registry import BUILT_IN
+from resilience.services.websocket.kind import ws_close_fault
 from tests.kits.servers import fakes
 
 C = FaultCode
+classify = partial(faults.classify, kinds=BUILT_IN)
 
 
 async def by_asyncpg(port: int) -> None:
@@ -240,10 +243,8 @@ def test_a_network_hint_holds_a_command(code: FaultCode) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "kind"), list(faults.SPECIFIC), ids=str)
-def test_a_protocols_own_words_replace_the_tables_and_never_a_probes_own_hint(
-    code: FaultCode, kind: faults.ServiceType
-) -> None:
+@pytest.mark.parametrize(("code", "kind"), [(c, kind) for kind in BUILT_IN for c in kind.words], ids=str)
+def test_a_kinds_own_words_replace_the_tables_and_never_a_probes_own_hint(code: FaultCode, kind: Kind) -> None:
     made = faults.at(fault(code, endpoint="db:1"), "db:1", kind)
     assert (made.cause, made.hint) != (MEANINGS[code].cause, MEANINGS[code].hint)
     assert not re.search(r"\{\w+\}", made.hint)
@@ -277,7 +278,7 @@ async def test_a_cancelled_probe_is_cancelled() -> None:
     async with fakes.serve(fakes.silent) as port:
         for kind, scheme in (("http", "http"), ("redis", "redis"), ("postgresql", "postgresql")):
             task: asyncio.Task[Any] = asyncio.ensure_future(
-                look(faults.ServiceType(kind), f"{scheme}://127.0.0.1:{port}/", timeout_s=30)
+                look(ServiceType(kind), f"{scheme}://127.0.0.1:{port}/", timeout_s=30)
             )
             await asyncio.sleep(0.05)
             task.cancel()

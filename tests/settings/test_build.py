@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from resilience.core.envtext import read_env_text
 from resilience.core.errors import NotConfiguredError, SettingsError
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Settings, Wishes
 from resilience.core.urls import url_parts
@@ -117,7 +117,7 @@ def test_no_service_at_all_is_no_error_until_somebody_asks_for_one() -> None:
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_a_raw_password_given_by_variable_comes_out_as_it_went_in(password: str) -> None:
     [service] = settings(DATABASE, {**STAGING, "STAGING_PASSWORD": password}).services
-    parts = url_parts(service.url, ServiceType.POSTGRESQL)
+    parts = url_parts(service.url, service.kind)
     assert parts.password.reveal() == password
     assert (parts.user, parts.host, parts.port, parts.database) == ("app", "db.staging.example", 5432, "app")
 

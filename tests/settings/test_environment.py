@@ -96,14 +96,14 @@ def test_nothing_in_the_shipped_configuration_leaves_the_machine_by_default(tmp_
     found = load_settings(cwd=tmp_path, environ={})
     assert not any(service.configured for service in found.services)
     assert all(service.unset for service in found.services)
-    assert all(url_parts(service.local, service.type).is_local for service in found.services)
+    assert all(url_parts(service.local, service.kind).is_local for service in found.services)
     assert found.control_targets == ()
     assert {service.name for service in found.services if service.critical} == {"database", "backend_api"}
 
 
 def test_the_shipped_stand_ins_have_the_ports_of_the_contract(tmp_path: Path) -> None:
     found = load_settings(cwd=tmp_path, environ={})
-    ports = {service.name: url_parts(service.local, service.type).port for service in found.services}
+    ports = {service.name: url_parts(service.local, service.kind).port for service in found.services}
     assert (ports["database"], ports["redis"], ports["clickhouse"]) == (5435, 6382, 8126)
     assert len(set(ports.values())) == len(ports)
 

@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect as ws_connect
 
 from resilience.core import faults
 from resilience.core.records import ServiceType
+from resilience.services.registry import KINDS
 from resilience.suite.chains import classify_chain
 from resilience.suite.endpoints import Endpoint, attribute
 from tests.kits.failures import told
@@ -60,14 +61,14 @@ async def test_what_a_foreign_interpreter_tells_means_what_the_live_exception_me
         await DRIVERS[driver](server.port)
     except Exception as exc:  # noqa: BLE001  whatever a driver raises is what is asked for
         failure = told(exc)
-        live = faults.classify(exc)
+        live = faults.classify(exc, kinds=KINDS)
     finally:
         server.down()
-    found = classify_chain(failure.chain)
+    found = classify_chain(failure.chain, KINDS)
     assert found is not None
     assert (found.code, found.weak) == (live.code, live.weak)
     assert "pw-of-mine" not in json.dumps(failure.chain)
-    endpoint = Endpoint(service="it", type=ServiceType.HTTP, host="127.0.0.1", port=server.port)
+    endpoint = Endpoint(service="it", kind=KINDS[ServiceType.HTTP], host="127.0.0.1", port=server.port)
     if driver == "socket":
         # A bare socket's error names nobody; the plug-in hears of the connection by an audit hook.
         failure.spoke = (("127.0.0.1", server.port),)

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from resilience.core.records import FaultCode, Outcome, ServiceType
+from resilience.services.registry import KINDS
 from resilience.suite import pytest_plugin as plugin
 from resilience.suite.endpoints import Endpoint
 from resilience.suite.evidence import Look, judge_failure, judge_test, look_near
@@ -17,12 +18,16 @@ from tests.kits.failures import fed, told
 C = FaultCode
 
 DB = Endpoint(
-    service="database", type=ServiceType.POSTGRESQL, host="db.staging.test", port=5432, aliases=frozenset({"10.52.0.3"})
+    service="database",
+    kind=KINDS[ServiceType.POSTGRESQL],
+    host="db.staging.test",
+    port=5432,
+    aliases=frozenset({"10.52.0.3"}),
 )
 REDIS = Endpoint(
-    service="redis", type=ServiceType.REDIS, host="127.0.0.1", port=6379, markers=frozenset({"real_redis"})
+    service="redis", kind=KINDS[ServiceType.REDIS], host="127.0.0.1", port=6379, markers=frozenset({"real_redis"})
 )
-LOCAL = Endpoint(service="database", type=ServiceType.POSTGRESQL, host="127.0.0.1", port=5435, stand_in=True)
+LOCAL = Endpoint(service="database", kind=KINDS[ServiceType.POSTGRESQL], host="127.0.0.1", port=5435, stand_in=True)
 RED = (Look(service="database", at=101.0, red=True, fault=C.TCP_TIMEOUT), Look(service="redis", at=99.0, red=True))
 GREEN = (Look(service="database", at=101.0, red=False), Look(service="redis", at=99.0, red=False))
 

@@ -69,8 +69,6 @@ KIND = Kind(
     schemes={
         "http": Scheme(port=8123, local=True),
         "https": Scheme(port=8443, tls=True),
-        "clickhouse": Scheme(port=8123, local=True),
-        "clickhouses": Scheme(port=8443, tls=True),
     },
     url_prefix="clickhouse+",
     password_in_url=True,

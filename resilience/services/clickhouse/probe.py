@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from resilience.core.faults import clickhouse_fault, fault, http_fault
+from resilience.core.faults import fault, http_fault
 from resilience.core.plain import start
 from resilience.core.records import Fault, FaultCode, Phase
 from resilience.core.settings import Service
+from resilience.services.clickhouse.kind import clickhouse_fault
 from resilience.services.http.probe import Response, is_login_page, looks_html, read_response, request
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse, quoted_headers
 
@@ -18,7 +19,7 @@ REPLICAS = "SELECT sum(is_readonly), max(absolute_delay), count() FROM system.re
 
 async def probe_clickhouse(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Ask `SELECT 1` and the replicas; with write_check also make a temporary table."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "SELECT 1 gives 1"
     client = _Client(service, address, trace, context)
     try:
@@ -61,11 +62,6 @@ class _Client:
         """Return the answer's body; raises Refused where it is an error, at its end too."""
         target = (self.address.path or "/").rstrip("/") + "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}
-        database = self.address.query.get("database", "")
-        if not database and self.address.scheme.startswith("clickhouse"):
-            database, target = self.address.path.strip("/"), "/?"
-        if database:
-            parameters["database"] = database
         if write:
             parameters["session_id"] = f"resilience-probe-{id(self):x}"
         else:

@@ -36,6 +36,7 @@ KIND = Kind(
             variables=r"AUTH_(SERVICE_|SERVER_|BASE_)?URL|OIDC_\w+|AUTH_ISSUER",
             images=r"keycloak|/auth",
             markers=("real_auth", "auth"),
+            needs=("database",),
             switch=Switch(variable="AUTH_FALLBACK_MODE", on="true", every=False),
         ),
     ),

@@ -42,7 +42,7 @@ class Response:
 
 async def probe_http(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Ask for the URL and compare status, body or JSON fields with what is expected."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "status " + " or ".join(map(str, service.expect_status))
     asked = request("GET", address, headers=headers_of(service, address))
     wire = await open_wire(service, address, trace, context)

@@ -13,7 +13,7 @@ from resilience.services.wire import ProbeContext, Refused, Trace, open_wire, pa
 
 async def probe_openai(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """List the models. An answer cut at 256 KiB counts where it begins as the list does."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     path = address.path.rstrip("/")
     if not path.endswith("/models"):
         path += "/models" if path.endswith("/v1") or "/v1/" in path else "/v1/models"

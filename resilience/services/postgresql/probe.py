@@ -37,7 +37,7 @@ select 1 as one, pg_is_in_recovery()::text as recovery, current_setting('transac
 
 async def probe_postgresql(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Log in, read role, version and extensions in one query; with write_check make a temporary table (rolled back)."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     mode = address.query.get("sslmode", "prefer").replace("_", "-")
     if mode not in _MODES:
         detail = "url: sslmode is none of " + ", ".join(_MODES)
@@ -317,7 +317,7 @@ async def _readiness(service: Service, trace: Trace, context: ProbeContext) -> N
     from resilience.services.http.probe import read_response, request
     from resilience.services.wire import open_wire
 
-    address = parse(HTTP.name, service.readiness_url)
+    address = parse(HTTP, service.readiness_url)
     aside = Trace(min(trace.left_s, 2.0))
     asked = replace(service, kind=HTTP, headers={})
     try:

@@ -12,9 +12,10 @@ from typing import Any
 
 from resilience.core.faults import classify, fault
 from resilience.core.plain import start
-from resilience.core.records import FaultCode, Phase, ServiceType
+from resilience.core.records import FaultCode, Phase
 from resilience.core.settings import Service
 from resilience.services.drivers import redis_connection
+from resilience.services.redis.kind import KIND
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
 
 _REPLY_LIMIT = 256 * 1024
@@ -25,7 +26,7 @@ _TYPES = tuple(bytes([c]) for c in b"+-:$*_#,(%~>=!|")
 
 async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Speak Redis through redis-py's connection on a socket of ours; no retries, every wait under our deadline."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "PONG, role and state"
     tls = context.tls(service.tls_ca) if address.tls else None
     sock = await dial(address, trace, context)
@@ -85,7 +86,7 @@ async def _info(command: Any, trace: Trace) -> Mapping[str, str] | None:
     try:
         answer = await command("INFO")
     except Exception as exc:
-        meant = classify(exc, Phase.QUERY, protocol=ServiceType.REDIS)
+        meant = classify(exc, Phase.QUERY, kinds=(KIND,))
         if meant.code is not FaultCode.APP_AUTH and meant.code is not FaultCode.APP_ERROR:
             raise
         trace.facts["info"] = f"not permitted ({start(meant.detail, 80)})"  # an ACL on INFO is no fault of the server's

@@ -46,14 +46,19 @@ _WS: Mapping[int, FaultCode] = {
 
 
 def _coded(link: BaseException, modules: frozenset[str], phase: Phase | None, endpoint: str) -> Fault | None:
-    """Read the close frame of `websockets`, or the status with which a server refused to upgrade."""
+    """Read the close frame of `websockets`, or the status with which a server refused to upgrade.
+
+    An exception that another interpreter described has no close frame where there was none: its class tells.
+    """
     if "websockets" not in modules:
         return None
     status = getattr(getattr(link, "response", None), "status_code", None)
     if isinstance(status, int) and 100 <= status < 400:
         return fault(C.WS_NOT_UPGRADED, phase, f"HTTP {status} instead of 101", endpoint=endpoint)
-    if status is None and hasattr(link, "rcvd"):
-        code, reason = (link.rcvd.code, link.rcvd.reason) if link.rcvd else (None, "")
+    closed = any(ancestor.__name__.startswith("ConnectionClosed") for ancestor in type(link).__mro__)
+    if status is None and (closed or hasattr(link, "rcvd")):
+        frame = getattr(link, "rcvd", None)
+        code, reason = (frame.code, frame.reason) if frame else (None, "")
         return ws_close_fault(code, reason, phase=phase, endpoint=endpoint)
     return None
 

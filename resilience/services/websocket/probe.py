@@ -8,10 +8,11 @@ import hashlib
 import os
 import struct
 
-from resilience.core.faults import fault, http_fault, ws_close_fault
+from resilience.core.faults import fault, http_fault
 from resilience.core.records import FaultCode, Phase
 from resilience.core.settings import Service
 from resilience.services.http.probe import headers_of, read_response, request
+from resilience.services.websocket.kind import ws_close_fault
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, Wire, open_wire, parse
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -21,7 +22,7 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
 async def probe_websocket(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Upgrade, then have a message echoed or a ping answered; close codes become faults."""
-    address = parse(service.type, url)
+    address = parse(service.kind, url)
     trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
     key = base64.b64encode(os.urandom(16)).decode()
     headers = [

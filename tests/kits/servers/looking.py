@@ -33,7 +33,7 @@ SLACK_S = 2.0
 
 
 def service(kind: ServiceType, url: str, *, timeout_s: float = 5.0, **more: Any) -> Service:
-    return Service(name=kind.value, kind=KINDS[kind], url=Secret(url), timeout_s=timeout_s, **more)
+    return Service(name=str(kind), kind=KINDS[kind], url=Secret(url), timeout_s=timeout_s, **more)
 
 
 async def look(kind: ServiceType, url: str, *, timeout_s: float = 5.0, **more: Any) -> Observation:

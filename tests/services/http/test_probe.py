@@ -184,7 +184,7 @@ async def test_headers_and_users_are_sent_and_never_shown() -> None:
 
     async with fakes.serve(handler) as port:
         seen = await look(
-            T.HTTP, f"http://user:pa55word@127.0.0.1:{port}/a b?q=ü", headers={"X-Key": Secret("k3y-of-staging")}
+            T.HTTP, f"http://user:pa55word@127.0.0.1:{port}/a%20b?q=ü", headers={"X-Key": Secret("k3y-of-staging")}
         )
     assert b"GET /a%20b?q=%C3%BC HTTP/1.1" in got[0]
     assert b"X-Key: k3y-of-staging" in got[0]
@@ -354,7 +354,7 @@ async def test_clickhouse_replicas(replicas: bytes, code: FaultCode | None) -> N
 async def test_clickhouse_without_keep_alive_is_asked_on_a_second_connection() -> None:
     answers = {name: answer.replace(b"HTTP/1.1", b"HTTP/1.0") for name, answer in WELL.items()}
     async with fakes.serve(clickhouse(answers)) as port:
-        seen = await look(T.CLICKHOUSE, f"clickhouse://127.0.0.1:{port}/analytics")
+        seen = await look(T.CLICKHOUSE, f"clickhouse+http://127.0.0.1:{port}/?database=analytics")
     assert seen.fault is None
 
 
