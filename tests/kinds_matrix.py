@@ -44,7 +44,7 @@ from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.core.urls import url_parts
-from resilience.home import setup
+from resilience.home import init
 from resilience.host import log
 from resilience.lab import lab, scenario
 from resilience.runs import configuration
@@ -143,7 +143,7 @@ SWITCHES = (
     *("DATABASE_MODE", "REDIS_MODE", "CLICKHOUSE_MODE"),
     *("WEBSOCKET_MOCK_MODE", "AUTH_FALLBACK_MODE", "LLM_FALLBACK_MODE", "BACKEND_MODE"),
 )
-NAMES = tuple(setup._TEMPLATES)
+NAMES = tuple(init._TEMPLATES)
 """The services of the outage guide, by which some of today's code tells what a service is."""
 
 HERE = Path("/nowhere")
@@ -758,15 +758,15 @@ def needs_driver(kind: ServiceType) -> Lines:
 
 def names_of(kind: ServiceType) -> tuple[str, ...]:
     """The guide's services of this kind."""
-    return tuple(name for name in NAMES if setup._TEMPLATES[name].type == kind)
+    return tuple(name for name in NAMES if init._TEMPLATES[name].type == kind)
 
 
 def recognised(kind: ServiceType) -> Lines:
     """The variables and images by which `init` knows a service of the guide."""
     for name in names_of(kind):
-        named = [variable for variable in VARIABLES if name in setup._guess({"f": (variable,)}, ())]
+        named = [variable for variable in VARIABLES if name in init._guess({"f": (variable,)}, ())]
         yield f"{name}: variables", " ".join(named)
-        yield f"{name}: images", " ".join(image for image in IMAGES if name in setup._guess({}, (image,))) or "none"
+        yield f"{name}: images", " ".join(image for image in IMAGES if name in init._guess({}, (image,))) or "none"
 
 
 def proposed(kind: ServiceType) -> Lines:
@@ -778,7 +778,7 @@ def proposed(kind: ServiceType) -> Lines:
 
 
 def proposal(*, everything: bool) -> dict[str, list[str]]:
-    templates = setup._TEMPLATES.values()
+    templates = init._TEMPLATES.values()
     variables = [name for template in templates for name, _ in template.exports]
     markers = [marker for template in templates for marker in template.markers]
     with folder() as here:
@@ -787,7 +787,7 @@ def proposal(*, everything: bool) -> dict[str, list[str]]:
         if everything:
             (here / "pytest.ini").write_text("[pytest]\nmarkers =\n  " + "\n  ".join(markers), encoding="utf-8")
             (here / "alembic.ini").touch()
-        text = setup.inspect_repository(here).toml
+        text = init.inspect_repository(here).toml
     tomllib.loads(text)
     found: dict[str, list[str]] = {}
     for block in text.split("[[service]]\n")[1:]:

@@ -139,7 +139,7 @@ def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = Fals
 
 async def doctor(config: str, environment: str) -> int:
     """Say what is missing, unset, unreachable or never drilled, each with what to type; 0 where nothing is."""
-    from resilience.home.setup import diagnose
+    from resilience.home.doctor import diagnose
 
     settings = load_settings(config or None, environment=environment)
     results = None
@@ -166,7 +166,7 @@ async def doctor(config: str, environment: str) -> int:
 
 def init_repository(folder: Path, *, write: bool) -> int:
     """Show what would be written for this repository, and write it where asked to."""
-    from resilience.home.setup import inspect_repository, write as write_proposal
+    from resilience.home.init import inspect_repository, write as write_proposal
 
     proposal = inspect_repository(folder)
     for line in proposal.found:

@@ -1,35 +1,25 @@
-"""Look at a repository and this machine, and say what is there, what is missing and what to type."""
+"""Turn what lies in a repository into a proposed configuration, and write it."""
 
 from __future__ import annotations
 
 import configparser
-import difflib
 import json
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resilience import stand_ins as local
 from resilience.core.envtext import read_env_text
-from resilience.core.errors import ResilienceError, SettingsError, UsageError
-from resilience.core.records import ConnectivityResult, ConnectivityStatus, ServiceType
-from resilience.core.settings import Service, Settings
-from resilience.fallback import journal
+from resilience.core.errors import SettingsError, UsageError
+from resilience.core.records import ServiceType
 from resilience.services.registry import KINDS
 from resilience.settings.build import build
-from resilience.settings.environment import find_root, shipped
+from resilience.settings.environment import find_root
 
 CONFIG_NAME = "resilience.toml"
 FOLDER = ".resilience"
-_ASK_S = 5.0
-"""Deadline of one question to a command, such as docker's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +29,6 @@ class Proposal:
     root: Path
     toml: str
     found: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing `doctor` looked at: what was found, what was expected, and what to type where they differ."""
-
-    what: str
-    found: str
-    expected: str = ""
-    hint: str = ""
-    ok: bool = True
 
 
 def inspect_repository(folder: Path) -> Proposal:
@@ -353,309 +332,3 @@ def _migration(root: Path) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def diagnose(
-    settings: Settings,
-    *,
-    results: Sequence[ConnectivityResult] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> tuple[Finding, ...]:
-    """Return what is missing, unset, unreachable or never drilled. `results` is a look at the services, where there was one."""
-    environ = os.environ if environ is None else environ
-    return (
-        _configuration(settings),
-        *(_service_finding(service, settings, results, environ) for service in settings.services),
-        *_stand_ins(settings),
-        *_env_file(settings, environ),
-        *_profiles(settings),
-        *_ignored(settings),
-        _writable(settings),
-        *_commands(settings, environ),
-        _engine(),
-        _jupyter(),
-        _drilled(settings),
-        _control(settings),
-    )
-
-
-def _configuration(settings: Settings) -> Finding:
-    shown = "none" if settings.source is None else _near(settings.source, settings.root)
-    own = settings.source is not None and settings.source.parent != shipped("config")
-    if own or settings.root == shipped("config").parent:
-        return Finding(what="configuration", found=shown)
-    return Finding(
-        what="configuration",
-        found="none of your own; the shipped one is used",
-        expected=f"{CONFIG_NAME} in this repository",
-        hint="resilience init",
-        ok=False,
-    )
-
-
-def _service_finding(
-    service: Service,
-    settings: Settings,
-    results: Sequence[ConnectivityResult] | None,
-    environ: Mapping[str, str],
-) -> Finding:
-    what = f"service {service.name}"
-    if not service.configured:
-        found = f"not configured, unset: {', '.join(service.unset)}" if service.unset else "not configured, no url"
-        close = [near for name in service.unset for near in difflib.get_close_matches(name, environ, 1, 0.85)]
-        if settings.applied_run and any(name in service.local_names for name in service.unset):
-            hint = 'eval "$(resilience env --unset)"   # what is set now is the stand-in\'s'
-        elif service.unset:
-            hint = f"export {' '.join(f'{name}=…' for name in service.unset)}"
-        else:
-            hint = f'url = "…" in {_near(settings.source, settings.root)}'
-        return Finding(
-            what=what,
-            found=f"{found}; {', '.join(close)} is set" if close else found,
-            expected="staging's own address",
-            hint=hint,
-            ok=False,
-        )
-    result = next((result for result in results or () if result.name == service.name), None)
-    if result is None:
-        return Finding(what=what, found="configured, not asked")
-    seconds = "" if result.response_time_s is None else f" after {result.response_time_s:.2f} s"
-    detail = f": {result.detail}" if result.detail else ""
-    well = result.status is ConnectivityStatus.AVAILABLE
-    return Finding(
-        what=what,
-        found=f"{result.status}{seconds}{detail if not well else ''}",
-        expected="" if well else "available",
-        hint="" if well else result.hint or "resilience assess",
-        ok=well,
-    )
-
-
-def _stand_ins(settings: Settings) -> Iterator[Finding]:
-    for service in settings.services:
-        if service.local_unset:
-            yield Finding(
-                what=f"stand-in of {service.name}",
-                found=f"unset: {', '.join(service.local_unset)}",
-                expected="a value in the environment or in .env.test.resilient beside the configuration",
-                hint=f"export {service.local_unset[0]}=…",
-                ok=False,
-            )
-    services = [service for service in settings.services if service.local]
-    for answer in local.availability(services, settings):
-        reason, _, hint = answer.reason.partition(" Hint: ")
-        yield Finding(
-            what=f"stand-in of {answer.service}",
-            found=reason,
-            expected="" if answer.usable else "something to start it from",
-            hint="" if answer.usable else hint or f"resilience services up {answer.service}",
-            ok=answer.usable,
-        )
-
-
-def _env_file(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    shown = _near(settings.env_file, settings.root)
-    try:
-        applied = journal.load(settings.state)
-    except ResilienceError as exc:
-        yield Finding(
-            what="env file", found=exc.message, expected="a journal that can be read", hint=exc.hint, ok=False
-        )
-        return
-    if applied is not None:
-        yield Finding(
-            what="env file",
-            found=f"{shown} is applied",
-            expected="nothing applied, once staging is well again",
-            hint="resilience status",
-            ok=False,
-        )
-        return
-    there = settings.env_file.exists()
-    yield Finding(what="env file", found=f"{shown} is there, nothing is applied" if there else "nothing is applied")
-    if run := environ.get("RESILIENCE_APPLIED", ""):
-        yield Finding(
-            what="this shell",
-            found=f"still has the variables of {run}, which is no longer applied",
-            expected="a shell without them",
-            hint='eval "$(resilience env --unset)"',
-            ok=False,
-        )
-
-
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)(\s*)=(\s*)(.*?)(?:\s+#.*)?$")
-_SAME = re.compile(r"[^\s$`;&|<>()*?~!\\\"']*|'[^'\\]*'|\"[^\"$`\\]*\"")
-"""Values that need no reading between the lines: plain ones, and quotes around anything but what a shell acts on."""
-
-
-def _profiles(settings: Settings) -> Iterator[Finding]:
-    """Point to lines of env files that a shell would read differently, such as a value with a blank or a `$`."""
-    for path in filter(Path.is_file, settings.profiles.values()):
-        for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
-            match = _ASSIGNMENT.match(line)
-            if match and not line.lstrip().startswith("#") and (match[2] or match[3] or not _SAME.fullmatch(match[4])):
-                yield Finding(
-                    what=f"{_near(path, settings.root)}:{number}",
-                    found=f"{match[1]} is read differently by a shell and by dotenv",
-                    expected="a line that both read the same",
-                    hint=f"{match[1]}='…'   # no blanks around =, single quotes around the value",
-                    ok=False,
-                )
-
-
-def _ignored(settings: Settings) -> Iterator[Finding]:
-    if shutil.which("git") is None or not (settings.root / ".git").exists():
-        return
-    for path in (settings.env_file, settings.outputs / "x"):
-        if path.is_relative_to(settings.root) and _not_ignored(path, settings.root):
-            name = _near(path if path == settings.env_file else settings.outputs, settings.root)
-            yield Finding(
-                what="git",
-                found=f"{name} is not ignored",
-                expected="an ignored path: what is applied or found is nobody else's",
-                hint=f"echo {shlex.quote(name)} >> .gitignore",
-                ok=False,
-            )
-
-
-def _not_ignored(path: Path, root: Path) -> bool:
-    """Whether git says so: 1. Anything else is ignored, or no repository."""
-    words = ("git", "-C", str(root), "check-ignore", "--quiet", str(path))
-    try:
-        return subprocess.run(words, capture_output=True, timeout=_ASK_S, stdin=subprocess.DEVNULL).returncode == 1
-    except (OSError, subprocess.SubprocessError):
-        return False
-
-
-def _writable(settings: Settings) -> Finding:
-    for path in (settings.outputs, settings.state, settings.data):
-        nearest = next(folder for folder in (path, *path.parents) if folder.exists())
-        if not os.access(nearest, os.W_OK):
-            return Finding(
-                what="folders",
-                found=f"{nearest} cannot be written",
-                expected="a folder of yours",
-                hint="export RESILIENCE_STATE=/tmp/resilience" if path != settings.outputs else 'outputs = "…"',
-                ok=False,
-            )
-    return Finding(what="folders", found="outputs, state and data can be written")
-
-
-def _commands(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look up what the configured commands begin with, the interpreter included, as a shell would."""
-    if settings.python:
-        found = shutil.which(settings.python, path=environ.get("PATH")) or _executable(settings.root / settings.python)
-        yield Finding(
-            what="interpreter",
-            found=str(found or f"{settings.python} is not there"),
-            expected="" if found else "an interpreter that can be run",
-            hint="" if found else 'python = ".venv/bin/python" in [runbook]',
-            ok=bool(found),
-        )
-    missing: dict[str, str] = {}
-    for mode, mode_settings in settings.modes.items():
-        for command in mode_settings.commands:
-            if (word := _first_word(command)) and not _runs(word, settings, environ):
-                missing.setdefault(word, mode)
-    for word, wanted_by in missing.items():
-        yield Finding(
-            what="test commands",
-            found=f"{word}, of mode {wanted_by}, is not on PATH",
-            expected="a command this shell can run",
-            hint='activate the tests\' environment, or: python = ".venv/bin/python" in [runbook]',
-            ok=False,
-        )
-    if not settings.modes:
-        yield Finding(
-            what="test commands",
-            found="none",
-            expected="commands per mode",
-            hint='[modes.full] with commands = ["pytest tests/"]',
-            ok=False,
-        )
-    elif not missing:
-        yield Finding(what="test commands", found="all can be run")
-
-
-def _first_word(command: str) -> str:
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return ""
-    return next((word for word in words if "=" not in word.split("/")[0]), "")
-
-
-def _runs(word: str, settings: Settings, environ: Mapping[str, str]) -> bool:
-    if word in ("cd", "set", "export", "source", ".", "exec", "eval", "test", "[", "if", "for", "while", "(", "{"):
-        return True
-    beside = Path(settings.python).parent / word if settings.python else None
-    places = [settings.root / word, *([settings.root / beside] if beside else [])]
-    return bool(shutil.which(word, path=environ.get("PATH"))) or any(_executable(place) for place in places)
-
-
-def _executable(path: Path) -> Path | None:
-    return path if path.is_file() and os.access(path, os.X_OK) else None
-
-
-def _engine() -> Finding:
-    """Ask for the server's version: the mere presence of the command proves nothing."""
-    version = _asked("docker", "version", "--format", "{{.Server.Version}}") if shutil.which("docker") else None
-    if version and version[:1].isdigit():
-        compose = _asked("docker", "compose", "version", "--short")
-        return Finding(what="container engine", found=f"Docker {version}, compose {compose or 'is missing'}")
-    return Finding(what="container engine", found="none answers; stand-ins come from binaries and wheels")
-
-
-def _asked(*words: str) -> str | None:
-    """Return the first line a command says, empty where it failed or is mute, None where it cannot be asked."""
-    try:
-        done = subprocess.run(words, capture_output=True, timeout=_ASK_S, text=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    lines = done.stdout.strip().splitlines()
-    return lines[0].strip() if lines and done.returncode == 0 else ""
-
-
-def _jupyter() -> Finding:
-    beside = Path(sys.executable).with_name("jupyter-lab")
-    if beside.exists() or shutil.which("jupyter-lab"):
-        return Finding(what="JupyterLab", found="installed")
-    return Finding(
-        what="JupyterLab",
-        found="not installed; headless runs do without",
-        expected="JupyterLab, to work in the notebooks by hand",
-        hint="pipx inject resilience-runbook 'jupyterlab>=4.2'",
-        ok=False,
-    )
-
-
-def _drilled(settings: Settings) -> Finding:
-    runs = sorted(settings.outputs.glob("*/*/incident.json"), reverse=True)[:200]
-    for path in runs:
-        try:
-            record = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and record.get("drill"):
-            return Finding(what="drill", found=f"{record['drill']} on {path.parent.parent.name}")
-    return Finding(
-        what="drill",
-        found="never drilled here",
-        expected="a drill before the outage",
-        hint="resilience drill database-unavailable",
-        ok=False,
-    )
-
-
-def _control(settings: Settings) -> Finding:
-    if settings.control_targets:
-        return Finding(what="control targets", found=", ".join(settings.control_targets))
-    return Finding(
-        what="control targets", found="none: when everything times out, staging and this machine cannot be told apart"
-    )
-
-
-def _near(path: Path | None, root: Path) -> str:
-    if path is None:
-        return CONFIG_NAME
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

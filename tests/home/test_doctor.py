@@ -1,0 +1,106 @@
+"""Each test's name is a claim about what `doctor` says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from resilience.core.records import (
+    ConnectivityResult,
+    ConnectivityStatus,
+    FaultCode,
+    Phase,
+    Phases,
+    ServiceType,
+)
+from resilience.home.doctor import Finding, diagnose
+from resilience.home.init import inspect_repository, write
+from resilience.runs.configuration import load_settings
+from tests.kits.repository import SECRET, environ, full_of_things, put
+
+
+def by_what(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.what: finding for finding in findings}
+
+
+def test_doctor_says_of_each_service_what_is_unset_and_what_to_type(repository: Path) -> None:
+    write(inspect_repository(full_of_things(repository)))
+    found = by_what(diagnose(load_settings(cwd=repository, environ=environ(repository)), environ=environ(repository)))
+    service = found["service database"]
+    assert not service.ok
+    assert service.found == "not configured, unset: STAGING_DATABASE_URL"
+    assert service.hint == "export STAGING_DATABASE_URL=…"
+    assert found["drill"].hint == "resilience drill database-unavailable"
+    assert found["configuration"].ok
+    assert found["interpreter"].ok
+    assert found["env file"].ok
+    assert "stand-in of database" in found
+    assert all(finding.hint for finding in found.values() if not finding.ok)
+
+
+def test_doctor_points_to_a_variable_that_is_almost_the_one(repository: Path) -> None:
+    write(inspect_repository(full_of_things(repository)))
+    env = {**environ(repository), "STAGING_DATABASE_URI": SECRET}
+    found = by_what(diagnose(load_settings(cwd=repository, environ=env), environ=env))["service database"].found
+    assert found.endswith("STAGING_DATABASE_URL; STAGING_DATABASE_URI is set")
+    assert SECRET not in found
+
+
+def test_doctor_says_what_a_look_found(repository: Path) -> None:
+    write(inspect_repository(full_of_things(repository)))
+    env = {
+        **environ(repository),
+        "STAGING_DATABASE_URL": "postgresql://u:p@db.example/d",
+        "STAGING_REDIS_URL": "redis://r.example",
+    }
+    result = ConnectivityResult(
+        name="database",
+        type=ServiceType.POSTGRESQL,
+        status=ConnectivityStatus.UNAVAILABLE,
+        fault=FaultCode.TCP_TIMEOUT,
+        phase=Phase.TCP,
+        retryable=True,
+        infrastructure=True,
+        response_time_s=5.0,
+        phases=Phases(),
+        endpoint="db.example:5432",
+        critical=True,
+        detail="connect time-out",
+        hint="look at the VPC connector",
+        started_at=datetime.now(UTC),
+    )
+    found = by_what(diagnose(load_settings(cwd=repository, environ=env), results=[result], environ=env))
+    assert found["service database"].found == "unavailable after 5.00 s: connect time-out"
+    assert found["service database"].hint == "look at the VPC connector"
+    assert found["service redis"].found == "configured, not asked"
+
+
+def test_doctor_sees_a_drill_a_stale_shell_and_a_missing_command(repository: Path) -> None:
+    put(repository / "resilience.toml", "[modes.full]\ncommands = ['no-such-command-here tests', 'A=1 sh -c true']\n")
+    put(repository / "outputs/2026-11-22/031407Z-drill/incident.json", json.dumps({"drill": "database-unavailable"}))
+    put(repository / "outputs/2026-11-23/031407Z-cut/incident.json", "{")
+    env = {**environ(repository), "RESILIENCE_APPLIED": "some-run"}
+    found = by_what(diagnose(load_settings(cwd=repository, environ=env), environ=env))
+    assert found["drill"].found == "database-unavailable on 2026-11-22"
+    assert found["this shell"].hint == 'eval "$(resilience env --unset)"'
+    assert "some-run" in found["this shell"].found
+    assert "no-such-command-here, of mode full" in found["test commands"].found
+    assert found["git"].hint.startswith("echo ")
+
+
+def test_doctor_points_to_lines_that_a_shell_reads_differently(repository: Path) -> None:
+    lines = ("A=plain", "B='a b $c'", 'C="a b"', "# D=$x", "E=$HOME", "F=a b", "G = x", 'H="$x"', "I=a # comment", "J=")
+    put(repository / "resilience.toml", "")
+    put(repository / ".env.test.local", "\n".join(lines) + "\n")
+    found = diagnose(load_settings(cwd=repository, environ=environ(repository)), environ=environ(repository))
+    told = [finding for finding in found if "read differently" in finding.found]
+    assert [finding.what for finding in told] == [f".env.test.local:{number}" for number in (5, 6, 7, 8)]
+    assert told[0].hint.startswith("E='…'")
+
+
+def test_doctor_knows_that_the_configuration_is_not_ones_own(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    found = by_what(diagnose(load_settings(cwd=tmp_path, environ=environ(tmp_path)), environ=environ(tmp_path)))
+    assert found["configuration"].hint == "resilience init"
+    assert list(tmp_path.iterdir()) == [tmp_path / ".git"]
