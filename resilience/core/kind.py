@@ -154,7 +154,7 @@ Coded = Callable[[BaseException, frozenset[str], Phase | None, str], Fault | Non
 """(link of an exception's chain, top-level modules of its types, phase, endpoint) → the fault its server's code means."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Kind:
     """A kind of service. One folder holds all that is known of it; no other module asks which kind a service is.
 
@@ -221,6 +221,9 @@ class Kind:
 
     doubles: Doubles | None = None
     """How it is stood in for; None: only by the team's own command."""
+
+    def __repr__(self) -> str:
+        return f"Kind({self.name!r})"
 
     @property
     def is_mocked(self) -> bool:
