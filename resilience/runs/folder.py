@@ -1,0 +1,270 @@
+"""Keep a run in its folder: make it, find it, open it, and write every record through one redacting, atomic writer.
+
+`write_incident` is the only writer of `incident.json` and `read_incident` its reader, in the process of the command line, in
+the kernel of a notebook and in the runner that watches both: `resume`, and whoever comes after a `kill -9`, rely on the
+order of these writes. A stage is on disk as started before it does anything, and its record before it is called finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from resilience.core import codec
+from resilience.core.errors import ResilienceError, RunbookError, UsageError
+from resilience.core.records import (
+    Incident,
+    Sample,
+    Stage,
+    StageName,
+    StageStatus,
+    TimelineEvent,
+)
+from resilience.core.redact import Redactor
+from resilience.core.settings import Settings
+from resilience.fallback import journal as journals
+from resilience.host.files import write_atomically
+from resilience.host.vantage import vantage
+from resilience.runs import memory
+from resilience.runs.configuration import load_settings
+
+INCIDENT = "incident.json"
+SAMPLES = "samples.jsonl"
+
+
+def read_incident(folder: Path) -> Incident:
+    """Return the record of the run in this folder. Raises RecordError, FileNotFoundError."""
+    file = folder / INCIDENT
+    return codec.from_json(file.read_bytes(), Incident, source=file)
+
+
+def write_incident(folder: Path, incident: Incident, redact: Callable[[str], str], *, saved: bytes = b"") -> bytes:
+    """Write the record redacted and atomically, unless it would be what is `saved` already; return what is on disk."""
+    document = codec.mapped(codec.to_builtins(incident), redact, keep=codec.FIELDS)
+    data = codec.to_json(document)
+    if data != saved:
+        write_atomically(folder / INCIDENT, data, mode=0o644)
+    return data
+
+
+class RunFolder:
+    """One run: its folder, its record in memory and on disk, and the settings that it goes by."""
+
+    def __init__(self, settings: Settings, folder: Path, incident: Incident) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.incident = incident
+        self.redactor = Redactor.of(settings, hosts=[vantage().host])
+        self._saved: bytes = b""
+
+    @classmethod
+    def create(
+        cls,
+        settings: Settings,
+        *,
+        slug: str = "incident",
+        apply: bool = False,
+        parameters: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Make a new folder `outputs/<date>/<time>Z-<slug>/`; two runs in one second get different ones.
+
+        The parameters are kept as texts, redacted, with the configuration's path among them, by which `open` finds it.
+        Raises RunbookError where the folder cannot be made.
+        """
+        now = datetime.now(UTC)
+        folder = _new_folder(settings.outputs, now, slug)
+        redactor = Redactor(settings.secrets)
+        given = {name: redactor.text(str(value)) for name, value in (parameters or {}).items()}
+        if settings.source is not None:
+            given.setdefault("config", str(settings.source))
+        incident = Incident(
+            run=f"{folder.parent.name}/{folder.name}",
+            slug=slug,
+            environment=settings.environment,
+            started_at=now,
+            vantage=vantage(),
+            issue=settings.issue,
+            commit=memory.commit(settings.root),
+            applies=apply,
+            drill=settings.drill,
+            parameters=given,
+            versions=memory.versions(),
+        )
+        run = cls(settings, folder, incident)
+        run.save()
+        _point_latest(settings.outputs, folder)
+        return run
+
+    @classmethod
+    def open(cls, folder: Path | str, settings: Settings | None = None) -> Self:
+        """Open a run's folder; its configuration is the one it was made with. Raises UsageError, RecordError."""
+        path = Path(folder)
+        file = path / INCIDENT
+        if not file.exists():
+            raise UsageError(f"{path} holds no run (no {INCIDENT}).", hint="resilience status")
+        data = file.read_bytes()
+        incident = codec.from_json(data, Incident, source=file)
+        if settings is None:
+            settings = load_settings(incident.parameters.get("config") or None, environment=incident.environment)
+        # The run may have been made with --out: what it remembers stays beside it.
+        settings = replace(settings, outputs=path.resolve().parent.parent)
+        run = cls(settings, path.resolve(), incident)
+        run._saved = data
+        return run
+
+    def refresh(self) -> Incident:
+        """Read again what another process left."""
+        self.incident = read_incident(self.folder)
+        return self.incident
+
+    def save(self, **changes: object) -> Incident:
+        """Put the incident, with these fields changed, on disk."""
+        if changes:
+            self.incident = replace(self.incident, **changes)  # type: ignore[arg-type]
+        self._saved = write_incident(self.folder, self.incident, self.redactor.text, saved=self._saved)
+        return self.incident
+
+    def event(
+        self, what: str, detail: str = "", *, kind: str = "event", at: datetime | None = None, link: str = ""
+    ) -> None:
+        """Add an event to the timeline (saved with the next save)."""
+        entry = TimelineEvent(
+            at=at or datetime.now(UTC), what=what, detail=self.redactor.text(detail), kind=kind, link=link
+        )
+        timeline = sorted((*self.incident.timeline, entry), key=lambda event: event.at)
+        self.incident = replace(self.incident, timeline=tuple(timeline))
+
+    def note(self, text: str) -> None:
+        """Add a sentence to the notes, and save."""
+        self.save(notes=(*self.incident.notes, text))
+
+    def add_samples(self, samples: Sequence[Sample]) -> None:
+        """Append samples to the run's folder and the history; an unwritable history loses nothing of the run."""
+        lines = b"".join(codec.to_json(sample, indent=0) + b"\n" for sample in samples)
+        with (self.folder / SAMPLES).open("ab") as file:
+            file.write(lines)
+        memory.record(self.settings, self.incident, samples)
+
+    def samples(self) -> tuple[Sample, ...]:
+        """Return all samples of this run so far, oldest first; a cut last line is left out."""
+        found = []
+        with suppress(FileNotFoundError), (self.folder / SAMPLES).open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    found.append(codec.from_json(line, Sample, source=SAMPLES))
+        return tuple(found)
+
+    @property
+    def applied_id(self) -> str:
+        """The name under which the journal and the env file know this run's fallback."""
+        return self.incident.run.replace("/", "-")
+
+    @property
+    def applied_now(self) -> bool:
+        """Say whether the fallback of this run is applied in this checkout at this moment."""
+        journal = journals.load(self.settings.state)
+        return (
+            self.incident.applied is not None
+            and journal is not None
+            and journal.status == "applied"
+            and journal.run == self.incident.applied.run
+        )
+
+    @contextmanager
+    def stage(self, name: StageName, *, notebook: str = "") -> Iterator[None]:
+        """Record that a stage started, and how it ended; errors are recorded and raised on."""
+        stage = Stage(name=name, status=StageStatus.STARTED, started_at=datetime.now(UTC), notebook=notebook, by=_who())
+        self._put(stage)
+        self._signal(f"{name.value}.started")
+        try:
+            yield
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._end(stage, StageStatus.INTERRUPTED, error="interrupted")
+            raise
+        except Exception as exc:
+            hint = exc.hint if isinstance(exc, ResilienceError) else ""
+            message = exc.message if isinstance(exc, ResilienceError) else f"{type(exc).__name__}: {exc}"
+            self._end(stage, StageStatus.FAILED, error=self.redactor.text(message), hint=self.redactor.text(hint))
+            raise
+        else:
+            self._end(stage, StageStatus.FINISHED)
+        finally:
+            self._signal(f"{name.value}.finished")
+
+    def _end(self, stage: Stage, status: StageStatus, *, error: str = "", hint: str = "") -> None:
+        self._put(replace(stage, status=status, finished_at=datetime.now(UTC), error=error, hint=hint))
+
+    def _put(self, stage: Stage) -> None:
+        self.save(stages=(*(known for known in self.incident.stages if known.name is not stage.name), stage))
+
+    def _signal(self, name: str) -> None:
+        """In a drill, tell the lab which stage begins or ends, so that its timetable follows the runbook's."""
+        if self.settings.drill:
+            signals = self.settings.state / "signals"
+            signals.mkdir(parents=True, exist_ok=True)
+            (signals / name).touch()
+
+    def skip(self, name: StageName, why: str) -> None:
+        """Record that a stage was left out, and why."""
+        now = datetime.now(UTC)
+        self._put(Stage(name=name, status=StageStatus.SKIPPED, started_at=now, finished_at=now, note=why))
+
+    def done_by_hand(self, name: StageName, note: str) -> Stage:
+        """Record that a person did this stage by hand, with the note that says how."""
+        now = datetime.now(UTC)
+        stage = Stage(
+            name=name,
+            status=StageStatus.DONE_BY_HAND,
+            started_at=now,
+            finished_at=now,
+            note=self.redactor.text(note),
+            by=_who(),
+        )
+        self._put(stage)
+        self.event(f"{name.value} done by hand", note, kind="by_hand")
+        self.save()
+        return stage
+
+
+def latest(settings: Settings) -> Path:
+    """Return the folder of the newest run. Raises UsageError where there is none."""
+    pointer = settings.outputs / "latest"
+    if pointer.exists():
+        return pointer.resolve()
+    raise UsageError(f"no run in {settings.outputs} yet.", hint="resilience run --no-apply")
+
+
+def _who() -> str:
+    here = vantage()
+    return f"{here.user}@{here.host}"
+
+
+def _new_folder(outputs: Path, now: datetime, slug: str) -> Path:
+    """Make a folder of this second that nobody else has: mkdir decides between two runs. Raises RunbookError."""
+    day = outputs / f"{now:%Y-%m-%d}"
+    try:
+        day.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            folder = day / (f"{now:%H%M%S}Z-{slug}" + (f"-{number}" if number > 1 else ""))
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as exc:
+        raise RunbookError(
+            f"the folder {day} cannot be made: {exc.strerror}.", hint="set [runbook] outputs, or --out FOLDER"
+        ) from exc
+    raise RunbookError(f"{day} is full of runs of this second.")
+
+
+def _point_latest(outputs: Path, folder: Path) -> None:
+    aside = outputs / f".latest-{os.getpid()}"
+    with suppress(OSError):
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(folder.relative_to(outputs))
+        aside.replace(outputs / "latest")

@@ -1,0 +1,173 @@
+"""Look at staging, or at what the tests reach in its place, and return what was found as health, document and samples."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from resilience.core import codec
+from resilience.core.assess import assess as judge_all, judge
+from resilience.core.errors import NotConfiguredError, RecordError, SettingsError
+from resilience.core.records import (
+    SCHEMA,
+    ConnectivityResult,
+    ConnectivityStatus,
+    Decision,
+    InfrastructureHealth,
+    Observation,
+    Sample,
+)
+from resilience.core.settings import Settings
+from resilience.fallback import journal as journals
+from resilience.host.log import log_health
+from resilience.host.vantage import vantage
+from resilience.runs import memory
+from resilience.settings.build import require_configured
+from resilience.settings.environment import is_shipped
+
+
+async def look(
+    settings: Settings,
+    *,
+    critical: bool = False,
+    names: Sequence[str] | None = None,
+    remember: bool = True,
+    flapping: Sequence[str] = (),
+) -> InfrastructureHealth:
+    """Look once at all services at the same time, or at the critical ones; it takes as long as the slowest probe.
+
+    `flapping` are services that earlier looks found to come and go: their good answer alone is not believed.
+    Raises NotConfiguredError where no service has a URL, SettingsError where an endpoint changed during an incident.
+    """
+    # Here, as they bring the protocols of all kinds: `status` and `restore` import this module and look at nothing.
+    from resilience.services.looking import ProbeContext, control, probe_all
+    from resilience.stand_ins import availability
+
+    require_configured(settings)
+    services = [
+        service
+        for service in settings.services
+        if (not critical or service.critical) and (names is None or service.name in names)
+    ]
+    if critical and not any(service.configured for service in services):
+        raise NotConfiguredError(
+            name="critical services",
+            source=str(settings.source or ""),
+            expected="at least one critical service with a URL",
+            hint="resilience doctor",
+        )
+    # A look by URL alone says nothing of the services that are called the same here.
+    seen = memory.load(settings.state) if settings.source else {}
+    started_at, began = datetime.now(UTC), perf_counter()
+    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
+        observed, controls = await asyncio.gather(
+            probe_all([service for service in services if service.configured], settings=settings, context=context),
+            control(settings.control_targets, context=context),
+        )
+    observations = {observation.name: observation for observation in observed}
+    _check_frozen(settings, observations)
+    here = vantage()
+    health = judge_all(
+        services,
+        observations,
+        environment=settings.environment,
+        vantage=here,
+        started_at=started_at,
+        duration_s=round(perf_counter() - began, 3),
+        stand_ins=availability(services, settings),
+        controls=controls,
+        wishes=settings.wishes,
+        reached_before=memory.reached(seen, here.network),
+        flapping=flapping,
+        unset_critical_counts=not is_shipped(settings.source),
+    )
+    if remember and settings.source is not None:
+        memory.remember(settings.state, seen, health)
+        if len(services) == len(settings.services):
+            memory.note_snapshot(settings.state, codec.to_json(health))
+    log_health(health)
+    return health
+
+
+def _check_frozen(settings: Settings, observations: Mapping[str, Observation]) -> None:
+    """Refuse to look elsewhere than at the incident's first assessment while a fallback is applied."""
+    try:
+        journal = journals.load(settings.state)
+    except RecordError:
+        return  # a damaged journal is what `status` and `restore` complain of; looking must go on
+    if journal is None:
+        return
+    for name, observation in observations.items():
+        frozen = journal.endpoints.get(name)
+        if frozen and frozen != observation.endpoint:
+            raise SettingsError(
+                name=f"service {name}: its endpoint",
+                found=observation.endpoint,
+                expected=f"{frozen}, as at the first assessment of this incident,",
+                hint="unset what points it elsewhere, or end the incident: resilience restore",
+            )
+
+
+def check_endpoints(first: InfrastructureHealth | None, health: InfrastructureHealth) -> None:
+    """Refuse a look that went elsewhere than the first one of the same run. Raises SettingsError."""
+    if first is None:
+        return
+    for result in health.services:
+        frozen = first.result(result.name)
+        if frozen and frozen.endpoint and result.endpoint and frozen.endpoint != result.endpoint:
+            raise SettingsError(
+                name=f"service {result.name}: its endpoint",
+                found=result.endpoint,
+                expected=f"{frozen.endpoint}, as at the first assessment of this run,",
+                hint="start a new run: resilience run",
+            )
+
+
+async def look_as_tests_do(
+    settings: Settings, names: Sequence[str], *, stood_in: Sequence[str]
+) -> Mapping[str, ConnectivityResult]:
+    """Look afresh at what the tests reach under these names: the stand-in where one is used, else staging."""
+    # As in `look`: the protocols are loaded by whoever looks.
+    from resilience.services.looking import ProbeContext, probe
+
+    services = [service for service in settings.services if service.name in names]
+    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
+        context.follow(settings)
+        looks = [
+            probe(service, context=context, target="stand_in" if service.name in stood_in else "staging")
+            for service in services
+            if service.configured or service.name in stood_in
+        ]
+        observed = await asyncio.gather(*looks)
+    found = {observation.name: observation for observation in observed}
+    return {service.name: judge(service, found.get(service.name)) for service in services}
+
+
+def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[str, Any]:
+    """Return the document of `assess --json`: the health, with the mode it leads to and why."""
+    document: dict[str, Any] = {"schema": SCHEMA, **codec.to_builtins(health)}
+    document["mode"] = decision.mode.value
+    document["reasons"] = list(decision.reasons)
+    document["blocked"] = decision.blocked
+    return document
+
+
+def samples_of(health: InfrastructureHealth, stage: str, target: str = "staging") -> list[Sample]:
+    """Return one sample per probed service."""
+    return [
+        Sample(
+            at=result.started_at or health.started_at,
+            service=result.name,
+            status=result.status,
+            response_time_s=result.response_time_s,
+            fault=result.fault,
+            phases=result.phases,
+            target=target,
+            stage=stage,
+        )
+        for result in health.services
+        if result.status is not ConnectivityStatus.NOT_CONFIGURED
+    ]

@@ -1,0 +1,528 @@
+"""The stages of the runbook in their order: each takes what the stage before left in the run, and leaves its own record.
+
+assess → choose_mode → make_plan → apply_fallback → run_tests → validate_recovery → restore → report. A stage whose
+predecessor's record is missing, or older than a shift, is refused with the notebook and the command that make it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeVar
+
+from resilience.core import codec
+from resilience.core.assess import is_good
+from resilience.core.errors import OrderError, UsageError, did_you_mean
+from resilience.core.escalation import notices
+from resilience.core.mode import decide, stricter
+from resilience.core.plan import NOTHING, changes_anything, make_plan as planned_for, values_to_apply
+from resilience.core.records import (
+    Applied,
+    ConnectivityStatus,
+    Decision,
+    Incident,
+    InfrastructureHealth,
+    Plan,
+    PlannedCommand,
+    Recovery,
+    RecoveryCheck,
+    Restored,
+    StageName,
+    TestExecutionMode,
+    TestSuiteResult,
+    TimelineEvent,
+    Verdict,
+)
+from resilience.core.settings import RecoverySettings, Settings
+from resilience.core.steadiness import flapping_services
+from resilience.core.variables import APPLIED
+from resilience.core.verdict import judge_run
+from resilience.core.words import staging_line, totals_line
+from resilience.fallback import apply as applying, journal as journals, restore as restoring
+from resilience.host.lock import locked
+from resilience.host.vantage import vantage
+from resilience.runs import memory, testing
+from resilience.runs.folder import RunFolder
+from resilience.runs.looking import check_endpoints, look, samples_of
+from resilience.runs.testing import SuiteOptions
+
+if TYPE_CHECKING:
+    from resilience.suite.records import Progress
+
+R = TypeVar("R")
+MAX_AGE = timedelta(hours=12)
+"""A record older than this is not built upon: an on-call shift."""
+
+NEXT = {
+    StageName.ASSESS: ("01_assess.ipynb", "resilience assess"),
+    StageName.CHOOSE_MODE: ("02_choose_mode.ipynb", "resilience mode"),
+}
+"""Stage → the notebook and the command that leave the record on which later stages build."""
+
+
+async def assess(run: RunFolder, *, samples: int = 1, critical: bool = False) -> InfrastructureHealth:
+    """Stage 1: look at staging `samples` times (no pause needed: each look takes its slowest probe's time).
+
+    The first look of a run freezes its endpoints and dates the outage. Raises UsageError for fewer than one sample.
+    """
+    if samples < 1:
+        raise UsageError(f"samples={samples}: at least 1 was expected.", hint="--samples 3")
+    with run.stage(StageName.ASSESS, notebook="01_assess.ipynb"):
+        health = await _look(run, StageName.ASSESS.value, critical=critical)
+        for _ in range(samples - 1):
+            flapping = flapping_services(run.samples())
+            health = await _look(run, StageName.ASSESS.value, critical=critical, flapping=flapping)
+        first = run.incident.health is None
+        run.save(health=run.incident.health or health, latest=health)
+        if first or health.overall_status is not ConnectivityStatus.AVAILABLE:
+            _note_outage(run, health)
+        run.event("assessed", staging_line(health), kind="detected", link="samples.csv")
+    return health
+
+
+async def _look(
+    run: RunFolder, stage: str, *, critical: bool = False, flapping: Sequence[str] = ()
+) -> InfrastructureHealth:
+    health = await look(run.settings, critical=critical, flapping=flapping)
+    check_endpoints(run.incident.health, health)
+    run.add_samples(samples_of(health, stage))
+    return health
+
+
+def _note_outage(run: RunFolder, health: InfrastructureHealth) -> None:
+    """Date the outage by its first bad sample, and note who is to be told of it; each reason is told once a run."""
+    if health.overall_status in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.UNKNOWN):
+        return
+    if run.incident.outage_started_at is None:
+        unwell = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
+        bad = [sample.at for sample in run.samples() if sample.status in unwell and sample.target == "staging"]
+        started = min(bad, default=health.started_at)
+        run.save(outage_started_at=started)
+        run.event("first bad sample", kind="bad_sample", at=started, link="samples.csv")
+    tests = run.incident.tests
+    lost_here = 0 if tests is None else int(tests.verdict is Verdict.INFRASTRUCTURE_UNAVAILABLE)
+    due = notices(
+        health,
+        run.settings.escalation,
+        now=datetime.now(UTC),
+        issue=run.settings.issue,
+        down_since=memory.down_since(run.settings, run.incident) or run.incident.outage_started_at,
+        failures_in_a_row=lost_here + memory.suite_failures(run.settings),
+    )
+    known = {notice.reason.split(" for ")[0] for notice in run.incident.notices}
+    new = tuple(notice for notice in due if notice.reason.split(" for ")[0] not in known)
+    if new:
+        run.save(notices=(*run.incident.notices, *new))
+
+
+def choose_mode(
+    run: RunFolder, force: TestExecutionMode | str | None = None, *, asked_by: str = "", extend: bool = False
+) -> Decision:
+    """Stage 2: how to run the tests, and why. `force` overrules, and the report says so.
+
+    A fallback that is applied counts as it is; with `extend` it takes in what died since, and its mode may only get
+    stricter: what is in use is not taken from tests that may be running.
+    """
+    with run.stage(StageName.CHOOSE_MODE, notebook="02_choose_mode.ipynb"):
+        health = needed(run, run.incident.latest, StageName.ASSESS)
+        mode = parse_mode(force) if force else None
+        applied = run.incident.applied if run.applied_now else None
+        now = datetime.now(UTC)
+        in_use = tuple(s.service for s in applied.stand_ins if s.ready) if applied else ()
+        in_mode = applied.mode if applied else None
+        if extend and in_mode is not None:
+            anew = decide(health, run.settings, now=now, force=mode)
+            if died := [name for name in anew.stand_ins if name not in in_use]:
+                in_use, in_mode = (*in_use, *died), stricter(in_mode, anew.mode)
+        decision = decide(
+            health,
+            run.settings,
+            now=now,
+            force=mode,
+            asked_by=asked_by or "the parameter mode",
+            applied=in_mode,
+            in_use=in_use,
+        )
+        _take(run, decision)
+        run.save()
+    return decision
+
+
+def _take(run: RunFolder, decision: Decision) -> None:
+    run.save(decision=decision)
+    run.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind="mode")
+
+
+def without_stand_ins(run: RunFolder) -> Decision:
+    """Nothing is applied here: hold back, instead, what would have run on stand-ins."""
+    decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
+    if decision.stand_ins:
+        why = "its stand-in is not applied: resilience apply"
+        held = {**decision.held, **{name: f"{name} is down and {why}" for name in decision.stand_ins}}
+        decision = replace(decision, stand_ins=(), held=held)
+        run.save(decision=decision)
+    return decision
+
+
+def make_plan(run: RunFolder) -> Plan:
+    """Return what apply would do, in the words it will use. Changes nothing but the run's record."""
+    health = needed(run, run.incident.latest, StageName.ASSESS)
+    decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
+    before = journals.variables_before(run.settings.state, run.settings.env_file)
+    plan = planned_for(decision, health, run.settings, before=before, run=run.applied_id)
+    run.save(plan=plan)
+    return plan
+
+
+async def apply_fallback(
+    run: RunFolder,
+    *,
+    on_step: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
+    fresh: bool = False,
+    take_over: bool = False,
+) -> Applied:
+    """Stage 3: start stand-ins and write the env file; where a stand-in does not come up, decide once more.
+
+    `on_step` is told the plan's own words, `on_progress` (else `on_step` too) what is done meanwhile.
+    Raises LockedError (75), EditedError, StandInError where even the second decision cannot be applied.
+    """
+    with run.stage(StageName.APPLY_FALLBACK, notebook="03_apply_fallback.ipynb"):
+        needed(run, run.incident.latest, StageName.ASSESS)
+        decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
+        plan = run.incident.plan or make_plan(run)
+        tell = _Telling(on_step, on_progress)
+        applied: Applied = await _carry_out(run, plan, decision, tell, fresh=fresh, take_over=take_over)
+        if applied.failed:
+            applied, decision = await _decide_again(run, applied, tell, take_over=take_over)
+        run.save(applied=_plain(applied))
+        if applied.env_file and changes_anything(decision):
+            serving = ", ".join(f"{s.service} ({s.provider})" for s in applied.stand_ins if s.ready)
+            run.event("fallback applied", serving, kind="applied")
+        run.save()
+    return applied
+
+
+class _Telling:
+    """Who is told of the steps of the plan, and who of what is done meanwhile."""
+
+    def __init__(self, on_step: Callable[[str], None] | None, on_progress: Callable[[str], None] | None) -> None:
+        self.on_step = on_step
+        self.on_progress = on_progress
+
+
+async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_over: bool) -> tuple[Applied, Decision]:
+    """Decide and apply once more, without the stand-ins that did not come up; they stay in the record, with the reason."""
+    failed = tuple(stand_in for stand_in in first.stand_ins if not stand_in.ready)
+    run.event(
+        "a stand-in did not come up", "; ".join(f"{s.service}: {s.error}" for s in failed), kind="stand_in_failed"
+    )
+    health = needed(run, run.incident.latest, StageName.ASSESS)
+    decision = decide(health, run.settings, now=datetime.now(UTC), failed_stand_ins=first.failed)
+    _take(run, decision)
+    second = await _carry_out(run, make_plan(run), decision, tell, fresh=False, take_over=take_over)
+    whole = replace(second, redecided=True, failed=first.failed, stand_ins=(*second.stand_ins, *failed))
+    return whole, decision
+
+
+async def _carry_out(
+    run: RunFolder, plan: Plan, decision: Decision, tell: _Telling, *, fresh: bool, take_over: bool
+) -> applying.AppliedHere:
+    if not changes_anything(decision):
+        return applying.AppliedHere(
+            run="",
+            mode=plan.mode,
+            applied_at=datetime.now(UTC),
+            host=vantage().host,
+            env_file="",
+            stand_ins=(),
+            changes=(),
+            steps=(NOTHING,),
+        )
+    # Here, as it brings what starts processes, which nothing before this stage needs.
+    from resilience import stand_ins as local
+
+    settings, health = run.settings, needed(run, run.incident.latest, StageName.ASSESS)
+    before = journals.variables_before(settings.state, settings.env_file)
+    return await applying.apply(
+        plan,
+        values_to_apply(decision, health, settings, run=run.applied_id, before=before),
+        settings.places,
+        settings.services,
+        journals.Origin(
+            run=run.applied_id,
+            folder=run.folder,
+            endpoints={result.name: result.endpoint for result in (run.incident.health or health).services},
+            commit=run.incident.commit,
+        ),
+        start=lambda services: local.start(
+            services, settings, fresh=fresh, on_progress=tell.on_progress or tell.on_step
+        ),
+        on_step=tell.on_step,
+        on_progress=tell.on_progress,
+        take_over=take_over,
+    )
+
+
+def _plain(applied: Applied) -> Applied:
+    names = [name for name in Applied.__slots__ if hasattr(applied, name)]
+    return Applied(**{name: getattr(applied, name) for name in names})
+
+
+async def run_tests(
+    run: RunFolder,
+    commands: Sequence[str] | None = None,
+    *,
+    select: str = "",
+    on_progress: Callable[[Progress], None] | None = None,
+    timeout_s: float | None = None,
+    total_timeout_s: float | None = None,
+    wait_for_services_s: float | None = None,
+    exit_code: str = "ours",
+    output: Callable[[bytes], None] | None = None,
+    take_over: bool = False,
+) -> TestSuiteResult:
+    """Stage 4: run the team's commands in the mode; an outage never looks like a bug, nor a bug like an outage.
+
+    `commands` replace those configured for the mode. Raises LockedError (75), SettingsError where none is known.
+    """
+    options = SuiteOptions(
+        on_progress=on_progress,
+        timeout_s=timeout_s,
+        total_timeout_s=total_timeout_s,
+        wait_for_services_s=wait_for_services_s,
+        exit_code=exit_code,
+        output=output,
+    )
+    with run.stage(StageName.RUN_TESTS, notebook="04_run_tests.ipynb"):
+        health = needed(run, run.incident.latest, StageName.ASSESS)
+        decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
+        if commands:
+            chosen = select or testing.selection(run.settings, decision.mode)
+            planned = tuple(PlannedCommand(command=command, select=chosen) for command in commands)
+        else:
+            planned = testing.commands_of(run.incident.plan or make_plan(run), decision.mode, run.settings, select)
+        with locked(run.settings.state, "test", run=run.incident.run, take_over=take_over):
+            run.event("tests started", "; ".join(command.command for command in planned), kind="tests_started")
+            run.save()
+            async with testing.sampling(run, StageName.RUN_TESTS.value):
+                result = await testing.run_commands(run, planned, decision, health, options)
+        run.save(tests=result)
+        if exit_code == "ours":
+            testing.refuse_unstarted(result)
+        run.event("tests finished", totals_line(result.totals), kind="tests_finished", link="junit.xml")
+        run.save()
+    return result
+
+
+async def run_on_staging(
+    run: RunFolder,
+    mode: TestExecutionMode,
+    *,
+    output: Callable[[bytes], None] | None = None,
+    take_over: bool = False,
+) -> TestSuiteResult | None:
+    """Run the commands of this mode on real staging, nothing held back; None where the mode has no commands."""
+    modes = run.settings.modes.get(mode)
+    if modes is None or not modes.commands:
+        run.note(f"no command is configured for mode {mode.value}; nothing was run in it")
+        return None
+    health = needed(run, run.incident.latest, StageName.ASSESS)
+    decision = Decision(mode=TestExecutionMode.FULL, reasons=("staging has recovered",), decided_at=datetime.now(UTC))
+    select = testing.selection(run.settings, mode)
+    planned = tuple(PlannedCommand(command=command, select=select) for command in modes.commands)
+    with locked(run.settings.state, "recover", run=run.incident.run, take_over=take_over):
+        return await testing.run_commands(run, planned, decision, health, SuiteOptions(output=output), on_staging=True)
+
+
+class Gauge:
+    """Counts good checks in a row. Steady: as many as wanted, over at least the dwell; one bad check starts anew."""
+
+    def __init__(self, want: RecoverySettings) -> None:
+        self.want = want
+        self.checks: list[RecoveryCheck] = []
+        self.first_good_at: datetime | None = None
+
+    @property
+    def in_a_row(self) -> int:
+        return self.checks[-1].in_a_row if self.checks else 0
+
+    @property
+    def steady(self) -> bool:
+        if not self.checks or self.first_good_at is None or self.in_a_row < self.want.good:
+            return False
+        return (self.checks[-1].at - self.first_good_at).total_seconds() >= self.want.dwell_s
+
+    def take(self, health: InfrastructureHealth, at: datetime) -> RecoveryCheck:
+        """Return the check that this look amounts to, counted."""
+        good, why = is_good(health)
+        self.first_good_at = (self.first_good_at or at) if good else None
+        check = RecoveryCheck(at=at, good=good, in_a_row=self.in_a_row + 1 if good else 0, why=why)
+        self.checks.append(check)
+        return check
+
+
+async def validate_recovery(
+    run: RunFolder, *, wait_s: float = 0.0, on_check: Callable[[RecoveryCheck], None] | None = None
+) -> Recovery:
+    """Stage 5: `good` deep checks of staging in a row over at least `dwell_s`; never of a stand-in.
+
+    While checks are good it goes on; once one is bad it gives up after `wait_s` seconds. The lock is not held.
+    """
+    with run.stage(StageName.VALIDATE_RECOVERY, notebook="05_validate_recovery.ipynb"):
+        want = run.settings.recovery
+        began, started_at = perf_counter(), datetime.now(UTC)
+        gauge = Gauge(want)
+        while True:
+            health = await _look(run, StageName.VALIDATE_RECOVERY.value)
+            run.save(latest=health)
+            check = gauge.take(health, datetime.now(UTC))
+            if on_check:
+                on_check(check)
+            if gauge.steady or (not check.good and perf_counter() - began >= wait_s):
+                break
+            await asyncio.sleep(want.interval_s)
+        recovery = Recovery(
+            recovered=gauge.steady,
+            started_at=started_at,
+            duration_s=perf_counter() - began,
+            good_needed=want.good,
+            in_a_row=gauge.in_a_row,
+            dwell_s=want.dwell_s,
+            checks=tuple(gauge.checks),
+            reason="" if gauge.steady else check.why,
+            first_good_at=gauge.first_good_at,
+        )
+        run.save(recovery=recovery)
+        if recovery.recovered:
+            run.event(
+                "recovery confirmed", f"{recovery.in_a_row} good checks in a row", kind="recovered", link="samples.csv"
+            )
+            run.save()
+    return recovery
+
+
+async def restore(
+    run: RunFolder,
+    *,
+    force: bool = False,
+    keep_stand_ins: bool = False,
+    on_step: Callable[[str], None] | None = None,
+    take_over: bool = False,
+) -> Restored:
+    """Put everything back to the byte and stop what apply started. Raises EditedError for a file edited since."""
+    restored = await put_back(
+        run.settings, force=force, keep_stand_ins=keep_stand_ins, on_step=on_step, take_over=take_over
+    )
+    run.save(restored=restored)
+    if not restored.nothing_to_do:
+        run.event("restored to the byte", ", ".join(Path(file).name for file in restored.files), kind="restored")
+        run.save()
+    return restored
+
+
+async def put_back(
+    settings: Settings,
+    *,
+    force: bool = False,
+    keep_stand_ins: bool = False,
+    on_step: Callable[[str], None] | None = None,
+    take_over: bool = False,
+) -> Restored:
+    """Put back what apply changed in this checkout, whichever run did it, and record it in none."""
+    # Here, as it brings what starts and ends processes, which a look does without.
+    from resilience import stand_ins as local
+
+    return await restoring.restore(
+        settings.state,
+        stop=lambda names: local.stop(settings, names),
+        force=force,
+        keep_stand_ins=keep_stand_ins,
+        shell_run=os.environ.get(APPLIED, ""),
+        on_step=on_step,
+        take_over=take_over,
+    )
+
+
+def finish(run: RunFolder, *, verdict: Verdict | None = None, exit_code: int | None = None) -> Incident:
+    """Judge the run from its records, never from a notebook, and write the verdict."""
+    found, code = judge_run(run.incident)
+    return run.save(
+        verdict=verdict or found,
+        exit_code=code if exit_code is None else exit_code,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def report(
+    run: RunFolder,
+    *,
+    public: bool = False,
+    charts: bool = True,
+    verdict: Verdict | None = None,
+    exit_code: int | None = None,
+) -> tuple[Path, ...]:
+    """Stage 6: write the report from what is there, whatever failed before; return its files."""
+    # Here, as templates and charts cost half a second that only a report needs.
+    from resilience.report import load, render
+
+    with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
+        _add_lab_events(run)
+        finish(run, verdict=verdict, exit_code=exit_code)
+        memory.record(run.settings, run.incident, ())
+        _, samples, missing = load(run.folder)
+        with memory.history(run.settings) or nullcontext() as history:
+            return render(
+                run.incident,
+                samples,
+                run.folder,
+                redactor=run.redactor,
+                history=history,
+                public=public,
+                charts=charts,
+                missing=missing,
+            )
+
+
+def _add_lab_events(run: RunFolder) -> None:
+    """In a drill, add what the lab did, so that the report can be held against it."""
+    file = run.folder / "lab.jsonl"
+    if not file.exists():
+        return
+    known = {(event.at, event.what) for event in run.incident.timeline}
+    for line in file.read_bytes().splitlines():
+        event = codec.from_json(line, TimelineEvent, source=file)
+        if (event.at, event.what) not in known:
+            run.event(event.what, event.detail, kind=event.kind, at=event.at)
+
+
+def needed(run: RunFolder, record: R | None, left_by: StageName) -> R:
+    """Return the record that an earlier stage left. Raises OrderError where it is missing, or older than a shift."""
+    notebook, command = NEXT[left_by]
+    if record is None:
+        raise OrderError(
+            f"this stage needs what {left_by.value} leaves, and run {run.incident.run} has none.",
+            hint=f"run notebooks/{notebook} first, or type: {command}",
+        )
+    made: datetime | None = getattr(record, "started_at", None) or getattr(record, "decided_at", None)
+    if made is not None and datetime.now(UTC) - made > MAX_AGE:
+        raise OrderError(
+            f"what {left_by.value} left in run {run.incident.run} is from {made:%Y-%m-%d %H:%M} UTC: too old.",
+            hint=f"run notebooks/{notebook} again, or type: {command}",
+        )
+    return record
+
+
+def parse_mode(text: TestExecutionMode | str) -> TestExecutionMode:
+    """Return the mode of this name. Raises UsageError with the known ones."""
+    try:
+        return TestExecutionMode(str(text).strip().lower().replace("-", "_"))
+    except ValueError:
+        known = [mode.value for mode in TestExecutionMode]
+        raise UsageError(f"mode {str(text)!r} is unknown.", hint=did_you_mean(str(text), known)) from None
