@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,13 @@ from resilience.core.errors import UsageError, did_you_mean
 from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
 from resilience.core.settings import Settings
 from resilience.core.verdict import FailOn, counts_as_failure, judge_run
-from resilience.core.words import exit_code_phrase, recovery_line, result_lines, seconds
+from resilience.core.words import exit_code_phrase, recovery_line, result_lines
+from resilience.notebook.telling import Teller
 from resilience.runs.runbook import Run
 from resilience.settings.build import require_configured
 
 if TYPE_CHECKING:
-    from resilience.notebook.engine import Executed, Moment
+    from resilience.notebook.engine import Executed
 
 LOOKING = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.APPLY_FALLBACK, StageName.REPORT)
 """The stages of `run --no-apply`; the fallback's notebook then only shows its plan."""
@@ -116,7 +116,7 @@ async def go(
         parameters=parameters,
         total_timeout_s=total_timeout_s,
         stage_timeout_s=stage_timeout_s,
-        on_progress=_Teller().tell,
+        on_progress=Teller().tell,
         environ=os.environ if environ is None else environ,
         restore=restore,
         report=report,
@@ -173,22 +173,3 @@ def _hide(code: int, fail_on: str) -> int:
         return code
     sys.stderr.write(f"--fail-on {fail_on} hides exit code {code}: {exit_code_phrase(code)}\n")
     return ExitCode.PASSED
-
-
-class _Teller:
-    """Tells on stderr where the run is: a line a stage, and on a terminal what its cell says."""
-
-    def tell(self, moment: Moment) -> None:
-        live = sys.stderr.isatty()
-        name = moment.stage.value.replace("_", " ")
-        if moment.status is not StageStatus.STARTED:
-            text = f"{seconds(moment.elapsed_s):>8}  {name}: {moment.status.value.replace('_', ' ')}"
-            if moment.text:
-                text += f" ({moment.text.splitlines()[0]})"
-            sys.stderr.write(("\r\x1b[2K" if live else "") + text + "\n")
-        elif live:
-            doing = moment.text or (f"cell {moment.index} of {moment.cells}" if moment.cells else "starting")
-            with suppress(OSError):
-                width = os.get_terminal_size(sys.stderr.fileno()).columns
-                sys.stderr.write(f"\r\x1b[2K{f'{seconds(moment.elapsed_s):>8}  {name}: {doing}'[: width - 1]}")
-        sys.stderr.flush()
