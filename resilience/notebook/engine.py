@@ -9,18 +9,19 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resilience.core.codec import from_json, to_json
 from resilience.core.errors import ResilienceError, RunbookError
-from resilience.core.records import Incident, Stage, StageName, StageStatus
-from resilience.host.files import scratch, write_atomically
+from resilience.core.records import Stage, StageName, StageStatus
+from resilience.host.files import scratch
 from resilience.notebook import endings
 from resilience.notebook.endings import BROKEN, Break
 from resilience.notebook.parameters import MARK, NOTEBOOKS, Asked, declared_in, parse
 from resilience.notebook.stopping import Stopping
 from resilience.notebook.telling import Moment
+from resilience.runs.folder import change_incident, read_incident, record_stage
 
 if TYPE_CHECKING:
     from resilience.notebook.kernels import Kernels
@@ -115,7 +116,8 @@ async def execute(
         asked=asked,
         stopping=Stopping(total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s),
         tell=on_progress or (lambda _moment: None),
-        redact=redact or (lambda text: text),
+        # Each write of the record redacts all of it, and most of its texts are those of the write before.
+        redact=lru_cache(maxsize=16_384)(redact or (lambda text: text)),
         grace_s=grace_s,
     )
     return await run.go(wanted, environ=os.environ if environ is None else environ, restore=restore, report=report)
@@ -199,7 +201,7 @@ class _Execution:
         begun = Stage(
             name=name, status=StageStatus.STARTED, started_at=datetime.now(UTC), notebook=f"notebooks/{notebook}"
         )
-        record_stage(self.run_folder, begun)
+        record_stage(self.run_folder, begun, self.redact)
         self.tell(Moment(stage=name, status=StageStatus.STARTED, elapsed_s=self.stopping.elapsed_s))
         try:
             kernel = await kernels.take()
@@ -231,7 +233,7 @@ class _Execution:
             broke = replace(broke, message=self.redact(broke.message), hint=self.redact(broke.hint))
         written = read_incident(self.run_folder).stage(begun.name)
         end = endings.ended(begun, broke, written, at=datetime.now(UTC))
-        record_stage(self.run_folder, end)
+        record_stage(self.run_folder, end, self.redact)
         self.tell(
             Moment(
                 stage=end.name,
@@ -247,18 +249,16 @@ class _Execution:
         now = datetime.now(UTC)
         note = f"not reached: stage {broken.name.value} {broken.status.value.replace('_', ' ')}"
         stage = Stage(name=name, status=StageStatus.SKIPPED, started_at=now, finished_at=now, note=note)
-        record_stage(self.run_folder, stage)
+        record_stage(self.run_folder, stage, self.redact)
         return stage
 
     def _note_verdict(self, broken: Stage) -> None:
         """Write what the run came to."""
-        _write_incident(
+        change_incident(
             self.run_folder,
-            replace(
-                read_incident(self.run_folder),
-                verdict=endings.verdict_of(broken.status),
-                exit_code=endings.exit_code([broken], heard=self.stopping.signal),
-            ),
+            self.redact,
+            verdict=endings.verdict_of(broken.status),
+            exit_code=endings.exit_code([broken], heard=self.stopping.signal),
         )
 
     async def _restore(self, restore: Callable[[], Awaitable[object]] | None) -> bool:
@@ -270,7 +270,8 @@ class _Execution:
             await restore()
         except (ResilienceError, OSError) as exc:
             # A restore that fails must not cost the report; the report says that it failed.
-            _add_note(self.run_folder, self.redact(f"restoring failed: {type(exc).__name__}: {exc}"))
+            note = f"restoring failed: {type(exc).__name__}: {exc}"
+            change_incident(self.run_folder, self.redact, notes=(*read_incident(self.run_folder).notes, note))
             return False
         return True
 
@@ -284,12 +285,12 @@ class _Execution:
             f"its notebook {made.status.value}: {made.error}" if made else "the run was cut short"
         )
         end = replace(begun, status=StageStatus.FINISHED, finished_at=datetime.now(UTC), note=why, error="", hint="")
-        record_stage(self.run_folder, end)
+        record_stage(self.run_folder, end, self.redact)
         try:
             await asyncio.to_thread(report)
         except Exception as exc:  # noqa: BLE001 - whatever broke the report becomes the stage's record
             end = replace(end, status=StageStatus.FAILED, error=self.redact(f"{type(exc).__name__}: {exc}"))
-            record_stage(self.run_folder, end)
+            record_stage(self.run_folder, end, self.redact)
         return [*(stage for stage in ends if stage.name is not StageName.REPORT), end]
 
 
@@ -298,32 +299,3 @@ def _register_engine() -> None:
     from resilience.notebook.cells import register_engine
 
     register_engine()
-
-
-def record_stage(run_folder: Path, stage: Stage) -> None:
-    """Write the stage's record into incident.json, in the place of the one that says it was begun."""
-    incident = read_incident(run_folder)
-    stages = list(incident.stages)
-    for position in range(len(stages) - 1, -1, -1):
-        known = stages[position]
-        if known.name is stage.name and (known.status is StageStatus.STARTED or known.started_at >= stage.started_at):
-            stages[position] = replace(stage, note=stage.note or known.note, by=stage.by or known.by)
-            break
-    else:
-        stages.append(stage)
-    _write_incident(run_folder, replace(incident, stages=tuple(stages)))
-
-
-def read_incident(run_folder: Path) -> Incident:
-    """Read `incident.json`. Raises RecordError."""
-    path = run_folder / "incident.json"
-    return from_json(path.read_bytes(), Incident, source=path)
-
-
-def _add_note(run_folder: Path, note: str) -> None:
-    incident = read_incident(run_folder)
-    _write_incident(run_folder, replace(incident, notes=(*incident.notes, note)))
-
-
-def _write_incident(run_folder: Path, incident: Incident) -> None:
-    write_atomically(run_folder / "incident.json", to_json(incident))

@@ -38,10 +38,20 @@ INCIDENT = "incident.json"
 SAMPLES = "samples.jsonl"
 
 
+def holds_run(folder: Path) -> bool:
+    """Say whether there is a run in this folder, readable or not."""
+    return (folder / INCIDENT).exists()
+
+
 def read_incident(folder: Path) -> Incident:
     """Return the record of the run in this folder. Raises RecordError, FileNotFoundError."""
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[Incident, bytes]:
     file = folder / INCIDENT
-    return codec.from_json(file.read_bytes(), Incident, source=file)
+    data = file.read_bytes()
+    return codec.from_json(data, Incident, source=file), data
 
 
 def write_incident(folder: Path, incident: Incident, redact: Callable[[str], str], *, saved: bytes = b"") -> bytes:
@@ -51,6 +61,34 @@ def write_incident(folder: Path, incident: Incident, redact: Callable[[str], str
     if data != saved:
         write_atomically(folder / INCIDENT, data, mode=0o644)
     return data
+
+
+def change_incident(folder: Path, redact: Callable[[str], str], **changes: object) -> Incident:
+    """Read the record, change these fields of it, and write it; for who watches a run from outside its process."""
+    incident: Incident = replace(read_incident(folder), **changes)  # type: ignore[arg-type]
+    write_incident(folder, incident, redact)
+    return incident
+
+
+def record_stage(folder: Path, stage: Stage, redact: Callable[[str], str]) -> None:
+    """Write what became of a stage into the record; see `with_stage`."""
+    write_incident(folder, with_stage(read_incident(folder), stage), redact)
+
+
+def with_stage(incident: Incident, stage: Stage) -> Incident:
+    """Return the incident with this record of a stage in the place of the ones before.
+
+    A record that began at or after this one is of the same attempt, seen from nearer: the runner begins a stage before
+    its notebook does, and is there when the notebook's kernel dies. Its place, its note and who did it are kept. A record
+    that began before is of an earlier attempt and goes; the new one stands last.
+    """
+    known = incident.stage(stage.name)
+    if known is not None and known.started_at >= stage.started_at:
+        merged = replace(stage, note=stage.note or known.note, by=stage.by or known.by)
+        stages = tuple(merged if other is known else other for other in incident.stages)
+        return replace(incident, stages=stages)
+    others = (other for other in incident.stages if other.name is not stage.name)
+    return replace(incident, stages=(*others, stage))
 
 
 class RunFolder:
@@ -105,11 +143,9 @@ class RunFolder:
     def open(cls, folder: Path | str, settings: Settings | None = None) -> Self:
         """Open a run's folder; its configuration is the one it was made with. Raises UsageError, RecordError."""
         path = Path(folder)
-        file = path / INCIDENT
-        if not file.exists():
+        if not holds_run(path):
             raise UsageError(f"{path} holds no run (no {INCIDENT}).", hint="resilience status")
-        data = file.read_bytes()
-        incident = codec.from_json(data, Incident, source=file)
+        incident, data = _read(path)
         if settings is None:
             settings = load_settings(incident.parameters.get("config") or None, environment=incident.environment)
         # The run may have been made with --out: what it remembers stays beside it.
@@ -120,7 +156,7 @@ class RunFolder:
 
     def refresh(self) -> Incident:
         """Read again what another process left."""
-        self.incident = read_incident(self.folder)
+        self.incident, self._saved = _read(self.folder)
         return self.incident
 
     def save(self, **changes: object) -> Incident:
@@ -201,7 +237,8 @@ class RunFolder:
         self._put(replace(stage, status=status, finished_at=datetime.now(UTC), error=error, hint=hint))
 
     def _put(self, stage: Stage) -> None:
-        self.save(stages=(*(known for known in self.incident.stages if known.name is not stage.name), stage))
+        self.incident = with_stage(self.incident, stage)
+        self.save()
 
     def _signal(self, name: str) -> None:
         """In a drill, tell the lab which stage begins or ends, so that its timetable follows the runbook's."""

@@ -24,6 +24,7 @@ from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
 from resilience.report.series import PHASES, micros, moment, read
 from resilience.report.view import Day, PastRun
+from resilience.runs.folder import INCIDENT, read_incident
 
 VERSION = 1
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
@@ -399,9 +400,9 @@ class History:
         Drills are left out: what an embedded lab did is no history of staging, and has a file of its own.
         """
         added = 0
-        for path in sorted(outputs.glob("*/*/incident.json")):
+        for path in sorted(outputs.glob(f"*/*/{INCIDENT}")):
             try:
-                incident = codec.from_json(path.read_bytes(), Incident, source=path)
+                incident = read_incident(path.parent)
                 if incident.drill:
                     continue
                 samples = path.with_name("samples.jsonl")

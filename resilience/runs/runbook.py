@@ -17,7 +17,7 @@ from resilience.fallback import journal as journals
 from resilience.host.vantage import vantage
 from resilience.runs import memory, stages, testing
 from resilience.runs.configuration import load_settings
-from resilience.runs.folder import RunFolder, latest
+from resilience.runs.folder import RunFolder, holds_run, latest
 from resilience.runs.looking import assess_document, look, samples_of
 from resilience.runs.recovery import recover
 from resilience.runs.stages import parse_mode, put_back as restore
@@ -113,6 +113,6 @@ def open_run(
 def applied_run(settings: Settings) -> Run | None:
     """Return the run whose fallback is applied in this checkout, so that one incident stays one folder; None for none."""
     journal = journals.load(settings.state)
-    if journal is None or not journal.folder or not (Path(journal.folder) / "incident.json").exists():
+    if journal is None or not journal.folder or not holds_run(Path(journal.folder)):
         return None
     return Run.open(journal.folder, settings)
