@@ -22,6 +22,7 @@ from resilience.core.records import (
 )
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
+from resilience.host import seen as seeing
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
 from resilience.runs import memory
@@ -60,7 +61,7 @@ async def look(
             hint="resilience doctor",
         )
     # A look by URL alone says nothing of the services that are called the same here.
-    seen = memory.load(settings.state) if settings.source else {}
+    seen = seeing.load(settings.state) if settings.source else {}
     started_at, began = datetime.now(UTC), perf_counter()
     async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
         observed, controls = await asyncio.gather(
@@ -80,12 +81,12 @@ async def look(
         stand_ins=availability(services, settings),
         controls=controls,
         wishes=settings.wishes,
-        reached_before=memory.reached(seen, here.network),
+        reached_before=seeing.reached(seen, here.network),
         flapping=flapping,
         unset_critical_counts=not is_shipped(settings.source),
     )
     if remember and settings.source is not None:
-        memory.remember(settings.state, seen, health)
+        seeing.remember(settings.state, seen, health)
         if len(services) == len(settings.services):
             memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)

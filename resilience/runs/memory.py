@@ -1,57 +1,21 @@
-"""Remember across runs: what was reached from where, since when something is down, and which code and versions ran."""
+"""Remember across runs: the last look at staging, the history of the looks before it, and which code and versions ran."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Sample
+from resilience.core.records import Incident, Sample
 from resilience.core.settings import Settings
 from resilience.host.files import write_atomically
 
 if TYPE_CHECKING:
     from resilience.runs.history import History
-
-_SEEN = "seen.json"
-
-
-def load(state: Path) -> dict[str, Any]:
-    """Return what was seen of each service so far: when, from which networks, version and extensions."""
-    try:
-        seen = json.loads((state / _SEEN).read_text())
-    except (OSError, ValueError):
-        return {}
-    return seen if isinstance(seen, dict) else {}
-
-
-def reached(seen: Mapping[str, Any], network: str) -> frozenset[str]:
-    """Return the services that have answered from this host and network before."""
-    return frozenset(name for name, entry in seen.items() if network in entry.get("networks", ()))
-
-
-def remember(state: Path, seen: Mapping[str, Any], health: InfrastructureHealth) -> None:
-    """Note the services that answered. A folder that cannot be written loses only this memory."""
-    noted = dict(seen)
-    for result in health.services:
-        if result.status not in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED):
-            continue
-        entry = dict(noted.get(result.name, {}))
-        networks = list(dict.fromkeys([*entry.get("networks", ()), health.vantage.network]))[-8:]
-        noted[result.name] = {
-            "networks": networks,
-            "last": health.started_at.isoformat(timespec="seconds"),
-            "server_version": result.facts.get("server_version", entry.get("server_version", "")),
-            "extensions": result.facts.get("extensions", entry.get("extensions", "")),
-        }
-    if noted != seen:
-        with suppress(OSError):
-            write_atomically(state / _SEEN, json.dumps(noted, indent=1).encode(), mode=0o600, durable=False)
 
 
 def note_snapshot(state: Path, document: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
 from resilience.core.settings import Service, Settings
+from resilience.host import seen
 from resilience.host.processes import Launch, private_log
 from resilience.services.place import Endpoint, ask as ask_http
 from resilience.services.postgresql import stand_in as postgresql
@@ -125,12 +125,7 @@ async def ask(service: Service, place: Endpoint) -> None:
 
 def seen_on_staging(settings: Settings, name: str) -> Mapping[str, str]:
     """Return what the last good look at staging found of this service: server_version, extensions. Empty where never seen."""
-    try:
-        raw = json.loads((settings.state / "seen.json").read_bytes())
-        facts = raw.get(name, {})
-        return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return seen.facts(settings.state, name)
 
 
 def major(version: str) -> int:
@@ -141,14 +136,14 @@ def major(version: str) -> int:
 
 async def gaps(service: Service, settings: Settings, place: Endpoint, version: str) -> tuple[str, ...]:
     """Name what the stand-in lacks against staging as last seen: its version, its extensions."""
-    seen = seen_on_staging(settings, service.name)
+    before = seen_on_staging(settings, service.name)
     found = []
-    theirs = seen.get("server_version", "")
+    theirs = before.get("server_version", "")
     # Valkey says two versions: the Redis it is compatible with, and its own.
     ours = {major(part) for part in version.replace("(Valkey", ",").split(",")}
     if theirs and version and major(theirs) not in ours:
         found.append(f"version {version} here, {theirs} on staging")
-    wanted = [part.split()[0] for part in seen.get("extensions", "").split(",") if part.split()]
+    wanted = [part.split()[0] for part in before.get("extensions", "").split(",") if part.split()]
     if wanted and place.type == ServiceType.POSTGRESQL:
         connection = await _connect(place)
         try:
