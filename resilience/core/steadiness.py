@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -48,8 +49,8 @@ def _summary(name: str, samples: list[Sample]) -> Summary:
         service=name,
         samples=len(samples),
         min_s=times[0] if times else None,
-        p50_s=percentile(times, 50),
-        p95_s=percentile(times, 95),
+        p50_s=percentile(times, 0.50),
+        p95_s=percentile(times, 0.95),
         max_s=times[-1] if times else None,
         loss=up.count(False) / len(up) if up else 0.0,
         transitions=sum(a != b for a, b in pairwise(up)),
@@ -57,12 +58,20 @@ def _summary(name: str, samples: list[Sample]) -> Summary:
     )
 
 
-def percentile(ordered: list[float], share: float) -> float | None:
-    """Return the smallest value that `share` percent of the ordered values do not exceed (nearest rank)."""
-    if not ordered:
-        return None
-    rank = -(-len(ordered) * share // 100)
-    return ordered[max(0, min(len(ordered) - 1, int(rank) - 1))]
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return the smallest value that `share` (0 to 1) of the ordered values do not exceed: one that was measured.
+
+    None for no values. Raises ValueError for a share beyond 0 to 1, such as the 95 of somebody who thinks in percent.
+    """
+    return ordered[rank(len(ordered), share) - 1] if ordered else None
+
+
+def rank(count: int, share: float) -> int:
+    """Return the nearest rank, from 1, of the percentile of `count` values; `share` is 0 to 1, as in `percentile`."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: 0 to 1 was expected, such as 0.95.")
+    # 0.07 × 100 is 7.000000000000001 in floating point, and its rank is 7.
+    return max(math.ceil(share * count - 1e-9), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import msgspec
 
 from resilience.core import marks
 from resilience.core.records import ConnectivityStatus, FaultCode, Phases, Sample
+from resilience.core.steadiness import percentile
 
 STATUSES = tuple(ConnectivityStatus)
 FAULTS = tuple(FaultCode)
@@ -327,11 +328,6 @@ class Stats:
     @property
     def loss(self) -> float | None:
         return self.lost / self.samples if self.samples else None
-
-
-def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile of an ordered sequence: a value that was measured, never one between two."""
-    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
 
 
 def stats(line: Line, start: int | None = None, end: int | None = None) -> Stats:

@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
+from resilience.core.steadiness import rank
 from resilience.report.series import PHASES, micros, moment, read
 from resilience.report.view import Day, PastRun
 from resilience.runs.folder import INCIDENT, read_incident
@@ -602,7 +603,7 @@ def _from_counts(counts: dict[int, int], share: float, highest: int) -> float | 
     total = sum(counts.values())
     if not total:
         return None
-    wanted = max(math.ceil(share * total), 1)
+    wanted = rank(total, share)
     for bucket in sorted(counts):
         wanted -= counts[bucket]
         if wanted <= 0:

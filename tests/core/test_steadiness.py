@@ -43,12 +43,28 @@ def test_a_series_without_an_answer_has_no_times() -> None:
     assert (made.min_s, made.p50_s, made.loss, made.samples) == (None, None, 1.0, 2)
 
 
-@given(st.lists(st.floats(0, 100), min_size=1), st.integers(1, 100))
-def test_a_percentile_is_one_of_the_values_and_grows(values: list[float], share: int) -> None:
+@given(st.lists(st.floats(0, 100), min_size=1), st.floats(0, 1))
+def test_a_percentile_is_one_of_the_values_and_grows(values: list[float], share: float) -> None:
     ordered = sorted(values)
     found = percentile(ordered, share)
     assert found in ordered
-    assert ordered[0] <= found <= (percentile(ordered, 100) or 0)
+    assert ordered[0] <= found <= (percentile(ordered, 1.0) or 0)
+
+
+@pytest.mark.parametrize("hundredths", range(1, 101))
+def test_a_percentile_is_the_nearest_rank_whatever_floating_point_makes_of_the_share(hundredths: int) -> None:
+    for count in (1, 7, 28, 100, 1000):
+        assert percentile(range(1, count + 1), hundredths / 100) == -(-count * hundredths // 100)
+
+
+@pytest.mark.parametrize("share", [50, 95, -0.1, 1.01])
+def test_a_share_in_percent_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="0 to 1 was expected"):
+        percentile([1.0, 2.0], share)
+
+
+def test_no_values_have_no_percentile() -> None:
+    assert percentile([], 0.95) is None
 
 
 def test_a_hard_outage_is_down_after_three_looks() -> None:

@@ -36,7 +36,7 @@ from resilience.report import charts, render
 from resilience.report.markdown import LIMIT
 from resilience.report.mermaid import gantt
 from resilience.report.pdf import FLAGS, browser, to_pdf
-from resilience.report.series import Columns, intervals, outage, percentile
+from resilience.report.series import Columns, intervals, outage
 from resilience.report.texts import code, fence, hint, pieces, prose, redacted
 from resilience.report.view import build
 from resilience.report.writing import check, publish
@@ -474,11 +474,6 @@ def test_a_gap_in_looking_is_no_outage() -> None:
     line = Columns.of(found).lines["x", "staging"]
     assert [one.samples for one in intervals(line)] == [10, 10]
     assert outage([line]) is None
-
-
-@given(st.lists(st.floats(0, 100), min_size=1), st.floats(0.01, 1))
-def test_a_percentile_is_a_value_that_was_measured(values: list[float], share: float) -> None:
-    assert percentile(sorted(values), share) in values
 
 
 def test_stand_in_samples_are_never_in_the_line_of_staging() -> None:

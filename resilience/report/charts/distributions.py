@@ -8,12 +8,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from resilience.core.marks import RED
+from resilience.core.steadiness import percentile
 from resilience.core.words import listing, seconds
 from resilience.report.charts.axes import seconds_axis, seconds_range
 from resilience.report.charts.canvas import BLUE, INK, PAPER, SOFT, Frame, Sheet, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines
-from resilience.report.series import Line, Window, answered, moment, percentile, stats
+from resilience.report.series import Line, Window, answered, moment, stats
 from resilience.report.view import Section, View
 from resilience.report.view.formats import percent, when
 
