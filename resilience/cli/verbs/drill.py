@@ -6,31 +6,51 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
+
+from resilience import stand_ins as local
+from resilience.cli.group import verb
+from resilience.cli.options import Out, Verbose
+from resilience.cli.output import leave, log_to_stderr
 from resilience.core.codec import to_json
 from resilience.core.errors import ResilienceError
 from resilience.core.records import ExitCode, TimelineEvent
 from resilience.host.log import quiet
+from resilience.lab.lab import Lab
+from resilience.lab.scenario import Scenario, load_scenario, scenario_names
 from resilience.notebook.headless import conclude, go
 from resilience.runs import runbook
 from resilience.runs.configuration import load_settings
 from resilience.show import terminal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from resilience.lab.scenario import Scenario
+app = verb()
 
 
-def list_drills() -> None:
+@app.command()
+def drill(
+    scenario: Annotated[
+        str, typer.Argument(help="Which outage; `resilience drill list` names them.")
+    ] = "database-unavailable",
+    out: Out = "",
+    verbose: Verbose = False,
+) -> None:
+    """The whole runbook against an embedded staging that breaks on a timetable. Touches nothing of yours."""
+    log_to_stderr(verbose)
+    if scenario == "list":
+        _list_drills()
+        return
+    leave(run_drill(scenario, out=out))
+
+
+def _list_drills() -> None:
     """Print the scenarios by name."""
-    from resilience.lab.scenario import load_scenario, scenario_names
-
     for name in scenario_names():
         terminal.out.print(f"{name:<32} {load_scenario(name).title}", markup=False)
 
@@ -40,8 +60,6 @@ def run_drill(name: str, *, out: str = "") -> int:
 
     Uses its own folder, ports, lock and env file; nothing of the team's is read or touched but the outputs folder.
     """
-    from resilience.lab.scenario import load_scenario
-
     scenario = load_scenario(name)
     outputs = _outputs(out)
     world = Path(tempfile.mkdtemp(prefix="resilience-drill-"))
@@ -52,9 +70,6 @@ def run_drill(name: str, *, out: str = "") -> int:
 
 
 async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
-    from resilience import stand_ins as local
-    from resilience.lab.lab import Lab
-
     began = monotonic()
     sys.stderr.write(f"Drill {scenario.name}: {scenario.title}\n")
     events: list[TimelineEvent] = []
@@ -123,22 +138,3 @@ def _outputs(out: str) -> Path:
     except ResilienceError:
         # A drill must also run where the team's configuration is broken.
         return Path.cwd() / "outputs"
-
-
-def run_lab(name: str) -> None:
-    """Run the lab by hand until Ctrl-C or the end of the input."""
-    from resilience.lab.lab import serve
-
-    world = Path(tempfile.mkdtemp(prefix="resilience-lab-"))
-    lines: Iterator[str] = iter(sys.stdin.readline, "")
-    try:
-        asyncio.run(
-            serve(
-                name,
-                world / "lab",
-                say=lambda text: terminal.out.print(text, markup=False, soft_wrap=True),
-                ask=lambda: next(lines, None),
-            )
-        )
-    finally:
-        shutil.rmtree(world, ignore_errors=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resilience.cli.drill import run_drill
+from resilience.cli.verbs.drill import run_drill
 from resilience.core.errors import UsageError
 from resilience.lab.scenario import scenario_names
 from resilience.notebook.parameters import NOTEBOOKS

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from resilience import stand_ins as local
-from resilience.cli.status import gather, show
+from resilience.cli.verbs.status import gather, show
 from resilience.core.records import StageName
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals

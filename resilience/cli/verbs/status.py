@@ -1,28 +1,44 @@
-"""Say what is applied, what runs, who holds the lock and what is missing here, and what to type."""
+"""Say what is applied, what runs and who holds the lock, and what to type."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+import typer
 
 from resilience import stand_ins as local
+from resilience.cli.arguments import settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Json
+from resilience.cli.output import print_json
 from resilience.core import codec
-from resilience.core.errors import NotConfiguredError, RecordError, ResilienceError, UsageError
+from resilience.core.errors import RecordError, UsageError
 from resilience.core.records import SCHEMA, Incident, StageName
+from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host import lock
-from resilience.host.files import make_folder
 from resilience.host.vantage import vantage
 from resilience.runs import runbook
-from resilience.runs.configuration import load_settings
 from resilience.show import terminal
 
-if TYPE_CHECKING:
-    from resilience.core.settings import Settings
+app = verb()
+
+
+@app.command()
+def status(
+    hand_over: Annotated[bool, typer.Option("--hand-over", help="In full sentences, for the next engineer.")] = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+) -> None:
+    """What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer."""
+    settings = settings_from(config, environment)
+    found = gather(settings)
+    if as_json:
+        print_json(found)
+    else:
+        show(found, settings, hand_over=hand_over)
 
 
 def gather(settings: Settings) -> dict[str, Any]:
@@ -135,87 +151,3 @@ def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = Fals
                 out.print(f"  {name}: {status}", markup=False)
             out.print(f"Report: {latest['folder']}/report.html", markup=False, soft_wrap=True)
     out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)
-
-
-async def doctor(config: str, environment: str) -> int:
-    """Say what is missing, unset, unreachable or never drilled, each with what to type; 0 where nothing is."""
-    from resilience.home.doctor import diagnose
-
-    settings = load_settings(config or None, environment=environment)
-    results = None
-    try:
-        results = (await runbook.look(settings, remember=False)).services
-    except NotConfiguredError:
-        pass
-    except ResilienceError as exc:
-        terminal.err.print(str(exc), markup=False)
-    findings = diagnose(settings, results=results)
-    bad = [finding for finding in findings if not finding.ok]
-    for finding in findings:
-        sign = "[green]ok[/green]  " if finding.ok else "[yellow]look[/yellow]"
-        terminal.out.print(f"{sign} [bold]{finding.what}[/bold]: ", end="")
-        terminal.out.print(
-            finding.found + (f" (expected: {finding.expected})" if not finding.ok and finding.expected else ""),
-            markup=False,
-        )
-        if not finding.ok and finding.hint:
-            terminal.out.print(f"       → {finding.hint}", markup=False, soft_wrap=True)
-    terminal.out.print(f"{len(findings) - len(bad)} of {len(findings)} as expected.")
-    return 0 if not bad else 10
-
-
-def init_repository(folder: Path, *, write: bool) -> int:
-    """Show what would be written for this repository, and write it where asked to."""
-    from resilience.home.init import inspect_repository, write as write_proposal
-
-    proposal = inspect_repository(folder)
-    for line in proposal.found:
-        terminal.out.print(f"  found: {line}", markup=False)
-    terminal.out.print("[bold]resilience.toml[/bold] would say:" if not write else "[bold]resilience.toml[/bold]")
-    sys.stdout.write(proposal.toml + "\n")
-    sure = write
-    if not write and sys.stdin.isatty() and sys.stdout.isatty():
-        import typer
-
-        sure = typer.confirm("Write resilience.toml and the git-ignored folder .resilience/?")
-    if not sure:
-        terminal.out.print("Nothing was written. To write it: resilience init --write")
-        return 0
-    for path in write_proposal(proposal):
-        terminal.out.print(f"Wrote {path}", markup=False)
-    terminal.out.print("[bold]Next:[/bold] resilience doctor")
-    return 0
-
-
-def open_notebooks(folder: str, *, browser: bool) -> int:
-    """Open a copy of the notebooks in JupyterLab, so that what is typed into them changes nothing of ours."""
-    from resilience.notebook.engine import notebooks_folder
-
-    jupyter = Path(sys.executable).with_name("jupyter-lab")
-    found = str(jupyter) if jupyter.exists() else shutil.which("jupyter-lab")
-    if found is None:
-        raise UsageError(
-            "JupyterLab is not installed beside this tool.", hint='pipx inject resilience-runbook "jupyterlab>=4.2"'
-        )
-    source = notebooks_folder()
-    target = Path(folder).expanduser() if folder else load_settings().root / ".resilience" / "notebooks"
-    make_folder(target)
-    for notebook in sorted(source.glob("*.ipynb")):
-        copy = target / notebook.name
-        if not copy.exists() or _same_cells(copy, notebook):
-            shutil.copyfile(notebook, copy)
-    terminal.out.print(f"Opening {target / '00_incident.ipynb'}", markup=False)
-    command = [found, str(target / "00_incident.ipynb")] + ([] if browser else ["--no-browser"])
-    return subprocess.call(command, cwd=target)
-
-
-def _same_cells(one: Path, other: Path) -> bool:
-    """Say whether two notebooks hold the same sources, so that replacing one loses nothing that was typed."""
-
-    def cells(path: Path) -> list[str]:
-        return ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
-
-    try:
-        return cells(one) == cells(other)
-    except (ValueError, KeyError, OSError):
-        return False

@@ -1,0 +1,61 @@
+"""Turn the words behind a verb into settings, a mode, seconds, pairs, a run's folder and services, or refuse them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.records import TestExecutionMode
+from resilience.core.settings import Service, Settings
+from resilience.runs import configuration
+from resilience.runs.runbook import latest, parse_mode
+
+
+def settings_from(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
+    """Return the settings of `--config`, or those of `--url` alone, which need no configuration."""
+    if urls:
+        return configuration.settings_for_url(urls)
+    return configuration.load_settings(config or None, environment=environment)
+
+
+def mode_from(force: str) -> TestExecutionMode | None:
+    """Return the mode that `--force` names, None where it names none."""
+    return parse_mode(force) if force else None
+
+
+def check_seconds(option: str, value: float | None, *, zero: bool = False) -> None:
+    """Refuse what is no length of time; click takes -1 and nan for numbers."""
+    if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
+        least = "0 or more" if zero else "above 0"
+        raise UsageError(f"{option} {value:g}: seconds {least} were expected.", hint=f"{option} 300")
+
+
+def pairs_from(given: Sequence[str] | None) -> dict[str, object]:
+    """Return what `-p name=value` gave, values still as texts."""
+    pairs: dict[str, object] = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"-p {text}: name=value was expected.", hint="-p samples=3")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def run_folder(settings: Settings, name: str) -> Path:
+    """Return the folder of a run by its path, or by its name in outputs; of the newest for `latest`."""
+    if name in ("", "latest"):
+        return latest(settings)
+    for path in (Path(name), settings.outputs / name):
+        if (path / "incident.json").exists():
+            return path.resolve()
+    raise UsageError(f"run {name!r} is unknown.", hint=f"ls {settings.outputs}")
+
+
+def services_named(settings: Settings, names: Sequence[str] | None) -> list[Service]:
+    """Return the services of these names; all that have a stand-in where none is named."""
+    known = [service.name for service in settings.services]
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"service {name!r} is unknown.", hint=did_you_mean(name, known))
+    return [service for service in settings.services if (service.name in names if names else bool(service.local))]

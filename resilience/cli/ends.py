@@ -1,0 +1,92 @@
+"""Turn whatever ends a command, an error or a signal, into one line on stderr and an exit code of contracts.md."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from resilience.core.errors import ResilienceError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# Typer carries a click of its own and names only some of its errors; this is the root of those it shows to people.
+_ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+class EndedBySignalError(ResilienceError):
+    """A signal ended the command, and what it was at has been put down."""
+
+    terminated = False
+    """Whether it was SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
+
+    def __init__(self) -> None:
+        super().__init__("terminated." if self.terminated else "interrupted.")
+        self.exit_code = 143 if self.terminated else 130
+
+
+def heed_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP all end the command as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So starts a script its jobs with `&`; then neither signal would end us, nor --take-over.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    EndedBySignalError.terminated = True
+    # A running event loop has a handler of its own for Ctrl-C, which cancels what runs; an exception from here would tear it.
+    signal.raise_signal(signal.SIGINT)
+
+
+def end_by(exc: BaseException) -> NoReturn:
+    """Say in one line what ended the command, and exit with its code; no traceback reaches a user."""
+    match exc:
+        case ResilienceError():
+            _complain(str(exc), exc.exit_code)
+        case typer.Exit():
+            sys.exit(exc.exit_code)
+        case typer.Abort():
+            _complain("interrupted.", 130)
+        case KeyboardInterrupt():
+            _complain(str(EndedBySignalError()), EndedBySignalError().exit_code)
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+    if not isinstance(exc, _ClickException):
+        _fail(exc)
+    if type(exc).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{exc.format_message()}\n")
+        sys.exit(2)
+    _complain(f"{exc.format_message()} Hint: resilience --help", 2)
+
+
+def _fail(exc: BaseException) -> NoReturn:
+    """End by what nobody foresaw: the traceback goes to a file of the user's own."""
+    # Start-up: what no command needs but one that fails.
+    import tempfile
+    import traceback
+
+    from resilience.core.redact import Redactor
+
+    # Values of secret settings are not at hand here; structure is all that can be redacted.
+    text = Redactor(()).text("".join(traceback.format_exception(exc)))
+    with tempfile.NamedTemporaryFile("w", prefix="resilience-", suffix=".log", delete=False) as file:
+        file.write(text)
+    _complain(
+        f"the runbook failed ({type(exc).__name__}: {Redactor(()).text(str(exc))[:200]}); nothing is known about your tests. "
+        f"Hint: attach {file.name} to an issue",
+        30,
+    )
+
+
+def _complain(text: str, code: int) -> NoReturn:
+    sys.stderr.write(f"resilience: {text}\n")
+    sys.exit(code)

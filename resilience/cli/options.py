@@ -1,0 +1,25 @@
+"""Declare the options that several verbs take, each once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    str,
+    typer.Option("--config", help="The configuration; else RESILIENCE_CONFIG, resilience.toml, config/runbook.toml."),
+]
+Environment = Annotated[str, typer.Option("--environment", help="Its name in texts, such as staging.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else goes to stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log lines on stderr.")]
+TakeOver = Annotated[bool, typer.Option("--take-over", help="Interrupt who holds the lock on this host, and go on.")]
+Force = Annotated[
+    str, typer.Option("--force", help="full, degraded, offline or critical_only, whatever the health says.")
+]
+ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit 0, and say in words what that hides.")]
+Parameters = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", help="name=value for the notebooks. May be given again.")
+]
+Out = Annotated[str, typer.Option("--out", help="Where runs go, instead of outputs/.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Stand-ins with empty data.")]

@@ -1,0 +1,52 @@
+"""Turn records into a JSON document on stdout, and a code into the end of the command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
+
+import typer
+
+from resilience.core.codec import to_builtins
+from resilience.core.words import exit_code_phrase
+from resilience.show.terminal import let_go
+
+
+def builtins_of(record: object) -> Any:
+    return to_builtins(record) if record is not None else None
+
+
+def print_json(document: object) -> None:
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go(sys.stdout)
+
+
+def leave(code: int, exit_zero: bool = False, *, looked: bool = False) -> NoReturn:
+    """End the command with this code; `--exit-zero` makes it 0 and says what that hides."""
+    if exit_zero and code:
+        sys.stderr.write(f"--exit-zero hides exit code {code}: {exit_code_phrase(code, looked=looked)}\n")
+        code = 0
+    raise typer.Exit(code)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.ERROR
+    )
+
+
+def pass_through(stream: TextIO) -> Callable[[bytes], None]:
+    """Return what writes the tests' own output to this stream, byte by byte as it came."""
+
+    def write(data: bytes) -> None:
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+    return write

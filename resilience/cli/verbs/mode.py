@@ -1,0 +1,37 @@
+"""Say in which mode the tests should run, and why."""
+
+from __future__ import annotations
+
+import asyncio
+
+from resilience.cli.arguments import mode_from, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Force, Json, Verbose
+from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
+from resilience.cli.runs import decide_here
+from resilience.core.words import staging_line
+from resilience.runs import runbook
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def mode(
+    force: Force = "",
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """The mode the tests should run in, and why."""
+    log_to_stderr(verbose)
+    forced, settings = mode_from(force), settings_from(config, environment)
+    health = asyncio.run(runbook.look(settings))
+    decision = decide_here(health, settings, forced)
+    if as_json:
+        print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(decision)})
+    else:
+        terminal.headline(terminal.out, staging_line(health))
+        terminal.show_decision(decision)
+    leave(runbook.exit_code_of(health.overall_status))

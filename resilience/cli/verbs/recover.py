@@ -1,0 +1,80 @@
+"""Wait until staging stays healthy, then restore and prove it with the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
+from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
+from resilience.cli.runs import applied_or_new_run, recording_the_end
+from resilience.runs import runbook
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def recover(
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for staging; 0 looks once.")] = 43200.0,
+    run_tests: Annotated[
+        bool, typer.Option("--tests/--no-tests", help="Run the critical tests and the full suite afterwards.")
+    ] = True,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Wait until staging stays healthy, then restore, run the critical tests, then the full suite."""
+    log_to_stderr(verbose)
+    check_seconds("--wait", wait, zero=True)
+    settings = settings_from(config, environment)
+    run = applied_or_new_run(settings, "recover")
+    console = terminal.err if as_json else terminal.out
+
+    def tell(check: Any) -> None:
+        want = settings.recovery.good
+        state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
+        console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
+
+    with recording_the_end(run):
+        code = asyncio.run(
+            runbook.recover(
+                run,
+                wait_s=wait,
+                tests=run_tests,
+                on_check=tell,
+                take_over=take_over,
+                output=pass_through(sys.stderr) if as_json else None,
+            )
+        )
+    incident = run.incident
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "run": incident.run,
+                "exit_code": code,
+                "recovery": builtins_of(incident.recovery),
+                "restored": builtins_of(incident.restored),
+                "critical_tests": builtins_of(incident.critical_tests),
+                "full_tests": builtins_of(incident.full_tests),
+            }
+        )
+    else:
+        if incident.recovery is not None:
+            terminal.show_recovery(incident.recovery)
+        if incident.restored is not None:
+            terminal.show_restored(incident.restored)
+        for title, result in (("critical tests", incident.critical_tests), ("full suite", incident.full_tests)):
+            if result is not None:
+                terminal.out.print(f"[bold]{title}[/bold]")
+                terminal.show_tests(result)
+        terminal.out.print(f"[bold]Report:[/bold] {run.folder / 'report.html'}", soft_wrap=True)
+    leave(code)

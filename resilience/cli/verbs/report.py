@@ -1,0 +1,43 @@
+"""Write the report of a run again, from its records."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Verbose
+from resilience.cli.output import log_to_stderr
+from resilience.runs import runbook
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def report(
+    folder: Annotated[str, typer.Argument(help="The run; else the newest.")] = "latest",
+    public: Annotated[
+        bool, typer.Option("--public", help="Replace private addresses, host names, project ids and e-mail addresses.")
+    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="report.pdf as well, where a Chromium is there.")] = True,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+) -> None:
+    """Write the report of a run again, from its records."""
+    log_to_stderr(verbose)
+    settings = settings_from(config, environment)
+    wanted = run_folder(settings, folder)
+    with terminal.working("writing the report"):
+        missing = runbook.render_again(wanted, settings, public=public)
+        printed = asyncio.run(runbook.print_report(wanted)) if pdf else None
+    for text in missing:
+        terminal.err.print(f"Missing: {text}", markup=False)
+    if printed is not None:
+        sys.stdout.write(f"{printed}\n")
+    sys.stdout.write(f"{wanted / 'report.html'}\n")

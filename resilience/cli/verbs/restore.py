@@ -1,0 +1,73 @@
+"""Undo what apply did: put the env file back and stop the stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from resilience.cli.arguments import settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
+from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
+from resilience.core.errors import ResilienceError
+from resilience.core.redact import Redactor
+from resilience.core.settings import Settings
+from resilience.core.words import staging_line
+from resilience.fallback.undo_settings import settings_for_restore
+from resilience.runs import runbook
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def restore(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where somebody edited the file; a copy of the edit is kept.")
+    ] = False,
+    keep_stand_ins: Annotated[bool, typer.Option("--keep-stand-ins", help="Leave the stand-ins running.")] = False,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put the env file back to the byte and stop the stand-ins. No database is touched."""
+    log_to_stderr(verbose)
+    settings, unreadable = settings_for_restore(config, environment=environment)
+    run = _run_to_restore(settings, unreadable)
+    console = terminal.err if as_json else terminal.out
+
+    async def go() -> Any:
+        if run is not None:
+            return await run.restore(force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
+        return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
+
+    restored = asyncio.run(go())
+    terminal.show_restored(restored, console=console)
+    if not unreadable and not restored.nothing_to_do:
+        try:
+            # Read anew: what was applied decided about the settings until now.
+            terminal.headline(console, staging_line(asyncio.run(runbook.look(settings_from(config, environment)))))
+        except ResilienceError as exc:
+            # The exit code is about the undo, which is done.
+            sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
+    if unreadable:
+        why = Redactor(settings.secrets).text(unreadable)
+        sys.stderr.write(f"resilience: the configuration could not be read, and was not needed to restore: {why}\n")
+    if as_json:
+        print_json({"schema": 1, **builtins_of(restored)})
+    leave(0)
+
+
+def _run_to_restore(settings: Settings, unreadable: str) -> runbook.Run | None:
+    """Return the applied run; None where its record cannot be read, without which the files are put back all the same."""
+    try:
+        return runbook.applied_run(settings)
+    except ResilienceError:
+        if not unreadable:
+            raise
+        return None

@@ -1,0 +1,31 @@
+"""Continue a run at the stage that failed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import pairs_from, run_folder, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Parameters, Verbose
+from resilience.cli.output import leave, log_to_stderr
+from resilience.notebook.headless import resume_run
+
+app = verb()
+
+
+@app.command()
+def resume(
+    folder: Annotated[
+        str, typer.Argument(help="The run, such as 2026-11-22/031407Z-incident; else the newest.")
+    ] = "latest",
+    parameter: Parameters = None,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+) -> None:
+    """Continue a run at the stage that failed."""
+    log_to_stderr(verbose)
+    settings = settings_from(config, environment)
+    leave(resume_run(run_folder(settings, folder), parameters=pairs_from(parameter)))

@@ -1,0 +1,51 @@
+"""Run all stages headless, and leave a report whatever failed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import check_seconds, pairs_from, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
+from resilience.cli.output import leave, log_to_stderr
+from resilience.notebook.headless import run_all
+
+app = verb()
+
+
+@app.command()
+def run(
+    apply: Annotated[
+        bool, typer.Option("--apply/--no-apply", help="Start stand-ins, write the env file, run tests.")
+    ] = False,
+    parameter: Parameters = None,
+    out: Out = "",
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", help="What makes the exit code not 0: failures, degraded or never.")
+    ] = "",
+    total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all stages.")] = None,
+    stage_timeout: Annotated[float | None, typer.Option("--stage-timeout", help="Seconds for each stage.")] = None,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """All stages headless through papermill; always leaves a report. Only looks unless --apply is given."""
+    log_to_stderr(verbose)
+    for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
+        check_seconds(option, value)
+    settings = settings_from(config, environment)
+    code = run_all(
+        settings,
+        apply=apply,
+        parameters=pairs_from(parameter),
+        out=out,
+        fail_on=fail_on,
+        total_timeout_s=total_timeout,
+        stage_timeout_s=stage_timeout,
+        take_over=take_over,
+    )
+    leave(code, exit_zero)

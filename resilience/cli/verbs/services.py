@@ -1,0 +1,64 @@
+"""Start, stop and show the stand-ins on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from resilience import stand_ins as local
+from resilience.cli.arguments import services_named, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Fresh, Json
+from resilience.cli.output import builtins_of, leave, print_json
+from resilience.core.records import StandIn
+from resilience.show import terminal
+
+app = verb(help="Start, stop and show the stand-ins on this machine.", no_args_is_help=True)
+
+
+@app.command()
+def up(
+    names: Annotated[list[str] | None, typer.Argument()] = None,
+    fresh: Fresh = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+) -> None:
+    """Start the stand-ins of these services, or of all that have one."""
+    settings = settings_from(config, environment)
+    chosen = services_named(settings, names)
+    with terminal.working("starting stand-ins", quiet=as_json):
+        started = asyncio.run(local.start(chosen, settings, fresh=fresh))
+    _show_stand_ins(started, as_json)
+    leave(20 if any(not stand_in.ready for stand_in in started) else 0)
+
+
+@app.command()
+def down(
+    names: Annotated[list[str] | None, typer.Argument()] = None, config: Config = "", environment: Environment = ""
+) -> None:
+    """Stop stand-ins that were started here. Data are kept."""
+    settings = settings_from(config, environment)
+    chosen = [service.name for service in services_named(settings, names)] if names else None
+    stopped = asyncio.run(local.stop(settings, chosen))
+    sys.stdout.write(f"stopped: {', '.join(stopped) or 'nothing was running'}\n")
+
+
+@app.command()
+def status(config: Config = "", environment: Environment = "", as_json: Json = False) -> None:
+    """Which stand-ins run, where, with which data."""
+    _show_stand_ins(local.status(settings_from(config, environment)), as_json)
+
+
+def _show_stand_ins(stand_ins: Sequence[StandIn], as_json: bool) -> None:
+    if as_json:
+        print_json({"schema": 1, "services": [builtins_of(stand_in) for stand_in in stand_ins]})
+        return
+    for stand_in in stand_ins:
+        terminal.out.print(terminal.stand_in_line(stand_in))
+    if not stand_ins:
+        terminal.out.print("No stand-in runs. Start them: resilience services up")

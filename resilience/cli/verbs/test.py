@@ -1,0 +1,127 @@
+"""Run test commands in the mode that fits, and say what that proved."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from resilience.cli.arguments import check_seconds, mode_from, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
+from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
+from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked, write_report
+from resilience.core.errors import UsageError
+from resilience.core.words import progress_line
+from resilience.show import terminal
+from resilience.suite.records import Progress
+
+app = verb()
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": False, "allow_interspersed_args": False}
+)
+def test(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(help="A command after --; else those configured for the mode.", metavar="[-- COMMAND...]"),
+    ] = None,
+    force: Force = "",
+    select: Annotated[str, typer.Option("--select", help="A marker expression instead of the mode's.")] = "",
+    exit_code: Annotated[str, typer.Option("--exit-code", help="ours, or original: the command's own.")] = "ours",
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for each command.")] = None,
+    total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all of them.")] = None,
+    wait_for_services: Annotated[
+        float | None,
+        typer.Option(
+            "--wait-for-services", help="Seconds to wait in all for lost services before tests are run again."
+        ),
+    ] = None,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="One line that counts, instead of the tests' own output (kept in logs/).")
+    ] = False,
+    take_over: TakeOver = False,
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Run commands in the mode that fits: resilience test -- pytest tests/unit -v"""
+    log_to_stderr(verbose)
+    if exit_code not in ("ours", "original"):
+        raise UsageError(f"--exit-code {exit_code}: ours or original was expected.", hint="--exit-code original")
+    for option, value in (("--timeout", timeout), ("--total-timeout", total_timeout)):
+        check_seconds(option, value)
+    check_seconds("--wait-for-services", wait_for_services, zero=True)
+    forced, settings = mode_from(force), settings_from(config, environment)
+    refuse_where_locked(settings, "test", take_over)
+    run = applied_or_new_run(settings, "test")
+    given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
+
+    async def go() -> Any:
+        with terminal.working("looking at staging", quiet=as_json):
+            await run.assess()
+        decision = run.choose_mode(forced, asked_by="--force")
+        if not run.applied_now:
+            decision = run.without_stand_ins()
+        if not as_json:
+            terminal.headline(terminal.out, *run.headline())
+        if decision.blocked and not force and given is None:
+            return None
+        return await run.run_tests(
+            given,
+            select=select,
+            timeout_s=timeout,
+            total_timeout_s=total_timeout,
+            wait_for_services_s=wait_for_services,
+            exit_code=exit_code,
+            output=_nowhere if progress else pass_through(sys.stderr) if as_json else None,
+            on_progress=_tell_progress if progress else None,
+            take_over=take_over,
+        )
+
+    with recording_the_end(run):
+        result = asyncio.run(go())
+    if progress and sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[2K")
+    page = write_report(run)
+    if result is None:
+        if as_json:
+            print_json(builtins_of(run.blocked_result()))
+        leave(20, exit_zero)
+    if as_json:
+        print_json(builtins_of(result))
+    else:
+        terminal.show_tests(result)
+        if page:
+            terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
+    leave(result.exit_code, exit_zero)
+
+
+def _nowhere(data: bytes) -> None:
+    """Let the tests' own output go to the log only."""
+
+
+def _tell_progress(progress: Progress) -> None:
+    """Keep one line on stderr up to date; where that is no terminal, say only how it ended."""
+    live = sys.stderr.isatty()
+    if not live and progress.phase != "done":
+        return
+    text = progress_line(
+        finished=progress.finished,
+        collected=progress.collected,
+        counts=progress.counts,
+        rate=progress.rate,
+        eta_s=progress.eta_s,
+        current=progress.current,
+        phase=progress.phase,
+    )
+    width = (os.get_terminal_size(sys.stderr.fileno()).columns if live else 0) or 1000
+    sys.stderr.write(("\r\x1b[2K" if live else "") + text[: width - 1] + ("" if live else "\n"))
+    sys.stderr.flush()

@@ -1,0 +1,48 @@
+"""Whatever ends a command becomes one line and its exit code, never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kits.typing_in import Type
+
+
+def test_what_nobody_foresaw_is_one_line_with_a_log_and_code_30(
+    type_in: Type, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESILIENCE_STATE", "resilience.toml")
+    said = type_in("status")
+    said.complains("the runbook failed", "nothing is known about your tests", code=30)
+    log = Path(next(word for word in said.err.split() if word.endswith(".log")))
+    try:
+        assert "Traceback" in log.read_text()
+        assert log.stat().st_mode & 0o077 == 0
+    finally:
+        log.unlink()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_watch_in_one_line_with_its_code(team: Path, sent: signal.Signals, code: int) -> None:
+    watch = subprocess.Popen(
+        [sys.executable, "-u", "-m", "resilience.cli", "assess", "--watch", "30"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=team,
+    )
+    try:
+        assert watch.stdout is not None
+        assert "STAGING: UP" in watch.stdout.readline()
+        watch.send_signal(sent)
+        _, err = watch.communicate(timeout=20)
+    finally:
+        watch.kill()
+        watch.wait()
+    assert watch.returncode == code
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
