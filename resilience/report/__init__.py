@@ -16,7 +16,8 @@ from resilience.core.errors import RecordError, SecretLeakError
 from resilience.core.records import SCHEMA, Incident, Sample, TestSuiteResult, Vantage, Verdict
 from resilience.report.html import html as _page
 from resilience.report.junit import junit as _junit
-from resilience.report.markdown import NOBODY, markdown as _markdown
+from resilience.report.markdown import markdown as _markdown
+from resilience.report.markdown.people import NOBODY
 from resilience.report.prometheus import metrics
 from resilience.report.series import Columns, read
 from resilience.report.texts import Redacts, redacted
