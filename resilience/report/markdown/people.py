@@ -5,11 +5,10 @@ from __future__ import annotations
 from resilience.core.marks import verdict_word
 from resilience.core.words import plural
 from resilience.report.markdown.blocks import table
+from resilience.report.people import NOBODY, PEOPLE
 from resilience.report.texts import code, prose
-from resilience.report.view import PEOPLE, View
+from resilience.report.view import View
 from resilience.report.view.formats import when
-
-NOBODY = "_Nobody has written here yet. What stands between these marks survives when the report is made again._"
 
 
 def notices(view: View) -> list[str]:
