@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resilience.core.records import Incident, Sample, TestSuiteResult
+from resilience.report.exports.junit import junit as _junit
 from resilience.report.folder import load
 from resilience.report.html import html as _page
-from resilience.report.junit import junit as _junit
 from resilience.report.markdown import markdown as _markdown
 from resilience.report.rendering import Past, render
 from resilience.report.series import Columns, read

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from resilience.core.errors import SecretLeakError
 from resilience.core.records import Incident, Sample
+from resilience.report import exports
+from resilience.report.exports.export import Export
 from resilience.report.html import html
-from resilience.report.junit import junit
 from resilience.report.markdown import markdown
 from resilience.report.people import written_by_people
-from resilience.report.prometheus import metrics
 from resilience.report.series import Columns
 from resilience.report.texts import Redacts, redacted
 from resilience.report.view import Chart, Day, PastRun, View, build
@@ -82,12 +82,10 @@ class _Rendering:
 
     def go(self, *, charts: bool) -> tuple[Path, ...]:
         view = self._shown()
-        incident = view.incident
         self._write("report.md", lambda: markdown(view))
         self._write("report.html", lambda: self._page(()))
-        self._write("junit.xml", lambda: junit(incident.tests, host=incident.vantage.host, run=incident.run))
-        self._write("samples.csv", view.columns.csv, texts=view.columns.texts())
-        self._write("metrics.prom", lambda: metrics(incident))
+        for export in exports.EXPORTS:
+            self._export(export, view)
         if charts:
             made = self._charts()
             self._write("report.html", lambda: self._page(made))
@@ -105,17 +103,30 @@ class _Rendering:
     def _page(self, charts: tuple[Chart, ...]) -> str:
         return html(self._shown(), charts=charts)
 
-    def _write(self, name: str, make: Callable[[], str | Iterable[str]], *, texts: str | None = None) -> bool:
+    def _write(self, name: str, make: Callable[[], str]) -> None:
         try:
-            self.written.append(publish(self.folder / name, make(), self.redactor, texts=texts))
+            text = make()
+        except Exception as exc:  # noqa: BLE001 - one rendering that fails must not lose the others; it becomes a line in them
+            self._lost(name, exc)
+            return
+        self._put(name, text)
+
+    def _put(self, name: str, content: str | Iterable[str], *, texts: str | None = None) -> None:
+        """Write one file, or say in the rest why it is missing; `content` may be a generator that fails on the way."""
+        try:
+            self.written.append(publish(self.folder / name, content, self.redactor, texts=texts))
         except SecretLeakError as exc:
             self.leaks.append(exc)
             self.missing.append(f"{name}: refused, a secret would have been in it")
-            return False
-        except Exception as exc:  # noqa: BLE001 - one rendering that fails must not lose the others; it becomes a line in them
+        except Exception as exc:  # noqa: BLE001 - one file that cannot be written must not lose the others
             self._lost(name, exc)
-            return False
-        return True
+
+    def _export(self, export: Export, view: View) -> None:
+        try:
+            for file in export.files(view):
+                self._put(file.path, file.content, texts=file.texts)
+        except Exception as exc:  # noqa: BLE001 - one export that fails must not lose the others
+            self._lost(export.name, exc)
 
     def _lost(self, what: str, exc: BaseException) -> None:
         _log.debug("%s could not be made", what, exc_info=exc)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from xml.etree import ElementTree as ET  # we write XML here, we parse none
@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET  # we write XML here, we parse none
 from resilience.core.groups import held_back
 from resilience.core.marks import BLAME, Blame
 from resilience.core.records import CommandResult, Outcome, TestOutcome, TestSuiteResult
+from resilience.report.exports.export import Export, File
+from resilience.report.view import View
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -174,3 +176,11 @@ def _names(node: str) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)
+
+
+def _files(view: View) -> Iterator[File]:
+    incident = view.incident
+    yield File(path="junit.xml", content=junit(incident.tests, host=incident.vantage.host, run=incident.run))
+
+
+EXPORT = Export(name="junit.xml", files=_files)
