@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from resilience.core.marks import STAGES
 from resilience.core.records import StageStatus
-from resilience.report.charts.canvas import GRID, INK, PAPER, Frame, Sheet
+from resilience.report.charts.canvas import GRID, INK, Frame, Sheet, bar
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
 from resilience.report.view.formats import span
 
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+"""Distances of ticks that people count in, seconds."""
+
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one bar a stage that has ended, from when it began; one too short to be seen is a line."""
     stages = [stage for stage in view.incident.stages if stage.finished_at]
     if not stages:
         return None
@@ -27,18 +30,9 @@ def draw(view: View, frame: Frame) -> Figure | None:
     axes = sheet.axes(left, top, frame.width - left - right, body)
     axes.set_xlim(0, length)
     axes.set_ylim(len(stages) - 0.5, -0.5)
-    step = next(
-        (
-            s
-            for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-            if length / s <= (4 if frame.narrow else 8)
-        ),
-        length / 4,
-    )
+    step = next((step for step in _STEPS if length / step <= (4 if frame.narrow else 8)), length / 4)
     places = [n * step for n in range(int(length / step) + 1)]
-    unit, label = (
-        (60, "minutes since the first stage began") if step >= 60 else (1, "seconds since the first stage began")
-    )
+    unit, label = (60, "minutes") if step >= 60 else (1, "seconds")
     axes.set_xticks(places, [f"{place / unit:g}" for place in places])
     axes.grid(axis="x", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
@@ -48,17 +42,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
         begin = (stage.started_at - start).total_seconds()
         wide = ((stage.finished_at or stage.started_at) - stage.started_at).total_seconds()
         mark = STAGES[stage.status]
-        axes.add_patch(
-            Rectangle(
-                (begin, place - 0.33),
-                max(wide, length / 400),
-                0.66,
-                facecolor=mark.fill,
-                hatch=mark.hatch,
-                edgecolor=PAPER,
-                linewidth=0,
-            )
-        )
+        bar(axes, (begin, place - 0.33), max(wide, length / 400), 0.66, mark)
         text = span(wide) + ("" if stage.status is StageStatus.FINISHED else f", {mark.word}")
         axes.text(
             begin + max(wide, length / 400) + length * 0.012,
@@ -69,7 +53,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
             color=INK,
             clip_on=False,
         )
-    sheet.text(left, sheet.height - 0.20, label)
+    sheet.text(left, sheet.height - 0.20, f"{label} since the first stage began")
     return sheet.figure
 
 
