@@ -43,23 +43,35 @@ def draw(view: View, frame: Frame) -> Figure | None:
     width = frame.width - left - right
     for service in services:
         own = sorted((row for row in rows if row.service == service), key=lambda row: row.which != "median")
-        for number, row in enumerate(own):
-            middle = at + height / 2
-            style: dict[str, Any] = {"va": "center", "clip_on": False}
-            which = RED if row.which == "failed" else SOFT
-            axes.text(-0.015, middle, row.which, ha="right", fontsize=frame.small, color=which, **style)
-            if number == 0:
-                name = short(service, 13)
-                style |= {"ha": "left", "color": INK}
-                axes.text(-left / width + 0.02, middle, name, fontsize=frame.font, fontweight="bold", **style)
-            used += _phase_bar(axes, row, at, height, frame, width)
-            axes.text(1.015, middle, seconds(row.total_s), va="center", fontsize=frame.small, color=INK, clip_on=False)
+        name = short(service, 13)
+        axes.text(
+            -left / width + 0.02,
+            at + height / 2,
+            name,
+            ha="left",
+            va="center",
+            fontsize=frame.font,
+            fontweight="bold",
+            color=INK,
+            clip_on=False,
+        )
+        for row in own:
+            used += _row(axes, row, at, height, frame, width)
             at += height
         at += gap
     begin = 0.12 if frame.narrow else left
     legend(sheet, [mark for name, mark in PARTS.items() if name in used], begin, 0.60 if frame.narrow else 0.38)
     sheet.text(begin, sheet.height - 0.19, "share of the probe's time; at the right its length")
     return sheet.figure
+
+
+def _row(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame, width: float) -> list[str]:
+    """Draw one probe with what it is at the left and its length at the right; return the names of its parts."""
+    style: dict[str, Any] = {"va": "center", "fontsize": frame.small, "clip_on": False}
+    middle = at + height / 2
+    axes.text(-0.015, middle, row.which, ha="right", color=RED if row.which == "failed" else SOFT, **style)
+    axes.text(1.015, middle, seconds(row.total_s), color=INK, **style)
+    return _phase_bar(axes, row, at, height, frame, width)
 
 
 def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame, width: float) -> list[str]:
