@@ -11,8 +11,9 @@ from resilience.core.groups import held_back
 from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import cause_title, plural, seconds
+from resilience.report.people import PEOPLE
 from resilience.report.texts import pieces, shorten
-from resilience.report.view import PEOPLE, Chart, Section, View
+from resilience.report.view import Chart, Section, View
 from resilience.report.view.formats import percent, span, when
 from resilience.report.view.headline import failed_stages
 

@@ -397,15 +397,6 @@ def test_of_a_newer_record_the_known_part_is_shown(tmp_path: Path) -> None:
     assert "schema 99" in missing[0]
 
 
-def test_metrics_have_no_sample_for_what_is_not_known(tmp_path: Path) -> None:
-    lines = report.metrics(factory.drill().incident).splitlines()
-    assert 'probe_success{environment="staging",service="database"} 1' in lines
-    first = replace(factory.drill().incident, latest=None)
-    assert 'probe_success{environment="staging",service="database"} 0' in report.metrics(first).splitlines()
-    assert "resilience_last_run_exit_code" in report.metrics(first)
-    assert "probe_success" not in report.metrics(factory.failed().incident)
-
-
 def test_samples_csv_has_each_sample_once_and_no_formula() -> None:
     story = factory.drill()
     odd = replace(story.samples[0], service='=cmd|"x"!A1, y')

@@ -7,10 +7,14 @@ the layout is by hand: log minor ticks under a constrained layout cost 2.4 s, th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from resilience.core.marks import Mark
 
 INK, SOFT, GRID, PAPER, BLUE = "#1b1f24", "#57606a", "#d9dee3", "#ffffff", "#0072b2"
 
@@ -66,3 +70,27 @@ class Sheet:
 
 def short(name: str, limit: int = 22) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def bar(axes: Any, at: tuple[float, float], width: float, height: float, mark: Mark, *, edge: float = 0) -> None:
+    """Add a bar in the fill and the hatch of a mark; `edge` is the width of the line around it, in points."""
+    axes.add_patch(Rectangle(at, width, height, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=edge))
+
+
+def legend(sheet: Sheet, marks: Sequence[Mark], left: float, height: float) -> None:
+    """Name the marks in a row at the top of the sheet, from `left` on; what does not fit goes on below.
+
+    Widths of words are estimated by their letters: to measure text would mean to draw it twice.
+    """
+    axes = sheet.axes(0, 0, sheet.frame.width, height)
+    axes.set_axis_off()
+    axes.set_xlim(0, sheet.frame.width)
+    axes.set_ylim(height, 0)
+    at, line = left, 0.13
+    for mark in marks:
+        size = 0.30 + 0.066 * len(mark.word) + 0.16
+        if at + size > sheet.frame.width and at > left:
+            at, line = left, line + 0.2
+        bar(axes, (at, line - 0.055), 0.24, 0.12, mark)
+        axes.text(at + 0.30, line, mark.word, fontsize=sheet.frame.small, color=INK, va="center")
+        at += size

@@ -20,6 +20,7 @@ from resilience.report.view.formats import percent, when
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw three rows a service, one each for before, during and after; without an outage there is nothing to compare."""
     lines = drawn_lines(view)
     if not lines or view.window is None:
         return None
@@ -45,17 +46,9 @@ def draw(view: View, frame: Frame) -> Figure | None:
                 -0.015, middle, name, transform=transform, ha="right", va="center", fontsize=frame.small, color=SOFT
             )
             if number == 0:
-                axes.text(
-                    shift + 0.02,
-                    middle,
-                    short(line.service, 14),
-                    transform=transform,
-                    ha="left",
-                    va="center",
-                    fontsize=frame.font,
-                    fontweight="bold",
-                    color=INK,
-                )
+                style: dict[str, Any] = {"fontsize": frame.font, "fontweight": "bold", "color": INK}
+                named = short(line.service, 14)
+                axes.text(shift + 0.02, middle, named, transform=transform, ha="left", va="center", **style)
             _box(axes, line, start, end, middle, height, colours[name], frame)
             at += height
         at += gap
@@ -82,7 +75,10 @@ def _windows(window: Window) -> list[tuple[str, int | None, int | None]]:
 def _box(
     axes: Any, line: Line, start: int | None, end: int | None, y: float, height: float, colour: str, frame: Frame
 ) -> None:
+    """Draw one stretch: middle half, median, p5 to p95 and the maximum of what was answered, and the share that was lost.
 
+    Where nothing was answered words stand in place of the box, as an empty row could be read as fast.
+    """
     first = 0 if start is None else bisect_left(line.at, start)
     last = len(line) if end is None else bisect_left(line.at, end)
     took = sorted(answered(line, first, last))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import plural
 from resilience.report.charts.axes import seconds_axis, unit
-from resilience.report.charts.canvas import BLUE, INK, PAPER, Frame, Sheet, short
+from resilience.report.charts.canvas import BLUE, INK, Frame, Sheet, bar, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Day, Section, View
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw two small panels a service, availability and p95, over the last 30 days on which somebody looked."""
     days = sorted({day.day for day in view.days})[-30:]
     services = list(dict.fromkeys(day.service for day in view.days))[:12]
     if len(days) < 2 or not services:
@@ -27,50 +29,50 @@ def draw(view: View, frame: Frame) -> Figure | None:
     sheet = Sheet(frame, top + body + 0.26)
     between = 0.62
     width = (frame.width - left - right - between) / 2
-    took = [day.p95_s for day in view.days if day.p95_s]
-    low, high = (
-        (10.0 ** math.floor(math.log10(min(took))), 10.0 ** math.ceil(math.log10(max(took) * 1.02)))
-        if took
-        else (0.001, 1.0)
-    )
+    low, high = _range(view)
     every = math.ceil(len(days) / (2 if frame.narrow else 7))
+    places = list(range(0, len(days), every))
     for place, service in enumerate(services):
         own = [table.get((service, day)) for day in days]
         y = top + place * (row + gap)
-        last = place == len(services) - 1
         first = sheet.axes(left, y, width, row)
         second = sheet.axes(left + width + between, y, width, row)
+        labels = [days[n][5:] if place == len(services) - 1 else "" for n in places]
         for axes in (first, second):
             axes.set_xlim(-0.6, len(days) - 0.4)
-            places = list(range(0, len(days), every))
-            axes.set_xticks(places, [days[n][5:] for n in places] if last else [""] * len(places))
-        first.set_ylim(0, 1.0)
-        first.set_yticks([0, 1], ["0", "100 %"])
-        for number, day in enumerate(own):
-            if day is not None:
-                mark = STATUSES[_status(day)]
-                first.add_patch(
-                    Rectangle(
-                        (number - 0.4, 0),
-                        0.8,
-                        max(day.availability, 0.02),
-                        facecolor=mark.fill,
-                        hatch=mark.hatch,
-                        edgecolor=PAPER,
-                        linewidth=0,
-                    )
-                )
-        p95 = [day.p95_s if day and day.p95_s else math.nan for day in own]
-        seconds_axis(second, low, max(high, low * 10))
-        ticks = [low, max(high, low * 10)]
-        second.set_yticks(ticks, [unit(tick) for tick in ticks])
-        second.plot(range(len(days)), p95, color=BLUE, linewidth=1.3, marker="o", markersize=2.4)
+            axes.set_xticks(places, labels)
+        _availability(first, own)
+        _p95(second, own, low, high)
         sheet.text(
             0.08, y + row / 2, short(service, 13), fontsize=frame.font, fontweight="bold", color=INK, va="center"
         )
     sheet.text(left, 0.10, "answered, by day", fontweight="bold", color=INK)
     sheet.text(left + width + between, 0.10, "p95, by day (log)", fontweight="bold", color=INK)
     return sheet.figure
+
+
+def _range(view: View) -> tuple[float, float]:
+    """Return the powers of ten around all that was measured, at least one decade apart."""
+    took = [day.p95_s for day in view.days if day.p95_s]
+    if not took:
+        return 0.001, 1.0
+    low, high = 10.0 ** math.floor(math.log10(min(took))), 10.0 ** math.ceil(math.log10(max(took) * 1.02))
+    return low, max(high, low * 10)
+
+
+def _availability(axes: Any, own: Sequence[Day | None]) -> None:
+    axes.set_ylim(0, 1.0)
+    axes.set_yticks([0, 1], ["0", "100 %"])
+    for number, day in enumerate(own):
+        if day is not None:
+            bar(axes, (number - 0.4, 0), 0.8, max(day.availability, 0.02), STATUSES[_status(day)])
+
+
+def _p95(axes: Any, own: Sequence[Day | None], low: float, high: float) -> None:
+    seconds_axis(axes, low, high)
+    axes.set_yticks([low, high], [unit(low), unit(high)])
+    p95 = [day.p95_s if day and day.p95_s else math.nan for day in own]
+    axes.plot(range(len(own)), p95, color=BLUE, linewidth=1.3, marker="o", markersize=2.4)
 
 
 def _status(day: Day) -> ConnectivityStatus:

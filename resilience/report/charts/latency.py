@@ -24,6 +24,7 @@ BINS = 360
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one panel a service, all on the same two axes, so that panels can be compared by eye."""
     lines = drawn_lines(view)
     if not lines:
         return None
@@ -45,32 +46,36 @@ def draw(view: View, frame: Frame) -> Figure | None:
         last = place + columns >= len(lines)
         length = time_axis(axes, view, 4 if frame.narrow or columns == 3 else 7, labels=last)
         seconds_axis(axes, low, high, labels=column == 0)
-        _bands(axes, view, line, length, frame)
-        _trace(axes, view, line, length)
-        limit = threshold(view, line.service)
-        if limit and low <= limit <= high:
-            axes.axhline(limit, color=AMBER, linewidth=1.1, linestyle=(0, (5, 2)), zorder=2)
+        _panel(axes, view, line, length, frame)
         _event_lines(axes, events, length, width, frame)
-        axes.set_title(short(line.service), loc="left", fontsize=frame.font, color=INK, pad=4, fontweight="bold")
-        whole = stats(line)
-        told = f"p50 {seconds(whole.p50_s)}, p95 {seconds(whole.p95_s)}" if whole.p50_s is not None else "no answer"
-        axes.set_title(told, loc="right", fontsize=frame.small, color=SOFT, pad=4)
     under = sheet.height - bottom + 0.34
-    notes = [f"UTC, {dates(view)}. Log scale."]
-    dense = any(len(line) > 2 * BINS for line in lines)
-    notes.append("Line p50, band to p95, whisker to the maximum." if dense else "Line: answered probes; × failed ones.")
-    notes.append(
-        "Hatched: no answer; amber: degraded; dashed: threshold."
-        if _any_threshold(view)
-        else "Hatched: no answer; amber: degraded."
-    )
+    notes = _notes(view, lines)
     for number, text in enumerate([*(notes if frame.narrow else [" ".join(notes)]), *key_lines]):
         sheet.text(left, under + 0.16 * number, text)
     return sheet.figure
 
 
-def _any_threshold(view: View) -> bool:
-    return any(threshold(view, line.service) for line in drawn_lines(view))
+def _panel(axes: Any, view: View, line: Line, length: float, frame: Frame) -> None:
+    _bands(axes, view, line, length)
+    _trace(axes, view, line, length)
+    limit = threshold(view, line.service)
+    low, high = axes.get_ylim()
+    if limit and low <= limit <= high:
+        axes.axhline(limit, color=AMBER, linewidth=1.1, linestyle=(0, (5, 2)), zorder=2)
+    axes.set_title(short(line.service), loc="left", fontsize=frame.font, color=INK, pad=4, fontweight="bold")
+    whole = stats(line)
+    told = f"p50 {seconds(whole.p50_s)}, p95 {seconds(whole.p95_s)}" if whole.p50_s is not None else "no answer"
+    axes.set_title(told, loc="right", fontsize=frame.small, color=SOFT, pad=4)
+
+
+def _notes(view: View, lines: Sequence[Line]) -> list[str]:
+    dense = any(len(line) > 2 * BINS for line in lines)
+    dashed = "; dashed: threshold" if any(threshold(view, line.service) for line in lines) else ""
+    return [
+        f"UTC, {dates(view)}. Log scale.",
+        "Line p50, band to p95, whisker to the maximum." if dense else "Line: answered probes; × failed ones.",
+        f"Hatched: no answer; amber: degraded{dashed}.",
+    ]
 
 
 def wrapped(words: Sequence[str], limit: int) -> list[str]:
@@ -83,7 +88,7 @@ def wrapped(words: Sequence[str], limit: int) -> list[str]:
     return lines
 
 
-def _bands(axes: Any, view: View, line: Line, length: float, frame: Frame) -> None:
+def _bands(axes: Any, view: View, line: Line, length: float) -> None:
     resolution = int(length * 1e6 / 240)
     for one in intervals(line, until=micros(view.ends_at), resolution=resolution):
         if one.status not in (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED):
@@ -102,33 +107,45 @@ def _trace(axes: Any, view: View, line: Line, length: float) -> None:
     took = np.frombuffer(line.seconds, dtype=float)
     status = np.frombuffer(line.status, dtype=np.uint8)
     good = np.isin(status, ANSWERED) & np.isfinite(took)
-    if len(line) <= 2 * BINS:
-        shown = np.where(good, took, np.nan)
-        few = len(line) <= 60
-        gaps: Any = (
-            np.flatnonzero(np.diff(at) > max(10 * float(np.median(np.diff(at))), 30.0)) + 1 if len(line) > 2 else []
-        )
-        axes.plot(
-            np.insert(at, gaps, np.nan),
-            np.insert(shown, gaps, np.nan),
-            color=BLUE,
-            linewidth=1.4,
-            marker="o" if few else None,
-            markersize=2.4,
-            zorder=3,
-        )
-        lonely = good & ~np.roll(good, 1) & ~np.roll(good, -1)
-        axes.plot(at[lonely], took[lonely], color=BLUE, linestyle="none", marker="o", markersize=2.6, zorder=3)
-        bad = (status == DOWN) & np.isfinite(took) & (took > 0)
-        if 0 < bad.sum() <= 60:
-            axes.plot(at[bad], took[bad], color=RED, linestyle="none", marker="x", markersize=3.2, markeredgewidth=0.9)
-        elif bad.any():
-            # One path of short strokes: a marker each would be most of the page's bytes.
-            half = length / 900
-            strokes = np.column_stack([at[bad] - half, at[bad] + half, np.full(bad.sum(), np.nan)]).ravel()
-            axes.plot(strokes, np.repeat(took[bad], 3), color=RED, linewidth=1.6, zorder=3)
+    if len(line) > 2 * BINS:
+        _dense(axes, at[good], took[good], length)
         return
-    place, p50, p95, high = folded(at[good], took[good], length)
+    _sparse(axes, at, took, good)
+    _failed(axes, at, took, (status == DOWN) & np.isfinite(took) & (took > 0), length)
+
+
+def _sparse(axes: Any, at: Any, took: Any, good: Any) -> None:
+    """Draw each answered probe, the line broken where one failed and where nobody looked; one alone is a point."""
+    few = len(at) <= 60
+    shown = np.where(good, took, np.nan)
+    gaps: Any = np.flatnonzero(np.diff(at) > max(10 * float(np.median(np.diff(at))), 30.0)) + 1 if len(at) > 2 else []
+    axes.plot(
+        np.insert(at, gaps, np.nan),
+        np.insert(shown, gaps, np.nan),
+        color=BLUE,
+        linewidth=1.4,
+        marker="o" if few else None,
+        markersize=2.4,
+        zorder=3,
+    )
+    lonely = good & ~np.roll(good, 1) & ~np.roll(good, -1)
+    axes.plot(at[lonely], took[lonely], color=BLUE, linestyle="none", marker="o", markersize=2.6, zorder=3)
+
+
+def _failed(axes: Any, at: Any, took: Any, bad: Any, length: float) -> None:
+    """Mark how long failed probes took, as crosses where there are few."""
+    if 0 < bad.sum() <= 60:
+        axes.plot(at[bad], took[bad], color=RED, linestyle="none", marker="x", markersize=3.2, markeredgewidth=0.9)
+    elif bad.any():
+        # One path of short strokes: a marker each would be most of the page's bytes.
+        half = length / 900
+        strokes = np.column_stack([at[bad] - half, at[bad] + half, np.full(bad.sum(), np.nan)]).ravel()
+        axes.plot(strokes, np.repeat(took[bad], 3), color=RED, linewidth=1.6, zorder=3)
+
+
+def _dense(axes: Any, at: Any, took: Any, length: float) -> None:
+    """Draw the median, the band up to p95 and each maximum above it of more probes than a line can show."""
+    place, p50, p95, high = folded(at, took, length)
     broken = np.full(BINS, np.nan)
     middle, upper = broken.copy(), broken.copy()
     middle[place], upper[place] = p50, p95
@@ -142,7 +159,7 @@ def _trace(axes: Any, view: View, line: Line, length: float) -> None:
 
 
 def folded(at: Any, took: Any, length: float) -> tuple[Any, Any, Any, Any]:
-    """Give, for each of BINS bins that is not empty, its number and the p50, p95 and maximum in it."""
+    """Return, for each of BINS bins that is not empty, its number and the p50, p95 and maximum in it."""
     bins = np.clip((at * BINS / length).astype(int), 0, BINS - 1)
     order = np.lexsort((took, bins))
     bins, took = bins[order], took[order]
@@ -153,6 +170,7 @@ def folded(at: Any, took: Any, length: float) -> tuple[Any, Any, Any, Any]:
 
 
 def _event_lines(axes: Any, events: Sequence[tuple[float, str]], length: float, width: float, frame: Frame) -> None:
+    """Draw a line an event with its number; numbers that would overlap become a range such as 2–4."""
     edge = length * (1 - 0.30 / width)
     labels: list[tuple[float, str]] = []
     for number, (at, _) in enumerate(events, 1):

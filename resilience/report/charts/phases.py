@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from resilience.core.marks import NO_ANSWER, PHASES, RED, Mark, Tone
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, seconds
-from resilience.report.charts.canvas import GRID, INK, PAPER, SOFT, Frame, Sheet, short
+from resilience.report.charts.canvas import GRID, INK, SOFT, Frame, Sheet, bar, legend, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import SHOWN
 from resilience.report.view import Section, View
@@ -23,6 +21,7 @@ PARTS = {mark.word: mark for mark in (*PHASES.values(), OTHER, NO_ANSWER)}
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one bar a probe, its parts as shares of its time: shares, as a median of 3 ms and a wait of 5 s share no scale."""
     rows = [row for row in view.phases if row.total_s > 0][: 2 * SHOWN]
     if not rows:
         return None
@@ -41,44 +40,42 @@ def draw(view: View, frame: Frame) -> Figure | None:
     axes.set_yticks([])
     at = 0.0
     used: list[str] = []
+    width = frame.width - left - right
     for service in services:
         own = sorted((row for row in rows if row.service == service), key=lambda row: row.which != "median")
-        for number, row in enumerate(own):
-            middle = at + height / 2
-            axes.text(
-                -0.015,
-                middle,
-                row.which,
-                ha="right",
-                va="center",
-                fontsize=frame.small,
-                color=RED if row.which == "failed" else SOFT,
-                clip_on=False,
-            )
-            if number == 0:
-                axes.text(
-                    -left / (frame.width - left - right) + 0.02,
-                    middle,
-                    short(service, 13),
-                    ha="left",
-                    va="center",
-                    fontsize=frame.font,
-                    color=INK,
-                    fontweight="bold",
-                    clip_on=False,
-                )
-            used += _phase_bar(axes, row, at, height, frame, frame.width - left - right)
-            axes.text(1.015, middle, seconds(row.total_s), va="center", fontsize=frame.small, color=INK, clip_on=False)
+        name = short(service, 13)
+        axes.text(
+            -left / width + 0.02,
+            at + height / 2,
+            name,
+            ha="left",
+            va="center",
+            fontsize=frame.font,
+            fontweight="bold",
+            color=INK,
+            clip_on=False,
+        )
+        for row in own:
+            used += _row(axes, row, at, height, frame, width)
             at += height
         at += gap
-    _phase_legend(sheet, list(dict.fromkeys(used)), left, frame)
-    sheet.text(
-        0.12 if frame.narrow else left, sheet.height - 0.19, "share of the probe's time; at the right its length"
-    )
+    begin = 0.12 if frame.narrow else left
+    legend(sheet, [mark for name, mark in PARTS.items() if name in used], begin, 0.60 if frame.narrow else 0.38)
+    sheet.text(begin, sheet.height - 0.19, "share of the probe's time; at the right its length")
     return sheet.figure
 
 
+def _row(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame, width: float) -> list[str]:
+    """Draw one probe with what it is at the left and its length at the right; return the names of its parts."""
+    style: dict[str, Any] = {"va": "center", "fontsize": frame.small, "clip_on": False}
+    middle = at + height / 2
+    axes.text(-0.015, middle, row.which, ha="right", color=RED if row.which == "failed" else SOFT, **style)
+    axes.text(1.015, middle, seconds(row.total_s), color=INK, **style)
+    return _phase_bar(axes, row, at, height, frame, width)
+
+
 def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame, width: float) -> list[str]:
+    """Draw one probe and return the names of its parts; time without a part is `other`, or `no answer` where it failed."""
     parts = list(row.parts)
     bad = row.status is ConnectivityStatus.UNAVAILABLE
     if row.rest_s > row.total_s * 0.001:
@@ -88,17 +85,7 @@ def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame,
     for name, value in parts:
         wide = value / total
         mark = PARTS[name]
-        axes.add_patch(
-            Rectangle(
-                (start, at + 0.025),
-                wide,
-                height - 0.05,
-                facecolor=mark.fill,
-                hatch=mark.hatch,
-                edgecolor=PAPER,
-                linewidth=0.6,
-            )
-        )
+        bar(axes, (start, at + 0.025), wide, height - 0.05, mark, edge=0.6)
         text = f"{name} {seconds(value)}"
         if not mark.hatch and wide * width > 0.066 * len(text) + 0.05:
             axes.text(
@@ -112,28 +99,6 @@ def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame,
             )
         start += wide
     return [name for name, _ in parts]
-
-
-def _phase_legend(sheet: Sheet, names: Sequence[str], left: float, frame: Frame) -> None:
-    axes = sheet.axes(0, 0, frame.width, 0.60 if frame.narrow else 0.38)
-    axes.set_axis_off()
-    axes.set_xlim(0, frame.width)
-    axes.set_ylim(0.60 if frame.narrow else 0.38, 0)
-    begin = 0.12 if frame.narrow else left
-    at, line = begin, 0.13
-    for name, mark in PARTS.items():
-        if name not in names:
-            continue
-        size = 0.30 + 0.066 * len(name) + 0.16
-        if at + size > frame.width:
-            at, line = begin, line + 0.2
-        axes.add_patch(
-            Rectangle(
-                (at, line - 0.055), 0.24, 0.12, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=0
-            )
-        )
-        axes.text(at + 0.30, line, name, fontsize=frame.small, color=INK, va="center")
-        at += size
 
 
 def say(view: View) -> tuple[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from resilience.core.marks import STAGES
-from resilience.core.records import StageStatus
-from resilience.report.charts.canvas import GRID, INK, PAPER, Frame, Sheet
+from resilience.core.records import Stage, StageStatus
+from resilience.report.charts.canvas import GRID, INK, Frame, Sheet, bar
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
 from resilience.report.view.formats import span
 
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+"""Distances of ticks that people count in, seconds."""
+
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one bar a stage that has ended, from when it began; one too short to be seen is a line."""
     stages = [stage for stage in view.incident.stages if stage.finished_at]
     if not stages:
         return None
@@ -27,50 +31,34 @@ def draw(view: View, frame: Frame) -> Figure | None:
     axes = sheet.axes(left, top, frame.width - left - right, body)
     axes.set_xlim(0, length)
     axes.set_ylim(len(stages) - 0.5, -0.5)
-    step = next(
-        (
-            s
-            for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-            if length / s <= (4 if frame.narrow else 8)
-        ),
-        length / 4,
-    )
-    places = [n * step for n in range(int(length / step) + 1)]
-    unit, label = (
-        (60, "minutes since the first stage began") if step >= 60 else (1, "seconds since the first stage began")
-    )
-    axes.set_xticks(places, [f"{place / unit:g}" for place in places])
-    axes.grid(axis="x", color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
+    label = _ticks(axes, length, 4 if frame.narrow else 8)
     axes.set_yticks(range(len(stages)), [stage.name.value.replace("_", " ") for stage in stages], fontsize=frame.font)
     axes.tick_params(axis="y", length=0)
     for place, stage in enumerate(stages):
-        begin = (stage.started_at - start).total_seconds()
-        wide = ((stage.finished_at or stage.started_at) - stage.started_at).total_seconds()
-        mark = STAGES[stage.status]
-        axes.add_patch(
-            Rectangle(
-                (begin, place - 0.33),
-                max(wide, length / 400),
-                0.66,
-                facecolor=mark.fill,
-                hatch=mark.hatch,
-                edgecolor=PAPER,
-                linewidth=0,
-            )
-        )
-        text = span(wide) + ("" if stage.status is StageStatus.FINISHED else f", {mark.word}")
-        axes.text(
-            begin + max(wide, length / 400) + length * 0.012,
-            place,
-            text,
-            va="center",
-            fontsize=frame.small,
-            color=INK,
-            clip_on=False,
-        )
-    sheet.text(left, sheet.height - 0.20, label)
+        _stage(axes, stage, (stage.started_at - start).total_seconds(), place, length, frame)
+    sheet.text(left, sheet.height - 0.20, f"{label} since the first stage began")
     return sheet.figure
+
+
+def _ticks(axes: Any, length: float, most: int) -> str:
+    """Set round ticks in seconds or minutes, at most `most` of them, and return which of the two they are."""
+    step = next((step for step in _STEPS if length / step <= most), length / 4)
+    places = [n * step for n in range(int(length / step) + 1)]
+    unit, label = (60, "minutes") if step >= 60 else (1, "seconds")
+    axes.set_xticks(places, [f"{place / unit:g}" for place in places])
+    axes.grid(axis="x", color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    return label
+
+
+def _stage(axes: Any, stage: Stage, begin: float, place: int, length: float, frame: Frame) -> None:
+    """Draw one stage with how long it took, and its status where it is another than finished."""
+    took = ((stage.finished_at or stage.started_at) - stage.started_at).total_seconds()
+    mark = STAGES[stage.status]
+    wide = max(took, length / 400)
+    bar(axes, (begin, place - 0.33), wide, 0.66, mark)
+    text = span(took) + ("" if stage.status is StageStatus.FINISHED else f", {mark.word}")
+    axes.text(begin + wide + length * 0.012, place, text, va="center", fontsize=frame.small, color=INK, clip_on=False)
 
 
 def say(view: View) -> tuple[str, str]:

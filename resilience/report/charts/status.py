@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -11,7 +11,7 @@ from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STAT
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing
 from resilience.report.charts.axes import dates, time_axis
-from resilience.report.charts.canvas import INK, PAPER, SOFT, Frame, Sheet, short
+from resilience.report.charts.canvas import PAPER, SOFT, Frame, Sheet, bar, legend, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.charts.lines import drawn_lines, since
 from resilience.report.series import Line, intervals, micros
@@ -20,6 +20,7 @@ from resilience.report.view.formats import span
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one bar a service, the unwell first, with how long it was bad at its end; a gap is where nobody looked."""
     lines = drawn_lines(view)
     if not lines:
         return None
@@ -38,25 +39,9 @@ def draw(view: View, frame: Frame) -> Figure | None:
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set_yticks(range(len(lines)), [short(line.service, 16) for line in lines], fontsize=frame.font)
     axes.tick_params(axis="y", length=0)
-    seen = []
+    seen: set[ConnectivityStatus] = set()
     for place, line in enumerate(lines):
-        stretches = intervals(line, until=micros(view.ends_at), resolution=int(length * 1e6 / 300))
-        for one in stretches:
-            mark = STATUSES[one.status]
-            seen.append(one.status)
-            start, end = since(view, one.start), since(view, one.end)
-            wide = max(end - start, length / 300)
-            axes.add_patch(
-                Rectangle(
-                    (start, place - 0.36),
-                    wide,
-                    0.72,
-                    facecolor=mark.fill,
-                    hatch=mark.hatch,
-                    edgecolor=PAPER,
-                    linewidth=0,
-                )
-            )
+        seen |= _stretches(axes, view, line, place, length)
         down = _down_s(line)
         axes.text(
             length * 1.012,
@@ -67,9 +52,18 @@ def draw(view: View, frame: Frame) -> Figure | None:
             va="center",
             clip_on=False,
         )
-    legend(sheet, [status for status in STATUSES if status in seen], left, top)
+    legend(sheet, [mark for status, mark in STATUSES.items() if status in seen], left, top)
     sheet.text(left + width, sheet.height - 0.20, f"UTC, {dates(view)}", ha="right")
     return sheet.figure
+
+
+def _stretches(axes: Any, view: View, line: Line, place: int, length: float) -> set[ConnectivityStatus]:
+    """Draw the stretches of one service and return the statuses drawn; none is too short to be seen."""
+    stretches = intervals(line, until=micros(view.ends_at), resolution=int(length * 1e6 / 300))
+    for one in stretches:
+        start, end = since(view, one.start), since(view, one.end)
+        bar(axes, (start, place - 0.36), max(end - start, length / 300), 0.72, STATUSES[one.status])
+    return {one.status for one in stretches}
 
 
 def _down_s(line: Line) -> float:
@@ -98,27 +92,6 @@ def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, 
         name = one.mode
         if wide / length * width > 0.075 * len(name) + 0.04:
             axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
-
-
-def legend(sheet: Sheet, statuses: Sequence[ConnectivityStatus], left: float, top: float) -> None:
-    axes = sheet.axes(0, 0, sheet.frame.width, top)
-    axes.set_axis_off()
-    axes.set_xlim(0, sheet.frame.width)
-    axes.set_ylim(top, 0)
-    at, line = left, 0.13
-    for status in statuses:
-        mark = STATUSES[status]
-        name = mark.word
-        size = 0.30 + 0.066 * len(name) + 0.16
-        if at + size > sheet.frame.width and at > left:
-            at, line = left, line + 0.2
-        axes.add_patch(
-            Rectangle(
-                (at, line - 0.055), 0.24, 0.12, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=0
-            )
-        )
-        axes.text(at + 0.30, line, name, fontsize=sheet.frame.small, color=INK, va="center")
-        at += size
 
 
 def say(view: View) -> tuple[str, str]:

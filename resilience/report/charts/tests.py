@@ -6,53 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from resilience.core.marks import OUTCOMES, outcome_word
 from resilience.core.records import Outcome
 from resilience.core.words import listing, plural
-from resilience.report.charts.canvas import INK, PAPER, Frame, Sheet, short
+from resilience.report.charts.canvas import INK, Frame, Sheet, bar, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
+    """Draw one bar an outcome, and beside it one a service, of those that took tests or failed beside them."""
     suite = next(iter(view.suites), None)
     if suite is None or not suite.totals:
         return None
     totals = [(Outcome(name), count) for name, count in suite.totals]
     by_service = _by_service(view)
-    row = 0.29
-    left = 1.86
-    top = 0.34
-    first = row * len(totals)
-    second = row * len(by_service)
-    if frame.narrow:
-        height = top + first + 0.12 + (0.5 + second + 0.3 if by_service else 0)
-        spots = [
-            (left, top, frame.width - left - 0.55, first),
-            (left, top + first + 0.68, frame.width - left - 0.55, second),
-        ]
-    else:
-        height = top + max(first, second) + 0.12
-        wide = (frame.width - left - 0.6) if not by_service else 2.75
-        spots = [
-            (left, top, wide, first),
-            (left + 2.75 + 0.6 + 1.25, top, frame.width - left - 2.75 - 0.6 - 1.25 - 0.55, second),
-        ]
+    height, first, second = _layout(frame, len(totals), len(by_service))
     sheet = Sheet(frame, height)
-    axes = sheet.axes(*spots[0])
+    axes = sheet.axes(*first)
     most = max(count for _, count in totals)
-    _bars(
-        axes,
-        [outcome_word(name.value) for name, _ in totals],
-        [[(name, count)] for name, count in totals],
-        most,
-        frame,
-    )
+    names = [OUTCOMES[outcome].word for outcome, _ in totals]
+    _bars(axes, names, [[(outcome, count)] for outcome, count in totals], most, frame)
     axes.set_title("tests by outcome", loc="left", fontsize=frame.font, fontweight="bold", color=INK, pad=5)
     if by_service:
-        axes = sheet.axes(*spots[1])
+        axes = sheet.axes(*second)
         most = max(sum(count for _, count in parts) for _, parts in by_service)
         _bars(axes, [short(name, 16) for name, _ in by_service], [parts for _, parts in by_service], most, frame)
         axes.set_title(
@@ -61,8 +39,29 @@ def draw(view: View, frame: Frame) -> Figure | None:
     return sheet.figure
 
 
+Box = tuple[float, float, float, float]
+
+
+def _layout(frame: Frame, outcomes: int, services: int) -> tuple[float, Box, Box]:
+    """Return the height of the sheet and the boxes of both parts: side by side, on phones one below the other."""
+    row, left, top = 0.29, 1.86, 0.34
+    first, second = row * outcomes, row * services
+    if frame.narrow:
+        height = top + first + 0.12 + (0.5 + second + 0.3 if services else 0)
+        width = frame.width - left - 0.55
+        return height, (left, top, width, first), (left, top + first + 0.68, width, second)
+    wide = 2.75
+    beside = left + wide + 0.6 + 1.25
+    whole = frame.width - left - 0.6
+    return (
+        top + max(first, second) + 0.12,
+        (left, top, wide if services else whole, first),
+        (beside, top, frame.width - beside - 0.55, second),
+    )
+
+
 def _by_service(view: View) -> list[tuple[str, list[tuple[Outcome, int]]]]:
-    """Give, per service, the tests that it took or that failed beside it; the product's without a service come last."""
+    """Return, per service, the tests that it took or that failed beside it; the product's without a service come last."""
     table: dict[str, dict[Outcome, int]] = {}
     plain = (Outcome.SKIPPED, Outcome.XFAILED, Outcome.DESELECTED)
     for test in view.suites[0].result.tests:
@@ -79,6 +78,7 @@ def _by_service(view: View) -> list[tuple[str, list[tuple[Outcome, int]]]]:
 def _bars(
     axes: Any, names: Sequence[str], rows: Sequence[Sequence[tuple[Outcome, int]]], most: int, frame: Frame
 ) -> None:
+    """Draw one row a name, its parts behind each other, with their sum at the end; a single test can still be seen."""
     axes.set_xlim(0, most * 1.001)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), names, fontsize=frame.font)
@@ -88,19 +88,8 @@ def _bars(
     for place, parts in enumerate(rows):
         at = 0.0
         for outcome, count in parts:
-            mark = OUTCOMES[outcome]
             wide = max(count, most * 0.006)
-            axes.add_patch(
-                Rectangle(
-                    (at, place - 0.34),
-                    wide,
-                    0.68,
-                    facecolor=mark.fill,
-                    hatch=mark.hatch,
-                    edgecolor=PAPER,
-                    linewidth=0.6,
-                )
-            )
+            bar(axes, (at, place - 0.34), wide, 0.68, OUTCOMES[outcome], edge=0.6)
             at += wide
         total = sum(count for _, count in parts)
         axes.text(at + most * 0.02, place, f"{total:,}", va="center", fontsize=frame.small, color=INK, clip_on=False)

@@ -19,13 +19,6 @@ from resilience.report.view.suites import SuiteView, suites
 from resilience.report.view.timeline import Row, timeline
 from resilience.report.view.window import bounds, window_of
 
-PEOPLE = {
-    "contributing-factors": "Contributing factors",
-    "lessons": "What we learnt",
-    "action-items": "Action items",
-}
-"""Sections that people write: the marker's name and the heading."""
-
 
 class Section(StrEnum):
     """Where on the page a chart stands, from the top."""

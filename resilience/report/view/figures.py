@@ -15,35 +15,31 @@ from resilience.report.view.modes import ModeSpan, mode_spans
 def figures(
     incident: Incident, lines: Sequence[Line], window: Window | None, ends: datetime
 ) -> tuple[tuple[str, str, str], ...]:
+    """Return label, value and what it was counted from; without an outage there is nothing to count.
+
+    All are counted from the first bad sample. Where none was taken before our own first look, the time to detect says so, as
+    the outage may have begun long before.
+    """
     if window is None:
         return ()
     start = moment(window.start)
-    health = incident.health
-    detected = health.started_at + timedelta(seconds=health.duration_s) if health else None
     rows = []
-    if detected is not None:
-        before = any(line.at[0] < window.start for line in lines if len(line))
-        rows.append(
-            (
-                "Time to detect",
-                span(max(detected - start, timedelta(0))),
-                "first bad sample to the end of the assessment"
-                if before
-                else "counted from our own first look; when it began is not known",
-            )
+    health, applied = incident.health, incident.applied
+    if health is not None:
+        detected = health.started_at + timedelta(seconds=health.duration_s)
+        watched = any(line.at[0] < window.start for line in lines if len(line))
+        meaning = (
+            "first bad sample to the end of the assessment"
+            if watched
+            else "counted from our own first look; when it began is not known"
         )
-    applied = incident.applied
+        rows.append(("Time to detect", span(max(detected - start, timedelta(0))), meaning))
     if applied is not None and not applied.failed:
-        rows.append(
-            (
-                "Time to mitigate",
-                span(max(applied.applied_at - start, timedelta(0))),
-                "first bad sample to the fallback applied",
-            )
-        )
+        took = max(applied.applied_at - start, timedelta(0))
+        rows.append(("Time to mitigate", span(took), "first bad sample to the fallback applied"))
     if window.end is not None:
-        end = moment(window.end)
-        rows.append(("Time to recover", span(end - start), "first bad sample to the first of the lasting good ones"))
+        took = moment(window.end) - start
+        rows.append(("Time to recover", span(took), "first bad sample to the first of the lasting good ones"))
     else:
         rows.append(("Down so far", span(ends - start), "first bad sample to the last thing recorded"))
     rows += [

@@ -75,6 +75,7 @@ def _tests_sentence(incident: Incident) -> str:
 
 
 def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
+    """Return label and value of what names the run: where, when, from where, by whom asked, and how it ended."""
     vantage = incident.vantage
     decision = incident.decision
     rows = [

@@ -54,6 +54,7 @@ def latency(lines: Sequence[Line], window: Window | None) -> tuple[LatencyRow, .
 
 
 def phases(lines: Sequence[Line]) -> tuple[PhaseRow, ...]:
+    """Return the median and the worst probe of each service; what no phase accounts for is time spent in the unfinished one."""
     rows = []
     for line in lines:
         for which, index in sorted(remarkable(line).items()):

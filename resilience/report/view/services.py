@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from resilience.core.records import ConnectivityResult, ConnectivityStatus, Incident
+from resilience.core.records import ConnectivityResult, ConnectivityStatus, Incident, InfrastructureHealth, StandIn
 from resilience.core.words import fault_phrase
 from resilience.report.series import Line, intervals, moment
 
@@ -26,42 +26,52 @@ class ServiceRow:
     stand_in: str = ""
 
 
+DOWN = UNWELL[:2]
+"""Statuses that are known to be bad; unknown is unwell, and yet no outage."""
+
+
 def services(incident: Incident, lines: Sequence[Line]) -> tuple[ServiceRow, ...]:
+    """Return a row per service of the first look, the worst and then the critical ones first.
+
+    Samples know more than looks do: where a service has any, its status now and its bad stretches come from them.
+    """
     if incident.health is None:
         return ()
-    by_name = {line.service: line for line in lines}
-    standing = {
-        one.service: f"{one.provider}{f' {one.version}' if one.version else ''}, "
-        + (one.endpoint if one.ready else f"did not come up: {one.error}")
-        for one in (incident.applied.stand_ins if incident.applied else ())
-    }
-    rows = []
-    for result in incident.health.services:
-        latest = incident.latest.result(result.name) if incident.latest else None
-        since = until = None
-        down: float | None = None
-        line = by_name.get(result.name)
-        if line is not None and len(line):
-            bad = [one for one in intervals(line) if one.status in UNWELL[:2]]
-            if bad:
-                since = moment(bad[0].start)
-                until = moment(bad[-1].end) if line.status_at(len(line) - 1) not in UNWELL[:2] else None
-                down = sum(one.end - one.start for one in bad) / 1e6
-        elif result.status in UNWELL:
-            since = result.started_at
-        now = latest.status if latest else result.status
-        if line is not None and len(line):
-            now = line.status_at(len(line) - 1)
-        rows.append(
-            ServiceRow(
-                first=result,
-                now=now,
-                since=since,
-                until=until,
-                down_s=down,
-                why=fault_phrase(result),
-                stand_in=standing.get(result.name, ""),
-            )
-        )
+    by_name = {line.service: line for line in lines if len(line)}
+    standing = {one.service: _stand_in(one) for one in (incident.applied.stand_ins if incident.applied else ())}
+    rows = [
+        _row(result, incident.latest, by_name.get(result.name), standing.get(result.name, ""))
+        for result in incident.health.services
+    ]
     order = {status: place for place, status in enumerate(UNWELL)}
     return tuple(sorted(rows, key=lambda row: (order.get(row.first.status, 9), not row.first.critical)))
+
+
+def _row(
+    result: ConnectivityResult, latest: InfrastructureHealth | None, line: Line | None, stand_in: str
+) -> ServiceRow:
+    seen = latest.result(result.name) if latest else None
+    now = seen.status if seen else result.status
+    since = result.started_at if result.status in UNWELL else None
+    until = down = None
+    if line is not None:
+        now = line.status_at(len(line) - 1)
+        since, until, down = _bad(line)
+    return ServiceRow(
+        first=result, now=now, since=since, until=until, down_s=down, why=fault_phrase(result), stand_in=stand_in
+    )
+
+
+def _bad(line: Line) -> tuple[datetime | None, datetime | None, float | None]:
+    """Return when a service first was bad, when it last ceased to be, and for how long in all, in seconds."""
+    bad = [one for one in intervals(line) if one.status in DOWN]
+    if not bad:
+        return None, None, None
+    over = line.status_at(len(line) - 1) not in DOWN
+    return moment(bad[0].start), moment(bad[-1].end) if over else None, sum(one.end - one.start for one in bad) / 1e6
+
+
+def _stand_in(stand_in: StandIn) -> str:
+    version = f" {stand_in.version}" if stand_in.version else ""
+    where = stand_in.endpoint if stand_in.ready else f"did not come up: {stand_in.error}"
+    return f"{stand_in.provider}{version}, {where}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from resilience.core.records import ConnectivityStatus, Incident
 from resilience.core.words import totals_line
 from resilience.report.series import Line, Window, intervals, moment
 from resilience.report.view.formats import span, when
-from resilience.report.view.services import UNWELL
+from resilience.report.view.services import DOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,67 +26,90 @@ class Row:
 
 
 def timeline(incident: Incident, lines: Sequence[Line], window: Window | None) -> tuple[Row, ...]:
+    """Return what happened, in order: what was journaled, what samples show, and what the records imply besides.
+
+    A record's row is left out where the journal tells of the same kind of event, or of the same thing within two seconds:
+    the journal was written when it happened and wins.
+    """
     rows = [
         Row(at=event.at, what=event.what, detail=event.detail, kind=event.kind, link=event.link or "incident.json")
         for event in incident.timeline
     ]
     told = {event.kind for event in incident.timeline} | {event.what.lower() for event in incident.timeline}
+    rows = _few([*rows, *_bad_stretches(lines)])
+    for row in (*_outage(lines, window), *_records(incident)):
+        near = any(other.what == row.what and abs(other.at - row.at) < timedelta(seconds=2) for other in rows)
+        if row.kind not in told and not near:
+            rows.append(row)
+    return tuple(sorted(rows, key=lambda row: row.at))
 
-    def add(at: datetime | None, what: str, kind: str, detail: str = "", link: str = "incident.json") -> None:
-        near = at is not None and any(row.what == what and abs(row.at - at) < timedelta(seconds=2) for row in rows)
-        if at is not None and kind not in told and not near:
-            rows.append(Row(at=at, what=what, detail=detail, kind=kind, link=link))
 
+def _bad_stretches(lines: Sequence[Line]) -> Iterator[Row]:
     for line in lines:
         for one in intervals(line):
-            if one.status in UNWELL[:2]:
-                fault = next((line.fault_at(i) for i in range(len(line)) if line.at[i] >= one.start), None)
-                add_detail = fault.value if fault else "slow"
-                word = "no longer answers" if one.status is ConnectivityStatus.UNAVAILABLE else "degrades"
-                rows.append(
-                    Row(
-                        at=moment(one.start),
-                        what=f"{line.service} {word}",
-                        detail=f"{add_detail}, for {span((one.end - one.start) / 1e6)}",
-                        kind="bad",
-                        link="samples.csv",
-                    )
-                )
-    rows = _few(rows)
-    if window is not None:
-        if window.end is not None:
-            add(moment(window.end), "all services answer again", "well", link="samples.csv")
-        if not lines:
-            add(moment(window.start), "first bad sample", "bad", link="samples.csv")
-    health = incident.health
+            if one.status not in DOWN:
+                continue
+            fault = next((line.fault_at(i) for i in range(len(line)) if line.at[i] >= one.start), None)
+            word = "no longer answers" if one.status is ConnectivityStatus.UNAVAILABLE else "degrades"
+            yield Row(
+                at=moment(one.start),
+                what=f"{line.service} {word}",
+                detail=f"{fault.value if fault else 'slow'}, for {span((one.end - one.start) / 1e6)}",
+                kind="bad",
+                link="samples.csv",
+            )
+
+
+def _outage(lines: Sequence[Line], window: Window | None) -> Iterator[Row]:
+    if window is None:
+        return
+    if window.end is not None:
+        yield Row(at=moment(window.end), what="all services answer again", kind="well", link="samples.csv")
+    if not lines:
+        yield Row(at=moment(window.start), what="first bad sample", kind="bad", link="samples.csv")
+
+
+def _records(incident: Incident) -> Iterator[Row]:
+    """Return a row for each stage's record; they are what a run without a journal, or of an older version, still tells."""
+    health, decision, applied = incident.health, incident.decision, incident.applied
     if health is not None:
-        add(
-            health.started_at + timedelta(seconds=health.duration_s),
-            f"assessed: {incident.environment} is {STATUSES[health.overall_status].word}",
-            "detected",
+        what = f"assessed: {incident.environment} is {STATUSES[health.overall_status].word}"
+        yield _row(health.started_at + timedelta(seconds=health.duration_s), what, "detected")
+    if decision is not None:
+        yield _row(decision.decided_at, f"mode {decision.mode.value} chosen", "mode")
+    if applied is not None:
+        yield _row(
+            applied.applied_at, "fallback applied", "applied", ", ".join(one.service for one in applied.stand_ins)
         )
-    if incident.decision is not None:
-        add(incident.decision.decided_at, f"mode {incident.decision.mode.value} chosen", "mode")
-    if incident.applied is not None:
-        names = ", ".join(one.service for one in incident.applied.stand_ins)
-        add(incident.applied.applied_at, "fallback applied", "applied", names)
-    for suite, title in (
-        (incident.tests, "tests"),
-        (incident.critical_tests, "critical tests on staging"),
-        (incident.full_tests, "full suite on staging"),
+    yield from _suites(incident)
+    recovery, restored = incident.recovery, incident.restored
+    if recovery is not None:
+        finished = recovery.started_at + timedelta(seconds=recovery.duration_s)
+        yield _row(finished, "recovery confirmed" if recovery.recovered else "no recovery yet", "recovered")
+    if restored is not None and not restored.nothing_to_do:
+        same = "every byte as before" if restored.identical else "not as before: see below"
+        yield _row(restored.restored_at, "environment restored", "restored", same)
+
+
+def _suites(incident: Incident) -> Iterator[Row]:
+    """Return the start and the end of each run of tests; only those of the first have kinds that charts mark."""
+    for suite, title, kinds in (
+        (incident.tests, "tests", ("tests_started", "tests_finished")),
+        (
+            incident.critical_tests,
+            "critical tests on staging",
+            ("critical tests on staging", "critical tests on staging end"),
+        ),
+        (incident.full_tests, "full suite on staging", ("full suite on staging", "full suite on staging end")),
     ):
         if suite is not None:
-            start, end = ("tests_started", "tests_finished") if title == "tests" else (title, f"{title} end")
-            add(suite.started_at, f"{title} started", start, link="logs/")
+            yield _row(suite.started_at, f"{title} started", kinds[0], link="logs/")
             finished = suite.started_at + timedelta(seconds=suite.duration_s)
-            add(finished, f"{title} finished", end, totals_line(suite.totals), link="junit.xml")
-    if incident.recovery is not None:
-        finished = incident.recovery.started_at + timedelta(seconds=incident.recovery.duration_s)
-        add(finished, "recovery confirmed" if incident.recovery.recovered else "no recovery yet", "recovered")
-    if incident.restored is not None and not incident.restored.nothing_to_do:
-        same = "every byte as before" if incident.restored.identical else "not as before: see below"
-        add(incident.restored.restored_at, "environment restored", "restored", same)
-    return tuple(sorted(rows, key=lambda row: row.at))
+            yield _row(finished, f"{title} finished", kinds[1], totals_line(suite.totals), link="junit.xml")
+
+
+def _row(at: datetime, what: str, kind: str, detail: str = "", link: str = "incident.json") -> Row:
+    return Row(at=at, what=what, detail=detail, kind=kind, link=link)
 
 
 def _few(rows: list[Row]) -> list[Row]:

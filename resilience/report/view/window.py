@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from resilience.core.records import Incident, StageName
 from resilience.report.series import Columns, Line, Window, micros, moment, outage
 from resilience.report.view.headline import unwell
-from resilience.report.view.services import UNWELL
+from resilience.report.view.services import DOWN
 
 
 def window_of(incident: Incident, lines: Sequence[Line]) -> Window | None:
     started = micros(incident.outage_started_at) if incident.outage_started_at else None
     if started is None and unwell(incident.health) and incident.health is not None:
-        known = any(r.status in UNWELL[:2] for r in incident.health.services)
+        known = any(r.status in DOWN for r in incident.health.services)
         started = micros(incident.health.started_at) if known else None
     back = incident.recovery.first_good_at if incident.recovery and incident.recovery.recovered else None
     return outage(lines, started=started, ended=micros(back) if back else None)

@@ -1,4 +1,4 @@
-"""resilience.report.junit: an outage is never a pass and never a failure of the product."""
+"""resilience.report.exports.junit: an outage is never a pass and never a failure of the product."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from resilience.core.records import CommandResult, Outcome, TestExecutionMode, TestOutcome, TestSuiteResult, TestTotals
 from resilience.report import junit
-from resilience.report.junit import TAGS
+from resilience.report.exports.junit import TAGS
 from tests.kits import incident_factory as factory
 
 EXPECTED = {

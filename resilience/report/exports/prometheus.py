@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from resilience.core.records import ConnectivityStatus, Incident, TestSuiteResult
+from resilience.report.exports.export import Export, File
+from resilience.report.view import View
 from resilience.report.view.suites import TOTALS
 
 
@@ -60,3 +62,10 @@ def _labels(environment: str, service: str | None = None) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+def _files(view: View) -> Iterator[File]:
+    yield File(path="metrics.prom", content=metrics(view.incident))
+
+
+EXPORT = Export(name="metrics.prom", files=_files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from xml.etree import ElementTree as ET  # we write XML here, we parse none
@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET  # we write XML here, we parse none
 from resilience.core.groups import held_back
 from resilience.core.marks import BLAME, Blame
 from resilience.core.records import CommandResult, Outcome, TestOutcome, TestSuiteResult
+from resilience.report.exports.export import Export, File
+from resilience.report.view import View
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -51,53 +53,66 @@ def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> s
     `skipped` of type not_run. Rounds, service, fault and suspicion are properties of the test.
     """
     root = ET.Element("testsuites", {"name": "resilience"})
-    suites = _suites(result) if result is not None else []
     whole = [0, 0, 0, 0]
-    for number, (command, tests) in enumerate(suites):
-        suite = ET.SubElement(root, "testsuite", {"name": _clean(command.command if command else "tests")})
-        properties = ET.SubElement(suite, "properties")
-        assert result is not None
-        described = {
-            "mode": result.mode.value,
-            "verdict": result.verdict.value,
-            "exit_code": str(result.exit_code),
-            "run": run,
-            "rounds": str(command.rounds) if command else "",
-            "kind": command.kind if command else "",
-            "command_exit_code": str(command.exit_code) if command else "",
-            "deselected": str(result.totals.deselected) if number == 0 else "",
-        }
-        for name, value in described.items():
-            if value:
-                ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
-        tally = [0, 0, 0, 0]
-        for test in tests:
-            _case(suite, test, tally)
-        if command is not None and command.kind != "pytest" and not tests:
-            _case(suite, _of_command(command), tally)
-        suite.attrib.update(
-            {
-                "tests": str(tally[0]),
-                "failures": str(tally[1]),
-                "errors": str(tally[2]),
-                "skipped": str(tally[3]),
-                "time": f"{command.duration_s if command else result.duration_s:.3f}",
-                "timestamp": result.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-                "hostname": _clean(host),
-            }
-        )
-        whole = [a + b for a, b in zip(whole, tally, strict=True)]
-    root.attrib.update(
-        {
-            "tests": str(whole[0]),
-            "failures": str(whole[1]),
-            "errors": str(whole[2]),
-            "skipped": str(whole[3]),
-            "time": f"{result.duration_s if result else 0:.3f}",
-        }
-    )
+    if result is not None:
+        for number, (command, tests) in enumerate(_suites(result)):
+            tally = _suite(root, result, command, tests, host=host, run=run, first=number == 0)
+            whole = [a + b for a, b in zip(whole, tally, strict=True)]
+    _counted(root, whole, result.duration_s if result else 0)
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(
+    root: ET.Element,
+    result: TestSuiteResult,
+    command: CommandResult | None,
+    tests: Sequence[TestOutcome],
+    *,
+    host: str,
+    run: str,
+    first: bool,
+) -> list[int]:
+    """Add the suite of one command and return its counts; a command that names no tests is one case of its own.
+
+    The tests that were deselected belong to no command and are no cases; the first suite carries their number.
+    """
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(command.command if command else "tests")})
+    described = {
+        "mode": result.mode.value,
+        "verdict": result.verdict.value,
+        "exit_code": str(result.exit_code),
+        "run": run,
+        "rounds": str(command.rounds) if command else "",
+        "kind": command.kind if command else "",
+        "command_exit_code": str(command.exit_code) if command else "",
+        "deselected": str(result.totals.deselected) if first else "",
+    }
+    _properties(suite, described)
+    if command is not None and command.kind != "pytest" and not tests:
+        tests = [_of_command(command)]
+    tally = [0, 0, 0, 0]
+    for test in tests:
+        _case(suite, test, tally)
+    _counted(suite, tally, command.duration_s if command else result.duration_s)
+    suite.set("timestamp", result.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    suite.set("hostname", _clean(host))
+    return tally
+
+
+def _counted(element: ET.Element, tally: Sequence[int], duration_s: float) -> None:
+    for name, count in zip(("tests", "failures", "errors", "skipped"), tally, strict=True):
+        element.set(name, str(count))
+    element.set("time", f"{duration_s:.3f}")
+
+
+def _properties(element: ET.Element, values: Mapping[str, str]) -> None:
+    """Add those properties that say something, below an element of their own."""
+    known = {name: value for name, value in values.items() if value}
+    if known:
+        properties = ET.SubElement(element, "properties")
+        for name, value in known.items():
+            ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
 
 
 def _suites(result: TestSuiteResult) -> list[tuple[CommandResult | None, list[TestOutcome]]]:
@@ -124,29 +139,29 @@ def _of_command(command: CommandResult) -> TestOutcome:
 
 
 def _case(suite: ET.Element, test: TestOutcome, tally: list[int]) -> None:
+    """Add one test and count it; `rounds` only where it was not one, `outcome` only where the element does not say it."""
     classname, name = _names(test.id)
     case = ET.SubElement(
         suite, "testcase", {"classname": _clean(classname), "name": _clean(name), "time": f"{test.duration_s:.3f}"}
     )
     tally[0] += 1
-    extra = [
-        ("outcome", test.outcome.value if test.outcome not in (Outcome.PASSED, Outcome.FAILED) else ""),
-        ("rounds", str(test.rounds) if test.rounds != 1 else ""),
-        ("service", test.service or ""),
-        ("fault", test.fault.value if test.fault else ""),
-        ("suspect", "true" if test.suspect else ""),
-        ("previous", test.previous or ""),
-        ("reason", test.reason or ""),
-    ]
-    if any(value for _, value in extra):
-        properties = ET.SubElement(case, "properties")
-        for key, value in extra:
-            if value:
-                ET.SubElement(properties, "property", {"name": key, "value": _clean(value)})
+    _properties(case, _extra(test))
     said = (test.reason or test.message if _is_held(test) else test.message or test.reason) or ""
     tag = _HELD if _is_held(test) else TAGS[test.outcome]
     if tag is not None:
         _add(case, tag, said, tally)
+
+
+def _extra(test: TestOutcome) -> dict[str, str]:
+    return {
+        "outcome": test.outcome.value if test.outcome not in (Outcome.PASSED, Outcome.FAILED) else "",
+        "rounds": str(test.rounds) if test.rounds != 1 else "",
+        "service": test.service or "",
+        "fault": test.fault.value if test.fault else "",
+        "suspect": "true" if test.suspect else "",
+        "previous": test.previous or "",
+        "reason": test.reason or "",
+    }
 
 
 def _is_held(test: TestOutcome) -> bool:
@@ -174,3 +189,11 @@ def _names(node: str) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)
+
+
+def _files(view: View) -> Iterator[File]:
+    incident = view.incident
+    yield File(path="junit.xml", content=junit(incident.tests, host=incident.vantage.host, run=incident.run))
+
+
+EXPORT = Export(name="junit.xml", files=_files)

@@ -1,0 +1,28 @@
+"""What a file of this folder offers to be an export of the report: its name, and the files that it makes of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from resilience.report.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file below the run's folder. `texts` is all of it that is not numbers of ours, where that is known."""
+
+    path: str
+    content: str | Iterable[str]
+    texts: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """One format for other tools. `name` is the file, or the folder of many files, that people look for.
+
+    `files` may be a generator; what it raises loses this export alone, and the report says so by its name.
+    """
+
+    name: str
+    files: Callable[[View], Iterable[File]]

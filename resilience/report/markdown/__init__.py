@@ -1,0 +1,68 @@
+"""Turn a view into Markdown that fits a GitHub comment and in which no text of a service means anything."""
+
+from __future__ import annotations
+
+from resilience.core.marks import LOOKS
+from resilience.report.markdown.blocks import plain, sentence, table
+from resilience.report.markdown.changes import changes
+from resilience.report.markdown.cut import LEVELS, Cut
+from resilience.report.markdown.details import details
+from resilience.report.markdown.latency import latency
+from resilience.report.markdown.people import notices, past, people
+from resilience.report.markdown.services import down
+from resilience.report.markdown.suites import suite_of
+from resilience.report.markdown.timeline import timeline
+from resilience.report.texts import prose
+from resilience.report.view import View
+from resilience.report.view.headline import failed_stages
+
+LIMIT = 60_000
+"""Characters; GitHub refuses a comment of more than 65,536."""
+
+
+def markdown(view: View, *, limit: int = LIMIT) -> str:
+    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order stated above."""
+    text = ""
+    for level in LEVELS:
+        text = _render(view, level)
+        if len(text) <= limit:
+            return text
+    # Only absurdly many services or causes come here; the head says what matters, so it is what stays.
+    tail = "\n\n_Cut here to fit a GitHub comment; all of it is in `report.html`._\n"
+    return text[: limit - len(tail)].rsplit("\n\n", 1)[0] + tail
+
+
+def _render(view: View, cut: Cut) -> str:
+    parts: list[str] = [
+        f"# {plain(view.title)}",
+        f"**{LOOKS[view.verdict_kind].sign} {prose(view.verdict)}**",
+        "  \n".join(sentence(line) for line in view.lines),
+    ]
+    if view.incident.drill:
+        parts.append(
+            "> This was a drill: “staging” was an embedded lab on one machine, broken on purpose. The servers, the probes "
+            "and the tests were real."
+        )
+    if view.missing:
+        parts.append("> **Missing from this report:**\n" + "\n".join(f"> - {prose(one)}" for one in view.missing))
+    for one in failed_stages(view.incident):
+        parts.append(f"**The runbook stopped:** {prose(one)}")
+    parts.append(table(("", ""), [(f"**{name}**", prose(value)) for name, value in view.facts]))
+    if view.figures:
+        parts.append(table(("", "", "reckoned"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
+    parts += down(view)
+    parts += timeline(view, cut)
+    for suite in view.suites:
+        parts += suite_of(suite, cut)
+    parts += latency(view, cut)
+    parts += changes(view, cut)
+    parts += notices(view)
+    parts += past(view)
+    parts += people(view)
+    if cut.details:
+        parts += details(view)
+    end = "Made from `incident.json` and `samples.csv`; charts and all details are in `report.html`. All times are UTC."
+    if cut.says:
+        end += f" Cut to fit a GitHub comment: {cut.says}."
+    parts.append(f"<sub>{end}</sub>")
+    return "\n\n".join(part for part in parts if part) + "\n"

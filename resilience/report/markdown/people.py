@@ -1,0 +1,55 @@
+"""Write whom to tell, the earlier runs of the incident, and the sections that people fill in."""
+
+from __future__ import annotations
+
+from resilience.core.marks import verdict_word
+from resilience.core.words import plural
+from resilience.report.markdown.blocks import table
+from resilience.report.people import NOBODY, PEOPLE
+from resilience.report.texts import code, prose
+from resilience.report.view import View
+from resilience.report.view.formats import when
+
+
+def notices(view: View) -> list[str]:
+    if not view.incident.notices:
+        return []
+    rows = [
+        (
+            when(one.at),
+            code(one.whom),
+            prose(one.reason),
+            code(one.label) if one.label else "–",
+            code(one.issue) if one.issue else "–",
+        )
+        for one in view.incident.notices
+    ]
+    return [
+        "## Whom to tell, and why",
+        "Nothing has been sent.\n\n" + table(("UTC", "whom", "why", "label", "issue"), rows),
+    ]
+
+
+def past(view: View) -> list[str]:
+    if len(view.past) < 2:
+        return []
+    rows = [
+        (
+            when(one.started_at, day=True),
+            code(one.run),
+            prose(one.host),
+            prose(verdict_word(one.verdict)),
+            prose(one.mode or "–"),
+        )
+        for one in view.past[-30:]
+    ]
+    title = f"This incident so far: {plural(len(view.past), 'run')}"
+    return [f"## {title}", table(("UTC", "run", "host", "verdict", "mode"), rows)]
+
+
+def people(view: View) -> list[str]:
+    parts = []
+    for key, title in PEOPLE.items():
+        text = view.people.get(key, "").strip() or NOBODY
+        parts.append(f"## {title}\n\n<!-- people:{key} -->\n{text}\n<!-- /people:{key} -->")
+    return parts

@@ -1,0 +1,65 @@
+"""Show how staging is: a table of services with their trend, and the causes below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from resilience.core.marks import STATUSES
+from resilience.core.records import ConnectivityStatus, InfrastructureHealth, Sample
+from resilience.core.words import cause_title, fault_phrase, seconds, staging_line
+from resilience.show.notebook.blocks import WARN, folded, head, marked, table
+from resilience.show.notebook.phases import phases_view
+from resilience.show.notebook.spark import spark
+
+
+def pill(status: ConnectivityStatus) -> str:
+    return marked(STATUSES[status])
+
+
+def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) -> str:
+    """Return the status table, with a trend per service where there are samples, and the causes below it."""
+    by_service: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.target == "staging":
+            by_service.setdefault(sample.service, []).append(sample)
+    trend = any(len(found) > 1 for found in by_service.values())
+    rows = []
+    for result in health.services:
+        well = result.status is ConnectivityStatus.AVAILABLE
+        configured = result.status is not ConnectivityStatus.NOT_CONFIGURED
+        found = "" if well or not configured else fault_phrase(result)
+        if result.never_reached and not well and configured:
+            found += "; never yet reached from this host"
+        name = escape(result.name) + (' <span class="dim">critical</span>' if result.critical else "")
+        row = [
+            ("line", name),
+            ("line", pill(result.status)),
+            ("num", escape(seconds(result.response_time_s)) if configured else ""),
+            ("", escape(found or (result.detail if not configured else ""))),
+            ("", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
+        ]
+        if trend:
+            row.append(("line", spark(by_service.get(result.name, [])[-40:])))
+        rows.append(row)
+    columns = ["Service", "Status", "Answered in", "What was found", "Endpoint", *(["Trend"] if trend else [])]
+    where = (
+        f'<div class="dim">seen from {escape(health.vantage.host)} at {health.started_at:%H:%M:%S} UTC, '
+        f"in {escape(seconds(health.duration_s))}</div>"
+    )
+    phases = folded("Where the time went, phase by phase", phases_view(health))
+    return head(staging_line(health)) + table(columns, rows) + causes_view(health) + phases + where
+
+
+def causes_view(health: InfrastructureHealth) -> str:
+    """Return the causes, each with its evidence and the next thing to do."""
+    parts = []
+    for cause in health.causes:
+        evidence = "".join(f"<li>{escape(line)}</li>" for line in cause.evidence)
+        name = cause_title(cause.cause)
+        issue = f" ({escape(cause.issue)})" if cause.issue else ""
+        parts.append(
+            f"<b>Likely cause: {escape(name)}{issue}</b> — {escape(', '.join(cause.services))}<ul>{evidence}</ul>"
+            + (f'<div><span class="dim">Next: </span>{escape(cause.next)}</div>' if cause.next else "")
+        )
+    return "".join(f'<div class="box" style="border-color:{WARN}">{part}</div>' for part in parts)

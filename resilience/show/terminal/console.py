@@ -1,0 +1,49 @@
+"""Give the two consoles that everything is printed on, and the line that shows that something is going on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+class _Console(Console):
+    """Rich's, but a reader that leaves early (`| head`) takes neither the work nor its exit code with it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        let_go(self.file)
+
+
+def let_go(stream: IO[str]) -> None:
+    """Turn a stream that nobody reads any more to nowhere, also for what is flushed when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+out = _Console(highlight=False, soft_wrap=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=False)
+
+
+def headline(console: Console, *lines: str) -> None:
+    """Print the lines that must be read first; they wrap at words and are never cut."""
+    for line in lines:
+        head, colon, rest = line.partition(":")
+        console.print(f"[bold]{escape(head)}{colon}[/bold]{escape(rest)}", soft_wrap=not console.is_terminal)
+
+
+@contextmanager
+def working(text: str, *, quiet: bool = False) -> Iterator[Status | None]:
+    """Show a progress line on a terminal while something takes longer than a glance; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    with err.status(text) as status:
+        yield status
