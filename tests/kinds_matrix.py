@@ -143,7 +143,7 @@ SWITCHES = (
     *("DATABASE_MODE", "REDIS_MODE", "CLICKHOUSE_MODE"),
     *("WEBSOCKET_MOCK_MODE", "AUTH_FALLBACK_MODE", "LLM_FALLBACK_MODE", "BACKEND_MODE"),
 )
-NAMES = tuple(init._TEMPLATES)
+NAMES = tuple(init._templates())
 """The services of the outage guide, by which some of today's code tells what a service is."""
 
 HERE = Path("/nowhere")
@@ -758,7 +758,7 @@ def needs_driver(kind: ServiceType) -> Lines:
 
 def names_of(kind: ServiceType) -> tuple[str, ...]:
     """The guide's services of this kind."""
-    return tuple(name for name in NAMES if init._TEMPLATES[name].type == kind)
+    return tuple(name for name in NAMES if init._templates()[name][0].name == kind)
 
 
 def recognised(kind: ServiceType) -> Lines:
@@ -778,7 +778,7 @@ def proposed(kind: ServiceType) -> Lines:
 
 
 def proposal(*, everything: bool) -> dict[str, list[str]]:
-    templates = init._TEMPLATES.values()
+    templates = [template for _, template in init._templates().values()]
     variables = [name for template in templates for name, _ in template.exports]
     markers = [marker for template in templates for marker in template.markers]
     with folder() as here:

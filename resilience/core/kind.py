@@ -77,6 +77,8 @@ class Template:
     name: str
     label: str
     """What the guide's log calls its stand-in."""
+    short_names: tuple[str, ...] = ()
+    """What tests may call it besides, as in `is_service_available("postgres")`."""
     url: str
     local: str
     exports: tuple[tuple[str, str], ...]
@@ -345,6 +347,10 @@ class Kinds:
         plain = {f"{name}://" for kind in self for name in kind.schemes}
         prefixed = {f"{kind.url_prefix}{next(iter(kind.schemes))}://" for kind in self if kind.url_prefix}
         return (*sorted(plain), *sorted(prefixed))
+
+    def short_names(self) -> dict[str, str]:
+        """Return short name → the guide's name of the service."""
+        return {short: template.name for _, template in self.templates() for short in template.short_names}
 
     def templates(self) -> tuple[tuple[Kind, Template], ...]:
         """Return the guide's services with their kinds."""

@@ -16,6 +16,7 @@ KIND = Kind(
         Template(
             name="backend_api",
             label="backend",
+            short_names=("backend",),
             url="${STAGING_BACKEND_URL}",
             local="http://127.0.0.1:8090/health",
             exports=tuple(
@@ -30,6 +31,7 @@ KIND = Kind(
         Template(
             name="auth_service",
             label="auth",
+            short_names=("auth",),
             url="${STAGING_AUTH_URL}",
             local="http://127.0.0.1:8091/health",
             exports=tuple((name, "http://{host}:{port}") for name in ("AUTH_SERVICE_URL", "AUTH_URL", "AUTH_ISSUER")),

@@ -17,6 +17,7 @@ KIND = Kind(
         Template(
             name="llm_service",
             label="LLM",
+            short_names=("llm",),
             url="${STAGING_LLM_URL}",
             local="http://127.0.0.1:8093/v1",
             exports=tuple(

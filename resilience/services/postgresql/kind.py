@@ -86,6 +86,7 @@ KIND = Kind(
         Template(
             name="database",
             label="PostgreSQL",
+            short_names=("postgres", "postgresql"),
             url="${STAGING_DATABASE_URL}",
             url_by_parts=(
                 "STAGING_POSTGRES_HOST",
