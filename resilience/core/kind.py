@@ -60,17 +60,6 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
-    """The guide's variable that asks for a stand-in: set to `on`."""
-
-    variable: str
-    on: str
-    """`local`, where any other word says nothing; `true` is a flag, where `false` is a word as well."""
-    every: bool = True
-    """Whether it speaks for all services of the kind where none has the guide's name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A service as `init` recognises and writes it, under the guide's name."""
 
@@ -100,7 +89,6 @@ class Template:
     """Whether a migration tool of the repository prepares its stand-in."""
     suggested: bool = False
     """Whether it is written where nothing is recognised."""
-    switch: Switch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

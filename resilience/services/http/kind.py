@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resilience.core.kind import Doubles, Kind, Role, Scheme, Switch, Template, Words
+from resilience.core.kind import Doubles, Kind, Role, Scheme, Template, Words
 from resilience.core.records import FaultCode
 
 C = FaultCode
@@ -39,7 +39,6 @@ KIND = Kind(
             images=r"keycloak|/auth",
             markers=("real_auth", "auth"),
             needs=("database",),
-            switch=Switch(variable="AUTH_FALLBACK_MODE", on="true", every=False),
         ),
     ),
     probe="resilience.services.http.probe:probe_http",
