@@ -23,11 +23,12 @@ from resilience.core.records import (
 from resilience.core.settings import Settings
 from resilience.runs import memory, runbook
 from resilience.runs.configuration import load_settings
+from resilience.services.registry import KINDS
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
 """A snapshot older than this says nothing about a service."""
 
-_ALIASES = {"backend": "backend_api", "auth": "auth_service", "llm": "llm_service", "postgres": "database"}
+_ALIASES = KINDS.short_names()
 
 
 async def validate_infrastructure_health(*, config: Path | str | None = None) -> InfrastructureHealth:

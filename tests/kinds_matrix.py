@@ -143,7 +143,7 @@ SWITCHES = (
     *("DATABASE_MODE", "REDIS_MODE", "CLICKHOUSE_MODE"),
     *("WEBSOCKET_MOCK_MODE", "AUTH_FALLBACK_MODE", "LLM_FALLBACK_MODE", "BACKEND_MODE"),
 )
-NAMES = tuple(init._TEMPLATES)
+NAMES = tuple(init._templates())
 """The services of the outage guide, by which some of today's code tells what a service is."""
 
 HERE = Path("/nowhere")
@@ -622,10 +622,10 @@ def is_mocked(kind: ServiceType) -> bool:
 def in_the_plan(kind: ServiceType) -> Lines:
     """How the plan speaks of its stand-in, and whether tests of real services are held back beside it."""
     planned = PlannedStandIn(service="mine", type=kind, provider="", local="there")
-    yield "words", plan.words_to_start(planned)
+    yield "words", plan.words_to_start(planned, registry.KINDS[kind])
     decision = deciding("mine")
     yield "holds back real_services", str("real_services" in plan.held_markers(decision, settings_of(sample(kind))))
-    change = plan._by_hand((planned,), (plan._change("A", None, "b", Redactor(())),), settings_of(), decision.mode)
+    change = plan._by_hand((sample(kind),), (plan._change("A", None, "b", Redactor(())),), settings_of(), decision.mode)
     yield "compose by hand", str(any("docker compose" in line for line in change))
     yield (
         "compose",
@@ -641,7 +641,7 @@ def in_the_plan(kind: ServiceType) -> Lines:
     log.logger.setLevel(logging.INFO)
     try:
         for name in (*names_of(kind), "mine"):
-            log.log_applied(applied_with(kind, name))
+            log.log_applied(applied_with(kind, name), [sample(kind, name)])
             yield f"log of {name}", heard[-1]
     finally:
         log.logger.removeHandler(handler)
@@ -758,7 +758,7 @@ def needs_driver(kind: ServiceType) -> Lines:
 
 def names_of(kind: ServiceType) -> tuple[str, ...]:
     """The guide's services of this kind."""
-    return tuple(name for name in NAMES if init._TEMPLATES[name].type == kind)
+    return tuple(name for name in NAMES if init._templates()[name][0].name == kind)
 
 
 def recognised(kind: ServiceType) -> Lines:
@@ -778,7 +778,7 @@ def proposed(kind: ServiceType) -> Lines:
 
 
 def proposal(*, everything: bool) -> dict[str, list[str]]:
-    templates = init._TEMPLATES.values()
+    templates = [template for _, template in init._templates().values()]
     variables = [name for template in templates for name, _ in template.exports]
     markers = [marker for template in templates for marker in template.markers]
     with folder() as here:

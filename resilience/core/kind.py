@@ -60,23 +60,14 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
-    """The guide's variable that asks for a stand-in: set to `on`."""
-
-    variable: str
-    on: str
-    """`local`, where any other word says nothing; `true` is a flag, where `false` is a word as well."""
-    every: bool = True
-    """Whether it speaks for all services of the kind where none has the guide's name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A service as `init` recognises and writes it, under the guide's name."""
 
     name: str
     label: str
     """What the guide's log calls its stand-in."""
+    short_names: tuple[str, ...] = ()
+    """What tests may call it besides, as in `is_service_available("postgres")`."""
     url: str
     local: str
     exports: tuple[tuple[str, str], ...]
@@ -98,7 +89,6 @@ class Template:
     """Whether a migration tool of the repository prepares its stand-in."""
     suggested: bool = False
     """Whether it is written where nothing is recognised."""
-    switch: Switch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +335,10 @@ class Kinds:
         plain = {f"{name}://" for kind in self for name in kind.schemes}
         prefixed = {f"{kind.url_prefix}{next(iter(kind.schemes))}://" for kind in self if kind.url_prefix}
         return (*sorted(plain), *sorted(prefixed))
+
+    def short_names(self) -> dict[str, str]:
+        """Return short name → the guide's name of the service."""
+        return {short: template.name for _, template in self.templates() for short in template.short_names}
 
     def templates(self) -> tuple[tuple[Kind, Template], ...]:
         """Return the guide's services with their kinds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from resilience.core.kind import Kind
 from resilience.core.records import (
     CauseName,
     ConnectivityStatus,
@@ -14,7 +15,6 @@ from resilience.core.records import (
     Plan,
     PlannedCommand,
     PlannedStandIn,
-    ServiceType,
     TestExecutionMode,
 )
 from resilience.core.redact import Redactor
@@ -24,9 +24,6 @@ from resilience.core.variables import APPLIED, GUIDE, Writes
 from resilience.core.words import listing, plural
 
 NOTHING = "nothing to change"
-
-MOCKED = frozenset({ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI})
-"""Types whose stand-in is a mock of ours; the others are real servers."""
 
 SELECT = {
     TestExecutionMode.OFFLINE: "(not real_services and not staging) or offline_capable",
@@ -48,7 +45,8 @@ def make_plan(
     redactor = Redactor(settings.secrets)
     values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
     changes = tuple(_change(name, before.get(name), after, redactor) for name, after in sorted(values.items()))
-    stand_ins = tuple(_planned(service, health, redactor) for service in _chosen(decision, settings))
+    chosen = _chosen(decision, settings)
+    stand_ins = tuple(_planned(service, health, redactor) for service in chosen)
     held = held_markers(decision, settings)
     modes = settings.modes.get(mode)
     select = (modes.select if modes else "") or SELECT.get(mode, "")
@@ -62,8 +60,8 @@ def make_plan(
         select=select,
         held_markers=held,
         undo=_undo(stand_ins, changes, files),
-        steps=_steps(stand_ins, changes, files),
-        by_hand=_by_hand(stand_ins, changes, settings, mode),
+        steps=_steps(stand_ins, chosen, changes, files),
+        by_hand=_by_hand(chosen, changes, settings, mode),
         env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
         notes=_notes(decision, settings),
@@ -142,7 +140,7 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
     """
     if not settings.wishes.resilience_enabled:
         return {}
-    mocked = [service.name for service in _chosen(decision, settings) if service.type in MOCKED]
+    mocked = [service.name for service in _chosen(decision, settings) if service.kind.is_mocked]
     if not settings.wishes.skip_on_failure:
         # Nothing else is held back, but a test of staging that passes against a mock would be a lie.
         why = f"never run against mocks; they are used for {listing(mocked)}"
@@ -201,23 +199,25 @@ def words_to_note(files: Sequence[str]) -> str:
     return f"note what {listing(files)} {'holds' if len(files) == 1 else 'hold'} now, so that it can be put back to the byte"
 
 
-def words_to_start(stand_in: PlannedStandIn) -> str:
-    kind = "mock" if stand_in.type in MOCKED else f"local {stand_in.type}"
+def words_to_start(stand_in: PlannedStandIn, kind: Kind) -> str:
+    what = "mock" if kind.is_mocked else f"local {kind.name}"
     prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
-    return f"start or prove the {kind} for {stand_in.service} at {stand_in.local}{prepared}"
+    return f"start or prove the {what} for {stand_in.service} at {stand_in.local}{prepared}"
 
 
 def words_to_write(count: int, file: str) -> str:
     return f"write {plural(count, 'variable')} to {file}"
 
 
-def _steps(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
+def _steps(
+    stand_ins: Sequence[PlannedStandIn], chosen: Sequence[Service], changes: Sequence[EnvChange], files: Sequence[str]
+) -> tuple[str, ...]:
     """The words that applying says as it begins each step."""
     if not changes:
         return (NOTHING,)
     return (
         words_to_note(files),
-        *(words_to_start(stand_in) for stand_in in stand_ins),
+        *(words_to_start(stand_in, service.kind) for stand_in, service in zip(stand_ins, chosen, strict=True)),
         *(words_to_write(len(changes), file) for file in files),
     )
 
@@ -233,14 +233,13 @@ def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], fil
 
 
 def _by_hand(
-    stand_ins: tuple[PlannedStandIn, ...], changes: tuple[EnvChange, ...], settings: Settings, mode: TestExecutionMode
+    chosen: Sequence[Service], changes: tuple[EnvChange, ...], settings: Settings, mode: TestExecutionMode
 ) -> tuple[str, ...]:
     """The same in commands a person can type without this tool; secrets are named, not shown."""
     if not changes:
         return ()
     lines = []
-    composed = [stand_in.service for stand_in in stand_ins if stand_in.type not in MOCKED]
-    if composed:
+    if any(service.kind.doubles and service.kind.doubles.compose for service in chosen):
         lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
     target, profile = settings.places.shown(settings.env_file), settings.profiles.get(mode)
     if profile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.records import TestExecutionMode
 
 APPLIED = "RESILIENCE_APPLIED"
 """Set in everything `apply` writes or `env` exports: such values fill only stand-ins and ask for nothing."""
@@ -46,8 +46,7 @@ class GuideVariable:
     writes: Writes
     modes: tuple[TestExecutionMode, ...] = ()
     service: str = ""
-    """The guide's name of the service that it switches; a team's own name is found by `type`."""
-    type: ServiceType | None = None
+    """The guide's name of the service that it switches; a team's own name is found by the kind that the guide's has."""
 
     @property
     def word(self) -> str:
@@ -65,8 +64,8 @@ def _switch(name: str, asks: Asks, wish: str, writes: Writes, *modes: TestExecut
     return GuideVariable(name=name, asks=asks, wish=wish, writes=writes, modes=modes)
 
 
-def _stand_in(name: str, asks: Asks, service: str, type: ServiceType | None) -> GuideVariable:
-    return GuideVariable(name=name, asks=asks, wish="local_services", writes=_FOR_STAND_IN, service=service, type=type)
+def _stand_in(name: str, asks: Asks, service: str) -> GuideVariable:
+    return GuideVariable(name=name, asks=asks, wish="local_services", writes=_FOR_STAND_IN, service=service)
 
 
 def _number(name: str, deadline: str) -> GuideVariable:
@@ -82,12 +81,12 @@ GUIDE: tuple[GuideVariable, ...] = (
     _switch("NO_REAL_SERVERS", _TRUE, "offline", _IN_MODES, _M.OFFLINE),
     _switch("TEST_CRITICAL_ONLY", _TRUE, "critical_only", _IN_MODES, _M.CRITICAL_ONLY),
     _switch("SKIP_NON_CRITICAL_TESTS", _TRUE, "critical_only", _IN_MODES, _M.CRITICAL_ONLY),
-    _stand_in("DATABASE_MODE", _LOCAL, "database", ServiceType.POSTGRESQL),
-    _stand_in("REDIS_MODE", _LOCAL, "redis", ServiceType.REDIS),
-    _stand_in("CLICKHOUSE_MODE", _LOCAL, "clickhouse", ServiceType.CLICKHOUSE),
-    _stand_in("WEBSOCKET_MOCK_MODE", _TRUE, "websocket", ServiceType.WEBSOCKET),
-    _stand_in("AUTH_FALLBACK_MODE", _TRUE, "auth_service", None),
-    _stand_in("LLM_FALLBACK_MODE", _TRUE, "llm_service", ServiceType.OPENAI),
+    _stand_in("DATABASE_MODE", _LOCAL, "database"),
+    _stand_in("REDIS_MODE", _LOCAL, "redis"),
+    _stand_in("CLICKHOUSE_MODE", _LOCAL, "clickhouse"),
+    _stand_in("WEBSOCKET_MOCK_MODE", _TRUE, "websocket"),
+    _stand_in("AUTH_FALLBACK_MODE", _TRUE, "auth_service"),
+    _stand_in("LLM_FALLBACK_MODE", _TRUE, "llm_service"),
     _switch("ISSUE_1278_WORKAROUND_ENABLED", _TRUE, "private_network_down", _1278),
     _switch("VPC_CONNECTOR_BYPASS_MODE", _TRUE, "private_network_down", _1278),
     _switch("CLOUD_SQL_FALLBACK_MODE", _TRUE, "private_network_down", _1278),

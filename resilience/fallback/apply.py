@@ -92,9 +92,10 @@ async def apply(
             journal = journals.begin(
                 places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
             )
-        for planned in plan.stand_ins:
-            tell(words_to_start(planned))
-        wanted = [service for service in services if service.name in {planned.service for planned in plan.stand_ins}]
+        by_name = {service.name: service for service in services}
+        wanted = [by_name[planned.service] for planned in plan.stand_ins]
+        for planned, service in zip(plan.stand_ins, wanted, strict=True):
+            tell(words_to_start(planned, service.kind))
         stand_ins = await start(wanted) if wanted else ()
         failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
         if not same:
@@ -127,7 +128,7 @@ async def apply(
         failed=failed,
     )
     if not failed:
-        log_applied(applied)
+        log_applied(applied, wanted)
     return applied
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from resilience.core.envtext import read_env_text
 from resilience.core.errors import SettingsError, UsageError
-from resilience.core.records import ServiceType
+from resilience.core.kind import Kind, Template
 from resilience.services.registry import KINDS
 from resilience.settings.build import build
 from resilience.settings.environment import find_root
@@ -55,7 +55,8 @@ def inspect_repository(folder: Path) -> Proposal:
     if (root / CONFIG_NAME).exists():
         found.append(f"{CONFIG_NAME} is there already and will be left as it is")
     names = frozenset(name for file in variables.values() for name in file)
-    toml = _toml(root, services or ("database", "backend_api"), names, tests, markers, python)
+    suggested = tuple(name for name, (_, template) in _templates().items() if template.suggested)
+    toml = _toml(root, services or suggested, names, tests, markers, python)
     build(toml, source=root / CONFIG_NAME, root=root, environ={}, profile_texts={}, kinds=KINDS)
     return Proposal(root=root, toml=toml, found=tuple(found))
 
@@ -138,117 +139,20 @@ def _images(root: Path) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-_SIGNS: Mapping[str, tuple[str, str]] = {
-    "database": (r"DATABASE_URL|DB_URL|(POSTGRES|PG|DB)_?(HOST|USER|DATABASE|NAME|DB)", r"postg"),
-    "redis": (r"REDIS_?\w*", r"redis|valkey"),
-    "clickhouse": (r"CLICKHOUSE_?\w*", r"clickhouse"),
-    "backend_api": (r"(BACKEND|API|SERVER)_(BASE_)?URL", r"(?!)"),
-    "auth_service": (r"AUTH_(SERVICE_|SERVER_|BASE_)?URL|OIDC_\w+|AUTH_ISSUER", r"keycloak|/auth"),
-    "websocket": (r"(WEBSOCKET|WS)_(BASE_)?URL", r"(?!)"),
-    "llm_service": (r"LLM_(BASE_)?URL|OPENAI_(API_)?(BASE|KEY|BASE_URL)", r"ollama|vllm"),
-}
-"""Service of the guide → what its variables and its images are called."""
+def _templates() -> Mapping[str, tuple[Kind, Template]]:
+    """Return the guide's services, by name, in the order in which they are proposed."""
+    return {template.name: (kind, template) for kind, template in KINDS.templates()}
 
 
 def _guess(variables: Mapping[str, Sequence[str]], images: Iterable[str]) -> tuple[str, ...]:
     names = {name.removeprefix("STAGING_") for file in variables.values() for name in file}
     pictures = tuple(images)
     return tuple(
-        service
-        for service, (pattern, image) in _SIGNS.items()
-        if any(re.fullmatch(pattern, name) for name in names) or any(re.search(image, one) for one in pictures)
+        name
+        for name, (_, template) in _templates().items()
+        if any(re.fullmatch(template.variables, variable) for variable in names)
+        or (template.images and any(re.search(template.images, image) for image in pictures))
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Template:
-    type: str
-    url: str
-    local: str
-    exports: tuple[tuple[str, str], ...]
-    """What a team's code may read; the ones that its env files name are kept, else the first."""
-    critical: bool = False
-    markers: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
-
-
-_PASSWORD = "local-stand-in-only"  # noqa: S105  guards nothing: loopback only, the same for everybody
-_TEMPLATES: Mapping[str, _Template] = {
-    "database": _Template(
-        ServiceType.POSTGRESQL,
-        "${STAGING_DATABASE_URL}",
-        f"postgresql://resilience:{_PASSWORD}@127.0.0.1:5435/resilience_test",
-        (
-            ("DATABASE_URL", "{local}"),
-            ("DB_URL", "{local}"),
-            *((f"{prefix}_HOST", "{host}") for prefix in ("POSTGRES", "DB")),
-            *((f"{prefix}_PORT", "{port}") for prefix in ("POSTGRES", "DB")),
-            *((f"{prefix}_USER", "{user}") for prefix in ("POSTGRES", "DB")),
-            *((f"{prefix}_PASSWORD", "{password}") for prefix in ("POSTGRES", "DB")),
-            *((name, "{database}") for name in ("POSTGRES_DB", "DB_NAME", "POSTGRES_DATABASE", "PGDATABASE")),
-            *(("PGHOST", "{host}"), ("PGPORT", "{port}"), ("PGUSER", "{user}"), ("PGPASSWORD", "{password}")),
-        ),
-        critical=True,
-        markers=("real_database", "database", "db", "postgres", "postgresql"),
-        extra=('ready_query = "select 1"', 'network = "vpc"                     # services that share a network path'),
-    ),
-    "redis": _Template(
-        ServiceType.REDIS,
-        "${STAGING_REDIS_URL}",
-        f"redis://:{_PASSWORD}@127.0.0.1:6382/0",
-        (
-            ("REDIS_URL", "{local}"),
-            ("REDIS_HOST", "{host}"),
-            ("REDIS_PORT", "{port}"),
-            ("REDIS_PASSWORD", "{password}"),
-        ),
-        markers=("real_redis", "redis"),
-        extra=('network = "vpc"',),
-    ),
-    "clickhouse": _Template(
-        ServiceType.CLICKHOUSE,
-        "${STAGING_CLICKHOUSE_URL}",
-        f"http://resilience:{_PASSWORD}@127.0.0.1:8126/resilience_test",
-        (
-            ("CLICKHOUSE_URL", "{local}"),
-            ("CLICKHOUSE_HOST", "{host}"),
-            ("CLICKHOUSE_PORT", "{port}"),
-            ("CLICKHOUSE_USER", "{user}"),
-            ("CLICKHOUSE_PASSWORD", "{password}"),
-            ("CLICKHOUSE_DB", "{database}"),
-        ),
-        markers=("clickhouse", "real_clickhouse"),
-    ),
-    "backend_api": _Template(
-        ServiceType.HTTP,
-        "${STAGING_BACKEND_URL}",
-        "http://127.0.0.1:8090/health",
-        tuple((name, "http://{host}:{port}") for name in ("BACKEND_URL", "API_URL", "API_BASE_URL", "SERVER_URL")),
-        critical=True,
-        markers=("real_services", "backend", "api"),
-    ),
-    "auth_service": _Template(
-        ServiceType.HTTP,
-        "${STAGING_AUTH_URL}",
-        "http://127.0.0.1:8091/health",
-        tuple((name, "http://{host}:{port}") for name in ("AUTH_SERVICE_URL", "AUTH_URL", "AUTH_ISSUER")),
-        markers=("real_auth", "auth"),
-    ),
-    "websocket": _Template(
-        ServiceType.WEBSOCKET,
-        "${STAGING_WEBSOCKET_URL}",
-        "ws://127.0.0.1:8092/ws",
-        tuple((name, "{local}") for name in ("WEBSOCKET_URL", "WS_URL", "WS_BASE_URL")),
-        markers=("websocket", "ws"),
-    ),
-    "llm_service": _Template(
-        ServiceType.OPENAI,
-        "${STAGING_LLM_URL}",
-        "http://127.0.0.1:8093/v1",
-        tuple((name, "{local}") for name in ("LLM_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_BASE_URL")),
-        markers=("real_llm", "llm"),
-    ),
-}
 
 
 def _toml(
@@ -270,7 +174,7 @@ def _toml(
         f"python = {_quoted(python)}",
     ]
     for name in services:
-        parts += ["", *_service_lines(root, name, _TEMPLATES[name], names, markers, services)]
+        parts += ["", *_service_lines(root, *_templates()[name], names, markers, services)]
     run = f"pytest {' '.join(shlex.quote(path) for path in tests)}".strip()
     outside = [marker for marker in ("staging", "real_services") if marker in markers]
     essential = [marker for marker in ("critical", "mission_critical", "golden_path", "smoke") if marker in markers]
@@ -293,32 +197,33 @@ def _toml(
 
 def _service_lines(
     root: Path,
-    name: str,
-    template: _Template,
+    kind: Kind,
+    template: Template,
     names: frozenset[str],
     markers: Sequence[str],
     services: Sequence[str],
 ) -> Iterator[str]:
+    """Yield the lines of one [[service]]: of what a template offers, that which this repository has variables, markers
+    and services for, and never a password where nothing exported hands it on."""
     exports = [pair for pair in template.exports if pair[0] in names] or [template.exports[0]]
     url, local_url = template.url, template.local
-    if name == "database" and "STAGING_POSTGRES_HOST" in names:
-        login = "${STAGING_POSTGRES_USER}:${STAGING_POSTGRES_PASSWORD}"
-        url = f"postgresql://{login}@${{STAGING_POSTGRES_HOST}}:${{STAGING_POSTGRES_PORT}}/${{STAGING_POSTGRES_DB}}"
-    if name == "redis" and not any("{local}" in value or "{password}" in value for _, value in exports):
-        local_url = local_url.replace(f":{_PASSWORD}@", "")  # a client that is told no password sends none
+    sign, by_parts = template.url_by_parts
+    if sign in names:
+        url = by_parts
+    if template.local_password and not any("{local}" in value or "{password}" in value for _, value in exports):
+        local_url = local_url.replace(template.local_password, "")
     yield "[[service]]"
-    yield f'name = "{name}"'
-    yield f'type = "{template.type}"'
+    yield f'name = "{template.name}"'
+    yield f'type = "{kind.name}"'
     yield f'url = "{url}"'
     yield f'local = "{local_url}"'
     yield "exports = { " + ", ".join(f'{variable} = "{value}"' for variable, value in exports) + " }"
-    if name == "database" and (tool := _migration(root)):
+    if template.migrates and (tool := _migration(root)):
         yield f"# prepare = [{_quoted(tool)}]   # once you have seen that it reads what is exported above"
     yield from template.extra
     if template.critical:
         yield "critical = true"
-    needs = {"backend_api": ("database", "redis", "auth_service"), "websocket": ("backend_api",)}.get(name, ())
-    if depends := [service for service in needs if service in services]:
+    if depends := [service for service in template.needs if service in services]:
         yield f"depends_on = [{', '.join(map(_quoted, depends))}]"
     if used := [marker for marker in template.markers if marker in markers]:
         yield f"markers = [{', '.join(map(_quoted, used))}]"

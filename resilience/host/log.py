@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from resilience.core.records import Applied, ConnectivityResult, ConnectivityStatus, InfrastructureHealth, ServiceType
+from resilience.core.records import Applied, ConnectivityResult, ConnectivityStatus, InfrastructureHealth
+from resilience.core.settings import Service
 
 logger = logging.getLogger("resilience")
 
@@ -39,23 +40,16 @@ def log_service(result: ConnectivityResult) -> None:
     logger.log(level, "Service %s: %s (%.3fs)", result.name, result.status.value, result.response_time_s or 0.0)
 
 
-def log_applied(applied: Applied) -> None:
-    """Log the mode, and each stand-in in use, as in the guide."""
+def log_applied(applied: Applied, services: Iterable[Service]) -> None:
+    """Log the mode, and each stand-in in use of these services, as in the guide."""
+    kinds = {service.name: service.kind for service in services}
     logger.info("Applied resilient configuration for %s mode", applied.mode.value)
     for stand_in in applied.stand_ins:
         if not stand_in.ready:
             continue
+        kind = kinds[stand_in.service]
         if stand_in.provider == "mock":
-            logger.info(
-                "Enabling %s mock mode due to service unavailability", _MOCKS.get(stand_in.service, stand_in.service)
-            )
+            label = next((known.label for known in kind.templates if known.name == stand_in.service), stand_in.service)
+            logger.info("Enabling %s mock mode due to service unavailability", label)
         else:
-            logger.info("Falling back to local %s due to unavailability", _SERVERS.get(stand_in.type, stand_in.service))
-
-
-_MOCKS = {"websocket": "WebSocket", "backend_api": "backend", "auth_service": "auth", "llm_service": "LLM"}
-_SERVERS: dict[str, str] = {
-    ServiceType.POSTGRESQL: "PostgreSQL",
-    ServiceType.REDIS: "Redis",
-    ServiceType.CLICKHOUSE: "ClickHouse",
-}
+            logger.info("Falling back to local %s due to unavailability", kind.title)

@@ -98,7 +98,7 @@ def read_wishes(variables: Variables, services: Sequence[Service]) -> Wishes:
             continue
         who = f"{row.name}={found[0]}"
         if row.writes is Writes.FOR_STAND_IN:
-            local |= dict.fromkeys(_called(services, row.service, row.type), who)
+            local |= dict.fromkeys(_called(services, row.service), who)
         else:
             given[row.wish] = row.asks is Asks.TRUE
             asked.setdefault(row.wish, who)
@@ -128,11 +128,11 @@ def _flag(name: str, text: str, place: str) -> bool:
     return value
 
 
-def _called(services: Sequence[Service], name: str, kind: str | None) -> tuple[str, ...]:
-    """Return the service of the guide's name, else all of its type: teams have their own names."""
+def _called(services: Sequence[Service], name: str) -> tuple[str, ...]:
+    """Return the service of the guide's name, else all of the kind that the guide names so: teams have their own names."""
     if any(service.name == name for service in services):
         return (name,)
-    return tuple(service.name for service in services if service.type == kind)
+    return tuple(service.name for service in services if service.kind.service_name == name)
 
 
 def _is_local(name: str, value: str, place: str) -> bool:

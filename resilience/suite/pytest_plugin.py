@@ -38,13 +38,50 @@ MARKERS = {
 }
 
 SNAPSHOT_MAX_AGE_S = 3600.0
+# BEGIN of the tables of kinds
+# Written by: python -m tests.kits.plugin_tables
 ALIASES = {
+    "postgres": "database",
+    "postgresql": "database",
     "backend": "backend_api",
     "auth": "auth_service",
     "llm": "llm_service",
-    "postgres": "database",
-    "postgresql": "database",
 }
+_PORTS = {
+    "postgresql": 5432,
+    "postgres": 5432,
+    "redis": 6379,
+    "rediss": 6379,
+    "valkey": 6379,
+    "valkeys": 6379,
+    "http": 80,
+    "https": 443,
+    "ws": 80,
+    "wss": 443,
+    "clickhouse+http": 8123,
+    "clickhouse+https": 8443,
+    "openai+https": 443,
+    "openai+http": 80,
+}
+_KINDS_CLIENTS = (
+    "asyncpg",
+    "psycopg",
+    "psycopg2",
+    "pg8000",
+    "aiopg",
+    "redis",
+    "valkey",
+    "aioredis",
+    "clickhouse_connect",
+    "clickhouse_driver",
+    "asynch",
+    "websockets",
+    "websocket",
+    "wsproto",
+    "openai",
+    "anthropic",
+)
+# END of the tables of kinds
 
 _CONTROL_EVERY_S = 0.05
 _SLOW_S = 1.0
@@ -200,40 +237,25 @@ def _port(thing):
     return thing if isinstance(thing, int) and not isinstance(thing, bool) and 0 < thing < 65536 else None
 
 
-_PORTS = {
-    "http": 80,
-    "ws": 80,
-    "https": 443,
-    "wss": 443,
-    "postgresql": 5432,
-    "postgres": 5432,
-    "redis": 6379,
-    "rediss": 6379,
-}
-
-
 def _from_url(url):
     from urllib.parse import urlsplit
 
     try:
         parts = urlsplit(str(url))
-        scheme = parts.scheme.split("+")[0]
+        port = _PORTS.get(parts.scheme) or _PORTS.get(parts.scheme.split("+")[0])
         if not parts.hostname:
             return None
-        return [parts.hostname, parts.port or _PORTS.get(scheme)]
+        return [parts.hostname, parts.port or port]
     except Exception:
         return None
 
 
 _CLIENTS = (
-    "redis", "valkey", "asyncpg", "psycopg", "psycopg2", "pg8000", "aiopg", "sqlalchemy", "httpx", "httpcore",
-    "aiohttp",
-    "urllib3", "requests", "urllib", "http", "websockets", "websocket", "wsproto", "clickhouse_connect",
-    "clickhouse_driver",
-    "asynch", "openai", "anthropic", "asyncio", "socket", "anyio", "trio", "grpc", "kombu", "celery", "kafka",
-    "pymongo",
-    "elasticsearch", "elastic_transport", "boto3", "botocore", "docker", "pymysql", "pika", "tornado", "uvloop", "ssl",
-)  # fmt: skip
+    *_KINDS_CLIENTS,
+    *("sqlalchemy", "httpx", "httpcore", "aiohttp", "urllib3", "requests", "urllib", "http", "asyncio"),
+    *("socket", "anyio", "trio", "grpc", "kombu", "celery", "kafka", "pymongo", "elasticsearch"),
+    *("elastic_transport", "boto3", "botocore", "docker", "pymysql", "pika", "tornado", "uvloop", "ssl"),
+)
 
 
 def _addresses(exc):

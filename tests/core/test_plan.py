@@ -12,7 +12,6 @@ import pytest
 
 from resilience.core.mode import decide
 from resilience.core.plan import (
-    MOCKED,
     SELECT,
     changes_anything,
     child_environment,
@@ -36,6 +35,7 @@ from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
 from resilience.fallback.journal import Origin
 from resilience.host.files import read_env_file
+from resilience.services.registry import KINDS
 from tests.kits.records import AT, LOCALS, TYPES, S, config, health
 
 EVERY = tuple(TYPES)
@@ -377,7 +377,7 @@ def test_a_mock_is_never_called_a_local_service(tmp_path: Path) -> None:
     plan, *_ = decided(tmp_path, dict.fromkeys(TYPES, S.UNAVAILABLE), EVERY)
     for stand_in in plan.stand_ins:
         line = next(step for step in plan.steps if f"for {stand_in.service} " in step)
-        assert ("the mock for" in line) == (stand_in.type in MOCKED)
+        assert ("the mock for" in line) == KINDS[stand_in.type].is_mocked
 
 
 def test_without_a_test_command_the_plan_says_what_to_write_into_the_configuration(tmp_path: Path) -> None:

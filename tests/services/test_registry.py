@@ -9,6 +9,7 @@ import pytest
 
 from resilience.core.kind import Kind, check_kind
 from resilience.core.settings import Deadlines
+from resilience.core.variables import GUIDE
 from resilience.services.registry import BUILT_IN, KINDS, resolve
 
 FOLDER = Path(inspect.getfile(resolve)).parent
@@ -32,8 +33,11 @@ def test_each_folder_with_a_record_is_a_line_of_the_registry() -> None:
     assert {path.parent.name for path in FOLDER.glob("*/kind.py")} == {kind.name for kind in BUILT_IN}
 
 
-def test_no_two_services_of_the_guide_share_a_name_or_a_switch() -> None:
-    names = [template.name for _, template in KINDS.templates()]
-    switches = [template.switch.variable for _, template in KINDS.templates() if template.switch]
+def test_no_two_services_of_the_guide_share_a_name_or_a_short_name() -> None:
+    names = [name for _, template in KINDS.templates() for name in (template.name, *template.short_names)]
     assert len(names) == len(set(names))
-    assert len(switches) == len(set(switches))
+
+
+def test_each_switch_of_the_guide_is_for_a_service_of_a_kind() -> None:
+    switched = {row.service for row in GUIDE if row.service}
+    assert switched <= {template.name for _, template in KINDS.templates()}

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from resilience.suite import pytest_plugin as plugin
+from tests.kits import plugin_tables
 from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, by_id, environment_with, run, write
 
 MODULE = Path(plugin.__file__)
@@ -258,6 +259,12 @@ async def test_another_python_with_another_pytest_tells_the_same(tmp_path: Path,
 )
 def test_marker_expressions_of_the_modes(expression: str, names: set[str], expected: bool) -> None:
     assert plugin.MarkerExpression(expression)(names) is expected
+
+
+def test_its_tables_of_kinds_are_those_of_the_registry() -> None:
+    written = plugin_tables.BLOCK.search(plugin_tables.FILE.read_text(encoding="utf-8"))
+    assert written is not None
+    assert written[0] == plugin_tables.tables(), "python -m tests.kits.plugin_tables"
 
 
 @pytest.mark.parametrize("expression", ["a or", "(a", "a b", "not", "and a", "a)"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resilience.core.faults import fault
-from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Scheme, Switch, Template, Words
+from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Scheme, Template, Words
 from resilience.core.records import Fault, FaultCode, Phase
 
 C = FaultCode
@@ -91,7 +91,6 @@ KIND = Kind(
             variables=r"CLICKHOUSE_?\w*",
             images=r"clickhouse",
             markers=("clickhouse", "real_clickhouse"),
-            switch=Switch(variable="CLICKHOUSE_MODE", on="local"),
         ),
     ),
     probe="resilience.services.clickhouse.probe:probe_clickhouse",

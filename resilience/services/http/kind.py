@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resilience.core.kind import Doubles, Kind, Role, Scheme, Switch, Template, Words
+from resilience.core.kind import Doubles, Kind, Role, Scheme, Template, Words
 from resilience.core.records import FaultCode
 
 C = FaultCode
@@ -16,6 +16,7 @@ KIND = Kind(
         Template(
             name="backend_api",
             label="backend",
+            short_names=("backend",),
             url="${STAGING_BACKEND_URL}",
             local="http://127.0.0.1:8090/health",
             exports=tuple(
@@ -30,6 +31,7 @@ KIND = Kind(
         Template(
             name="auth_service",
             label="auth",
+            short_names=("auth",),
             url="${STAGING_AUTH_URL}",
             local="http://127.0.0.1:8091/health",
             exports=tuple((name, "http://{host}:{port}") for name in ("AUTH_SERVICE_URL", "AUTH_URL", "AUTH_ISSUER")),
@@ -37,7 +39,6 @@ KIND = Kind(
             images=r"keycloak|/auth",
             markers=("real_auth", "auth"),
             needs=("database",),
-            switch=Switch(variable="AUTH_FALLBACK_MODE", on="true", every=False),
         ),
     ),
     probe="resilience.services.http.probe:probe_http",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resilience.core.kind import Doubles, Kind, Scheme, Switch, Template, Words
+from resilience.core.kind import Doubles, Kind, Scheme, Template, Words
 from resilience.core.records import FaultCode
 
 C = FaultCode
@@ -17,6 +17,7 @@ KIND = Kind(
         Template(
             name="llm_service",
             label="LLM",
+            short_names=("llm",),
             url="${STAGING_LLM_URL}",
             local="http://127.0.0.1:8093/v1",
             exports=tuple(
@@ -25,7 +26,6 @@ KIND = Kind(
             variables=r"LLM_(BASE_)?URL|OPENAI_(API_)?(BASE|KEY|BASE_URL)",
             images=r"ollama|vllm",
             markers=("real_llm", "llm"),
-            switch=Switch(variable="LLM_FALLBACK_MODE", on="true"),
         ),
     ),
     probe="resilience.services.openai.probe:probe_openai",

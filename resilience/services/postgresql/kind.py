@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resilience.core.faults import fault
-from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Role, Scheme, Switch, Template, Words
+from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Role, Scheme, Template, Words
 from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Phase
 
@@ -86,6 +86,7 @@ KIND = Kind(
         Template(
             name="database",
             label="PostgreSQL",
+            short_names=("postgres", "postgresql"),
             url="${STAGING_DATABASE_URL}",
             url_by_parts=(
                 "STAGING_POSTGRES_HOST",
@@ -113,7 +114,6 @@ KIND = Kind(
             ),
             migrates=True,
             suggested=True,
-            switch=Switch(variable="DATABASE_MODE", on="local"),
         ),
     ),
     probe="resilience.services.postgresql.probe:probe_postgresql",

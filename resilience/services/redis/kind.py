@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resilience.core.faults import fault
-from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Scheme, Switch, Template, Words
+from resilience.core.kind import Composed, Doubles, Facts, Finding, Kind, Scheme, Template, Words
 from resilience.core.records import Fault, FaultCode, Phase
 
 C = FaultCode
@@ -116,7 +116,6 @@ KIND = Kind(
             images=r"redis|valkey",
             markers=("real_redis", "redis"),
             extra=('network = "vpc"',),
-            switch=Switch(variable="REDIS_MODE", on="local"),
         ),
     ),
     probe="resilience.services.redis.probe:probe_redis",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resilience.core.faults import HTTP_STATUS, fault
-from resilience.core.kind import Doubles, Kind, Scheme, Switch, Template, Words
+from resilience.core.kind import Doubles, Kind, Scheme, Template, Words
 from resilience.core.records import Fault, FaultCode, Phase
 
 C = FaultCode
@@ -80,7 +80,6 @@ KIND = Kind(
             variables=r"(WEBSOCKET|WS)_(BASE_)?URL",
             markers=("websocket", "ws"),
             needs=("backend_api",),
-            switch=Switch(variable="WEBSOCKET_MOCK_MODE", on="true"),
         ),
     ),
     probe="resilience.services.websocket.probe:probe_websocket",
