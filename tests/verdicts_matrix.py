@@ -170,6 +170,8 @@ VERDICTS = (
     (Verdict.PASSED_ON_STAND_INS, ExitCode.NOT_A_FULL_PASS),
     (Verdict.PRODUCT_FAILURES, ExitCode.PRODUCT_FAILURES),
     (Verdict.INFRASTRUCTURE_UNAVAILABLE, ExitCode.BLOCKED),
+    (Verdict.UNDECIDED, ExitCode.BLOCKED),
+    (Verdict.STAND_IN_GAPS, ExitCode.NOT_A_FULL_PASS),
     (Verdict.UNKNOWN, ExitCode.UNKNOWN),
     (Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED),
     (Verdict.INTERRUPTED, ExitCode.INTERRUPTED),

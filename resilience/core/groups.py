@@ -59,6 +59,20 @@ GROUPS: tuple[GroupKind, ...] = (
         messages=True,
     ),
     GroupKind(
+        key="undecided",
+        title="Undecided",
+        meaning="These failed while a service that they use, or may use, was unwell: product or outage, not to be told apart yet.",
+        belongs=lambda test: _blamed(test, Blame.UNDECIDED),
+        messages=True,
+    ),
+    GroupKind(
+        key="lucky",
+        title="Passed only at the second try",
+        meaning="These failed once with a sign of infrastructure, and no outage was seen: look at them.",
+        belongs=lambda test: test.outcome is Outcome.PASSED and test.suspect,
+        messages=True,
+    ),
+    GroupKind(
         key="timeout",
         title="Timed out",
         meaning="Stopped at their time limit; why is not known.",
@@ -93,7 +107,7 @@ GROUPS: tuple[GroupKind, ...] = (
         key="retried",
         title="Passed on a later round",
         meaning="Lost to infrastructure at first, then passed after a probe said that the service was back.",
-        belongs=lambda test: test.outcome is Outcome.PASSED and test.rounds > 1,
+        belongs=lambda test: test.outcome is Outcome.PASSED and test.rounds > 1 and not test.suspect,
     ),
 )
 """In the order in which they are read. A test belongs to one of them at most; plain passes and skips are only counted."""

@@ -113,6 +113,7 @@ OUTCOMES: Mapping[Outcome, Mark] = {
     Outcome.INFRASTRUCTURE_UNAVAILABLE: Mark(
         word="infrastructure unavailable", tone=Tone.PARTIAL, fill=AMBER, hatch="///"
     ),
+    Outcome.UNDECIDED: Mark(word="undecided", tone=Tone.UNKNOWN, fill="#cc79a7", hatch="..."),
     Outcome.STAND_IN_GAP: Mark(word="stand-in gap", tone=Tone.PARTIAL, fill=YELLOW, hatch="\\\\\\"),
     Outcome.NOT_RUN: Mark(word="not run", tone=Tone.QUIET, fill="#8c8c8c", hatch="---"),
     Outcome.SKIPPED: Mark(word="skipped", tone=Tone.QUIET, fill=GREY),
@@ -133,6 +134,8 @@ class Blame(StrEnum):
 
     PRODUCT = "product"
     INFRASTRUCTURE = "infrastructure"
+    UNDECIDED = "undecided"
+    """The product or an outage: not to be told apart before the service is back."""
     GAP = "gap"
     """A stand-in that lacks what staging has: whoever keeps the stand-ins."""
     UNKNOWN = "unknown"
@@ -149,6 +152,7 @@ BLAME: Mapping[Outcome, Blame] = {
     Outcome.XFAILED: Blame.NONE,
     Outcome.XPASSED: Blame.NONE,
     Outcome.INFRASTRUCTURE_UNAVAILABLE: Blame.INFRASTRUCTURE,
+    Outcome.UNDECIDED: Blame.UNDECIDED,
     Outcome.STAND_IN_GAP: Blame.GAP,
     # A test that was still running when its time was up says nothing of who kept it waiting.
     Outcome.TIMEOUT: Blame.UNKNOWN,
@@ -162,6 +166,8 @@ VERDICTS: Mapping[Verdict, Mark] = {
     Verdict.PASSED_ON_STAND_INS: Mark(word="passed on stand-ins", tone=Tone.PARTIAL),
     Verdict.PRODUCT_FAILURES: Mark(word="product failures", tone=Tone.BAD),
     Verdict.INFRASTRUCTURE_UNAVAILABLE: Mark(word="infrastructure unavailable", tone=Tone.BAD),
+    Verdict.UNDECIDED: Mark(word="undecided", tone=Tone.UNKNOWN),
+    Verdict.STAND_IN_GAPS: Mark(word="gaps of the stand-ins", tone=Tone.PARTIAL),
     Verdict.UNKNOWN: Mark(word="unknown", tone=Tone.UNKNOWN),
     Verdict.RUNBOOK_FAILED: Mark(word="runbook failed", tone=Tone.BAD),
     Verdict.INTERRUPTED: Mark(word="interrupted", tone=Tone.UNKNOWN),

@@ -133,7 +133,10 @@ class CauseName(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one test. `failed` and `error` are the product's; an outage is never one of them."""
+    """What became of one test. `failed` and `error` are the product's; an outage is never one of them.
+
+    `undecided` is what cannot be told apart: it failed without a sign of its own while a service it used was unwell.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
@@ -142,6 +145,7 @@ class Outcome(StrEnum):
     XFAILED = "xfailed"
     XPASSED = "xpassed"
     INFRASTRUCTURE_UNAVAILABLE = "infrastructure_unavailable"
+    UNDECIDED = "undecided"
     STAND_IN_GAP = "stand_in_gap"
     TIMEOUT = "timeout"
     NOT_RUN = "not_run"
@@ -156,6 +160,8 @@ class Verdict(StrEnum):
     PASSED_ON_STAND_INS = "passed_on_stand_ins"
     PRODUCT_FAILURES = "product_failures"
     INFRASTRUCTURE_UNAVAILABLE = "infrastructure_unavailable"
+    UNDECIDED = "undecided"
+    STAND_IN_GAPS = "stand_in_gaps"
     UNKNOWN = "unknown"
     RUNBOOK_FAILED = "runbook_failed"
     INTERRUPTED = "interrupted"
@@ -493,6 +499,42 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLook:
+    """One look at a service as evidence: when it began, and what it found. `red`: unwell in a way that explains failures."""
+
+    service: str
+    at: datetime
+    red: bool
+    fault: FaultCode | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why a test was judged as it was, in one round. `rule` is the number of the rule in docs/verdict.md."""
+
+    round: int
+    rule: int
+    judgement: Outcome
+    reason: str
+    error: str = ""
+    signs: tuple[str, ...] = ()
+    """What the error says by type and code, such as `redis.exceptions.ConnectionError: tcp_refused`."""
+    endpoint: str | None = None
+    """Host and port that the failing connection was for."""
+    service: str | None = None
+    used: tuple[str, ...] = ()
+    """Services that the test used, or may have used."""
+    before: SeenLook | None = None
+    """The last look at the service before the failed operation began."""
+    during: SeenLook | None = None
+    after: SeenLook | None = None
+    """The first look after it ended."""
+    passed_there: int = 0
+    """How many other tests of this round spoke to the service and passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
     """One test, once. `suspect`: a product failure whose evidence smells of infrastructure while the probe is green."""
 
@@ -510,6 +552,12 @@ class TestOutcome:
     markers: tuple[str, ...] = ()
     command: int = 0
     previous: str | None = None
+    where: str | None = None
+    """File and line of the test, as `tests/test_a.py:12`."""
+    evidence: tuple[Evidence, ...] = ()
+    """How it was judged, once for each round in which it failed."""
+    answered_by: Mapping[str, int] = field(default_factory=dict)
+    """How many answers stand-ins gave it, by where they knew them from: recorded, contract, synthetic, echo, miss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -542,6 +590,7 @@ class TestTotals:
     xfailed: int = 0
     xpassed: int = 0
     infrastructure_unavailable: int = 0
+    undecided: int = 0
     stand_in_gap: int = 0
     timeout: int = 0
     not_run: int = 0
@@ -594,6 +643,7 @@ class TestSuiteResult:
             + t.xfailed
             + t.xpassed
             + t.infrastructure_unavailable
+            + t.undecided
             + t.stand_in_gap
             + t.timeout
             + t.not_run

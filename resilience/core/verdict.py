@@ -70,7 +70,8 @@ class Results:
     @property
     def ran(self) -> int:
         counts = self.counts
-        return counts.passed + counts.failed + counts.error + counts.skipped + counts.xfailed + counts.xpassed
+        said = counts.passed + counts.failed + counts.error + counts.skipped + counts.xfailed + counts.xpassed
+        return said + counts.stand_in_gap + counts.undecided
 
     def any_command(self, *found: Outcome) -> bool:
         return any(command.outcome in found for command in self.commands)
@@ -84,6 +85,7 @@ class Rule:
     """
 
     name: str
+    verdict: Verdict
     code: int | None
     """None: the code is the signal's, `Results.interrupted`."""
     applies: Callable[[Results], bool | tuple[str, ...]]
@@ -104,83 +106,106 @@ def _nothing_ran(results: Results) -> tuple[str, ...]:
 
 
 def _left_over(results: Results) -> tuple[str, ...]:
-    explained = results.product_failed or results.blocked
+    explained = results.product_failed or results.blocked or results.counts.undecided
     return (f"{results.counts.not_run} tests were never reached",) if results.counts.not_run and not explained else ()
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         name="the runbook failed",
+        verdict=Verdict.RUNBOOK_FAILED,
         code=ExitCode.RUNBOOK_FAILED,
         applies=lambda r: (r.runner_failed,) if r.runner_failed else (),
         reason="what our own error left unread may have been anything",
     ),
     Rule(
         name="interrupted",
+        verdict=Verdict.INTERRUPTED,
         code=None,
         applies=lambda r: r.interrupted is not None,
         reason="a person or a scheduler ended it; what was known stays, and is not the whole",
     ),
     Rule(
         name="timed out",
+        verdict=Verdict.TIMED_OUT,
         code=ExitCode.TIMED_OUT,
         applies=lambda r: r.timed_out or bool(r.counts.timeout) or r.any_command(Outcome.TIMEOUT),
         reason="a test that never ended hides those behind it, so that this comes before what the others said",
     ),
     Rule(
         name="product failures",
+        verdict=Verdict.PRODUCT_FAILURES,
         code=ExitCode.PRODUCT_FAILURES,
         applies=lambda r: r.product_failed or r.any_command(Outcome.FAILED, Outcome.ERROR),
         reason="a bug that was seen stays seen, whatever else an outage took",
     ),
     Rule(
         name="blocked by infrastructure",
+        verdict=Verdict.INFRASTRUCTURE_UNAVAILABLE,
         code=ExitCode.BLOCKED,
         applies=lambda r: r.blocked or any(one.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE for one in r.whole),
         reason="tests that were to run did not get to say anything",
     ),
     Rule(
+        name="undecided",
+        verdict=Verdict.UNDECIDED,
+        code=ExitCode.BLOCKED,
+        applies=lambda r: bool(r.counts.undecided) or r.any_command(Outcome.UNDECIDED),
+        reason="what may be a bug is no outage, and what may be an outage is no bug: both would be a lie",
+    ),
+    Rule(
         name="a command proved nothing",
+        verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=lambda r: r.unknown,
         reason="a command that was killed, misused or never started has no verdict of its own",
     ),
     Rule(
         name="no command",
+        verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=lambda r: () if r.commands else ("no command was run",),
         reason="nothing that ran is nothing that passed",
     ),
     Rule(
         name="no test ran",
+        verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=_nothing_ran,
         reason="a selection that is empty must not look green",
     ),
     Rule(
         name="tests were left over",
+        verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=_left_over,
         reason="the run ended early, and neither a failure nor an outage says why",
     ),
     Rule(
         name="a stand-in was not used",
+        verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=_not_reached,
         reason="tests that passed against something else say nothing about what they were to be run on",
     ),
     Rule(
+        name="only gaps of the stand-ins",
+        verdict=Verdict.STAND_IN_GAPS,
+        code=ExitCode.NOT_A_FULL_PASS,
+        applies=lambda r: bool(r.counts.stand_in_gap),
+        reason="nothing failed but what a stand-in lacks: whoever reads it has to mend the stand-in, not the product",
+    ),
+    Rule(
         name="not a full pass",
+        verdict=Verdict.PASSED_ON_STAND_INS,
         code=ExitCode.NOT_A_FULL_PASS,
         applies=lambda r: (
-            bool(r.counts.stand_in_gap or r.counts.infrastructure_unavailable)
-            or r.stand_ins
-            or r.mode is not TestExecutionMode.FULL
+            bool(r.counts.infrastructure_unavailable) or r.stand_ins or r.mode is not TestExecutionMode.FULL
         ),
         reason="stand-ins and a reduced selection prove less than real staging does",
     ),
 )
-"""What one test run proves. Every rule that applies counts; the worst code wins."""
+"""What one test run proves. Every rule that applies counts; the worst code wins, and of its rules the first is the verdict."""
 
 VERDICTS: Mapping[int, Verdict] = {
     ExitCode.RUNBOOK_FAILED: Verdict.RUNBOOK_FAILED,
@@ -193,11 +218,17 @@ VERDICTS: Mapping[int, Verdict] = {
     ExitCode.NOT_A_FULL_PASS: Verdict.PASSED_ON_STAND_INS,
     ExitCode.PASSED: Verdict.PASSED,
 }
+"""What an exit code says by itself. A verdict that shares its code stands in `_SHARED`."""
+_SHARED: Mapping[Verdict, int] = {
+    Verdict.UNDECIDED: ExitCode.BLOCKED,
+    Verdict.STAND_IN_GAPS: ExitCode.NOT_A_FULL_PASS,
+}
 
 
 def code_of(verdict: Verdict) -> int:
     """Return the exit code of a verdict, also where the tests' own was replaced by that of the team's command."""
-    return next((code for code, found in VERDICTS.items() if found is verdict), ExitCode.PASSED)
+    own = next((code for code, found in VERDICTS.items() if found is verdict), ExitCode.PASSED)
+    return _SHARED.get(verdict, own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,19 +243,18 @@ class Proof:
 
 def prove(results: Results) -> Proof:
     """Return what a test run proved: of all rules that apply, the one whose code stands first in `ExitCode.ORDER`."""
-    codes: list[int] = []
-    notes: list[str] = []
-    because: list[str] = []
-    for rule in RULES:
-        found = rule.applies(results)
-        if not found:
-            continue
-        because.append(rule.name)
-        codes.append(rule.code if rule.code is not None else results.interrupted or ExitCode.INTERRUPTED)
-        notes.extend(found if isinstance(found, tuple) else ())
-    code = ExitCode.worst(*codes) if codes else ExitCode.PASSED
-    verdict = VERDICTS.get(code, Verdict.INTERRUPTED)
-    return Proof(verdict=verdict, exit_code=code, notes=tuple(dict.fromkeys(notes)), because=tuple(because))
+    fitting = [(rule, found) for rule in RULES if (found := rule.applies(results))]
+    codes = [results.interrupted or ExitCode.INTERRUPTED if rule.code is None else rule.code for rule, _ in fitting]
+    code = ExitCode.worst(*codes)
+    notes = (note for _, found in fitting if isinstance(found, tuple) for note in found)
+    return Proof(
+        verdict=next(
+            (rule.verdict for (rule, _), own in zip(fitting, codes, strict=True) if own == code), Verdict.PASSED
+        ),
+        exit_code=code,
+        notes=tuple(dict.fromkeys(notes)),
+        because=tuple(rule.name for rule, _ in fitting),
+    )
 
 
 # --- a look, and a whole run

@@ -120,7 +120,18 @@ def _counted(outcome: Outcome, count: int) -> str:
 
 def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
     """Return the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
-    lines = [f"TESTS: {verdict_phrase(result.verdict, result.mode)}", f"       {totals_line(result.totals)}"]
+    counts = result.totals
+    phrase = verdict_phrase(result.verdict, result.mode)
+    if result.verdict is Verdict.UNDECIDED:
+        phrase = phrase.replace("UNDECIDED", f"UNDECIDED: {plural(counts.undecided, 'test')}", 1)
+    if result.verdict is Verdict.STAND_IN_GAPS:
+        phrase = phrase.replace("only gaps", f"only {plural(counts.stand_in_gap, 'gap')}", 1)
+    lines = [f"TESTS: {phrase}", f"       {totals_line(counts)}"]
+    if counts.undecided and result.verdict is not Verdict.UNDECIDED:
+        lines.append(f"       UNDECIDED: {plural(counts.undecided, 'test')}. See each with: resilience why TEST")
+    lucky = sum(test.suspect and test.outcome is Outcome.PASSED for test in result.tests)
+    if lucky:
+        lines.append(f"       {plural(lucky, 'test')} passed only at the second try, and no outage was seen.")
     if result.totals.failed + result.totals.error and result.totals.infrastructure_unavailable:
         lines.append("       The failures are the product's; what infrastructure took is counted apart.")
     return tuple(lines)
@@ -136,6 +147,8 @@ def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> s
         Verdict.PRODUCT_FAILURES: f"PRODUCT FAILURES{in_mode}"
         + ("" if mode is TestExecutionMode.FULL else "; and NOT A FULL RUN"),
         Verdict.INFRASTRUCTURE_UNAVAILABLE: f"BLOCKED by infrastructure: NOT A FULL PASS{in_mode}",
+        Verdict.UNDECIDED: f"UNDECIDED: NOT A FULL PASS; product or outage cannot be told apart yet{in_mode}",
+        Verdict.STAND_IN_GAPS: f"NOT A FULL PASS: only gaps of the stand-ins failed{in_mode}",
         Verdict.UNKNOWN: "UNKNOWN: nothing was proved",
         Verdict.RUNBOOK_FAILED: "THE RUNBOOK FAILED; nothing is known about your tests",
         Verdict.INTERRUPTED: "interrupted; what was known until then is below",

@@ -45,7 +45,7 @@ class Standing:
 
 _RANK = (
     Outcome.DESELECTED, Outcome.NOT_RUN, Outcome.SKIPPED, Outcome.PASSED, Outcome.XPASSED, Outcome.XFAILED,
-    Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAILED,
+    Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP, Outcome.UNDECIDED, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAILED,
 )  # fmt: skip
 
 

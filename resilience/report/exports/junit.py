@@ -32,6 +32,7 @@ TAGS: Mapping[Outcome, Tag | None] = {
     Outcome.ERROR: Tag(element="error", type="product"),
     Outcome.TIMEOUT: Tag(element="error", type="timeout"),
     Outcome.INFRASTRUCTURE_UNAVAILABLE: Tag(element="error", type="infrastructure"),
+    Outcome.UNDECIDED: Tag(element="error", type="undecided"),
     Outcome.STAND_IN_GAP: Tag(element="error", type="stand_in_gap"),
     Outcome.NOT_RUN: Tag(element="skipped", type="not_run", unsaid="the run ended before it"),
     Outcome.SKIPPED: Tag(element="skipped", type="pytest.skip"),
@@ -49,8 +50,9 @@ def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> s
     """Return the XML: one suite a command, each test once.
 
     A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of the
-    same type; a stand-in's gap and a time-out are errors of type stand_in_gap and timeout; what was never reached is
-    `skipped` of type not_run. Rounds, service, fault and suspicion are properties of the test.
+    same type. What is undecided, a stand-in's gap and a time-out are errors of type undecided, stand_in_gap and timeout:
+    whoever reads nothing but this must not see green. What was never reached is `skipped` of type not_run. Rounds, service,
+    fault and suspicion are properties of the test.
     """
     root = ET.Element("testsuites", {"name": "resilience"})
     whole = [0, 0, 0, 0]

@@ -20,6 +20,7 @@ EXPECTED = {
     Outcome.ERROR: ("error", "product"),
     Outcome.SKIPPED: ("skipped", "pytest.skip"),
     Outcome.XFAILED: ("skipped", "pytest.xfail"),
+    Outcome.UNDECIDED: ("error", "undecided"),
     Outcome.STAND_IN_GAP: ("error", "stand_in_gap"),
     Outcome.TIMEOUT: ("error", "timeout"),
     Outcome.NOT_RUN: ("skipped", "not_run"),
