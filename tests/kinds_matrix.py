@@ -54,7 +54,18 @@ from resilience.services.postgresql import kind as postgresql_kind, stand_in as 
 from resilience.services.redis import kind as redis_kind, stand_in as redis
 from resilience.services.websocket import kind as websocket_kind
 from resilience.settings.build import build
-from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
+from resilience.stand_ins import (
+    compose,
+    endpoints,
+    ground,
+    mocked,
+    offers,
+    prepare,
+    providers as providing,
+    running,
+    starting,
+    usage,
+)
 from resilience.suite import addresses, pytest_plugin
 from resilience.suite.endpoints import Endpoint, by_protocol
 from tests.kits.records import AT, config, health
@@ -600,17 +611,17 @@ def providers(kind: ServiceType) -> Lines:
     """Who provides a stand-in, in order, and what is said where nobody can."""
     if is_mocked(kind):
         for name in (*names_of(kind), "mine", "my-auth"):
-            yield f"mock of {name}", stand_ins.kind_of(sample(kind, name))
+            yield f"mock of {name}", mocked.kind_of(sample(kind, name))
         return
     with folder() as here:
         settings = settings_of(sample(kind), root=here)
-        item = stand_ins.Item(service=sample(kind), place=endpoints.endpoint(sample(kind)))
+        item = ground.Item(service=sample(kind), place=endpoints.endpoint(sample(kind)))
         with machine(True):
-            run = stand_ins.Start(settings, fresh=False, say=lambda _: None)
-            found = getattr(stand_ins, f"_{kind.value}")(run, [item], "name")
+            run = ground.Start(settings, fresh=False, say=lambda _: None)
+            found = getattr(providing, f"_{kind.value}")(run, [item], "name")
         yield "after a running one and compose", " ".join(name for name, _ in found)
         with machine(False), put(running, "port_open", lambda *_: False):
-            made = asyncio.run(stand_ins.start([sample(kind)], settings))[0]
+            made = asyncio.run(starting.start([sample(kind)], settings))[0]
         yield "where nothing is", made.error
 
 
@@ -723,8 +734,8 @@ def counted(service: Service) -> str:
     with ExitStack() as patches:
         patches.enter_context(put(postgresql, "count_connections", by_postgresql))
         patches.enter_context(put(redis, "count_connections", by_redis))
-        patches.enter_context(put(stand_ins, "ask_json", page))
-        number = asyncio.run(stand_ins.connections(service))
+        patches.enter_context(put(usage, "ask_json", page))
+        number = asyncio.run(usage.connections(service))
     where = {5: "PostgreSQL's own count", 6: "Redis' own count", 7: "the server's page, used", 8: "the mocks' page"}
     return f"{where[number]} {' '.join(heard)}".strip() if number is not None else "no"
 

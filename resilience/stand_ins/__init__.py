@@ -34,7 +34,7 @@ async def start(
 
     What runs already is kept. `fresh` throws the data of earlier runs away. Never raises for one service.
     """
-    from resilience.stand_ins.lifecycle import start as start_all
+    from resilience.stand_ins.starting import start as start_all
 
     return await start_all(services, settings, fresh=fresh, on_progress=on_progress)
 
@@ -44,14 +44,14 @@ async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[
 
     Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
     """
-    from resilience.stand_ins.lifecycle import stop as stop_all
+    from resilience.stand_ins.stopping import stop as stop_all
 
     return await stop_all(settings, names)
 
 
 def status(settings: Settings) -> tuple[StandIn, ...]:
     """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
-    from resilience.stand_ins.lifecycle import status as look
+    from resilience.stand_ins.present import status as look
 
     return look(settings)
 
@@ -61,7 +61,7 @@ async def connections(service: Service) -> int | None:
 
     The count only grows while the stand-in lives; take the difference of two.
     """
-    from resilience.stand_ins.lifecycle import connections as count
+    from resilience.stand_ins.usage import connections as count
 
     return await count(service)
 

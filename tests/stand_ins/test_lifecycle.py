@@ -31,7 +31,7 @@ from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS
-from resilience.stand_ins import lifecycle as stand_ins, running, supervisor
+from resilience.stand_ins import ground, running, supervisor
 from tests.kits.stand_in_kit import eventually, free_ports, listening, processes_naming, service, settings_for
 
 pytestmark = pytest.mark.skipif(
@@ -476,7 +476,7 @@ async def test_a_hold_is_seen_by_the_supervisor_and_a_warning_by_us(checkout: Ca
     assert local.warning(settings) == ""
     local.release(settings, "run 1")
     assert supervisor.read_lease(local.folder(settings))[1] == ()
-    hook = stand_ins.Start(settings, fresh=False, say=lambda _: None).lease.hook
+    hook = ground.Start(settings, fresh=False, say=lambda _: None).lease.hook
     assert hook[-1] == "restore"
 
 

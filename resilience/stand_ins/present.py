@@ -1,0 +1,37 @@
+"""Turn the records of what was started into the stand-ins as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resilience.core.records import StandIn
+from resilience.core.settings import Settings
+from resilience.services.postgresql.stand_in import port_open
+from resilience.stand_ins import supervisor
+from resilience.stand_ins.records import Record, read_records
+
+
+def status(settings: Settings) -> tuple[StandIn, ...]:
+    """Return the stand-ins as they are now; see `resilience.stand_ins.status`."""
+    state = supervisor.read_state(settings.data / "supervisor")
+    return tuple(_now(record, state) for record in read_records(settings).values())
+
+
+def _now(record: Record, state: supervisor.State) -> StandIn:
+    stand_in = record.stand_in
+    if record.supervised:
+        service = state.services.get(record.supervised)
+        if service is not None and service.alive:
+            return stand_in
+        how = service.ended if service is not None and service.ended else "ended, with its supervisor"
+        return replace(
+            stand_in, ready=False, pid=None, error=f"{how}. Hint: resilience services up; its log: {stand_in.log}"
+        )
+    if port_open(record.bind, record.port):
+        return stand_in
+    return replace(
+        stand_in,
+        ready=False,
+        pid=None,
+        error=f"nothing listens on {stand_in.endpoint} any more. Hint: resilience services up",
+    )
