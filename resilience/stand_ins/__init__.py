@@ -68,25 +68,25 @@ async def connections(service: Service) -> int | None:
 
 def hold(settings: Settings, reason: str) -> None:
     """Keep the stand-ins from ending by themselves while this process lives, or until `release`. Without any, nothing is done."""
-    from resilience.stand_ins import supervisor
+    from resilience.stand_ins import lease
 
     if folder(settings).is_dir():
-        supervisor.hold(folder(settings), reason)
+        lease.hold(folder(settings), reason)
 
 
 def release(settings: Settings, reason: str = "") -> None:
     """End this process's hold of that reason (empty: all of its holds); the lease begins anew."""
-    from resilience.stand_ins import supervisor
+    from resilience.stand_ins import lease
 
     if folder(settings).is_dir():
-        supervisor.release(folder(settings), reason)
+        lease.release(folder(settings), reason)
 
 
 def warning(settings: Settings) -> str:
     """Return the supervisor's warning that the stand-ins are about to end, or an empty text."""
-    from resilience.stand_ins import supervisor
+    from resilience.stand_ins.state import read_state
 
-    state = supervisor.read_state(folder(settings))
+    state = read_state(folder(settings))
     return state.warning if state.alive else ""
 
 

@@ -13,9 +13,10 @@ from resilience.core.errors import StandInError
 from resilience.core.settings import Service, Settings
 from resilience.host.processes import Launch
 from resilience.services.place import Endpoint
-from resilience.stand_ins import compose, supervisor
+from resilience.stand_ins import compose, supervision
+from resilience.stand_ins.lease import Lease
 from resilience.stand_ins.records import read_records
-from resilience.stand_ins.supervisor import Lease, Running
+from resilience.stand_ins.state import Running, read_state
 
 Say = Callable[[str], None]
 
@@ -79,7 +80,7 @@ class Start:
     async def run(self, launch: Launch) -> Running:
         """Have the supervisor run this."""
         async with self._one_at_a_time:
-            running_now = (await supervisor.ensure(self.folder, [launch], self.lease)).get(launch.name)
+            running_now = (await supervision.ensure(self.folder, [launch], self.lease)).get(launch.name)
         if running_now is None or not running_now.pid:
             raise StandInError(
                 f"{launch.name} {running_now.ended if running_now else 'was not started'}", hint=f"read {launch.log}"
@@ -88,9 +89,9 @@ class Start:
 
     def running(self, name: str) -> Running | None:
         """Return the supervised process of this name, if it lives."""
-        state = supervisor.read_state(self.folder)
+        state = read_state(self.folder)
         service = state.services.get(name)
         return service if service is not None and state.alive and service.alive else None
 
     async def end(self, name: str) -> None:
-        await supervisor.end(self.folder, [name])
+        await supervision.end(self.folder, [name])

@@ -20,12 +20,12 @@ from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path, is_alive
 from resilience.services.place import ask_json
 from resilience.services.postgresql.stand_in import port_open
-from resilience.stand_ins import running, supervisor
+from resilience.stand_ins import running
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Item, Start, Up
 from resilience.stand_ins.providers import _within
 from resilience.stand_ins.records import Record
-from resilience.stand_ins.supervisor import Running
+from resilience.stand_ins.state import Running, last_line
 
 MOCKS = "mocks"
 
@@ -144,7 +144,7 @@ def kind_of(service: Service) -> str:
 async def _mock_answers(item: Item, service: Running, log: Path) -> None:
     while True:
         if not is_alive(service.pid, service.identity):
-            raise StandInError(f"the mocks ended while starting: {supervisor.last_line(log)}", hint=f"read {log}")
+            raise StandInError(f"the mocks ended while starting: {last_line(log)}", hint=f"read {log}")
         if port_open(item.place.bind, item.place.port):
             answer = await asyncio.to_thread(ask_json, item.place, "/__resilience__/connections", 2.0)
             if answer.get("pid") != service.pid or item.service.name not in answer.get("services", {}):

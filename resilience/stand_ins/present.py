@@ -7,17 +7,17 @@ from dataclasses import replace
 from resilience.core.records import StandIn
 from resilience.core.settings import Settings
 from resilience.services.postgresql.stand_in import port_open
-from resilience.stand_ins import supervisor
 from resilience.stand_ins.records import Record, read_records
+from resilience.stand_ins.state import State, read_state
 
 
 def status(settings: Settings) -> tuple[StandIn, ...]:
     """Return the stand-ins as they are now; see `resilience.stand_ins.status`."""
-    state = supervisor.read_state(settings.data / "supervisor")
+    state = read_state(settings.data / "supervisor")
     return tuple(_now(record, state) for record in read_records(settings).values())
 
 
-def _now(record: Record, state: supervisor.State) -> StandIn:
+def _now(record: Record, state: State) -> StandIn:
     stand_in = record.stand_in
     if record.supervised:
         service = state.services.get(record.supervised)

@@ -11,7 +11,7 @@ from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType, StandIn
 from resilience.core.settings import Service, Settings
 from resilience.services.postgresql.stand_in import port_open
-from resilience.stand_ins import prepare as preparing, supervisor
+from resilience.stand_ins import lease, prepare as preparing
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Item, Say, Start, Up
 from resilience.stand_ins.mocked import MOCKED, MOCKS, _mocks
@@ -37,7 +37,7 @@ async def start(
     limits = settings.deadlines
     async with only_one(settings, timeout_s=limits.fallback_prepare_s):
         run = Start(settings, fresh=fresh, say=on_progress or (lambda _: None))
-        supervisor.touch(run.folder)
+        lease.touch(run.folder)
         groups: dict[tuple[str, int], list[Item]] = {}
         for item in items:
             mocked = item.place.type in MOCKED

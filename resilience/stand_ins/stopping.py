@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from resilience.core.settings import Settings
 from resilience.services.postgresql.stand_in import port_open
-from resilience.stand_ins import compose, supervisor
+from resilience.stand_ins import compose, supervision
 from resilience.stand_ins.mocked import MOCKS, _fewer_mocks
 from resilience.stand_ins.records import Record, only_one, read_records, write_records
+from resilience.stand_ins.state import read_state
 
 
 async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -22,16 +23,16 @@ async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[
         wanted = {name: record for name, record in records.items() if names is None or name in names}
         kept = {name: record for name, record in records.items() if name not in wanted}
         folder = settings.data / "supervisor"
-        state = supervisor.read_state(folder)
+        state = read_state(folder)
         alive = {name for name, service in state.services.items() if service.alive}
         stopped = [name for name, record in wanted.items() if record.composed or record.supervised in alive]
         still_used = {record.supervised for record in kept.values()}
         if kept:
             # What nobody wrote down is of a start that was killed: it ends too.
-            await supervisor.end(folder, sorted(set(state.services) - still_used))
+            await supervision.end(folder, sorted(set(state.services) - still_used))
             await _fewer_mocks(settings, wanted, kept)
         else:
-            await supervisor.end(folder)
+            await supervision.end(folder)
         await asyncio.gather(
             *(compose.stop(settings, record.stand_in.type) for record in wanted.values() if record.composed)
         )

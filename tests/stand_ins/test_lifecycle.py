@@ -31,7 +31,7 @@ from resilience.services.postgresql.stand_in import PostgresServer, port_open
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS
-from resilience.stand_ins import ground, running, supervisor
+from resilience.stand_ins import ground, lease, running
 from tests.kits.stand_in_kit import eventually, free_ports, listening, processes_naming, service, settings_for
 
 pytestmark = pytest.mark.skipif(
@@ -472,10 +472,10 @@ async def test_a_hold_is_seen_by_the_supervisor_and_a_warning_by_us(checkout: Ca
     settings = checkout(team(free_ports(6))[1:2])
     await local.start(settings.services, settings)
     local.hold(settings, "run 1")
-    assert [hold["reason"] for hold in supervisor.read_lease(local.folder(settings))[1]] == ["run 1"]
+    assert [hold["reason"] for hold in lease.read_lease(local.folder(settings))[1]] == ["run 1"]
     assert local.warning(settings) == ""
     local.release(settings, "run 1")
-    assert supervisor.read_lease(local.folder(settings))[1] == ()
+    assert lease.read_lease(local.folder(settings))[1] == ()
     hook = ground.Start(settings, fresh=False, say=lambda _: None).lease.hook
     assert hook[-1] == "restore"
 
