@@ -17,8 +17,9 @@ import openai
 import pytest
 import websockets
 
+from resilience.services.mocking import Config, Dial, Mock
 from resilience.stand_ins import mocks as mocks_module
-from resilience.stand_ins.mocks import Config, Dial, Mock, Mocks, read_config, write_config
+from resilience.stand_ins.mocks import Mocks, read_config, write_config
 from tests.kits.stand_in_kit import free_ports
 
 TOKEN = "the-admin's"

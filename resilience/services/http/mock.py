@@ -1,0 +1,198 @@
+"""Turn requests to a backend into echoes of its routes, and requests to an auth service into tokens that verify."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from resilience.services.mocking import Mock, Process, bearer
+
+
+async def backend(request: web.Request, mock: Mock, _: Process) -> web.StreamResponse:
+    """Echo the configured routes; everything else is not there, for an invented answer would hide a missing one."""
+    status = _route_status(request.method, request.path, [*mock.routes, "* /echo", f"* {mock.base}/echo"])
+    if status is None:
+        return web.json_response(
+            {"detail": f"the mock of {mock.name} has no route {request.method} {request.path}", "mock": True},
+            status=404,
+        )
+    raw = await request.read()
+    text = raw.decode("utf-8", "replace")
+    try:
+        body = json.loads(text) if text else None
+    except ValueError:
+        body = text
+    echo = {"mock": True, "method": request.method, "path": request.path, "query": dict(request.query), "body": body}
+    return web.json_response(echo, status=status)
+
+
+def _route_status(method: str, path: str, routes: Sequence[str]) -> int | None:
+    """Return the status of the first route that matches; `{name}` stands for one segment."""
+    for route in routes:
+        words = route.split()
+        wanted = words.pop(0).upper() if not words[0].startswith("/") else "GET"
+        segments, found = words[0].strip("/").split("/"), path.strip("/").split("/")
+        same = len(segments) == len(found) and all(
+            a == b or (a[:1] == "{" and a[-1:] == "}") for a, b in zip(segments, found, strict=True)
+        )
+        if same and wanted in ("*", method, "GET" if method == "HEAD" else method):
+            return int(words[1]) if len(words) > 1 else 200
+    return None
+
+
+class Keys:
+    """The signing key, kept in a file so that tokens outlive a restart. Made when first needed: 2048 bits take a while."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self._made: asyncio.Task[tuple[Any, dict[str, Any]]] | None = None
+
+    async def get(self) -> tuple[Any, dict[str, Any]]:
+        """Return the private key and the public one as a JWK."""
+        if self._made is None:
+            self._made = asyncio.create_task(asyncio.to_thread(self._make))
+        return await asyncio.shield(self._made)
+
+    def _make(self) -> tuple[Any, dict[str, Any]]:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        from jwt.algorithms import RSAAlgorithm
+
+        if self.file is not None and self.file.is_file():
+            key: Any = serialization.load_pem_private_key(self.file.read_bytes(), password=None)
+        else:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            if self.file is not None:
+                pem = key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                with open(self.file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                    file.write(pem)
+        jwk = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
+        jwk["kid"] = hashlib.sha256(jwk["n"].encode()).hexdigest()[:16]
+        return key, {**jwk, "use": "sig", "alg": "RS256"}
+
+
+async def auth(request: web.Request, mock: Mock, mocks: Process) -> web.StreamResponse:
+    """Grant tokens that verify against the JWKS; with credentials in the `local` URL, only to these."""
+    base = mock.base
+    issuer = f"http://{request.host}{base}"
+    match request.method, request.path.removeprefix(base).rstrip("/"):
+        case "GET", "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server":
+            return web.json_response(
+                {
+                    "issuer": issuer,
+                    "token_endpoint": f"{issuer}/oauth/token",
+                    "jwks_uri": f"{issuer}/.well-known/jwks.json",
+                    "userinfo_endpoint": f"{issuer}/userinfo",
+                    "introspection_endpoint": f"{issuer}/oauth/introspect",
+                    "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+                    "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                    "id_token_signing_alg_values_supported": ["RS256"],
+                    "response_types_supported": ["token"],
+                    "subject_types_supported": ["public"],
+                }
+            )
+        case "GET", "/.well-known/jwks.json":
+            _, jwk = await mocks.keys.get()
+            return web.json_response({"keys": [jwk]})
+        case "POST", "/oauth/token" | "/token":
+            return await _grant(request, mock, mocks, issuer)
+        case "GET" | "POST", "/userinfo":
+            claims = await _verified(bearer(request), mocks, issuer)
+            if claims is None:
+                return web.json_response(
+                    {"error": "invalid_token"}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+                )
+            return web.json_response({key: claims[key] for key in ("sub", "scope", "client_id") if key in claims})
+        case "POST", "/oauth/introspect":
+            form = await _form(request)
+            claims = await _verified(form.get("token", ""), mocks, issuer)
+            return web.json_response({"active": False} if claims is None else {"active": True, **claims})
+    return web.json_response({"error": "not_found", "mock": True}, status=404)
+
+
+async def _grant(request: web.Request, mock: Mock, mocks: Process, issuer: str) -> web.StreamResponse:
+    form = await _form(request)
+    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    client, secret = form.get("client_id", ""), form.get("client_secret", "")
+    if kind.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            client, _, secret = base64.b64decode(encoded).decode("utf-8", "replace").partition(":")
+    user, subject = form.get("username", ""), client
+    match form.get("grant_type", ""):
+        case "client_credentials":
+            if not client or (mock.user and (client, secret) != (mock.user, mock.password)):
+                return web.json_response({"error": "invalid_client"}, status=401)
+        case "password":
+            if (
+                not user
+                or not form.get("password")
+                or (mock.user and (user, form["password"]) != (mock.user, mock.password))
+            ):
+                return web.json_response({"error": "invalid_grant"}, status=400)
+            subject = user
+        case "refresh_token":
+            claims = await _verified(form.get("refresh_token", ""), mocks, issuer)
+            if claims is None or claims.get("use") != "refresh":
+                return web.json_response({"error": "invalid_grant"}, status=400)
+            subject, client = str(claims["sub"]), str(claims["client_id"])
+        case _:
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+    scope = form.get("scope", "")
+    claims = {"sub": subject, "client_id": client or subject, "scope": scope}
+    if audience := form.get("audience"):
+        claims["aud"] = audience
+    answer = {
+        "access_token": await _token(mocks, issuer, claims, 3600),
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "scope": scope,
+    }
+    if form["grant_type"] != "client_credentials":
+        answer["refresh_token"] = await _token(mocks, issuer, {**claims, "use": "refresh"}, 86400)
+    return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    if request.content_type == "application/json":
+        try:
+            raw = await request.json()
+        except ValueError:
+            return {}
+        return {str(key): str(value) for key, value in raw.items()} if isinstance(raw, dict) else {}
+    return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+
+
+async def _token(mocks: Process, issuer: str, claims: Mapping[str, str], seconds: int) -> str:
+    import jwt
+
+    key, jwk = await mocks.keys.get()
+    now = int(time.time())
+    payload = {"iss": issuer, "iat": now, "exp": now + seconds, "jti": secrets.token_hex(8), **claims}
+    return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
+
+
+async def _verified(token: str, mocks: Process, issuer: str) -> dict[str, Any] | None:
+    import jwt
+
+    key, _ = await mocks.keys.get()
+    try:
+        options: Any = {"verify_aud": False}
+        claims: dict[str, Any] = jwt.decode(
+            token, key.public_key(), algorithms=["RS256"], issuer=issuer, options=options
+        )
+    except jwt.PyJWTError:
+        return None
+    return claims
