@@ -26,7 +26,8 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.host.processes import Child, Launch
 from resilience.services.mocking import Config, Mock
-from resilience.services.postgresql.stand_in import PostgresServer, port_open
+from resilience.services.place import port_open
+from resilience.services.postgresql.stand_in import PostgresServer
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS
 from resilience.stand_ins.mocks import write_config

@@ -1,12 +1,14 @@
-"""Where a stand-in answers on this machine, and how it is asked over HTTP."""
+"""Where a stand-in answers on this machine, and how it is asked there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from resilience.core.kind import Kind
 
@@ -35,6 +37,16 @@ class Endpoint:
         tail = f"/{self.database}" if self.database else self.path
         return f"{self.host}:{self.port}{tail}"
 
+    @property
+    def netloc(self) -> str:
+        """The bound address and the port, as they stand in a URL."""
+        return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
+
+    def url(self, scheme: str) -> str:
+        """Return the URL with its credentials: at the bound address, for localhost may lead to another server on ::1."""
+        user = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user or self.password else ""
+        return f"{scheme}://{user}{self.netloc}{'/' + quote(self.database) if self.database else quote(self.path)}"
+
     def digest(self) -> str:
         """Name the place and its credentials without showing them."""
         text = "\0".join((self.type, self.bind, str(self.port), self.user, self.password, self.database, self.path))
@@ -45,9 +57,8 @@ def ask(
     place: Endpoint, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[dict[str, str], str]:
     """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body."""
-    host = f"[{place.bind}]" if ":" in place.bind else place.bind
     request = urllib.request.Request(
-        f"http://{host}:{place.port}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
+        f"http://{place.netloc}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=timeout_s) as response:
@@ -59,3 +70,12 @@ def ask(
 def ask_json(place: Endpoint, path: str, timeout_s: float) -> Any:
     """Return a JSON answer."""
     return json.loads(ask(place, path, timeout_s)[1])
+
+
+def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
+    """Say whether something listens there. On loopback the answer takes microseconds."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False

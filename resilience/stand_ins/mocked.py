@@ -18,8 +18,7 @@ from resilience.core.records import ServiceType
 from resilience.core.settings import Service, Settings
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path, is_alive
-from resilience.services.place import ask_json
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import ask_json, port_open
 from resilience.stand_ins import running
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Item, Start, Up

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from resilience.core.records import StandIn
 from resilience.core.settings import Settings
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import port_open
 from resilience.stand_ins.records import Record, read_records
 from resilience.stand_ins.state import State, read_state
 

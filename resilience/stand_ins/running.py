@@ -13,9 +13,8 @@ from pathlib import Path
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType
 from resilience.core.settings import Service
-from resilience.services.place import Endpoint, ask
+from resilience.services.place import Endpoint, ask, port_open
 from resilience.services.postgresql import stand_in as postgresql
-from resilience.services.postgresql.stand_in import port_open
 from resilience.services.redis import stand_in as redis
 
 FORWARDERS = (

@@ -10,7 +10,7 @@ from dataclasses import replace
 from resilience.core.errors import StandInError
 from resilience.core.records import ServiceType, StandIn
 from resilience.core.settings import Service, Settings
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import port_open
 from resilience.stand_ins import lease, prepare as preparing
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Item, Say, Start, Up

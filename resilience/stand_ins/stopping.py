@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from resilience.core.settings import Settings
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import port_open
 from resilience.stand_ins import compose, supervision
 from resilience.stand_ins.mocked import MOCKS, _fewer_mocks
 from resilience.stand_ins.records import Record, only_one, read_records, write_records

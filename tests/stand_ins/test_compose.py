@@ -19,7 +19,7 @@ import pytest
 from resilience import stand_ins as local
 from resilience.core.records import ServiceType
 from resilience.core.settings import Service, Settings
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import port_open
 from resilience.services.redis import stand_in as redis
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint

@@ -26,8 +26,9 @@ from resilience import stand_ins as local
 from resilience.core.records import ServiceType, StandIn
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings
+from resilience.services.place import port_open
 from resilience.services.postgresql import stand_in as postgresql
-from resilience.services.postgresql.stand_in import PostgresServer, port_open
+from resilience.services.postgresql.stand_in import PostgresServer
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS

@@ -28,8 +28,7 @@ from resilience.core.errors import StandInError
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Child, Launch, import_path
 from resilience.services.clickhouse.kind import KIND
-from resilience.services.place import Endpoint, ask
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import Endpoint, ask, port_open
 
 OWN_AGENT = "resilience"
 BODY_LIMIT = 256 * 2**20

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from resilience.core.errors import StandInError
 from resilience.host import processes
 from resilience.host.processes import Child, Launch
+from resilience.services.place import port_open
 
 APPLICATION = "resilience"
 """The application_name of our own connections, which do not count as use by the tests."""
@@ -330,15 +330,6 @@ class PostgresServer:
             return "no log"
         telling = [line for line in lines[-20:] if "FATAL" in line or "ERROR" in line or "PANIC" in line]
         return (telling or lines or ["its log is empty"])[-1][:300]
-
-
-def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
-    """Say whether something listens there. On loopback the answer takes microseconds."""
-    try:
-        with socket.create_connection((host, port), timeout=timeout_s):
-            return True
-    except OSError:
-        return False
 
 
 def _asyncpg() -> Any:
