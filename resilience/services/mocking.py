@@ -1,10 +1,10 @@
-"""What a mock is told of the service that it imitates, and how it answers that it is well."""
+"""What a mock is told of the service that it imitates, and what each sort of mock must answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -36,6 +36,9 @@ class Mock:
 
     name: str
     kind: str
+    """Which of its type's mocks imitates it: backend, auth, …"""
+    type: str = ""
+    """The service's kind; empty in what the version before wrote, and then one of ours."""
     bind: str = "127.0.0.1"
     port: int = 0
     path: str = ""
@@ -57,7 +60,7 @@ class Mock:
         return head if last in HEALTH else self.path.rstrip("/")
 
     @property
-    def wells(self) -> tuple[str, ...]:
+    def health_paths(self) -> tuple[str, ...]:
         """Where it is asked whether it is well."""
         return self.path.rstrip("/"), self.base, f"{self.base}/health"
 
@@ -91,8 +94,23 @@ def bearer(request: web.Request) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
-class Process(Protocol):
-    """The process that mocks."""
+class Imitation:
+    """How one sort of mock answers; there is one for all services of its sort."""
 
-    config: Config
-    keys: Any
+    rank: ClassVar[int] = 9
+    """Where several services share a port, the lowest gets what none of them claims."""
+    upgrades: ClassVar[bool] = False
+    """Whether a request to upgrade is its own, wherever it is sent."""
+    well_at_its_path: ClassVar[bool] = True
+    """Whether the service's own path, asked plainly, says that it is well, as /health always does."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def claims(self, path: str) -> bool:
+        """Return whether a path that lies below nobody's own is this sort's."""
+        return False
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        """Answer a request to this service that is neither failed on purpose nor asks whether it is well."""
+        raise NotImplementedError

@@ -40,7 +40,7 @@ class Endpoint:
     @property
     def netloc(self) -> str:
         """The bound address and the port, as they stand in a URL."""
-        return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
+        return netloc(self.bind, self.port)
 
     def url(self, scheme: str) -> str:
         """Return the URL with its credentials: at the bound address, for localhost may lead to another server on ::1."""
@@ -53,12 +53,20 @@ class Endpoint:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def netloc(bind: str, port: int) -> str:
+    """Return an address and a port as they stand in a URL."""
+    return f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"
+
+
 def ask(
-    place: Endpoint, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
+    where: str, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[dict[str, str], str]:
-    """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body."""
+    """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body.
+
+    `where` is an address and a port; see `netloc`.
+    """
     request = urllib.request.Request(
-        f"http://{place.netloc}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
+        f"http://{where}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=timeout_s) as response:
@@ -67,9 +75,9 @@ def ask(
         )
 
 
-def ask_json(place: Endpoint, path: str, timeout_s: float) -> Any:
+def ask_json(where: str, path: str, timeout_s: float) -> Any:
     """Return a JSON answer."""
-    return json.loads(ask(place, path, timeout_s)[1])
+    return json.loads(ask(where, path, timeout_s)[1])
 
 
 def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor passes through here, and every stand-in waits for it
     from resilience.core.records import StandIn, StandInAvailability
-    from resilience.core.settings import Service, Settings
+    from resilience.core.settings import Service
+    from resilience.stand_ins.checkout import Checkout, Folders
 
 __all__ = ["availability", "connections", "hold", "release", "start", "status", "stop", "warning"]
 
 
-def availability(services: Sequence[Service], settings: Settings) -> tuple[StandInAvailability, ...]:
+def availability(services: Sequence[Service], checkout: Checkout) -> tuple[StandInAvailability, ...]:
     """Say for each service whether it could be stood in for here; nothing is started and nobody is asked."""
     from resilience.stand_ins.offers import availability as look
 
-    return look(services, settings)
+    return look(services, checkout)
 
 
 async def start(
     services: Sequence[Service],
-    settings: Settings,
+    checkout: Checkout,
     *,
     fresh: bool = False,
     on_progress: Callable[[str], None] | None = None,
@@ -36,24 +37,24 @@ async def start(
     """
     from resilience.stand_ins.starting import start as start_all
 
-    return await start_all(services, settings, fresh=fresh, on_progress=on_progress)
+    return await start_all(services, checkout, fresh=fresh, on_progress=on_progress)
 
 
-async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[str, ...]:
+async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """End the stand-ins of these services, or all; gives the names of the services whose stand-in ran.
 
     Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
     """
     from resilience.stand_ins.stopping import stop as stop_all
 
-    return await stop_all(settings, names)
+    return await stop_all(checkout, names)
 
 
-def status(settings: Settings) -> tuple[StandIn, ...]:
+def status(folders: Folders) -> tuple[StandIn, ...]:
     """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
     from resilience.stand_ins.present import status as look
 
-    return look(settings)
+    return look(folders)
 
 
 async def connections(service: Service) -> int | None:
@@ -66,30 +67,30 @@ async def connections(service: Service) -> int | None:
     return await count(service)
 
 
-def hold(settings: Settings, reason: str) -> None:
+def hold(folders: Folders, reason: str) -> None:
     """Keep the stand-ins from ending by themselves while this process lives, or until `release`. Without any, nothing is done."""
     from resilience.stand_ins import lease
 
-    if folder(settings).is_dir():
-        lease.hold(folder(settings), reason)
+    if folder(folders).is_dir():
+        lease.hold(folder(folders), reason)
 
 
-def release(settings: Settings, reason: str = "") -> None:
+def release(folders: Folders, reason: str = "") -> None:
     """End this process's hold of that reason (empty: all of its holds); the lease begins anew."""
     from resilience.stand_ins import lease
 
-    if folder(settings).is_dir():
-        lease.release(folder(settings), reason)
+    if folder(folders).is_dir():
+        lease.release(folder(folders), reason)
 
 
-def warning(settings: Settings) -> str:
+def warning(folders: Folders) -> str:
     """Return the supervisor's warning that the stand-ins are about to end, or an empty text."""
     from resilience.stand_ins.state import read_state
 
-    state = read_state(folder(settings))
+    state = read_state(folder(folders))
     return state.warning if state.alive else ""
 
 
-def folder(settings: Settings) -> Path:
+def folder(folders: Folders) -> Path:
     """Return the supervisor's folder of this checkout."""
-    return settings.data / "supervisor"
+    return folders.data / "supervisor"

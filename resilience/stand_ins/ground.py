@@ -1,19 +1,19 @@
-"""Turn one call of `start` into what its services share: progress, folders, the supervisor, the answer of compose."""
+"""Turn one call of `start` into what its services share: progress, folders, deadlines, the supervisor, the answer of compose."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from resilience.core.errors import StandInError
-from resilience.core.settings import Service, Settings
 from resilience.host.processes import Launch
-from resilience.services.place import Endpoint
+from resilience.services.standing_in import TooLateError
 from resilience.stand_ins import compose, supervision
+from resilience.stand_ins.checkout import Checkout, logs_folder, supervised_folder
+from resilience.stand_ins.comparing import seen_on_staging
 from resilience.stand_ins.lease import Lease
 from resilience.stand_ins.records import read_records
 from resilience.stand_ins.state import Running, read_state
@@ -21,49 +21,24 @@ from resilience.stand_ins.state import Running, read_state
 Say = Callable[[str], None]
 
 
-class TooLateError(StandInError):
-    """A stand-in that did not come up in the time it had."""
+class SupervisedGround:
+    """The ground on which the kinds run their stand-ins: see `resilience.services.standing_in.Ground`."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A service and where its stand-in is to answer."""
-
-    service: Service
-    place: Endpoint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Up:
-    """A server that answers with the env file's credentials."""
-
-    provider: str
-    version: str = ""
-    pid: int | None = None
-    started_here: bool = True
-    supervised: str = ""
-    composed: bool = False
-    data_dir: str = ""
-    log: str = ""
-    gaps: tuple[str, ...] = ()
-
-
-class Start:
-    """One call of `start`: what is shared between the services that come up side by side."""
-
-    def __init__(self, settings: Settings, *, fresh: bool, say: Say) -> None:
-        self.settings = settings
+    def __init__(self, checkout: Checkout, *, fresh: bool = False, say: Say = lambda _: None) -> None:
+        self.checkout = checkout
         self.fresh = fresh
         self.say = say
-        self.folder = settings.data / "supervisor"
-        self.logs = settings.data / "logs"
-        self.records = read_records(settings)
+        self.data = checkout.data
+        self.logs = logs_folder(checkout)
+        self.deadlines = checkout.deadlines
+        self.folder = supervised_folder(checkout)
+        self.records = read_records(checkout.data)
         self._one_at_a_time = asyncio.Lock()
 
     @property
     def patience_s(self) -> float:
         """Seconds for a server that is there already to prove itself."""
-        return min(3.0, self.settings.deadlines.fallback_activation_s)
+        return min(3.0, self.deadlines.fallback_activation_s)
 
     @cached_property
     def compose(self) -> asyncio.Task[str]:
@@ -72,26 +47,50 @@ class Start:
 
     @cached_property
     def lease(self) -> Lease:
+        """How long the stand-ins stay, and `resilience restore` as what puts the env file back before they end."""
         script = Path(sys.executable).with_name("resilience")
         program = [str(script)] if script.is_file() else [sys.executable, "-m", "resilience.cli"]
-        config = ["--config", str(self.settings.source)] if self.settings.source else []
-        return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.settings.root))
+        config = ["--config", str(self.checkout.source)] if self.checkout.source else []
+        return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.checkout.root))
 
-    async def run(self, launch: Launch) -> Running:
-        """Have the supervisor run this."""
-        async with self._one_at_a_time:
-            running_now = (await supervision.ensure(self.folder, [launch], self.lease)).get(launch.name)
-        if running_now is None or not running_now.pid:
-            raise StandInError(
-                f"{launch.name} {running_now.ended if running_now else 'was not started'}", hint=f"read {launch.log}"
-            )
-        return running_now
+    def seen_on_staging(self, service: str) -> Mapping[str, str]:
+        return seen_on_staging(self.checkout.state, service)
 
     def running(self, name: str) -> Running | None:
-        """Return the supervised process of this name, if it lives."""
         state = read_state(self.folder)
         service = state.services.get(name)
         return service if service is not None and state.alive and service.alive else None
 
+    async def run(self, launch: Launch) -> Running:
+        async with self._one_at_a_time:
+            running = (await supervision.ensure(self.folder, [launch], self.lease)).get(launch.name)
+        if running is None or not running.pid:
+            raise StandInError(
+                f"{launch.name} {running.ended if running else 'was not started'}", hint=f"read {launch.log}"
+            )
+        return running
+
     async def end(self, name: str) -> None:
         await supervision.end(self.folder, [name])
+
+    async def in_time(self, name: str, coming_up: Awaitable[None], *, new: bool) -> None:
+        """Bound a first start by FALLBACK_PREPARE_TIMEOUT, one with prepared data by FALLBACK_ACTIVATION_TIMEOUT.
+
+        Making data takes seconds, and the switch to what is prepared must not: so the two have their own limits. What did
+        not come up is ended again, for the port is the next provider's.
+        """
+        seconds, variable = (
+            (self.deadlines.fallback_prepare_s, "FALLBACK_PREPARE_TIMEOUT")
+            if new
+            else (self.deadlines.fallback_activation_s, "FALLBACK_ACTIVATION_TIMEOUT")
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await coming_up
+        except TimeoutError:
+            await self.end(name)
+            hint = f"{variable}={max(1, int(seconds * 2))}"
+            raise TooLateError(f"{name} did not come up within {seconds:g} s.", hint=hint) from None
+        except StandInError:
+            await self.end(name)
+            raise

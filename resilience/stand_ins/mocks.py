@@ -1,4 +1,4 @@
-"""Turn a JSON file into mocks of what is ours to imitate: backend, auth, WebSocket and LLM, for real clients, on loopback.
+"""Turn a JSON file into mocks of what is ours to imitate, for real clients, on loopback.
 
     python -m resilience.stand_ins.mocks CONFIG.json
 
@@ -22,17 +22,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from resilience.services.http.mock import Keys, auth, backend
-from resilience.services.mocking import Config, Dial, Mock, bearer
-from resilience.services.openai.mock import llm
-from resilience.services.websocket.mock import websocket
+from resilience.services.mocking import Config, Dial, Imitation, Mock, bearer
+from resilience.services.registry import KINDS, resolve
+from resilience.services.standing_in import COUNTS, MockedStandIns, stand_ins_of
 
 MARK = "X-Resilience-Mock"
 
 OWN_AGENT = "resilience"
 """Requests whose User-Agent begins so are our own looks and do not count as use by the tests."""
 
-KINDS = ("backend", "auth", "websocket", "llm")
+ADMIN = COUNTS.rpartition("/")[0] + "/"
 
 
 def read_config(text: str | bytes) -> Config:
@@ -42,8 +41,8 @@ def read_config(text: str | bytes) -> Config:
     for item in raw.pop("services"):
         dial = Dial(**item.pop("dial", {}))
         mock = Mock(**{**item, "routes": tuple(item.get("routes", ())), "dial": dial})
-        if mock.kind not in KINDS:
-            raise ValueError(f"{mock.name}: kind {mock.kind!r}, expected one of {', '.join(KINDS)}")
+        if mock.kind not in (known := mocks_of(mock.type)):
+            raise ValueError(f"{mock.name}: kind {mock.kind!r}, expected one of {', '.join(known)}")
         services.append(mock)
     return Config(services=tuple(services), **raw)
 
@@ -53,12 +52,22 @@ def write_config(config: Config) -> bytes:
     return json.dumps(asdict(config)).encode()
 
 
+def mocks_of(type_: str) -> dict[str, str]:
+    """Return the mocks of a kind of service → what imitates, by dotted name; those of all our own kinds for an empty type."""
+    kinds = [KINDS[type_]] if type_ else [kind for kind in KINDS if kind.is_mocked]
+    every = [stand_ins_of(kind) for kind in kinds]
+    return {name: dotted for one in every if isinstance(one, MockedStandIns) for name, dotted in one.mocks.items()}
+
+
 class Mocks:
     """The servers, one per port. `start` and `stop`; `ports` says where they listen."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.keys = Keys(Path(config.key_file) if config.key_file else None)
+        sorts = {(mock.type, mock.kind): mocks_of(mock.type)[mock.kind] for mock in config.services}
+        self.imitations: dict[tuple[str, str], Imitation] = {
+            sort: resolve(dotted)(config) for sort, dotted in sorts.items()
+        }
         self.runners: list[web.AppRunner] = []
 
     async def start(self) -> Mocks:
@@ -105,27 +114,37 @@ class _Place:
     def __init__(self, mocks: Mocks, services: Sequence[Mock]) -> None:
         self.all = mocks
         self.services = services
+        pairs = [(mock, mocks.imitations[mock.type, mock.kind]) for mock in services]
+        self.ranked = sorted(pairs, key=lambda pair: pair[1].rank)
 
     def whose(self, request: web.Request) -> Mock:
-        """Find the service by kind of request, for several may share a port."""
-        by_kind = {mock.kind: mock for mock in self.services}
+        """Find the service by the request, for several may share a port.
+
+        An upgrade says most, then the longest path of a service's own, then the paths that one sort of service has
+        everywhere; what is left is the backend's, who says best that it has no such route.
+        """
         path = request.path
-        if "websocket" in by_kind and request.headers.get("Upgrade", "").lower() == "websocket":
-            return by_kind["websocket"]
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        for mock, imitation in self.ranked:
+            if upgrade and imitation.upgrades:
+                return mock
         for mock in sorted((mock for mock in self.services if mock.base), key=lambda mock: -len(mock.base)):
             if f"{path}/".startswith(f"{mock.base}/"):
                 return mock
-        if "auth" in by_kind and path.startswith(("/oauth", "/.well-known", "/userinfo")):
-            return by_kind["auth"]
-        if "llm" in by_kind and path.startswith("/v1/"):
-            return by_kind["llm"]
-        return next(by_kind[kind] for kind in KINDS if kind in by_kind)
+        for mock, imitation in self.ranked:
+            if imitation.claims(path):
+                return mock
+        return self.ranked[0][0]
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers[MARK] = self.whose(request).name
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if request.path.startswith("/__resilience__/"):
+        """Count the request, delay or fail it as dialled, and else have it answered.
+
+        Our own looks are not counted; they are delayed and failed like any other, so that a dialled fault is seen.
+        """
+        if request.path.startswith(ADMIN):
             return await self.admin(request)
         mock = self.whose(request)
         if not request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
@@ -134,23 +153,27 @@ class _Place:
         if dial.latency_s:
             await asyncio.sleep(dial.latency_s)
         if dial.fail_next or (dial.fail_rate and random.random() < dial.fail_rate):  # noqa: S311 - dice, not a secret
-            if dial.fail_next > 0:
-                mock.dial = replace(dial, fail_next=dial.fail_next - 1)
-            if dial.drop and request.transport is not None:
-                request.transport.abort()
-            headers = {"Retry-After": "1"} if dial.fail_status in (429, 503) else {}
-            body = {"error": {"message": f"failure dialled on the mock of {mock.name}", "type": "mock", "code": None}}
-            return web.json_response(body, status=dial.fail_status, headers=headers)
+            return self.fail(request, mock)
+        imitation = self.all.imitations[mock.type, mock.kind]
         asked = request.path.rstrip("/")
-        if request.method in ("GET", "HEAD") and (
-            asked == "/health" or (mock.kind != "websocket" and asked in mock.wells)
-        ):
+        health = ("/health", *(mock.health_paths if imitation.well_at_its_path else ()))
+        if request.method in ("GET", "HEAD") and asked in health:
             return mock.health()
-        handler = {"backend": backend, "auth": auth, "websocket": websocket, "llm": llm}[mock.kind]
-        return await handler(request, mock, self.all)
+        return await imitation.answer(request, mock)
+
+    def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        dial = mock.dial
+        if dial.fail_next > 0:
+            mock.dial = replace(dial, fail_next=dial.fail_next - 1)
+        if dial.drop and request.transport is not None:
+            request.transport.abort()
+        headers = {"Retry-After": "1"} if dial.fail_status in (429, 503) else {}
+        body = {"error": {"message": f"failure dialled on the mock of {mock.name}", "type": "mock", "code": None}}
+        return web.json_response(body, status=dial.fail_status, headers=headers)
 
     async def admin(self, request: web.Request) -> web.StreamResponse:
-        match request.path.removeprefix("/__resilience__/"), request.method:
+        """Answer what only we and the drill ask: the counts, which prove whose mocks these are, and the dial."""
+        match request.path.removeprefix(ADMIN), request.method:
             case "connections", "GET":
                 return web.json_response(
                     {"pid": os.getpid(), "services": {mock.name: mock.used for mock in self.services}}

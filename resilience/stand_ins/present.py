@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from resilience.core.records import StandIn
-from resilience.core.settings import Settings
 from resilience.services.place import port_open
+from resilience.stand_ins.checkout import Folders, supervised_folder
 from resilience.stand_ins.records import Record, read_records
 from resilience.stand_ins.state import State, read_state
 
 
-def status(settings: Settings) -> tuple[StandIn, ...]:
+def status(folders: Folders) -> tuple[StandIn, ...]:
     """Return the stand-ins as they are now; see `resilience.stand_ins.status`."""
-    state = read_state(settings.data / "supervisor")
-    return tuple(_now(record, state) for record in read_records(settings).values())
+    state = read_state(supervised_folder(folders))
+    return tuple(_now(record, state) for record in read_records(folders.data).values())
 
 
 def _now(record: Record, state: State) -> StandIn:

@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from resilience.core.codec import from_json, to_json
 from resilience.core.errors import RecordError, StandInError
 from resilience.core.records import StandIn
-from resilience.core.settings import Settings
 from resilience.host.files import write_atomically
 
 
@@ -35,24 +35,24 @@ class Records:
     schema: int = 1
 
 
-def read_records(settings: Settings) -> dict[str, Record]:
+def read_records(data: Path) -> dict[str, Record]:
     """Return what was started and not stopped since."""
-    path = settings.data / "stand_ins.json"
+    path = data / "stand_ins.json"
     try:
         return dict(from_json(path.read_bytes(), Records, source=path).by_service)
     except (OSError, RecordError):
         return {}
 
 
-def write_records(settings: Settings, records: Mapping[str, Record]) -> None:
-    write_atomically(settings.data / "stand_ins.json", to_json(Records(by_service=dict(records))), durable=False)
+def write_records(data: Path, records: Mapping[str, Record]) -> None:
+    write_atomically(data / "stand_ins.json", to_json(Records(by_service=dict(records))), durable=False)
 
 
 @asynccontextmanager
-async def only_one(settings: Settings, *, timeout_s: float) -> AsyncIterator[None]:
+async def only_one(data: Path, *, timeout_s: float) -> AsyncIterator[None]:
     """Let one process at a time start or stop the stand-ins of this checkout."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (settings.data / "start.lock").open("ab") as file:
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data / "start.lock").open("ab") as file:
         until = time.monotonic() + timeout_s
         while True:
             try:

@@ -5,144 +5,172 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from resilience.core.errors import StandInError
-from resilience.core.records import ServiceType, StandIn
-from resilience.core.settings import Service, Settings
+from resilience.core.records import StandIn
+from resilience.core.settings import Service
 from resilience.services.place import port_open
-from resilience.stand_ins import lease, prepare as preparing
+from resilience.services.standing_in import Server, Wanted, stand_ins_of
+from resilience.stand_ins import comparing, lease, prepare as preparing
+from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
-from resilience.stand_ins.ground import Item, Say, Start, Up
-from resilience.stand_ins.mocked import MOCKED, MOCKS, _mocks
-from resilience.stand_ins.providers import _failed, _server
+from resilience.stand_ins.ground import Say, SupervisedGround
+from resilience.stand_ins.mocked import MOCKS, mock
+from resilience.stand_ins.providers import failed, provide
 from resilience.stand_ins.records import Record, only_one, write_records
 from resilience.stand_ins.usage import connections
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """A service with its server, or with the reason why none came up."""
+
+    wanted: Wanted
+    server: Server | None
+    passed: tuple[str, ...] = ()
+    failed: StandIn | None = None
+
+
 async def start(
-    services: Sequence[Service], settings: Settings, *, fresh: bool = False, on_progress: Say | None = None
+    services: Sequence[Service], checkout: Checkout, *, fresh: bool = False, on_progress: Say | None = None
 ) -> tuple[StandIn, ...]:
-    """Have a stand-in for each of these services; see `resilience.stand_ins.start`."""
+    """Have a stand-in for each of these services; see `resilience.stand_ins.start`.
+
+    All servers are there before the first is prepared, since a service's commands may read the exports of any other. What
+    came up is written down last, under the lock: `stop` ends what the supervisor runs and nobody wrote down, so that a
+    start that is killed in the middle leaves nothing.
+    """
     began = time.monotonic()
-    failed: dict[str, StandIn] = {}
-    items: list[Item] = []
-    for service in services:
-        try:
-            items.append(Item(service=service, place=endpoint(service, settings.deny_hosts)))
-        except StandInError as exc:
-            failed[service.name] = _failed(service, "", exc)
-    if not items:
-        return tuple(failed.values())
-    limits = settings.deadlines
-    async with only_one(settings, timeout_s=limits.fallback_prepare_s):
-        run = Start(settings, fresh=fresh, say=on_progress or (lambda _: None))
-        lease.touch(run.folder)
-        groups: dict[tuple[str, int], list[Item]] = {}
-        for item in items:
-            mocked = item.place.type in MOCKED
-            groups.setdefault(
-                (MOCKS, 0) if mocked else (f"{item.place.type}@{item.place.bind}", item.place.port), []
-            ).append(item)
-        # The slow imports happen while the servers start.
-        done = await asyncio.gather(*(_group(run, group) for group in groups.values()))
-        ups: dict[str, tuple[Item, Up | StandIn, tuple[str, ...]]] = {}
-        for part in done:
-            ups.update(part)
-        exports: dict[str, str] = {}
-        for item, up, _ in ups.values():
-            if isinstance(up, Up):
-                exports |= {name: value.reveal() for name, value in item.service.exports.items()}
-        finished = await asyncio.gather(
-            *(_finish(run, item, up, passed, exports, began) for item, up, passed in ups.values())
-        )
-        records = dict(run.records)
-        for (item, up, _), stand_in in zip(ups.values(), finished, strict=True):
-            if isinstance(up, Up):
+    wanted, refused = _places(services, checkout)
+    if not wanted:
+        return tuple(refused.values())
+    async with only_one(checkout.data, timeout_s=checkout.deadlines.fallback_prepare_s):
+        ground = SupervisedGround(checkout, fresh=fresh, say=on_progress or (lambda _: None))
+        lease.touch(ground.folder)
+        parts = await asyncio.gather(*(_provided(ground, group) for group in _groups(wanted)))
+        provided = [one for part in parts for one in part]
+        exports = {
+            name: value.reveal() for one in provided if one.server for name, value in one.wanted.service.exports.items()
+        }
+        finished = await asyncio.gather(*(_finished(ground, one, exports, began) for one in provided))
+        records = dict(ground.records)
+        for one, stand_in in zip(provided, finished, strict=True):
+            if one.server is not None:
                 records[stand_in.service] = Record(
                     stand_in=stand_in,
-                    bind=item.place.bind,
-                    port=item.place.port,
-                    supervised=up.supervised,
-                    composed=up.composed,
+                    bind=one.wanted.place.bind,
+                    port=one.wanted.place.port,
+                    supervised=one.server.supervised,
+                    composed=one.server.composed,
                 )
-        write_records(settings, records)
-    by_name = failed | {stand_in.service: stand_in for stand_in in finished}
+        write_records(ground.data, records)
+    by_name = refused | {stand_in.service: stand_in for stand_in in finished}
     return tuple(by_name[service.name] for service in services)
 
 
-Outcome = dict[str, tuple[Item, Up | StandIn, tuple[str, ...]]]
+def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wanted], dict[str, StandIn]]:
+    """Return the services with their places, and by name those that are configured so that nothing can stand in."""
+    wanted, refused = [], {}
+    for service in services:
+        try:
+            place = endpoint(service, checkout.deny_hosts)
+            stand_ins_of(service.kind).check(service)
+            wanted.append(Wanted(service=service, place=place))
+        except StandInError as exc:
+            refused[service.name] = failed(service, "", exc)
+    return wanted, refused
 
 
-async def _group(run: Start, group: Sequence[Item]) -> Outcome:
+def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Return the services that share one server together: those of one type on one port, and all that are mocked."""
+    groups: dict[tuple[str, str, int], list[Wanted]] = {}
+    for one in wanted:
+        place = one.place
+        key = (MOCKS, "", 0) if place.kind.is_mocked else (place.type, place.bind, place.port)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+async def _provided(ground: SupervisedGround, group: Sequence[Wanted]) -> list[Provided]:
     """Bring up the services that share one server. An error becomes a record per service."""
     passed: list[str] = []
+    bring_up = mock if group[0].place.kind.is_mocked else provide
     try:
-        match group[0].place.type:
-            case ServiceType.POSTGRESQL | ServiceType.REDIS | ServiceType.CLICKHOUSE:
-                ups = await _server(run, group, passed)
-            case _:
-                ups = await _mocks(run, group, passed)
+        servers = await bring_up(ground, group, passed)
     except Exception as exc:  # noqa: BLE001 - one service's trouble becomes its record
-        return {
-            item.service.name: (item, _failed(item.service, item.place.shown, exc, passed), tuple(passed))
-            for item in group
-        }
-    return {item.service.name: (item, up, tuple(passed)) for item, up in zip(group, ups, strict=True)}
+        return [
+            Provided(wanted=one, server=None, failed=failed(one.service, one.place.shown, exc, passed)) for one in group
+        ]
+    return [
+        Provided(wanted=one, server=server, passed=tuple(passed)) for one, server in zip(group, servers, strict=True)
+    ]
 
 
-async def _finish(
-    run: Start, item: Item, up: Up | StandIn, passed: tuple[str, ...], exports: Mapping[str, str], began: float
-) -> StandIn:
-    """Prepare a server that answers, ask it, and compare it with staging."""
-    if isinstance(up, StandIn):
-        return up
-    service, place = item.service, item.place
+async def _finished(ground: SupervisedGround, provided: Provided, exports: Mapping[str, str], began: float) -> StandIn:
+    """Prepare a server that answers, ask it, and compare it with staging. An error becomes the service's record."""
+    service, place, server = provided.wanted.service, provided.wanted.place, provided.server
+    if server is None:
+        return provided.failed or failed(service, place.shown, StandInError("no server came up"))
     stand_in = StandIn(
         service=service.name,
         type=service.type,
-        provider=up.provider,
+        provider=server.provider,
         endpoint=place.shown,
         ready=False,
-        started_here=up.started_here,
-        pid=up.pid,
-        version=up.version,
+        started_here=server.started_here,
+        pid=server.pid,
+        version=server.version,
         start_s=round(time.monotonic() - began, 3),
-        passed_over=passed,
-        gaps=up.gaps,
-        data_dir=up.data_dir,
-        log=up.log,
+        passed_over=provided.passed,
+        gaps=server.gaps,
+        data_dir=server.data_dir,
+        log=server.log,
     )
+    prepared = time.monotonic()
     try:
-        gaps = list(up.gaps)
-        prepared = time.monotonic()
-        if service.prepare:
-            run.say(f"{service.name}: preparing ({'; '.join(service.prepare)})")
-            own = {name: value.reveal() for name, value in service.exports.items()}
-            before = await connections(service)
-            limit = run.settings.deadlines.fallback_prepare_s
-            await preparing.prepare(
-                service, run.settings, {**exports, **own}, run.logs / f"{service.name}-prepare.log", timeout_s=limit
-            )
-            after = await connections(service)
-            if before is not None and after == before:
-                gaps.append("its prepare commands never connected to it: do they read the exported variables?")
-        if up.started_here and place.host.startswith("localhost") and port_open("::1", place.port):
-            raise StandInError(
-                f"{service.name}: another server listens on [::1]:{place.port}, where clients that say localhost may land.",
-                hint=f"end it (ss -ltnp 'sport = :{place.port}'), or write 127.0.0.1 for localhost in the env file",
-            )
-        async with asyncio.timeout(run.settings.deadlines.fallback_activation_s + 2.0):
+        gaps = [*server.gaps, *await _prepared(ground, service, exports)]
+        _refuse_another_localhost(provided.wanted, server)
+        async with asyncio.timeout(ground.deadlines.fallback_activation_s + 2.0):
             await preparing.ask(service, place)
-            gaps += await preparing.gaps(service, run.settings, place, up.version)
+            gaps += await comparing.gaps(place, ground.seen_on_staging(service.name), server.version)
     except Exception as exc:  # noqa: BLE001 - one service's trouble becomes its record
         return replace(stand_in, error=str(exc) or type(exc).__name__)
-    stand_in = replace(
-        stand_in,
-        ready=True,
-        gaps=tuple(gaps),
-        prepare_s=round(time.monotonic() - prepared, 3) if service.prepare else 0.0,
+    by = f"{server.provider} {server.version}".strip()
+    ground.say(f"{service.name}: ready on {place.shown} after {time.monotonic() - began:.2f} s ({by})")
+    took = round(time.monotonic() - prepared, 3) if service.prepare else 0.0
+    return replace(stand_in, ready=True, gaps=tuple(gaps), prepare_s=took)
+
+
+async def _prepared(ground: SupervisedGround, service: Service, exports: Mapping[str, str]) -> tuple[str, ...]:
+    """Run the service's `prepare` commands; return as a gap that they never connected to it.
+
+    The count of connections tells: a migration that reads another variable than the one exported has changed some other
+    database, and the tests would meet an empty one.
+    """
+    if not service.prepare:
+        return ()
+    ground.say(f"{service.name}: preparing ({'; '.join(service.prepare)})")
+    own = {name: value.reveal() for name, value in service.exports.items()}
+    before = await connections(service)
+    await preparing.prepare(
+        service,
+        ground.checkout,
+        {**exports, **own},
+        ground.logs / f"{service.name}-prepare.log",
+        timeout_s=ground.deadlines.fallback_prepare_s,
     )
-    by = f"{up.provider} {up.version}".strip()
-    run.say(f"{service.name}: ready on {place.shown} after {time.monotonic() - began:.2f} s ({by})")
-    return stand_in
+    after = await connections(service)
+    if before is not None and after == before:
+        return ("its prepare commands never connected to it: do they read the exported variables?",)
+    return ()
+
+
+def _refuse_another_localhost(wanted: Wanted, server: Server) -> None:
+    """Refuse a name that leads clients to another server: ours is on 127.0.0.1, and many try ::1 first."""
+    place = wanted.place
+    if server.started_here and place.host.startswith("localhost") and port_open("::1", place.port):
+        raise StandInError(
+            f"{wanted.service.name}: another server listens on [::1]:{place.port}, where clients that say localhost may land.",
+            hint=f"end it (ss -ltnp 'sport = :{place.port}'), or write 127.0.0.1 for localhost in the env file",
+        )

@@ -32,7 +32,7 @@ from resilience.services.postgresql.stand_in import PostgresServer
 from resilience.services.redis import stand_in as redis
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS
-from resilience.stand_ins import ground, lease, running
+from resilience.stand_ins import ground, lease, proof
 from tests.kits.stand_in_kit import eventually, free_ports, listening, processes_naming, service, settings_for
 
 pytestmark = pytest.mark.skipif(
@@ -323,10 +323,10 @@ async def test_a_tunnel_is_refused_even_where_what_it_leads_to_takes_the_credent
 
 
 def test_only_an_address_of_this_machine_is_this_machines() -> None:
-    assert running._on_this_machine("127.0.0.1")
-    assert running._on_this_machine("::1")
-    assert not running._on_this_machine("192.0.2.7")
-    assert not running._on_this_machine("2001:db8::1")
+    assert proof._on_this_machine("127.0.0.1")
+    assert proof._on_this_machine("::1")
+    assert not proof._on_this_machine("192.0.2.7")
+    assert not proof._on_this_machine("2001:db8::1")
 
 
 @pytest.mark.parametrize(
@@ -477,7 +477,7 @@ async def test_a_hold_is_seen_by_the_supervisor_and_a_warning_by_us(checkout: Ca
     assert local.warning(settings) == ""
     local.release(settings, "run 1")
     assert lease.read_lease(local.folder(settings))[1] == ()
-    hook = ground.Start(settings, fresh=False, say=lambda _: None).lease.hook
+    hook = ground.SupervisedGround(settings).lease.hook
     assert hook[-1] == "restore"
 
 

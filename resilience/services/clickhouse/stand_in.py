@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -20,15 +21,29 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import StandInError
+from resilience.core.secret import Secret
+from resilience.core.settings import Service
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Child, Launch, import_path
-from resilience.services.clickhouse.kind import KIND
-from resilience.services.place import Endpoint, ask, port_open
+from resilience.services.place import Endpoint, ask, ask_json, netloc, port_open
+from resilience.services.standing_in import (
+    COUNTS,
+    Ground,
+    Offer,
+    Owner,
+    Provider,
+    Server,
+    StandIns,
+    Wanted,
+    emptied,
+    pid_of,
+)
 
 OWN_AGENT = "resilience"
 BODY_LIMIT = 256 * 2**20
@@ -123,13 +138,13 @@ class ClickHouseServer:
     async def wait_ready(self, *, alive: Callable[[], bool] = lambda: True) -> None:
         """Return when it answers a query with the user and password. Bound it with a time-out."""
         config = self.config
-        place = Endpoint(kind=KIND, host=config.bind, bind=config.bind, port=config.port)
+        where = netloc(config.bind, config.port)
         headers = {"X-ClickHouse-User": config.user, "X-ClickHouse-Key": config.password}
         while True:
             if not alive():
                 raise StandInError("the ClickHouse front ended while starting.", hint=f"read {self.log}")
             if port_open(config.bind, config.port):
-                found, version = await asyncio.to_thread(ask, place, "/", 10.0, headers, b"select version()")
+                found, version = await asyncio.to_thread(ask, where, "/", 10.0, headers, b"select version()")
                 if found.get("x-clickhouse-server-display-name") != f"chdb of {self.config.data}":
                     raise StandInError(
                         f"port {config.port} is answered by another ClickHouse.",
@@ -190,7 +205,7 @@ class Front:
 
         if request.path in ("/ping", "/replicas_status"):
             return web.Response(text="Ok.\n")
-        if request.path == "/__resilience__/connections":
+        if request.path == COUNTS:
             return web.json_response({"pid": os.getpid(), "used": self.used})
         if not request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
             self.used += 1
@@ -266,6 +281,77 @@ class Front:
             text=f"{shown}\n",
             headers={**headers, "X-ClickHouse-Exception-Code": str(code)},
         )
+
+
+class _ClickHouse(StandIns):
+    """ClickHouse's engine in the wheel chdb, behind HTTP."""
+
+    def offer(self, place: Endpoint) -> Offer | None:
+        if importlib.util.find_spec("chdb") is None:
+            return None
+        return Offer(provider="wheel", words=f"chdb, ClickHouse's engine, on {place.shown}")
+
+    def providers(self, group: Sequence[Wanted], ground: Ground, name: str) -> Sequence[Provider]:
+        if importlib.util.find_spec("chdb") is None:
+            return ()
+        return [Provider(name="wheel", bring_up=partial(_bring_up, group, ground, name))]
+
+    def probed(self, service: Service, place: Endpoint) -> Service:
+        """Return it with a scheme whose path is a database, and with the user that an empty one stands for."""
+        url = replace(place, user=place.user or "default").url("clickhouse")
+        return replace(super().probed(service, place), local=Secret(url))
+
+    async def owner(self, place: Endpoint) -> Owner:
+        return Owner(version=(await _ask(place, "select version() format TSV")).strip())
+
+    async def ask(self, place: Endpoint, query: str) -> None:
+        await _ask(place, query)
+
+    async def count(self, service: Service, place: Endpoint) -> int | None:
+        return int((await asyncio.to_thread(ask_json, place.netloc, COUNTS, 2.0))["used"])
+
+
+STAND_INS = _ClickHouse()
+
+
+async def _ask(place: Endpoint, query: str) -> str:
+    headers = {"X-ClickHouse-User": place.user or "default", "X-ClickHouse-Key": place.password}
+    path = f"/?database={place.database}" if place.database else "/"
+    return (await asyncio.to_thread(ask, place.netloc, path, 5.0, headers, query.encode()))[1]
+
+
+async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str) -> Sequence[Server]:
+    """Run one front for all services of the group, and wait until its engine answers a query."""
+    place = group[0].place
+    data = ground.data / f"{name}-chdb"
+    log = ground.logs / f"{name}.log"
+    await emptied(ground, name, data)
+    server = ClickHouseServer(
+        data,
+        place.port,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+        bind=place.bind,
+        log=log,
+    )
+
+    async def coming_up() -> None:
+        await server.prepare()
+        process = await ground.run(server.launch(name))
+        await server.wait_ready(alive=lambda: process.alive)
+
+    await ground.in_time(name, coming_up(), new=not server.prepared)
+    up = Server(
+        provider="wheel",
+        version=server.version,
+        pid=pid_of(ground, name),
+        supervised=name,
+        data_dir=str(data),
+        log=str(log),
+        gaps=("chdb: ClickHouse's engine without its server: no replication, no users or grants, one query at a time",),
+    )
+    return [up for _ in group]
 
 
 async def serve(config: Config) -> None:

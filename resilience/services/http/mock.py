@@ -16,11 +16,35 @@ from typing import Any
 
 from aiohttp import web
 
-from resilience.services.mocking import Mock, Process, bearer
+from resilience.services.mocking import Config, Imitation, Mock, bearer
 
 
-async def backend(request: web.Request, mock: Mock, _: Process) -> web.StreamResponse:
-    """Echo the configured routes; everything else is not there, for an invented answer would hide a missing one."""
+class Backend(Imitation):
+    """The configured routes, echoed; everything else is not there, for an invented answer would hide a missing one."""
+
+    rank = 0
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        return await _echo(request, mock)
+
+
+class Auth(Imitation):
+    """Tokens that verify against the JWKS; with credentials in the `local` URL, for these alone."""
+
+    rank = 1
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.keys = Keys(Path(config.key_file) if config.key_file else None)
+
+    def claims(self, path: str) -> bool:
+        return path.startswith(("/oauth", "/.well-known", "/userinfo"))
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        return await _authenticate(request, mock, self.keys)
+
+
+async def _echo(request: web.Request, mock: Mock) -> web.StreamResponse:
     status = _route_status(request.method, request.path, [*mock.routes, "* /echo", f"* {mock.base}/echo"])
     if status is None:
         return web.json_response(
@@ -84,8 +108,8 @@ class Keys:
         return key, {**jwk, "use": "sig", "alg": "RS256"}
 
 
-async def auth(request: web.Request, mock: Mock, mocks: Process) -> web.StreamResponse:
-    """Grant tokens that verify against the JWKS; with credentials in the `local` URL, only to these."""
+async def _authenticate(request: web.Request, mock: Mock, keys: Keys) -> web.StreamResponse:
+    """Answer as an OpenID provider does (RFC 6749, 7517, 7662): what it is, its keys, tokens, and whose a token is."""
     base = mock.base
     issuer = f"http://{request.host}{base}"
     match request.method, request.path.removeprefix(base).rstrip("/"):
@@ -105,12 +129,12 @@ async def auth(request: web.Request, mock: Mock, mocks: Process) -> web.StreamRe
                 }
             )
         case "GET", "/.well-known/jwks.json":
-            _, jwk = await mocks.keys.get()
+            _, jwk = await keys.get()
             return web.json_response({"keys": [jwk]})
         case "POST", "/oauth/token" | "/token":
-            return await _grant(request, mock, mocks, issuer)
+            return await _grant(request, mock, keys, issuer)
         case "GET" | "POST", "/userinfo":
-            claims = await _verified(bearer(request), mocks, issuer)
+            claims = await _verified(bearer(request), keys, issuer)
             if claims is None:
                 return web.json_response(
                     {"error": "invalid_token"}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -118,12 +142,12 @@ async def auth(request: web.Request, mock: Mock, mocks: Process) -> web.StreamRe
             return web.json_response({key: claims[key] for key in ("sub", "scope", "client_id") if key in claims})
         case "POST", "/oauth/introspect":
             form = await _form(request)
-            claims = await _verified(form.get("token", ""), mocks, issuer)
+            claims = await _verified(form.get("token", ""), keys, issuer)
             return web.json_response({"active": False} if claims is None else {"active": True, **claims})
     return web.json_response({"error": "not_found", "mock": True}, status=404)
 
 
-async def _grant(request: web.Request, mock: Mock, mocks: Process, issuer: str) -> web.StreamResponse:
+async def _grant(request: web.Request, mock: Mock, keys: Keys, issuer: str) -> web.StreamResponse:
     form = await _form(request)
     kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     client, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -144,7 +168,7 @@ async def _grant(request: web.Request, mock: Mock, mocks: Process, issuer: str) 
                 return web.json_response({"error": "invalid_grant"}, status=400)
             subject = user
         case "refresh_token":
-            claims = await _verified(form.get("refresh_token", ""), mocks, issuer)
+            claims = await _verified(form.get("refresh_token", ""), keys, issuer)
             if claims is None or claims.get("use") != "refresh":
                 return web.json_response({"error": "invalid_grant"}, status=400)
             subject, client = str(claims["sub"]), str(claims["client_id"])
@@ -155,13 +179,13 @@ async def _grant(request: web.Request, mock: Mock, mocks: Process, issuer: str) 
     if audience := form.get("audience"):
         claims["aud"] = audience
     answer = {
-        "access_token": await _token(mocks, issuer, claims, 3600),
+        "access_token": await _token(keys, issuer, claims, 3600),
         "token_type": "Bearer",
         "expires_in": 3600,
         "scope": scope,
     }
     if form["grant_type"] != "client_credentials":
-        answer["refresh_token"] = await _token(mocks, issuer, {**claims, "use": "refresh"}, 86400)
+        answer["refresh_token"] = await _token(keys, issuer, {**claims, "use": "refresh"}, 86400)
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
@@ -175,19 +199,19 @@ async def _form(request: web.Request) -> dict[str, str]:
     return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
 
 
-async def _token(mocks: Process, issuer: str, claims: Mapping[str, str], seconds: int) -> str:
+async def _token(keys: Keys, issuer: str, claims: Mapping[str, str], seconds: int) -> str:
     import jwt
 
-    key, jwk = await mocks.keys.get()
+    key, jwk = await keys.get()
     now = int(time.time())
     payload = {"iss": issuer, "iat": now, "exp": now + seconds, "jti": secrets.token_hex(8), **claims}
     return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
 
 
-async def _verified(token: str, mocks: Process, issuer: str) -> dict[str, Any] | None:
+async def _verified(token: str, keys: Keys, issuer: str) -> dict[str, Any] | None:
     import jwt
 
-    key, _ = await mocks.keys.get()
+    key, _ = await keys.get()
     try:
         options: Any = {"verify_aud": False}
         claims: dict[str, Any] = jwt.decode(

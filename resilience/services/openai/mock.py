@@ -13,11 +13,23 @@ from typing import Any
 
 from aiohttp import web
 
-from resilience.services.mocking import Dial, Mock, Process, bearer
+from resilience.services.mocking import Dial, Imitation, Mock, bearer
 
 
-async def llm(request: web.Request, mock: Mock, _: Process) -> web.StreamResponse:
-    """Answer as an OpenAI-compatible server does; the answer repeats the last message, so that tests can tell."""
+class Llm(Imitation):
+    """Models, chats and embeddings as an OpenAI-compatible server has them."""
+
+    rank = 3
+
+    def claims(self, path: str) -> bool:
+        return path.startswith("/v1/")
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        return await _respond(request, mock)
+
+
+async def _respond(request: web.Request, mock: Mock) -> web.StreamResponse:
+    """Check the key, then the model and the messages, with a real server's errors: clients branch on their codes."""
     if mock.password and not secrets.compare_digest(bearer(request).encode(), mock.password.encode()):
         return _llm_error(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key")
     path = request.path.removeprefix(mock.base).rstrip("/")

@@ -11,13 +11,24 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from resilience.services.mocking import Config, Dial, Mock, Process
+from resilience.services.mocking import Config, Dial, Imitation, Mock
 
 AGENT_REQUESTS = ("agent_request", "start_agent", "agent_start", "run_agent", "user_message", "chat")
 
 
-async def websocket(request: web.Request, mock: Mock, mocks: Process) -> web.StreamResponse:
-    """Echo what comes, answer pings, and play the agent's events for a message that asks an agent."""
+class WebSocket(Imitation):
+    """What comes is echoed, pings are answered, and a message that asks an agent gets the agent's events."""
+
+    rank = 2
+    upgrades = True
+    well_at_its_path = False
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        return await _converse(request, mock, self.config)
+
+
+async def _converse(request: web.Request, mock: Mock, config: Config) -> web.StreamResponse:
+    """Answer message by message until the client leaves or the dial says to close; then no agent goes on."""
     socket = web.WebSocketResponse(heartbeat=None, max_msg_size=4 * 2**20, protocols=_protocols(request))
     if not socket.can_prepare(request):
         return web.json_response(
@@ -32,7 +43,7 @@ async def websocket(request: web.Request, mock: Mock, mocks: Process) -> web.Str
         async for message in socket:
             seen += 1
             if message.type is WSMsgType.TEXT:
-                await _answer(socket, message.data, mock, mocks, agents)
+                await _answer(socket, message.data, mock, config, agents)
             elif message.type is WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
             if mock.dial.close_after and seen >= mock.dial.close_after:
@@ -49,7 +60,7 @@ def _protocols(request: web.Request) -> tuple[str, ...]:
 
 
 async def _answer(
-    socket: web.WebSocketResponse, text: str, mock: Mock, mocks: Process, agents: set[asyncio.Task[None]]
+    socket: web.WebSocketResponse, text: str, mock: Mock, config: Config, agents: set[asyncio.Task[None]]
 ) -> None:
     try:
         message = json.loads(text)
@@ -61,7 +72,7 @@ async def _answer(
     elif kind == "ping":
         await socket.send_json({**message, "type": "pong"})
     elif kind in AGENT_REQUESTS:
-        task = asyncio.create_task(_agent(socket, message, mock.dial, mocks.config))
+        task = asyncio.create_task(_agent(socket, message, mock.dial, config))
         agents.add(task)
         task.add_done_callback(agents.discard)
     else:
