@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 from resilience.core.kind import Kind
 
+COUNTS = "/__resilience__/connections"
+"""Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:

@@ -18,12 +18,8 @@ from resilience.core.kind import Kind
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.host.processes import Launch
-from resilience.services.place import Endpoint, ask_json
+from resilience.services.place import COUNTS, Endpoint, ask_json
 from resilience.services.registry import resolve
-
-COUNTS = "/__resilience__/connections"
-"""Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""
-
 
 NONE = "none: give `start` or a local server"
 """What is said of a kind that nothing here can stand in for."""

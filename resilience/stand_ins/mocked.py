@@ -16,8 +16,8 @@ from typing import Any
 from resilience.core.errors import StandInError
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path
-from resilience.services.place import ask_json, netloc, port_open
-from resilience.services.standing_in import COUNTS, MockedStandIns, Server, Wanted, pid_of, stand_ins_of
+from resilience.services.place import COUNTS, ask_json, netloc, port_open
+from resilience.services.standing_in import MockedStandIns, Server, Wanted, pid_of, stand_ins_of
 from resilience.stand_ins import proof
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.records import Record

@@ -23,8 +23,9 @@ from pathlib import Path
 from aiohttp import web
 
 from resilience.services.mocking import Config, Dial, Imitation, Mock, bearer
+from resilience.services.place import COUNTS
 from resilience.services.registry import KINDS, resolve
-from resilience.services.standing_in import COUNTS, MockedStandIns, stand_ins_of
+from resilience.services.standing_in import MockedStandIns, stand_ins_of
 
 MARK = "X-Resilience-Mock"
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
-import hashlib
 import json
-import os
-import secrets
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from resilience.services.mocking import Config, Imitation, Mock, bearer
+from resilience.services.mocking import Imitation, Mock, bearer
+
+if TYPE_CHECKING:
+    from resilience.services.http.tokens import Keys
 
 
 class Backend(Imitation):
@@ -33,9 +32,12 @@ class Auth(Imitation):
 
     rank = 1
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.keys = Keys(Path(config.key_file) if config.key_file else None)
+    @cached_property
+    def keys(self) -> Keys:
+        # When first asked: the libraries of keys and tokens take 0.1 s, by which all mocks would come up later.
+        from resilience.services.http.tokens import Keys
+
+        return Keys(Path(self.config.key_file) if self.config.key_file else None)
 
     def claims(self, path: str) -> bool:
         return path.startswith(("/oauth", "/.well-known", "/userinfo"))
@@ -75,39 +77,6 @@ def _route_status(method: str, path: str, routes: Sequence[str]) -> int | None:
     return None
 
 
-class Keys:
-    """The signing key, kept in a file so that tokens outlive a restart. Made when first needed: 2048 bits take a while."""
-
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
-        self._made: asyncio.Task[tuple[Any, dict[str, Any]]] | None = None
-
-    async def get(self) -> tuple[Any, dict[str, Any]]:
-        """Return the private key and the public one as a JWK."""
-        if self._made is None:
-            self._made = asyncio.create_task(asyncio.to_thread(self._make))
-        return await asyncio.shield(self._made)
-
-    def _make(self) -> tuple[Any, dict[str, Any]]:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import rsa
-        from jwt.algorithms import RSAAlgorithm
-
-        if self.file is not None and self.file.is_file():
-            key: Any = serialization.load_pem_private_key(self.file.read_bytes(), password=None)
-        else:
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            if self.file is not None:
-                pem = key.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-                with open(self.file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                    file.write(pem)
-        jwk = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
-        jwk["kid"] = hashlib.sha256(jwk["n"].encode()).hexdigest()[:16]
-        return key, {**jwk, "use": "sig", "alg": "RS256"}
-
-
 async def _authenticate(request: web.Request, mock: Mock, keys: Keys) -> web.StreamResponse:
     """Answer as an OpenID provider does (RFC 6749, 7517, 7662): what it is, its keys, tokens, and whose a token is."""
     base = mock.base
@@ -134,7 +103,7 @@ async def _authenticate(request: web.Request, mock: Mock, keys: Keys) -> web.Str
         case "POST", "/oauth/token" | "/token":
             return await _grant(request, mock, keys, issuer)
         case "GET" | "POST", "/userinfo":
-            claims = await _verified(bearer(request), keys, issuer)
+            claims = await keys.verified(bearer(request), issuer)
             if claims is None:
                 return web.json_response(
                     {"error": "invalid_token"}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -142,7 +111,7 @@ async def _authenticate(request: web.Request, mock: Mock, keys: Keys) -> web.Str
             return web.json_response({key: claims[key] for key in ("sub", "scope", "client_id") if key in claims})
         case "POST", "/oauth/introspect":
             form = await _form(request)
-            claims = await _verified(form.get("token", ""), keys, issuer)
+            claims = await keys.verified(form.get("token", ""), issuer)
             return web.json_response({"active": False} if claims is None else {"active": True, **claims})
     return web.json_response({"error": "not_found", "mock": True}, status=404)
 
@@ -168,7 +137,7 @@ async def _grant(request: web.Request, mock: Mock, keys: Keys, issuer: str) -> w
                 return web.json_response({"error": "invalid_grant"}, status=400)
             subject = user
         case "refresh_token":
-            claims = await _verified(form.get("refresh_token", ""), keys, issuer)
+            claims = await keys.verified(form.get("refresh_token", ""), issuer)
             if claims is None or claims.get("use") != "refresh":
                 return web.json_response({"error": "invalid_grant"}, status=400)
             subject, client = str(claims["sub"]), str(claims["client_id"])
@@ -179,13 +148,13 @@ async def _grant(request: web.Request, mock: Mock, keys: Keys, issuer: str) -> w
     if audience := form.get("audience"):
         claims["aud"] = audience
     answer = {
-        "access_token": await _token(keys, issuer, claims, 3600),
+        "access_token": await keys.token(issuer, claims, 3600),
         "token_type": "Bearer",
         "expires_in": 3600,
         "scope": scope,
     }
     if form["grant_type"] != "client_credentials":
-        answer["refresh_token"] = await _token(keys, issuer, {**claims, "use": "refresh"}, 86400)
+        answer["refresh_token"] = await keys.token(issuer, {**claims, "use": "refresh"}, 86400)
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
@@ -197,26 +166,3 @@ async def _form(request: web.Request) -> dict[str, str]:
             return {}
         return {str(key): str(value) for key, value in raw.items()} if isinstance(raw, dict) else {}
     return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
-
-
-async def _token(keys: Keys, issuer: str, claims: Mapping[str, str], seconds: int) -> str:
-    import jwt
-
-    key, jwk = await keys.get()
-    now = int(time.time())
-    payload = {"iss": issuer, "iat": now, "exp": now + seconds, "jti": secrets.token_hex(8), **claims}
-    return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
-
-
-async def _verified(token: str, keys: Keys, issuer: str) -> dict[str, Any] | None:
-    import jwt
-
-    key, _ = await keys.get()
-    try:
-        options: Any = {"verify_aud": False}
-        claims: dict[str, Any] = jwt.decode(
-            token, key.public_key(), algorithms=["RS256"], issuer=issuer, options=options
-        )
-    except jwt.PyJWTError:
-        return None
-    return claims

@@ -7,6 +7,7 @@ import base64
 import json
 import random
 import secrets
+import struct
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -177,8 +178,6 @@ def _embeddings(body: Mapping[str, Any]) -> web.Response:
         vector = [value / norm for value in vector]
         given: Any = vector
         if body.get("encoding_format") == "base64":
-            import struct
-
             given = base64.b64encode(struct.pack(f"<{size}f", *vector)).decode()
         data.append({"object": "embedding", "index": number, "embedding": given})
     usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
