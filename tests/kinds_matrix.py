@@ -620,7 +620,7 @@ def providers(kind: ServiceType) -> Lines:
             found = tuple(providing.in_order(ground.SupervisedGround(settings), [wanted]))
         assert [provider.name for provider in found[:2]] == ["running", "compose"]
         yield "after a running one and compose", " ".join(provider.name for provider in found[2:])
-        with machine(False), put(proving, "port_open", lambda *_: False):
+        with machine(False), put(ground, "port_open", lambda *_: False):
             made = asyncio.run(starting.start([sample(kind)], settings))[0]
         yield "where nothing is", made.error
 
@@ -703,9 +703,8 @@ def proof(kind: ServiceType) -> Lines:
         return standing_in.Owner(version="1", address=address)
 
     with ExitStack() as patches:
-        patches.enter_context(put(looking, "probe", probe))
+        patches.enter_context(put(proving, "probe", probe))
         patches.enter_context(put(stand_ins, "owner", owner))
-        patches.enter_context(put(proving, "port_open", lambda *_: True))
         patches.enter_context(put(proving, "listener", lambda _: listeners.Listener()))
         try:
             asyncio.run(proving.prove(service, place))

@@ -7,16 +7,21 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resilience.core.errors import StandInError
 from resilience.host.processes import Launch
-from resilience.services.standing_in import TooLateError
+from resilience.services.place import port_open
+from resilience.services.standing_in import TooLateError, Wanted
 from resilience.stand_ins import compose, supervision
 from resilience.stand_ins.checkout import Checkout, logs_folder, supervised_folder
 from resilience.stand_ins.comparing import seen_on_staging
 from resilience.stand_ins.lease import Lease
 from resilience.stand_ins.records import read_records
 from resilience.stand_ins.state import Running, read_state
+
+if TYPE_CHECKING:
+    from resilience.stand_ins.proof import Found
 
 Say = Callable[[str], None]
 
@@ -52,6 +57,19 @@ class SupervisedGround:
         program = [str(script)] if script.is_file() else [sys.executable, "-m", "resilience.cli"]
         config = ["--config", str(self.checkout.source)] if self.checkout.source else []
         return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.checkout.root))
+
+    async def prove(self, wanted: Wanted) -> Found | None:
+        """Return the server that is there already, if it takes the env file's credentials; None where nothing listens.
+
+        Raises StandInError where the port is somebody else's, or may lead to another machine.
+        """
+        place = wanted.place
+        if not await asyncio.to_thread(port_open, place.bind, place.port):
+            return None
+        # Only where something listens: a start from nothing does not wait for the probes and psutil, 60 ms.
+        from resilience.stand_ins.proof import prove
+
+        return await prove(wanted.service, place, timeout_s=self.patience_s)
 
     def seen_on_staging(self, service: str) -> Mapping[str, str]:
         return seen_on_staging(self.checkout.state, service)

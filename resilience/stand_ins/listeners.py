@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
@@ -22,8 +24,6 @@ class Listener:
 
 def listener(port: int) -> Listener:
     """Find who listens on the port."""
-    import psutil
-
     with contextlib.suppress(psutil.Error, OSError):
         pid = _listening_pid(port) if sys.platform == "linux" else _listening_pid_by_psutil(port)
         if pid:
@@ -51,8 +51,6 @@ def _listening_pid(port: int) -> int | None:
 
 
 def _listening_pid_by_psutil(port: int) -> int | None:
-    import psutil
-
     for connection in psutil.net_connections("tcp"):
         if (
             connection.status == psutil.CONN_LISTEN

@@ -18,7 +18,6 @@ from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path
 from resilience.services.place import COUNTS, ask_json, netloc, port_open
 from resilience.services.standing_in import MockedStandIns, Server, Wanted, pid_of, stand_ins_of
-from resilience.stand_ins import proof
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.records import Record
 from resilience.stand_ins.state import Running, last_line
@@ -44,7 +43,7 @@ async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[s
     for one in group:
         found = None
         if one.place.port not in held:
-            found = await proof.prove(one.service, one.place, timeout_s=ground.patience_s)
+            found = await ground.prove(one)
         if found is None:
             ours.append(one)
         else:

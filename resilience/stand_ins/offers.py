@@ -21,8 +21,11 @@ from resilience.stand_ins.endpoints import endpoint
 
 
 def availability(services: Sequence[Service], checkout: Checkout) -> tuple[StandInAvailability, ...]:
-    """Say for each service whether it could be stood in for here. Files are looked for; nothing is run or connected to,
-    but the container engine's own socket, for the mere presence of its command proves nothing."""
+    """Say for each service whether it could be stood in for here. Nothing is started, and nobody is asked anything.
+
+    Files are looked for. Connected to are only the container engine's own socket, for the mere presence of its command
+    proves nothing, and the port of a service whose kind has no stand-in of ours.
+    """
     return tuple(_available(service, checkout) for service in services)
 
 

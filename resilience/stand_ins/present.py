@@ -12,7 +12,7 @@ from resilience.stand_ins.state import State, read_state
 
 
 def status(folders: Folders) -> tuple[StandIn, ...]:
-    """Return the stand-ins as they are now; see `resilience.stand_ins.status`."""
+    """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
     state = read_state(supervised_folder(folders))
     return tuple(_now(record, state) for record in read_records(folders.data).values())
 

@@ -7,10 +7,14 @@ import contextlib
 import ipaddress
 from dataclasses import dataclass, replace
 
+import psutil
+
 from resilience.core.errors import StandInError
 from resilience.core.settings import Service
-from resilience.services.place import Endpoint, port_open
+from resilience.services.looking import probe
+from resilience.services.place import Endpoint
 from resilience.services.standing_in import Owner, stand_ins_of
+from resilience.services.wire import ProbeContext
 from resilience.stand_ins.listeners import Listener, listener
 
 FORWARDERS = (
@@ -40,15 +44,13 @@ class Found:
     pid: int | None = None
 
 
-async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found | None:
-    """Return the server that answers on this port with the env file's credentials; None where nobody listens.
+async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found:
+    """Return the server that answers on this port, where something listens, with the env file's credentials.
 
     The probe says whether it is well, as it does of staging. A proof needs more: that the server is on this machine. A
     tunnel to staging answers just as well, and tests that write would write there. Raises StandInError where the port is
     somebody else's, or may lead to another machine.
     """
-    if not await asyncio.to_thread(port_open, place.bind, place.port):
-        return None
     who = await asyncio.to_thread(listener, place.port)
     if who.name.lower() in FORWARDERS:
         raise StandInError(
@@ -70,10 +72,6 @@ async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) ->
 
 async def _answers(service: Service, place: Endpoint, who: Listener, timeout_s: float) -> Owner:
     """Return what the server says of itself, after the probe found it well. Raises StandInError that names who holds the port."""
-    # Only where something listens: what is started here is proven by its kind, and need not wait for this import (30 ms).
-    from resilience.services.looking import probe
-    from resilience.services.wire import ProbeContext
-
     stand_ins = stand_ins_of(place.kind)
     asked = replace(stand_ins.probed(service, place), timeout_s=timeout_s)
     with ProbeContext() as context:
@@ -100,8 +98,6 @@ def _taken(service: Service, place: Endpoint, who: Listener, why: str) -> StandI
 
 def _on_this_machine(address: str) -> bool:
     """Say whether the server's own address is this machine's, or a container's on one of its bridges."""
-    import psutil
-
     wanted = ipaddress.ip_address(address.partition("%")[0])
     if wanted.is_loopback:
         return True

@@ -9,7 +9,7 @@ from resilience.core.errors import ResilienceError, StandInError
 from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.standing_in import NONE, Provider, Server, TooLateError, Wanted, stand_ins_of
-from resilience.stand_ins import compose, proof
+from resilience.stand_ins import compose
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.records import Record, write_records
 
@@ -54,7 +54,7 @@ def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterator[Prov
 
 async def _running(ground: SupervisedGround, group: Sequence[Wanted]) -> Sequence[Server]:
     """Use what answers with the credentials of every service of the group."""
-    found = [await proof.prove(one.service, one.place, timeout_s=ground.patience_s) for one in group]
+    found = [await ground.prove(one) for one in group]
     kept = ("already running, so its data were kept",) if ground.fresh else ()
     servers = [
         Server(provider="running", version=one.version, pid=one.pid, started_here=False, gaps=kept)
@@ -108,7 +108,7 @@ async def _container(ground: SupervisedGround, wanted: Wanted) -> Server:
     write_records(ground.data, ground.records)
     try:
         await compose.up(ground.checkout, place, timeout_s=ground.deadlines.fallback_prepare_s)
-        found = await proof.prove(service, place, timeout_s=ground.patience_s)
+        found = await ground.prove(wanted)
         if found is None:
             raise StandInError(f"its container is healthy, but nothing listens on {place.shown}")
     except (StandInError, TimeoutError):

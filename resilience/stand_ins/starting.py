@@ -35,7 +35,9 @@ class Provided:
 async def start(
     services: Sequence[Service], checkout: Checkout, *, fresh: bool = False, on_progress: Say | None = None
 ) -> tuple[StandIn, ...]:
-    """Have a stand-in for each of these services; see `resilience.stand_ins.start`.
+    """Have a stand-in for each of these services, all at once; `ready` says which can be used, `error` why one cannot.
+
+    What runs already is kept. `fresh` throws the data of earlier runs away. Never raises for one service.
 
     All servers are there before the first is prepared, since a service's commands may read the exports of any other. What
     came up is written down last, under the lock: `stop` ends what the supervisor runs and nobody wrote down, so that a

@@ -19,7 +19,9 @@ LOCK_S = 30.0
 
 
 async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """End stand-ins; see `resilience.stand_ins.stop`.
+    """End the stand-ins of these services, or all; return the names of the services whose stand-in ran.
+
+    Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
 
     A server that a service which stays also uses goes on; the process of the mocks is replaced by one with fewer. What the
     supervisor runs and nobody wrote down is of a start that was killed: it ends too. Written down stays what is ours, and

@@ -10,7 +10,10 @@ from resilience.stand_ins.endpoints import endpoint
 
 
 async def connections(service: Service) -> int | None:
-    """Count how often the stand-in was connected to; see `resilience.stand_ins.connections`."""
+    """Count how often the stand-in of this service was connected to, our own looks left out; None where it cannot count.
+
+    The count only grows while the stand-in lives; take the difference of two.
+    """
     try:
         place = endpoint(service)
         async with asyncio.timeout(5.0):
