@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from resilience.host.processes import identity, is_alive
+from resilience.stand_ins.locks import lock
 from resilience.stand_ins.state import write_whole
 
 LEASE_S = 8 * 3600.0
 
 WARN_S = 15 * 60.0
+LOCK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,9 @@ def read_lease(folder: Path) -> tuple[float, tuple[dict[str, Any], ...]]:
 
 def _change_lease(folder: Path, change: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(folder / "lease.lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # held for one small write
+    with open(folder / "lease.lock", "ab") as file:
+        # Held for one small write. Where its holder was stopped, we go on without: the file is whole in any case, and at
+        # worst a hold is lost that another process writes at the same moment.
+        lock(file, timeout_s=LOCK_S)
         _, holds = read_lease(folder)
         write_whole(folder / "lease.json", {"touched_at": time.time(), "holds": list(change(list(holds)))})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from resilience.core.codec import from_json, to_json
 from resilience.core.errors import RecordError, StandInError
 from resilience.core.records import StandIn
 from resilience.host.files import write_atomically
+from resilience.stand_ins.locks import try_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +54,11 @@ async def only_one(data: Path, *, timeout_s: float) -> AsyncIterator[None]:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (data / "start.lock").open("ab") as file:
         until = time.monotonic() + timeout_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise StandInError(
-                        "another process is starting or stopping the stand-ins of this checkout.",
-                        hint="resilience services status",
-                    ) from None
-                await asyncio.sleep(0.02)
+        while not try_lock(file):
+            if time.monotonic() > until:
+                raise StandInError(
+                    "another process is starting or stopping the stand-ins of this checkout.",
+                    hint="resilience services status",
+                )
+            await asyncio.sleep(0.02)
         yield

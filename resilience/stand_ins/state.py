@@ -75,20 +75,23 @@ def write_whole(path: Path, value: object) -> None:
     os.replace(aside, path)
 
 
-def _end_recorded(service: Running) -> None:
+def end_recorded(service: Running) -> None:
+    """End a process that was written down and has no supervisor any more: its signals in order, then SIGKILL."""
     for number in (*service.stop_signals, int(signal.SIGKILL)):
         if not service.alive or not send(service.pid, service.identity, number):
             return
-        _wait_gone(service.pid, service.identity, GRACE_S)
+        wait_gone(service.pid, service.identity, GRACE_S)
 
 
-def _wait_gone(pid: int, known: str, timeout_s: float = 5.0) -> None:
+def wait_gone(pid: int, known: str, timeout_s: float = 5.0) -> None:
+    """Return when this process, and no later one with its pid, is gone, or after the time-out."""
     until = time.monotonic() + timeout_s
     while is_alive(pid, known) and time.monotonic() < until:
         time.sleep(0.003)
 
 
 def last_line(path: Path) -> str:
+    """Return the last line of a log, cut at 300 characters; empty where there is none."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -17,7 +16,8 @@ from typing import Any
 from resilience.core.errors import StandInError
 from resilience.host.processes import Launch, import_path, is_alive, minimal_environment, private_log, send
 from resilience.stand_ins.lease import Lease
-from resilience.stand_ins.state import Running, _end_recorded, _wait_gone, last_line, read_state, write_whole
+from resilience.stand_ins.locks import lock
+from resilience.stand_ins.state import GRACE_S, Running, end_recorded, last_line, read_state, wait_gone, write_whole
 
 
 async def ensure(
@@ -34,7 +34,7 @@ async def ensure(
 
 
 async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: float = 20.0) -> tuple[str, ...]:
-    """End these services, or all of them and the supervisor. Gives the names of those that ran; returns when they are gone."""
+    """End these services, or all of them and the supervisor. Return the names of those that ran, when they are gone."""
     await asyncio.to_thread(_wait_booted, folder)
     state = read_state(folder)
     wanted = [name for name in state.services if names is None or name in names]
@@ -43,9 +43,9 @@ async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: fl
         with contextlib.suppress(StandInError):
             await _ask(folder, {"stop": None if names is None else wanted}, start=False, timeout_s=timeout_s)
     for name in wanted:  # of a supervisor that is gone, where the system has no parent-death signal
-        await asyncio.to_thread(_end_recorded, state.services[name])
+        await asyncio.to_thread(end_recorded, state.services[name])
     if names is None:
-        await asyncio.to_thread(_wait_gone, state.pid, state.identity)
+        await asyncio.to_thread(wait_gone, state.pid, state.identity)
     return running
 
 
@@ -53,18 +53,15 @@ def _wait_booted(folder: Path, timeout_s: float = 5.0) -> None:
     """Return when no supervisor is on its way up any more."""
     if not folder.is_dir():
         return
-    until = time.monotonic() + timeout_s
     with private_log(folder / "boot.lock") as boot:
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(boot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                time.sleep(0.005)
+        lock(boot, timeout_s=timeout_s)
 
 
 async def _ask(folder: Path, request: Mapping[str, Any], *, start: bool, timeout_s: float) -> None:
-    """Hand a request to the supervisor. The request's file is gone when it has been acted upon."""
+    """Hand a request to the supervisor, and return when its file is gone, by which it says that it has acted.
+
+    A supervisor that ends meanwhile, as it does with its last service, has not acted: with `start` the next one is asked.
+    """
     until = time.monotonic() + timeout_s
     requests = folder / "requests"
     requests.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,10 +99,18 @@ async def _ask(folder: Path, request: Mapping[str, Any], *, start: bool, timeout
 
 
 async def _start_supervisor(folder: Path, timeout_s: float) -> None:
+    """Start the supervisor of this folder, and return when it can be asked or has refused. Raises StandInError.
+
+    The boot lock is handed to it and held until it can be asked: who ends the stand-ins waits for that, so that a
+    supervisor whose starter was killed meanwhile is ended too.
+    """
     environment = minimal_environment()
     with private_log(folder / "supervisor.log") as log, private_log(folder / "boot.lock") as boot:
-        # Held by the supervisor, too, until it can be asked: who ends it waits for it, even where we are killed meanwhile.
-        fcntl.flock(boot, fcntl.LOCK_SH)
+        if not lock(boot, timeout_s=timeout_s, shared=True):
+            raise StandInError(
+                "another process ends the stand-ins of this checkout and does not get on.",
+                hint="resilience services status",
+            )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "resilience.stand_ins.supervisor", str(folder), str(boot.fileno())),
             cwd=folder,
@@ -123,7 +128,8 @@ async def _start_supervisor(folder: Path, timeout_s: float) -> None:
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), GRACE_S)
         raise StandInError(
             "the supervisor of the stand-ins did not start in time.", hint=f"read {folder / 'supervisor.log'}"
         ) from None

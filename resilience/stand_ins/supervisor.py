@@ -13,7 +13,6 @@ warning is given first; then the configured command puts the env file back; then
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -30,7 +29,8 @@ from typing import Any
 
 from resilience.host.processes import Launch, identity, minimal_environment, spawn
 from resilience.stand_ins.lease import Lease, read_lease, touch
-from resilience.stand_ins.state import GRACE_S, Running, _end_recorded, read_state, write_whole
+from resilience.stand_ins.locks import try_lock
+from resilience.stand_ins.state import GRACE_S, Running, end_recorded, read_state, write_whole
 
 TICK_S = 1.0
 
@@ -64,7 +64,7 @@ class Supervisor:
     def adopt(self) -> None:
         """End what an earlier supervisor left, and forget requests nobody waits for any more."""
         for service in read_state(self.folder).services.values():
-            _end_recorded(service)
+            end_recorded(service)
         self.requests.mkdir(parents=True, exist_ok=True, mode=0o700)
         for stale in self.requests.iterdir():
             stale.unlink(missing_ok=True)
@@ -85,6 +85,11 @@ class Supervisor:
         )
 
     def loop(self, wake: socket.socket) -> None:
+        """Look at everything in turn, at a signal or when something is due, until there is nothing left to keep.
+
+        It ends with its last service, when it was told to end, when nobody asked anything of it, and when its folder is
+        gone or another's: then nobody could find its services again, and they would run for ever.
+        """
         while True:
             ready, _, _ = select.select([wake], [], [], self.pause_s())
             if ready:
@@ -124,6 +129,10 @@ class Supervisor:
         return bool(raw.get("pid") == os.getpid())
 
     def take_requests(self) -> None:
+        """Act upon each request, then write the state, then remove the request.
+
+        In this order: whoever asked waits until it is gone, and reads the state.
+        """
         for path in sorted(self.requests.glob("*.json")):
             try:
                 request = json.loads(path.read_bytes())
@@ -146,6 +155,10 @@ class Supervisor:
             path.unlink(missing_ok=True)
 
     def start(self, launches: Sequence[Launch]) -> None:
+        """Have these run. A service with the same digest is kept, with another one replaced: its configuration changed.
+
+        What cannot be started is written down as ended, so that whoever asked gets the reason and not a time-out.
+        """
         changed = [
             launch.name
             for launch in launches
@@ -221,6 +234,11 @@ class Supervisor:
         return max(touched_at, self.started_at) + self.lease.seconds
 
     def look_at_lease(self) -> None:
+        """Warn, then have the env file put back, then end the services: each only where nobody holds them meanwhile.
+
+        The services end last, since an env file that still points to them would send tests to ports where nothing
+        listens. After HOOK_TRIES failures they end all the same, and the warning says that the file must be put back.
+        """
         if self.hook is not None:
             self._look_at_hook()
             return
@@ -263,6 +281,7 @@ class Supervisor:
             self._hook_failed(str(exc))
 
     def _look_at_hook(self) -> None:
+        """Judge the command that puts the env file back by its exit code: 0 done, 75 a run holds the lock, else it failed."""
         process = self.hook
         if process is None:
             return
@@ -271,8 +290,10 @@ class Supervisor:
             return
         self.hook = None
         if code is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
             self._hook_failed(f"it took longer than {HOOK_S:g} s")
         elif code == 0:
             self.hook_tries, self.hook_after = HOOK_TRIES, 0.0
@@ -302,19 +323,22 @@ def _launch(raw: Mapping[str, Any]) -> Launch:
 
 
 def main(argv: Sequence[str]) -> int:
+    """Take the folder's lock, fork, and keep stand-ins in the child; the parent ends when the child can be asked.
+
+    The lock is tried for a while where the state does not name a living supervisor: one that is on its way out, or has
+    not signed yet, holds it for a moment. One that lives is not waited for; it is the one to ask.
+    """
     folder = Path(argv[0])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = open(folder / "lock", "ab")  # noqa: SIM115 - held until the process ends
     until = time.monotonic() + 3.0
     while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(lock):
             break
-        except BlockingIOError:
-            if read_state(folder).alive or time.monotonic() > until:
-                sys.stderr.write("another supervisor holds the lock\n")
-                return 75
-            time.sleep(0.01)
+        if read_state(folder).alive or time.monotonic() > until:
+            sys.stderr.write("another supervisor holds the lock\n")
+            return 75
+        time.sleep(0.01)
     told, tell = os.pipe()
     if os.fork():
         os.close(tell)

@@ -87,6 +87,11 @@ class Front:
         return (user or "default") == self.config.user and same_password
 
     async def handle(self, request: web.Request) -> web.Response:
+        """Answer as the server's HTTP interface does: ping without a login, then the login, then one statement.
+
+        Statements take turns, since the engine has one session. An error is answered with the engine's own words, its
+        number in the header, and the status that the server has for it: clients read all three.
+        """
         if request.path in ("/ping", "/replicas_status"):
             return web.Response(text="Ok.\n")
         if request.path == COUNTS:

@@ -47,6 +47,7 @@ class ClickHouseServer:
         bind: str = "127.0.0.1",
         log: Path | None = None,
     ) -> None:
+        """Take what is configured; an empty user or database is `default`, as a server has it."""
         self.data_dir = data_dir.resolve()
         self.config = Config(
             bind=bind,

@@ -117,6 +117,11 @@ async def _authenticate(request: web.Request, mock: Mock, keys: Keys) -> web.Str
 
 
 async def _grant(request: web.Request, mock: Mock, keys: Keys, issuer: str) -> web.StreamResponse:
+    """Grant a token by credentials of a client, of a user, or by a refresh token (RFC 6749, 4.4, 4.3 and 6).
+
+    Any credentials do, unless the `local` URL names some: then only these, so that a test of a wrong password fails as it
+    would on staging. A client gets no refresh token, as the RFC has it, and an access token is none either.
+    """
     form = await _form(request)
     kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     client, secret = form.get("client_id", ""), form.get("client_secret", "")

@@ -65,6 +65,10 @@ def _llm_error(status: int, message: str, kind: str, code: str | None) -> web.Re
 async def _chat(
     request: web.Request, body: Mapping[str, Any], messages: Sequence[Any], dial: Dial
 ) -> web.StreamResponse:
+    """Answer the last message in one piece, or as server-sent events, a word a chunk, ended by [DONE].
+
+    With `include_usage` the chunks before the last say `usage: null` and the last has no choices: clients rely on both.
+    """
     asked = _text(messages[-1])
     message, finish = _message(body, asked)
     words = max(1, len(asked.split())), len(str(message.get("content") or "").split())

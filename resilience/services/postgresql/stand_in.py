@@ -113,6 +113,10 @@ class PostgresServer:
         log: Path | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
+        """Take what is configured, and the first binaries that are installed where none are given. Raises StandInError.
+
+        `options` are settings of the server that come after ours.
+        """
         self.data_dir = data_dir.resolve()
         self.port = port
         self.user, self.password, self.database = user, password, database
@@ -162,6 +166,10 @@ class PostgresServer:
         return True
 
     async def _initdb(self, pwfile: Path, timeout_s: float) -> None:
+        """Make the data folder, with UTF-8 where the system has the locale, else with C, which every system has.
+
+        Raises StandInError with the last line that initdb wrote.
+        """
         # No sync: a stand-in's data can be made again. Small WAL segments: 11 MB less to write.
         argv = [
             str(self.binaries.folder / "initdb"),

@@ -79,6 +79,7 @@ class RedisServer:
         binary: RedisBinary | None = None,
         log: Path | None = None,
     ) -> None:
+        """Take what is configured, and the first binary that is installed where none is given. Raises StandInError."""
         self.data_dir = data_dir.resolve()
         self.port, self.bind = port, bind
         self.user, self.password = user, password
