@@ -25,7 +25,7 @@ from typing import Any
 
 from aiohttp import web
 
-from resilience.services.clickhouse.configuration import Config
+from resilience.services.clickhouse.stand_in import Config
 from resilience.services.place import COUNTS
 
 OWN_AGENT = "resilience"

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Child, Launch, import_path
-from resilience.services.clickhouse.configuration import Config
 from resilience.services.place import COUNTS, Endpoint, ask, ask_json, netloc, port_open
 from resilience.services.standing_in import (
     Ground,
@@ -31,6 +30,18 @@ from resilience.services.standing_in import (
     emptied,
     pid_of,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the front is told."""
+
+    bind: str
+    port: int
+    data: str
+    user: str = "default"
+    password: str = ""
+    database: str = "default"
 
 
 class ClickHouseServer:
