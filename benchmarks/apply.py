@@ -25,10 +25,12 @@ from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.host.processes import Child, Launch
-from resilience.services.postgresql.stand_in import PostgresServer, port_open
+from resilience.services.mocking import Config, Mock
+from resilience.services.place import port_open
+from resilience.services.postgresql.stand_in import PostgresServer
 from resilience.services.redis.stand_in import RedisServer
 from resilience.services.registry import KINDS
-from resilience.stand_ins.mocks import Config, Mock, write_config
+from resilience.stand_ins.mocks import write_config
 
 GOALS_S = {"first": 4.0, "warm": 1.0}
 

@@ -48,13 +48,24 @@ from resilience.home import init
 from resilience.host import log
 from resilience.lab import lab, scenario
 from resilience.runs import configuration
-from resilience.services import drivers, registry, wire as connect
-from resilience.services.clickhouse import kind as clickhouse_kind
+from resilience.services import drivers, registry, standing_in, wire as connect
+from resilience.services.clickhouse import kind as clickhouse_kind, stand_in as clickhouse
 from resilience.services.postgresql import kind as postgresql_kind, stand_in as postgresql
 from resilience.services.redis import kind as redis_kind, stand_in as redis
 from resilience.services.websocket import kind as websocket_kind
 from resilience.settings.build import build
-from resilience.stand_ins import compose, endpoints, lifecycle as stand_ins, offers, prepare, running
+from resilience.stand_ins import (
+    comparing,
+    compose,
+    endpoints,
+    ground,
+    listeners,
+    offers,
+    proof as proving,
+    providers as providing,
+    starting,
+    usage,
+)
 from resilience.suite import addresses, pytest_plugin
 from resilience.suite.endpoints import Endpoint, by_protocol
 from tests.kits.records import AT, config, health
@@ -600,18 +611,24 @@ def providers(kind: ServiceType) -> Lines:
     """Who provides a stand-in, in order, and what is said where nobody can."""
     if is_mocked(kind):
         for name in (*names_of(kind), "mine", "my-auth"):
-            yield f"mock of {name}", stand_ins.kind_of(sample(kind, name))
+            yield f"mock of {name}", mocks_of(kind).mock(sample(kind, name))
         return
     with folder() as here:
         settings = settings_of(sample(kind), root=here)
-        item = stand_ins.Item(service=sample(kind), place=endpoints.endpoint(sample(kind)))
+        wanted = standing_in.Wanted(service=sample(kind), place=endpoints.endpoint(sample(kind)))
         with machine(True):
-            run = stand_ins.Start(settings, fresh=False, say=lambda _: None)
-            found = getattr(stand_ins, f"_{kind.value}")(run, [item], "name")
-        yield "after a running one and compose", " ".join(name for name, _ in found)
-        with machine(False), put(running, "port_open", lambda *_: False):
-            made = asyncio.run(stand_ins.start([sample(kind)], settings))[0]
+            found = tuple(providing.in_order(ground.SupervisedGround(settings), [wanted]))
+        assert [provider.name for provider in found[:2]] == ["running", "compose"]
+        yield "after a running one and compose", " ".join(provider.name for provider in found[2:])
+        with machine(False), put(ground, "port_open", lambda *_: False):
+            made = asyncio.run(starting.start([sample(kind)], settings))[0]
         yield "where nothing is", made.error
+
+
+def mocks_of(kind: ServiceType) -> standing_in.MockedStandIns:
+    found = standing_in.stand_ins_of(registry.KINDS[kind])
+    assert isinstance(found, standing_in.MockedStandIns)
+    return found
 
 
 def is_mocked(kind: ServiceType) -> bool:
@@ -630,7 +647,7 @@ def in_the_plan(kind: ServiceType) -> Lines:
     yield (
         "compose",
         " ".join(name for name, value in compose.variables(endpoints.endpoint(sample(kind))).items() if value != "-")
-        if compose.known(kind)
+        if registry.KINDS[kind].doubles.compose
         else "unknown to it",
     )
     heard: list[str] = []
@@ -669,27 +686,28 @@ def applied_with(kind: ServiceType, name: str) -> Applied:
 
 
 def proof(kind: ServiceType) -> Lines:
-    """How a server on the port is proven to be a stand-in, whose address is asked, and how its use is counted."""
+    """How a server on the port is proven to be a stand-in: what is probed there, and what is asked of its owner."""
     service, place = sample(kind), endpoints.endpoint(sample(kind))
-    asked: list[str] = []
+    stand_ins = standing_in.stand_ins_of(place.kind)
+    asked = stand_ins.probed(service, place)
+    headers = ", ".join(f"{name}: {value.reveal()}" for name, value in asked.headers.items())
+    yield "probed", f"{asked.local.reveal()}{f' with {headers}' if headers else ''}"
+    address = asyncio.run(owner_on_this_machine(kind)).address
+    yield "says its own address", "no" if address is None else "yes"
+    seen: Any = SimpleNamespace(fault=None)
 
-    async def server(place: Any) -> tuple[str, str]:
-        asked.append("login, with the server's own address")
-        return "1", "127.0.0.1"
+    async def probe(*_: Any, **__: Any) -> Any:
+        return seen
 
-    def ask(place: Any, path: str, *rest: Any) -> tuple[dict[str, str], str]:
-        asked.append(f"HTTP {path}{', body ' + rest[2].decode() if len(rest) > 2 else ''}")
-        return {}, "1"
+    async def owner(_: Any) -> standing_in.Owner:
+        return standing_in.Owner(version="1", address=address)
 
     with ExitStack() as patches:
-        for name, value in (("_postgresql", server), ("_redis", server), ("ask", ask), ("port_open", lambda *_: True)):
-            patches.enter_context(put(running, name, value))
-        patches.enter_context(put(running, "listener", lambda _: running.Listener(pid=1, name="x")))
-        asyncio.run(running.prove(service, place))
-        yield "proof", asked[-1]
-        patches.enter_context(put(running, "listener", lambda _: running.Listener()))
+        patches.enter_context(put(proving, "probe", probe))
+        patches.enter_context(put(stand_ins, "owner", owner))
+        patches.enter_context(put(proving, "listener", lambda _: listeners.Listener()))
         try:
-            asyncio.run(running.prove(service, place))
+            asyncio.run(proving.prove(service, place))
             yield "holder unseen", "accepted"
         except ResilienceError as exc:
             yield "holder unseen", f"refused: {one_line(exc)}"
@@ -701,6 +719,37 @@ def proof(kind: ServiceType) -> Lines:
     yield "gap of extensions", "told" if any("extension" in gap for gap in gaps(kind)) else "not told"
 
 
+async def owner_on_this_machine(kind: ServiceType) -> standing_in.Owner:
+    """What a server of this kind says of itself: one that tells its address tells 127.0.0.1."""
+
+    class Answers:
+        async def fetchval(self, _: str) -> str:
+            return "127.0.0.1"
+
+        def get_settings(self) -> Any:
+            return SimpleNamespace(server_version="1")
+
+        async def call(self, *words: str) -> str:
+            return "laddr=127.0.0.1:9" if words == ("CLIENT", "INFO") else ""
+
+        def close(self) -> None:
+            pass
+
+    async def connection(*_: Any, **__: Any) -> Any:
+        return Answers()
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    with ExitStack() as patches:
+        patches.enter_context(put(postgresql, "connect", connection))
+        patches.enter_context(put(postgresql, "close", nothing))
+        patches.enter_context(put(redis.RedisConnection, "open", connection))
+        patches.enter_context(put(clickhouse, "ask", lambda *_: ({}, "1")))
+        place = endpoints.endpoint(sample(kind))
+        return await standing_in.stand_ins_of(place.kind).owner(place)
+
+
 def default_place(kind: ServiceType) -> endpoints.Endpoint:
     bare = f"{schemes_of(kind)[0]}://127.0.0.1:9"
     return endpoints.endpoint(Service(name="mine", kind=registry.KINDS[kind], local=Secret(bare)))
@@ -709,7 +758,7 @@ def default_place(kind: ServiceType) -> endpoints.Endpoint:
 def counted(service: Service) -> str:
     """Where the count of connections comes from."""
 
-    def page(place: Any, path: str, timeout_s: float) -> Any:
+    def page(where: str, path: str, timeout_s: float) -> Any:
         heard.append(path)
         return {"used": 7, "services": {service.name: 8}}
 
@@ -723,8 +772,9 @@ def counted(service: Service) -> str:
     with ExitStack() as patches:
         patches.enter_context(put(postgresql, "count_connections", by_postgresql))
         patches.enter_context(put(redis, "count_connections", by_redis))
-        patches.enter_context(put(stand_ins, "ask_json", page))
-        number = asyncio.run(stand_ins.connections(service))
+        patches.enter_context(put(clickhouse, "ask_json", page))
+        patches.enter_context(put(standing_in, "ask_json", page))
+        number = asyncio.run(usage.connections(service))
     where = {5: "PostgreSQL's own count", 6: "Redis' own count", 7: "the server's page, used", 8: "the mocks' page"}
     return f"{where[number]} {' '.join(heard)}".strip() if number is not None else "no"
 
@@ -735,11 +785,9 @@ def gaps(kind: ServiceType) -> tuple[str, ...]:
 
     seen = {"server_version": "17.1", "extensions": "postgis 3.4"}
     with ExitStack() as patches:
-        patches.enter_context(put(prepare, "seen_on_staging", lambda *_: seen))
-        for where, name in ((prepare, "_connect"), (postgresql, "close"), (postgresql, "extensions")):
-            patches.enter_context(put(where, name, nothing))
-        place = endpoints.endpoint(sample(kind))
-        return asyncio.run(prepare.gaps(sample(kind), settings_of(), place, "16.2"))
+        for name in ("connect", "close", "extensions"):
+            patches.enter_context(put(postgresql, name, nothing))
+        return asyncio.run(comparing.gaps(endpoints.endpoint(sample(kind)), seen, "16.2"))
 
 
 def needs_driver(kind: ServiceType) -> Lines:

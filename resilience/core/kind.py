@@ -107,14 +107,8 @@ class Doubles:
 
     mock: str = ""
     """Which mock of ours imitates it; empty: a real server does."""
-    provider: str = ""
-    """What knows the real servers that can be started here."""
-    prove: str = ""
-    """What proves that a server on the port is one that can stand in."""
-    ask: str = ""
-    """What asks the ready query."""
-    count: str = ""
-    """What counts connections."""
+    stand_in: str = ""
+    """What starts, proves, asks and counts them; see `resilience.services.standing_in`."""
     install: str = ""
     """What to type where no server can be started."""
     unavailable: str = ""
@@ -126,8 +120,6 @@ class Doubles:
     """Whether the URL's path names a database."""
     database_is_user: bool = False
     """Whether the database is called as the user where the URL names none."""
-    tells_address: bool = False
-    """Whether the server says its own address, so that a holder of the port whom we may not see is no riddle."""
 
 
 def no_findings(_: Facts) -> Finding | None:

@@ -1,14 +1,19 @@
-"""Where a stand-in answers on this machine, and how it is asked over HTTP."""
+"""Where a stand-in answers on this machine, and how it is asked there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from resilience.core.kind import Kind
+
+COUNTS = "/__resilience__/connections"
+"""Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +40,36 @@ class Endpoint:
         tail = f"/{self.database}" if self.database else self.path
         return f"{self.host}:{self.port}{tail}"
 
+    @property
+    def netloc(self) -> str:
+        """The bound address and the port, as they stand in a URL."""
+        return netloc(self.bind, self.port)
+
+    def url(self, scheme: str) -> str:
+        """Return the URL with its credentials: at the bound address, for localhost may lead to another server on ::1."""
+        user = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user or self.password else ""
+        return f"{scheme}://{user}{self.netloc}{'/' + quote(self.database) if self.database else quote(self.path)}"
+
     def digest(self) -> str:
         """Name the place and its credentials without showing them."""
         text = "\0".join((self.type, self.bind, str(self.port), self.user, self.password, self.database, self.path))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def netloc(bind: str, port: int) -> str:
+    """Return an address and a port as they stand in a URL."""
+    return f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"
+
+
 def ask(
-    place: Endpoint, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
+    where: str, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[dict[str, str], str]:
-    """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body."""
-    host = f"[{place.bind}]" if ":" in place.bind else place.bind
+    """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body.
+
+    `where` is an address and a port; see `netloc`.
+    """
     request = urllib.request.Request(
-        f"http://{host}:{place.port}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
+        f"http://{where}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=timeout_s) as response:
@@ -56,6 +78,15 @@ def ask(
         )
 
 
-def ask_json(place: Endpoint, path: str, timeout_s: float) -> Any:
+def ask_json(where: str, path: str, timeout_s: float) -> Any:
     """Return a JSON answer."""
-    return json.loads(ask(place, path, timeout_s)[1])
+    return json.loads(ask(where, path, timeout_s)[1])
+
+
+def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
+    """Say whether something listens there. On loopback the answer takes microseconds."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False

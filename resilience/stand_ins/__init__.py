@@ -1,95 +1,39 @@
-"""Turn services whose staging is dead into real ones on this machine, and say which could be.
+"""Turn services whose staging is dead into real ones on this machine, and say which could be: the doors of the room.
 
-The doors of the room; nothing here imports a driver, so that an assessment pays nothing for them.
+Importing this loads nothing but the names: an assessment must not pay for what starts servers, and the supervisor, for whom every
+stand-in waits, passes through here as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the supervisor passes through here, and every stand-in waits for it
-    from resilience.core.records import StandIn, StandInAvailability
-    from resilience.core.settings import Service, Settings
+if TYPE_CHECKING:
+    from resilience.stand_ins.holding import folder as folder, hold as hold, release as release, warning as warning
+    from resilience.stand_ins.offers import availability as availability
+    from resilience.stand_ins.present import status as status
+    from resilience.stand_ins.starting import start as start
+    from resilience.stand_ins.stopping import stop as stop
+    from resilience.stand_ins.usage import connections as connections
 
-__all__ = ["availability", "connections", "hold", "release", "start", "status", "stop", "warning"]
+_DOORS = {
+    "availability": "offers",
+    "connections": "usage",
+    "folder": "holding",
+    "hold": "holding",
+    "release": "holding",
+    "start": "starting",
+    "status": "present",
+    "stop": "stopping",
+    "warning": "holding",
+}
 
-
-def availability(services: Sequence[Service], settings: Settings) -> tuple[StandInAvailability, ...]:
-    """Say for each service whether it could be stood in for here; nothing is started and nobody is asked."""
-    from resilience.stand_ins.offers import availability as look
-
-    return look(services, settings)
-
-
-async def start(
-    services: Sequence[Service],
-    settings: Settings,
-    *,
-    fresh: bool = False,
-    on_progress: Callable[[str], None] | None = None,
-) -> tuple[StandIn, ...]:
-    """Have a stand-in for each of these services, all at once; `ready` says which can be used, `error` why one cannot.
-
-    What runs already is kept. `fresh` throws the data of earlier runs away. Never raises for one service.
-    """
-    from resilience.stand_ins.lifecycle import start as start_all
-
-    return await start_all(services, settings, fresh=fresh, on_progress=on_progress)
+__all__ = ["availability", "connections", "folder", "hold", "release", "start", "status", "stop", "warning"]
 
 
-async def stop(settings: Settings, names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """End the stand-ins of these services, or all; gives the names of the services whose stand-in ran.
-
-    Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
-    """
-    from resilience.stand_ins.lifecycle import stop as stop_all
-
-    return await stop_all(settings, names)
-
-
-def status(settings: Settings) -> tuple[StandIn, ...]:
-    """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
-    from resilience.stand_ins.lifecycle import status as look
-
-    return look(settings)
-
-
-async def connections(service: Service) -> int | None:
-    """Count how often the stand-in of this service was connected to, our own looks left out; None where it cannot count.
-
-    The count only grows while the stand-in lives; take the difference of two.
-    """
-    from resilience.stand_ins.lifecycle import connections as count
-
-    return await count(service)
-
-
-def hold(settings: Settings, reason: str) -> None:
-    """Keep the stand-ins from ending by themselves while this process lives, or until `release`. Without any, nothing is done."""
-    from resilience.stand_ins import supervisor
-
-    if folder(settings).is_dir():
-        supervisor.hold(folder(settings), reason)
-
-
-def release(settings: Settings, reason: str = "") -> None:
-    """End this process's hold of that reason (empty: all of its holds); the lease begins anew."""
-    from resilience.stand_ins import supervisor
-
-    if folder(settings).is_dir():
-        supervisor.release(folder(settings), reason)
-
-
-def warning(settings: Settings) -> str:
-    """Return the supervisor's warning that the stand-ins are about to end, or an empty text."""
-    from resilience.stand_ins import supervisor
-
-    state = supervisor.read_state(folder(settings))
-    return state.warning if state.alive else ""
-
-
-def folder(settings: Settings) -> Path:
-    """Return the supervisor's folder of this checkout."""
-    return settings.data / "supervisor"
+def __getattr__(name: str) -> Any:
+    """Return a door of the room, and open its module when it is first asked for."""
+    if name not in _DOORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_DOORS[name]}"), name)

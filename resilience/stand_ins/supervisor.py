@@ -12,9 +12,7 @@ warning is given first; then the configured command puts the env file back; then
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -24,274 +22,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from resilience.core.errors import StandInError
-from resilience.host.processes import (
-    Launch,
-    identity,
-    import_path,
-    is_alive,
-    minimal_environment,
-    private_log,
-    send,
-    spawn,
-)
+from resilience.host.processes import Launch, identity, minimal_environment, spawn
+from resilience.stand_ins.lease import Lease, read_lease, touch
+from resilience.stand_ins.locks import try_lock
+from resilience.stand_ins.state import GRACE_S, Running, end_recorded, read_state, write_whole
 
-LEASE_S = 8 * 3600.0
-WARN_S = 15 * 60.0
 TICK_S = 1.0
-GRACE_S = 5.0
+
 IDLE_S = 15.0
+
 HOOK_S = 120.0
+
 HOOK_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """How long stand-ins stay when nobody asks for them, and what puts the env file back before they end."""
-
-    seconds: float = LEASE_S
-    warn_s: float = WARN_S
-    hook: tuple[str, ...] = ()
-    hook_cwd: str = "/"
-    retry_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A service as the supervisor last wrote it down. `ended` is how it ended, empty while it lives."""
-
-    name: str
-    pid: int
-    identity: str
-    started_at: float
-    log: str
-    digest: str = ""
-    stop_signals: tuple[int, ...] = ()
-    ended: str = ""
-
-    @property
-    def alive(self) -> bool:
-        return not self.ended and is_alive(self.pid, self.identity)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What `state.json` says."""
-
-    pid: int = 0
-    identity: str = ""
-    services: Mapping[str, Running]
-    warning: str = ""
-    lease_ends_at: float | None = None
-
-    @property
-    def alive(self) -> bool:
-        return is_alive(self.pid, self.identity)
-
-
-def read_state(folder: Path) -> State:
-    """Return the state as last written; an empty one where there is none. A cut or foreign file counts as none."""
-    try:
-        raw = json.loads((folder / "state.json").read_bytes())
-        services = {
-            name: Running(**{**item, "stop_signals": tuple(item["stop_signals"])})
-            for name, item in raw["services"].items()
-        }
-        return State(
-            pid=int(raw["pid"]),
-            identity=str(raw["identity"]),
-            services=services,
-            warning=str(raw.get("warning", "")),
-            lease_ends_at=raw.get("lease_ends_at"),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return State(services={})
-
-
-async def ensure(
-    folder: Path, launches: Sequence[Launch], lease: Lease, *, timeout_s: float = 10.0
-) -> Mapping[str, Running]:
-    """Have these run: start a supervisor where none is, keep what runs with the same digest, replace what does not.
-
-    Returns what the supervisor wrote down of them. Raises StandInError where it does not answer in time.
-    """
-    request = {"start": [asdict(launch) for launch in launches], "lease": asdict(lease)}
-    await _ask(folder, request, start=True, timeout_s=timeout_s)
-    state = read_state(folder)
-    return {launch.name: state.services[launch.name] for launch in launches if launch.name in state.services}
-
-
-async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: float = 20.0) -> tuple[str, ...]:
-    """End these services, or all of them and the supervisor. Gives the names of those that ran; returns when they are gone."""
-    await asyncio.to_thread(_wait_booted, folder)
-    state = read_state(folder)
-    wanted = [name for name in state.services if names is None or name in names]
-    running = tuple(name for name in wanted if state.services[name].alive)
-    if state.alive:
-        with contextlib.suppress(StandInError):
-            await _ask(folder, {"stop": None if names is None else wanted}, start=False, timeout_s=timeout_s)
-    for name in wanted:  # of a supervisor that is gone, where the system has no parent-death signal
-        await asyncio.to_thread(_end_recorded, state.services[name])
-    if names is None:
-        await asyncio.to_thread(_wait_gone, state.pid, state.identity)
-    return running
-
-
-def _wait_booted(folder: Path, timeout_s: float = 5.0) -> None:
-    """Return when no supervisor is on its way up any more."""
-    if not folder.is_dir():
-        return
-    until = time.monotonic() + timeout_s
-    with private_log(folder / "boot.lock") as boot:
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(boot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                time.sleep(0.005)
-
-
-def _wait_gone(pid: int, known: str, timeout_s: float = 5.0) -> None:
-    until = time.monotonic() + timeout_s
-    while is_alive(pid, known) and time.monotonic() < until:
-        time.sleep(0.003)
-
-
-async def _ask(folder: Path, request: Mapping[str, Any], *, start: bool, timeout_s: float) -> None:
-    """Hand a request to the supervisor. The request's file is gone when it has been acted upon."""
-    until = time.monotonic() + timeout_s
-    requests = folder / "requests"
-    requests.mkdir(parents=True, exist_ok=True, mode=0o700)
-    sent: Path | None = None
-    state = read_state(folder)
-    try:
-        while time.monotonic() < until:
-            if not state.alive:
-                if not start:
-                    return
-                await _start_supervisor(folder, max(1.0, until - time.monotonic()))
-                state, sent = read_state(folder), None
-                if not state.alive:
-                    raise StandInError(
-                        f"the supervisor of the stand-ins ended at once: {last_line(folder / 'supervisor.log')}",
-                        hint=f"read {folder / 'supervisor.log'}",
-                    )
-            if sent is None:
-                sent = requests / f"{time.time_ns()}-{os.getpid()}.json"
-                write_whole(sent, request)
-                send(state.pid, state.identity, signal.SIGUSR1)
-            if not sent.exists():
-                return
-            await asyncio.sleep(0.003)
-            if not is_alive(state.pid, state.identity):
-                sent.unlink(missing_ok=True)
-                state = read_state(folder)
-        raise StandInError(
-            f"the supervisor of the stand-ins (pid {state.pid}) did not act within {timeout_s:g} s.",
-            hint=f"read {folder / 'supervisor.log'}; resilience services down",
-        )
-    finally:
-        if sent is not None:
-            sent.unlink(missing_ok=True)
-
-
-async def _start_supervisor(folder: Path, timeout_s: float) -> None:
-    environment = minimal_environment()
-    with private_log(folder / "supervisor.log") as log, private_log(folder / "boot.lock") as boot:
-        # Held by the supervisor, too, until it can be asked: who ends it waits for it, even where we are killed meanwhile.
-        fcntl.flock(boot, fcntl.LOCK_SH)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "resilience.stand_ins.supervisor", str(folder), str(boot.fileno())),
-            cwd=folder,
-            env={**environment, "PYTHONPATH": import_path(environment.get("PYTHONPATH", ""))},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=(boot.fileno(),),
-        )
-    try:
-        # It forks once it holds the lock and has written its state; what we wait for is only its first half.
-        async with asyncio.timeout(timeout_s):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise StandInError(
-            "the supervisor of the stand-ins did not start in time.", hint=f"read {folder / 'supervisor.log'}"
-        ) from None
-
-
-def write_whole(path: Path, value: object) -> None:
-    """Write JSON aside, then rename: a reader sees the old text or the new one, never half of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(json.dumps(value).encode())
-    os.replace(aside, path)
-
-
-def last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1][:300] if lines else ""
-
-
-def _end_recorded(service: Running) -> None:
-    for number in (*service.stop_signals, int(signal.SIGKILL)):
-        if not service.alive or not send(service.pid, service.identity, number):
-            return
-        _wait_gone(service.pid, service.identity, GRACE_S)
-
-
-# The lease, as those who want the stand-ins write it.
-
-
-def touch(folder: Path) -> None:
-    """Begin the lease anew: somebody wants the stand-ins."""
-    _change_lease(folder, lambda holds: holds)
-
-
-def hold(folder: Path, reason: str) -> None:
-    """Keep the stand-ins while this process lives, or until `release`."""
-    mine = {"pid": os.getpid(), "identity": identity(os.getpid()), "reason": reason, "since": time.time()}
-    _change_lease(folder, lambda holds: [*holds, mine])
-
-
-def release(folder: Path, reason: str = "") -> None:
-    """End this process's hold of this reason, or all of its holds; the lease begins anew."""
-    _change_lease(
-        folder,
-        lambda holds: [item for item in holds if item["pid"] != os.getpid() or (reason and item["reason"] != reason)],
-    )
-
-
-def read_lease(folder: Path) -> tuple[float, tuple[dict[str, Any], ...]]:
-    """Return when the lease began (seconds since the epoch, 0 where never), and the holds of processes that live."""
-    try:
-        raw = json.loads((folder / "lease.json").read_bytes())
-        holds = tuple(item for item in raw["holds"] if is_alive(int(item["pid"]), str(item["identity"])))
-        return float(raw["touched_at"]), holds
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0, ()
-
-
-def _change_lease(folder: Path, change: Any) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(folder / "lease.lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # held for one small write
-        _, holds = read_lease(folder)
-        write_whole(folder / "lease.json", {"touched_at": time.time(), "holds": list(change(list(holds)))})
-
-
-# The supervisor itself.
 
 
 class Supervisor:
@@ -317,7 +64,7 @@ class Supervisor:
     def adopt(self) -> None:
         """End what an earlier supervisor left, and forget requests nobody waits for any more."""
         for service in read_state(self.folder).services.values():
-            _end_recorded(service)
+            end_recorded(service)
         self.requests.mkdir(parents=True, exist_ok=True, mode=0o700)
         for stale in self.requests.iterdir():
             stale.unlink(missing_ok=True)
@@ -338,6 +85,11 @@ class Supervisor:
         )
 
     def loop(self, wake: socket.socket) -> None:
+        """Look at everything in turn, at a signal or when something is due, until there is nothing left to keep.
+
+        It ends with its last service, when it was told to end, when nobody asked anything of it, and when its folder is
+        gone or another's: then nobody could find its services again, and they would run for ever.
+        """
         while True:
             ready, _, _ = select.select([wake], [], [], self.pause_s())
             if ready:
@@ -377,6 +129,10 @@ class Supervisor:
         return bool(raw.get("pid") == os.getpid())
 
     def take_requests(self) -> None:
+        """Act upon each request, then write the state, then remove the request.
+
+        In this order: whoever asked waits until it is gone, and reads the state.
+        """
         for path in sorted(self.requests.glob("*.json")):
             try:
                 request = json.loads(path.read_bytes())
@@ -399,6 +155,10 @@ class Supervisor:
             path.unlink(missing_ok=True)
 
     def start(self, launches: Sequence[Launch]) -> None:
+        """Have these run. A service with the same digest is kept, with another one replaced: its configuration changed.
+
+        What cannot be started is written down as ended, so that whoever asked gets the reason and not a time-out.
+        """
         changed = [
             launch.name
             for launch in launches
@@ -474,6 +234,11 @@ class Supervisor:
         return max(touched_at, self.started_at) + self.lease.seconds
 
     def look_at_lease(self) -> None:
+        """Warn, then have the env file put back, then end the services: each only where nobody holds them meanwhile.
+
+        The services end last, since an env file that still points to them would send tests to ports where nothing
+        listens. After HOOK_TRIES failures they end all the same, and the warning says that the file must be put back.
+        """
         if self.hook is not None:
             self._look_at_hook()
             return
@@ -516,6 +281,7 @@ class Supervisor:
             self._hook_failed(str(exc))
 
     def _look_at_hook(self) -> None:
+        """Judge the command that puts the env file back by its exit code: 0 done, 75 a run holds the lock, else it failed."""
         process = self.hook
         if process is None:
             return
@@ -524,8 +290,10 @@ class Supervisor:
             return
         self.hook = None
         if code is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
             self._hook_failed(f"it took longer than {HOOK_S:g} s")
         elif code == 0:
             self.hook_tries, self.hook_after = HOOK_TRIES, 0.0
@@ -555,19 +323,22 @@ def _launch(raw: Mapping[str, Any]) -> Launch:
 
 
 def main(argv: Sequence[str]) -> int:
+    """Take the folder's lock, fork, and keep stand-ins in the child; the parent ends when the child can be asked.
+
+    The lock is tried for a while where the state does not name a living supervisor: one that is on its way out, or has
+    not signed yet, holds it for a moment. One that lives is not waited for; it is the one to ask.
+    """
     folder = Path(argv[0])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = open(folder / "lock", "ab")  # noqa: SIM115 - held until the process ends
     until = time.monotonic() + 3.0
     while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(lock):
             break
-        except BlockingIOError:
-            if read_state(folder).alive or time.monotonic() > until:
-                sys.stderr.write("another supervisor holds the lock\n")
-                return 75
-            time.sleep(0.01)
+        if read_state(folder).alive or time.monotonic() > until:
+            sys.stderr.write("another supervisor holds the lock\n")
+            return 75
+        time.sleep(0.01)
     told, tell = os.pipe()
     if os.fork():
         os.close(tell)

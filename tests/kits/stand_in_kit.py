@@ -10,9 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from resilience.core.records import ServiceType
+import asyncpg
+import pytest
+
+from resilience.core.records import ServiceType, StandIn
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings
+from resilience.services.postgresql import stand_in as postgresql
+from resilience.services.redis import stand_in as redis
 from resilience.services.registry import KINDS
 
 TYPES = {
@@ -88,3 +93,37 @@ def listening(port: int = 0) -> Iterator[int]:
     """Something that accepts on a port of 127.0.0.1 and says nothing."""
     with socket.create_server(("127.0.0.1", port)) as server:
         yield int(server.getsockname()[1])
+
+
+def team(ports: list[int]) -> list[Service]:
+    """The guide's services, but ClickHouse."""
+    return [
+        service("database", f"postgresql://app:pg%20secret@localhost:{ports[0]}/app_test"),
+        service("redis", f"redis://:redis-secret@127.0.0.1:{ports[1]}/0"),
+        service("backend_api", f"http://localhost:{ports[2]}/health", mock_routes=("/api/{x}",)),
+        service("auth_service", f"http://localhost:{ports[3]}/health"),
+        service("websocket", f"ws://localhost:{ports[4]}/ws"),
+        service("llm_service", f"http://localhost:{ports[5]}/v1", kind=ServiceType.OPENAI),
+    ]
+
+
+def errors(found: tuple[StandIn, ...]) -> list[str]:
+    return [one.error for one in found if not one.ready]
+
+
+async def query(
+    port: int, sql: str, password: str = "pg secret", user: str = "app", database: str = "app_test"
+) -> object:
+    connection = await asyncpg.connect(
+        host="127.0.0.1", port=port, user=user, password=password, database=database, ssl=False
+    )
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+needs_servers = pytest.mark.skipif(
+    not (postgresql.find_binaries() and redis.find_binaries()), reason="no PostgreSQL or Redis binaries on this machine"
+)
+"""For tests that start a real PostgreSQL or Redis."""

@@ -19,7 +19,7 @@ import pytest
 from resilience import stand_ins as local
 from resilience.core.records import ServiceType
 from resilience.core.settings import Service, Settings
-from resilience.services.postgresql.stand_in import port_open
+from resilience.services.place import port_open
 from resilience.services.redis import stand_in as redis
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint
@@ -199,7 +199,7 @@ def test_each_service_of_the_compose_file_has_a_health_check_a_password_and_loop
         ("${CLICKHOUSE_BIND:-127.0.0.1}:${CLICKHOUSE_PORT:-8126}", "8123"),
     ]
     names = re.findall(r"^  ([a-z]+):$", text.split("\nvolumes:")[0], re.MULTILINE)
-    assert names == list(compose.SERVICES.values())
+    assert names == [one.service for one in compose.services()]
     assert text.count("healthcheck:") == len(names)
     # What the file reads is what the provider gives it.
     given = set(compose.variables(None))

@@ -112,10 +112,7 @@ KIND = Kind(
     clients=("clickhouse_connect", "clickhouse_driver", "asynch"),
     commands=("clickhouse-client",),
     doubles=Doubles(
-        provider="resilience.services.clickhouse.stand_in:PROVIDER",
-        prove="resilience.services.clickhouse.stand_in:prove",
-        ask="resilience.services.clickhouse.stand_in:ask",
-        count="resilience.services.clickhouse.stand_in:count",
+        stand_in="resilience.services.clickhouse.stand_in:STAND_INS",
         install="pip install 'resilience-runbook[clickhouse]' (855 MB)",
         unavailable="no container engine, and chdb is not installed. Hint: pip install 'resilience-runbook[clickhouse]'",
         compose=Composed(service="clickhouse", prefix="CLICKHOUSE"),

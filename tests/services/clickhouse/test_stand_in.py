@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from resilience import stand_ins as local
-from resilience.services.clickhouse.stand_in import ClickHouseServer, Query, read_query
+from resilience.services.clickhouse.front import Query, read_query
+from resilience.services.clickhouse.stand_in import ClickHouseServer
 from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for
 
 engine = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="chdb (855 MB) is not installed: an extra")

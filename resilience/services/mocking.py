@@ -1,0 +1,116 @@
+"""What a mock is told of the service that it imitates, and what each sort of mock must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+HEALTH = ("health", "healthz", "ready", "readyz", "live", "livez", "ping", "status", "up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """What is wrong with a mock on purpose. `fail_next` counts down; -1: every request. `fail_rate` draws by lot."""
+
+    latency_s: float = 0.0
+    fail_status: int = 503
+    fail_next: int = 0
+    fail_rate: float = 0.0
+    drop: bool = False
+    """Cut the connection instead of answering with `fail_status`."""
+    agent_thinking_s: float = 0.05
+    agent_tool_s: float = 0.05
+    token_s: float = 0.0
+    """Pause between the chunks of a streamed answer."""
+    close_after: int = 0
+    """WebSocket: close after so many messages; 0: never."""
+    close_code: int = 1011
+
+
+@dataclass(slots=True, kw_only=True)
+class Mock:
+    """One service to imitate."""
+
+    name: str
+    kind: str
+    """Which of its type's mocks imitates it: backend, auth, …"""
+    type: str = ""
+    """The service's kind; empty in what the version before wrote, and then one of ours."""
+    bind: str = "127.0.0.1"
+    port: int = 0
+    path: str = ""
+    user: str = ""
+    password: str = ""
+    routes: tuple[str, ...] = ()
+    """`METHOD /path STATUS`, the method and the status where they are not `GET` and `200`: answered with an echo."""
+    dial: Dial = field(default_factory=Dial)
+    used: int = 0
+    expect_json: Mapping[str, str] = field(default_factory=dict)
+    """What the team's own health check wants to find in the body."""
+    expect_body: str = ""
+    expect_status: int = 200
+
+    @property
+    def base(self) -> str:
+        """Below what its routes lie: `path` without the part that only asks whether it is well."""
+        head, _, last = self.path.rstrip("/").rpartition("/")
+        return head if last in HEALTH else self.path.rstrip("/")
+
+    @property
+    def health_paths(self) -> tuple[str, ...]:
+        """Where it is asked whether it is well."""
+        return self.path.rstrip("/"), self.base, f"{self.base}/health"
+
+    def health(self) -> web.Response:
+        body: dict[str, Any] = {"status": "ok", "service": self.name, "mock": True}
+        if self.expect_body:
+            body["expected"] = self.expect_body
+        for dotted, value in self.expect_json.items():
+            *parents, last = dotted.split(".")
+            inner = body
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+            inner[last] = value
+        return web.json_response(body, status=self.expect_status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the mocks are told. The agent's limits are the guide's AGENT_* variables."""
+
+    services: tuple[Mock, ...]
+    token: str
+    key_file: str = ""
+    agent_execution_s: float = 20.0
+    agent_thinking_s: float = 15.0
+    agent_tool_s: float = 10.0
+
+
+def bearer(request: web.Request) -> str:
+    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else ""
+
+
+class Imitation:
+    """How one sort of mock answers; there is one for all services of its sort."""
+
+    rank: ClassVar[int] = 9
+    """Where several services share a port, the lowest gets what none of them claims."""
+    upgrades: ClassVar[bool] = False
+    """Whether a request to upgrade is its own, wherever it is sent."""
+    well_at_its_path: ClassVar[bool] = True
+    """Whether the service's own path, asked plainly, says that it is well, as /health always does."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def claims(self, path: str) -> bool:
+        """Return whether a path that lies below nobody's own is this sort's."""
+        return False
+
+    async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        """Answer a request to this service that is neither failed on purpose nor asks whether it is well."""
+        raise NotImplementedError

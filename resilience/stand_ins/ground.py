@@ -1,0 +1,114 @@
+"""Turn one call of `start` into what its services share: progress, folders, deadlines, the supervisor, the answer of compose."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resilience.core.errors import StandInError
+from resilience.host import seen
+from resilience.host.processes import Launch
+from resilience.services.place import port_open
+from resilience.services.standing_in import TooLateError, Wanted
+from resilience.stand_ins import compose, supervision
+from resilience.stand_ins.checkout import Checkout, logs_folder, supervised_folder
+from resilience.stand_ins.lease import Lease
+from resilience.stand_ins.records import read_records
+from resilience.stand_ins.state import Running, read_state
+
+if TYPE_CHECKING:
+    from resilience.stand_ins.proof import Found
+
+Say = Callable[[str], None]
+
+
+class SupervisedGround:
+    """The ground on which the kinds run their stand-ins: see `resilience.services.standing_in.Ground`."""
+
+    def __init__(self, checkout: Checkout, *, fresh: bool = False, say: Say = lambda _: None) -> None:
+        self.checkout = checkout
+        self.fresh = fresh
+        self.say = say
+        self.data = checkout.data
+        self.logs = logs_folder(checkout)
+        self.deadlines = checkout.deadlines
+        self.folder = supervised_folder(checkout)
+        self.records = read_records(checkout.data)
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds for a server that is there already to prove itself."""
+        return min(3.0, self.deadlines.fallback_activation_s)
+
+    @cached_property
+    def compose(self) -> asyncio.Task[str]:
+        """Why compose cannot be used, asked once for all services."""
+        return asyncio.create_task(compose.why_not())
+
+    @cached_property
+    def lease(self) -> Lease:
+        """How long the stand-ins stay, and `resilience restore` as what puts the env file back before they end."""
+        script = Path(sys.executable).with_name("resilience")
+        program = [str(script)] if script.is_file() else [sys.executable, "-m", "resilience.cli"]
+        config = ["--config", str(self.checkout.source)] if self.checkout.source else []
+        return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.checkout.root))
+
+    async def prove(self, wanted: Wanted) -> Found | None:
+        """Return the server that is there already, if it takes the env file's credentials; None where nothing listens.
+
+        Raises StandInError where the port is somebody else's, or may lead to another machine.
+        """
+        place = wanted.place
+        if not await asyncio.to_thread(port_open, place.bind, place.port):
+            return None
+        # Only where something listens: a start from nothing does not wait for the probes and psutil, 60 ms.
+        from resilience.stand_ins.proof import prove
+
+        return await prove(wanted.service, place, timeout_s=self.patience_s)
+
+    def seen_on_staging(self, service: str) -> Mapping[str, str]:
+        return seen.facts(self.checkout.state, service)
+
+    def running(self, name: str) -> Running | None:
+        state = read_state(self.folder)
+        service = state.services.get(name)
+        return service if service is not None and state.alive and service.alive else None
+
+    async def run(self, launch: Launch) -> Running:
+        async with self._one_at_a_time:
+            running = (await supervision.ensure(self.folder, [launch], self.lease)).get(launch.name)
+        if running is None or not running.pid:
+            raise StandInError(
+                f"{launch.name} {running.ended if running else 'was not started'}", hint=f"read {launch.log}"
+            )
+        return running
+
+    async def end(self, name: str) -> None:
+        await supervision.end(self.folder, [name])
+
+    async def in_time(self, name: str, coming_up: Awaitable[None], *, new: bool) -> None:
+        """Bound a first start by FALLBACK_PREPARE_TIMEOUT, one with prepared data by FALLBACK_ACTIVATION_TIMEOUT.
+
+        Making data takes seconds, and the switch to what is prepared must not: so the two have their own limits. What did
+        not come up is ended again, for the port is the next provider's.
+        """
+        seconds, variable = (
+            (self.deadlines.fallback_prepare_s, "FALLBACK_PREPARE_TIMEOUT")
+            if new
+            else (self.deadlines.fallback_activation_s, "FALLBACK_ACTIVATION_TIMEOUT")
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await coming_up
+        except TimeoutError:
+            await self.end(name)
+            hint = f"{variable}={max(1, int(seconds * 2))}"
+            raise TooLateError(f"{name} did not come up within {seconds:g} s.", hint=hint) from None
+        except StandInError:
+            await self.end(name)
+            raise

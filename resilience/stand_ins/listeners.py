@@ -1,0 +1,62 @@
+"""Turn a port of this machine into the process that listens on it, as far as this user may see."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who listens on a port, as far as this user may see."""
+
+    pid: int | None = None
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})" if self.pid else "a process that this user may not see"
+
+
+def listener(port: int) -> Listener:
+    """Find who listens on the port."""
+    with contextlib.suppress(psutil.Error, OSError):
+        pid = _listening_pid(port) if sys.platform == "linux" else _listening_pid_by_psutil(port)
+        if pid:
+            return Listener(pid=pid, name=psutil.Process(pid).name())
+    return Listener()
+
+
+def _listening_pid(port: int) -> int | None:
+    # Not psutil.net_connections, which gives up altogether when some process ends while it looks.
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{words[9]}]")
+    for folder in Path("/proc").iterdir() if sockets else ():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                for handle in (folder / "fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        if os.readlink(handle) in sockets:
+                            return int(folder.name)
+    return None
+
+
+def _listening_pid_by_psutil(port: int) -> int | None:
+    for connection in psutil.net_connections("tcp"):
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid
+        ):
+            return int(connection.pid)
+    return None

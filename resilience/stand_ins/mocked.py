@@ -1,0 +1,167 @@
+"""Turn what is ours to imitate into one process of mocks, beside those that it mocks already."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from resilience.core.errors import StandInError
+from resilience.host.files import write_atomically
+from resilience.host.processes import SIGTERM, Launch, import_path
+from resilience.services.place import COUNTS, ask_json, netloc, port_open
+from resilience.services.standing_in import MockedStandIns, Server, Wanted, pid_of, stand_ins_of
+from resilience.stand_ins.ground import SupervisedGround
+from resilience.stand_ins.records import Record
+from resilience.stand_ins.state import Running, last_line
+
+MOCKS = "mocks"
+"""The supervisor's name of the process."""
+CONFIG = "mocks.json"
+
+
+async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[str]) -> Sequence[Server]:
+    """Return a mock for each of these services, or the real server that answers in its place already.
+
+    One process has all of them, beside those it mocks already, since a process a mock would cost 40 MB and 0.3 s each. It
+    is replaced where its configuration changes, and so the mocks that go on are started with those that are new.
+    """
+    now = ground.running(MOCKS)
+    before = read_config(ground.data)
+    # The ports of mocks that run are ours, also those of a start that was killed before it could record them.
+    held = {record.port for record in ground.records.values() if record.supervised == MOCKS}
+    held = held | {item["port"] for item in before.get("services", ())} if now else set()
+    servers: dict[str, Server] = {}
+    ours: list[Wanted] = []
+    for one in group:
+        found = None
+        if one.place.port not in held:
+            found = await ground.prove(one)
+        if found is None:
+            ours.append(one)
+        else:
+            servers[one.service.name] = Server(
+                provider="running", version=found.version, pid=found.pid, started_here=False
+            )
+    if ours:
+        passed.append("running: nothing listens there")
+        kept = _recorded(ground.records) if now else frozenset[str]()
+        items = [item for item in before.get("services", ()) if item["name"] in kept]
+        new = [_item(one) for one in ours]
+        await _run(ground, [*items, *new], new)
+        common = Server(
+            provider="mock",
+            pid=pid_of(ground, MOCKS),
+            supervised=MOCKS,
+            log=str(ground.logs / "mocks.log"),
+            data_dir=str(ground.data),
+        )
+        servers |= {one.service.name: common for one in ours}
+    return [servers[one.service.name] for one in group]
+
+
+async def mock_fewer(ground: SupervisedGround, ended: Mapping[str, Record], kept: Mapping[str, Record]) -> None:
+    """Mock what is left as it was mocked before, where some but not all of the mocks are to end."""
+    left = _recorded(kept)
+    if not left or not _recorded(ended):
+        return
+    items = [item for item in read_config(ground.data).get("services", ()) if item["name"] in left]
+    await ground.end(MOCKS)
+    await _run(ground, items, items)
+
+
+def read_config(data: Path) -> dict[str, Any]:
+    """Return the configuration that the mocks were last started with; empty where there is none that can be read."""
+    with suppress(OSError, ValueError):
+        raw = json.loads((data / CONFIG).read_bytes())
+        return raw if isinstance(raw, dict) else {}
+    return {}
+
+
+def _recorded(records: Mapping[str, Record]) -> frozenset[str]:
+    return frozenset(name for name, record in records.items() if record.supervised == MOCKS)
+
+
+def _item(wanted: Wanted) -> dict[str, Any]:
+    """Return a service as `resilience.services.mocking.Mock` reads it."""
+    service, place = wanted.service, wanted.place
+    stand_ins = stand_ins_of(place.kind)
+    if not isinstance(stand_ins, MockedStandIns):
+        raise StandInError(f"{service.name}: a service of type {place.type} has no mock.")
+    return {
+        "name": service.name,
+        "kind": stand_ins.mock(service),
+        "type": place.type,
+        "bind": place.bind,
+        "port": place.port,
+        "path": place.path,
+        "user": place.user,
+        "password": place.password,
+        "routes": list(service.mock_routes),
+        "expect_json": dict(service.expect_json),
+        "expect_body": service.expect_body,
+        "expect_status": stand_ins.health_status(service),
+    }
+
+
+async def _run(
+    ground: SupervisedGround, items: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]
+) -> None:
+    """Have one process mock these, the later of two with one name, and return when the expected ones answer."""
+    by_name = {str(item["name"]): item for item in items}
+    limits = ground.deadlines
+    config = {
+        "services": [by_name[name] for name in sorted(by_name)],  # in the same bytes for the same services
+        "token": read_config(ground.data).get("token") or secrets.token_urlsafe(24),
+        "key_file": str(ground.data / "mocks.key"),
+        "agent_execution_s": limits.agent_execution_s,
+        "agent_thinking_s": limits.agent_thinking_s,
+        "agent_tool_s": limits.agent_tool_s,
+    }
+    text = json.dumps(config, indent=1).encode()
+    path, log = ground.data / CONFIG, ground.logs / "mocks.log"
+    write_atomically(path, text, durable=False)
+    launch = Launch(
+        name=MOCKS,
+        argv=(sys.executable, "-m", "resilience.stand_ins.mocks", str(path)),
+        cwd=str(ground.data),
+        log=str(log),
+        stop_signals=(SIGTERM,),
+        env={
+            "PYTHONPATH": import_path(os.environ.get("PYTHONPATH", "")),
+            # The mocks speak no TLS, and aiohttp reads the system's certificates at import: 0.04 s.
+            "SSL_CERT_FILE": os.devnull,
+            "SSL_CERT_DIR": os.devnull,
+        },
+        digest=hashlib.sha256(text).hexdigest()[:16],
+    )
+
+    async def coming_up() -> None:
+        process = await ground.run(launch)
+        for item in expected:
+            await _answers(item["name"], item["bind"], item["port"], process, log)
+
+    await ground.in_time(MOCKS, coming_up(), new=False)
+
+
+async def _answers(name: str, bind: str, port: int, process: Running, log: Path) -> None:
+    """Return when the process itself, by its pid, says on this port that it mocks this service. Bound it with a time-out."""
+    while True:
+        if not process.alive:
+            raise StandInError(f"the mocks ended while starting: {last_line(log)}", hint=f"read {log}")
+        if port_open(bind, port):
+            answer = await asyncio.to_thread(ask_json, netloc(bind, port), COUNTS, 2.0)
+            if answer.get("pid") != process.pid or name not in answer.get("services", {}):
+                raise StandInError(
+                    f"port {port} is answered by other mocks (pid {answer.get('pid')}).",
+                    hint=f"ss -ltnp 'sport = :{port}'",
+                )
+            return
+        await asyncio.sleep(0.01)

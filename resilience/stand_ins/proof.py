@@ -1,0 +1,110 @@
+"""Turn an open port into a proof of whose server answers there, or a refusal that says who holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from dataclasses import dataclass, replace
+
+import psutil
+
+from resilience.core.errors import StandInError
+from resilience.core.settings import Service
+from resilience.services.looking import probe
+from resilience.services.place import Endpoint
+from resilience.services.standing_in import Owner, stand_ins_of
+from resilience.services.wire import ProbeContext
+from resilience.stand_ins.listeners import Listener, listener
+
+FORWARDERS = (
+    "ssh", "autossh", "sshd", "cloud-sql-proxy", "cloud_sql_proxy", "alloydb-auth-proxy", "kubectl", "oc", "gcloud", "socat",
+    "cloudflared", "tailscaled", "tsh", "boundary", "session-manager", "haproxy", "wstunnel", "chisel",
+)  # fmt: skip
+"""Programs that carry a port to another machine. What they carry may be staging: never a stand-in."""
+CONTAINERS = (
+    "docker-proxy",
+    "com.docker.backend",
+    "com.docker.backe",
+    "rootlessport",
+    "pasta",
+    "pasta.avx2",
+    "gvproxy",
+    "conmon",
+    "slirp4netns",
+)
+BRIDGES = ("docker", "br-", "podman", "cni", "lxc", "virbr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A server that answered with the env file's credentials. `version` may be empty."""
+
+    version: str = ""
+    pid: int | None = None
+
+
+async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found:
+    """Return the server that answers on this port, where something listens, with the env file's credentials.
+
+    The probe says whether it is well, as it does of staging. A proof needs more: that the server is on this machine. A
+    tunnel to staging answers just as well, and tests that write would write there. Raises StandInError where the port is
+    somebody else's, or may lead to another machine.
+    """
+    who = await asyncio.to_thread(listener, place.port)
+    if who.name.lower() in FORWARDERS:
+        raise StandInError(
+            f"{service.name}: port {place.port} is held by {who}, which may lead to another machine: not used as a stand-in.",
+            hint=f"end it, or give the stand-in of {service.name} another port in the env file",
+        )
+    owner = await _answers(service, place, who, timeout_s)
+    contained = who.name.lower() in CONTAINERS
+    elsewhere = bool(owner.address) and not contained and not _on_this_machine(owner.address or "")
+    unseen = owner.address is None and not who.pid
+    if elsewhere or unseen:
+        seen = f"its server is at {owner.address}" if owner.address else "who holds it cannot be seen"
+        raise StandInError(
+            f"{service.name}: port {place.port} answers, but {seen}, so it may lead to another machine: not used as a stand-in.",
+            hint=f"end what holds the port, or give the stand-in of {service.name} another port in the env file",
+        )
+    return Found(version=owner.version, pid=who.pid)
+
+
+async def _answers(service: Service, place: Endpoint, who: Listener, timeout_s: float) -> Owner:
+    """Return what the server says of itself, after the probe found it well. Raises StandInError that names who holds the port."""
+    stand_ins = stand_ins_of(place.kind)
+    asked = replace(stand_ins.probed(service, place), timeout_s=timeout_s)
+    with ProbeContext() as context:
+        seen = await probe(asked, context=context, target="stand_in")
+    if seen.fault is not None:
+        raise _taken(service, place, who, seen.fault.detail or seen.fault.cause)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await stand_ins.owner(place)
+    except StandInError:
+        raise
+    except TimeoutError as exc:
+        raise _taken(service, place, who, f"no answer within {timeout_s:g} s") from exc
+    except Exception as exc:  # whatever a foreign program answers becomes the reason
+        raise _taken(service, place, who, f"{type(exc).__name__}: {exc}"[:200]) from exc
+
+
+def _taken(service: Service, place: Endpoint, who: Listener, why: str) -> StandInError:
+    return StandInError(
+        f"{service.name}: port {place.port} is taken by {who}, which does not take the env file's credentials ({why}).",
+        hint=f"ss -ltnp 'sport = :{place.port}' shows it; end it, or set another port in the env file",
+    )
+
+
+def _on_this_machine(address: str) -> bool:
+    """Say whether the server's own address is this machine's, or a container's on one of its bridges."""
+    wanted = ipaddress.ip_address(address.partition("%")[0])
+    if wanted.is_loopback:
+        return True
+    for name, addresses in psutil.net_if_addrs().items():
+        for item in addresses:
+            with contextlib.suppress(ValueError):
+                own = ipaddress.ip_interface(f"{item.address.partition('%')[0]}/{item.netmask or 32}")
+                if wanted == own.ip or (name.startswith(BRIDGES) and wanted in own.network):
+                    return True
+    return False

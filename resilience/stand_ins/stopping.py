@@ -1,0 +1,67 @@
+"""Turn stand-ins that run into ports that are free again, and leave what somebody else runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from resilience.services.place import port_open
+from resilience.services.registry import KINDS
+from resilience.stand_ins import compose, supervision
+from resilience.stand_ins.checkout import Checkout, supervised_folder
+from resilience.stand_ins.ground import SupervisedGround
+from resilience.stand_ins.mocked import MOCKS, mock_fewer
+from resilience.stand_ins.records import Record, only_one, read_records, write_records
+from resilience.stand_ins.state import read_state
+
+LOCK_S = 30.0
+
+
+async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """End the stand-ins of these services, or all; return the names of the services whose stand-in ran.
+
+    Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
+
+    A server that a service which stays also uses goes on; the process of the mocks is replaced by one with fewer. What the
+    supervisor runs and nobody wrote down is of a start that was killed: it ends too. Written down stays what is ours, and
+    what somebody else still runs.
+    """
+    if not checkout.data.is_dir():
+        return ()
+    async with only_one(checkout.data, timeout_s=LOCK_S):
+        records = read_records(checkout.data)
+        ended = {name: record for name, record in records.items() if names is None or name in names}
+        kept = {name: record for name, record in records.items() if name not in ended}
+        folder = supervised_folder(checkout)
+        state = read_state(folder)
+        alive = {name for name, service in state.services.items() if service.alive}
+        stopped = [name for name, record in ended.items() if record.composed or record.supervised in alive]
+        still_used = {record.supervised for record in kept.values()}
+        if kept:
+            await supervision.end(folder, sorted(set(state.services) - still_used))
+            await mock_fewer(SupervisedGround(checkout), ended, kept)
+        else:
+            await supervision.end(folder)
+        await asyncio.gather(*(_stop_container(checkout, record) for record in ended.values() if record.composed))
+        freed = [ended[name] for name in stopped if ended[name].supervised not in still_used - {MOCKS}]
+        await asyncio.to_thread(_wait_free, freed)
+        stay = {
+            name: record
+            for name, record in kept.items()
+            if record.supervised or record.composed or port_open(record.bind, record.port)
+        }
+        write_records(checkout.data, stay)
+        return tuple(stopped)
+
+
+async def _stop_container(checkout: Checkout, record: Record) -> None:
+    kind = KINDS.get(record.stand_in.type)
+    if kind is not None:
+        await compose.stop(checkout, kind)
+
+
+def _wait_free(freed: Sequence[Record], timeout_s: float = 5.0) -> None:
+    until = time.monotonic() + timeout_s
+    while any(port_open(record.bind, record.port) for record in freed) and time.monotonic() < until:
+        time.sleep(0.005)
