@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from resilience.core.errors import RunbookError, UsageError
+from resilience.core.kind import Kind
 from resilience.core.mode import decide
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Observation
 from resilience.core.secret import Secret
@@ -79,6 +80,8 @@ def revealed(settings: Settings) -> str:
     def plain(value: object) -> object:
         if isinstance(value, Secret):
             return value.reveal()
+        if isinstance(value, Kind):
+            return value.name
         if isinstance(value, dict):
             return {str(key): plain(entry) for key, entry in value.items()}
         if isinstance(value, tuple):
