@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from resilience.core.records import (
-    CauseName,
-    ConnectivityStatus,
-    InfrastructureHealth,
-    Notice,
-)
+from resilience.core.records import CauseName, ConnectivityStatus, InfrastructureHealth, Notice
 from resilience.core.settings import EscalationSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """What the rules ask of an incident: staging now, minutes since it went bad, test runs lost to it in a row."""
+
+    health: InfrastructureHealth
+    minutes: float
+    failures_in_a_row: int
+
+
+def critical_down(so_far: SoFar, limits: EscalationSettings) -> str:
+    """Critical services down for longer than the limit: no work-around makes them whole, so people must."""
+    down = [
+        result.name
+        for result in so_far.health.services
+        if result.critical and result.status is ConnectivityStatus.UNAVAILABLE
+    ]
+    if not down or so_far.minutes <= limits.critical_down_minutes:
+        return ""
+    limit = f"(limit {limits.critical_down_minutes:g})"
+    return f"critical services down for {so_far.minutes:.0f} minutes {limit}: {', '.join(down)}"
+
+
+def suites_lost(so_far: SoFar, limits: EscalationSettings) -> str:
+    """Test runs in a row lost to infrastructure: once is an outage, again and again is the team's time."""
+    count = so_far.failures_in_a_row
+    if count < limits.suite_failures:
+        return ""
+    return f"{count} test suite runs in a row lost to infrastructure (limit {limits.suite_failures})"
+
+
+def persistent_fault(so_far: SoFar, limits: EscalationSettings) -> str:
+    """A VPC connector or Cloud SQL fault that stays (the guide's issue #1278): it does not heal by itself."""
+    faults = {cause.cause for cause in so_far.health.causes} & {CauseName.VPC_CONNECTOR, CauseName.CLOUD_SQL_PROXY}
+    if not faults or so_far.minutes < limits.persistent_minutes:
+        return ""
+    return f"VPC connector or Cloud SQL fault for {so_far.minutes:.0f} minutes (limit {limits.persistent_minutes:g})"
+
+
+def everything_down(so_far: SoFar, _: EscalationSettings) -> str:
+    """All of several services down: at once, as nothing can be tested; a single service is not a whole environment."""
+    asked = [r.status for r in so_far.health.services if r.status is not ConnectivityStatus.NOT_CONFIGURED]
+    if len(asked) < 2 or set(asked) != {ConnectivityStatus.UNAVAILABLE}:
+        return ""
+    return f"complete {so_far.health.environment} environment unavailable"
+
+
+RULES: tuple[Callable[[SoFar, EscalationSettings], str], ...] = (
+    critical_down,
+    suites_lost,
+    persistent_fault,
+    everything_down,
+)
+"""The guide's four rules: each returns why somebody is to be told, or nothing."""
 
 
 def notices(
@@ -27,30 +79,11 @@ def notices(
     `down_since` is the first bad sample of the outage that lasts; `failures_in_a_row` counts suites that infrastructure
     took.
     """
-    reasons = []
-    down = timedelta(0) if down_since is None else now - down_since
-    minutes = down.total_seconds() / 60
-    critical = [
-        result.name for result in health.services if result.critical and result.status is ConnectivityStatus.UNAVAILABLE
-    ]
-    if critical and minutes > settings.critical_down_minutes:
-        reasons.append(
-            f"critical services down for {minutes:.0f} minutes (limit {settings.critical_down_minutes:g}): "
-            + ", ".join(critical)
-        )
-    if failures_in_a_row >= settings.suite_failures:
-        reasons.append(
-            f"{failures_in_a_row} test suite runs in a row lost to infrastructure (limit {settings.suite_failures})"
-        )
-    persistent = [c for c in health.causes if c.cause in (CauseName.VPC_CONNECTOR, CauseName.CLOUD_SQL_PROXY)]
-    if persistent and minutes >= settings.persistent_minutes:
-        reasons.append(
-            f"VPC connector or Cloud SQL fault for {minutes:.0f} minutes (limit {settings.persistent_minutes:g})"
-        )
-    configured = [r for r in health.services if r.status is not ConnectivityStatus.NOT_CONFIGURED]
-    if len(configured) > 1 and all(r.status is ConnectivityStatus.UNAVAILABLE for r in configured):
-        reasons.append(f"complete {health.environment} environment unavailable")
+    lasted = timedelta(0) if down_since is None else now - down_since
+    so_far = SoFar(health=health, minutes=lasted.total_seconds() / 60, failures_in_a_row=failures_in_a_row)
     track = issue or next((cause.issue for cause in health.causes if cause.issue), "")
     return tuple(
-        Notice(at=now, reason=reason, whom=settings.mention, label=settings.label, issue=track) for reason in reasons
+        Notice(at=now, reason=reason, whom=settings.mention, label=settings.label, issue=track)
+        for rule in RULES
+        if (reason := rule(so_far, settings))
     )

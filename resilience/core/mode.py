@@ -1,18 +1,24 @@
-"""Choose how to run the tests, and say why."""
+"""Choose how to run the tests, and say why.
+
+Two tables of rules hold the promise: `RULES` says which mode the health of staging means, `WISHES` which mode a person's
+variable means. In both the first row that holds is the one that counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from resilience.core.records import (
     CauseName,
+    ConnectivityResult,
     ConnectivityStatus,
     Decision,
     InfrastructureHealth,
     TestExecutionMode,
 )
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import Service, Settings, Wishes
 from resilience.core.variables import variable_of
 from resilience.core.words import fault_phrase, listing
 
@@ -23,6 +29,126 @@ _ORDER = (
     TestExecutionMode.CRITICAL_ONLY,
     TestExecutionMode.OFFLINE,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the rules ask of a health: its results by what can be done with them."""
+
+    overall: ConnectivityStatus
+    configured: tuple[ConnectivityResult, ...]
+    dead: tuple[ConnectivityResult, ...]
+    """Unavailable or unknown: nothing is known that tests could rest on."""
+    slow: tuple[ConnectivityResult, ...]
+    causes: frozenset[CauseName]
+    failed: tuple[str, ...]
+    """Dead critical services whose stand-in was tried and did not come up."""
+    unconfigured: tuple[str, ...]
+    """Critical services that are not configured."""
+
+    @property
+    def critical_dead(self) -> bool:
+        return any(result.critical for result in self.dead)
+
+    @property
+    def critical_slow(self) -> bool:
+        return any(result.critical for result in self.slow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A state of staging → a mode. `reason` is said after the services that are not well; empty: these say enough."""
+
+    mode: TestExecutionMode
+    holds: Callable[[Seen], bool]
+    reason: Callable[[Seen], str]
+    because: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        mode=TestExecutionMode.CRITICAL_ONLY,
+        holds=lambda seen: bool(seen.failed),
+        reason=lambda seen: f"the stand-in for {listing(seen.failed)} did not come up in time: second decision",
+        because="what the first decision rested on is not there, so the run is cut to what matters most",
+    ),
+    Rule(
+        mode=TestExecutionMode.OFFLINE,
+        holds=lambda seen: CauseName.THIS_MACHINE in seen.causes,
+        reason=lambda _: "this machine's own network is down",
+        because="staging may be well, but nothing that leaves this machine can be believed",
+    ),
+    Rule(
+        mode=TestExecutionMode.OFFLINE,
+        holds=lambda seen: len(seen.configured) > 1 and len(seen.dead) == len(seen.configured),
+        reason=lambda _: "nothing of staging answers",
+        because="a single service is not the world, but of several one would answer if only services were down",
+    ),
+    Rule(
+        mode=TestExecutionMode.CRITICAL_ONLY,
+        holds=lambda seen: seen.critical_slow and not seen.critical_dead,
+        reason=lambda _: "critical services answer, but not well enough for a full suite",
+        because="they are alive, so no stand-in takes their place, and a full suite would make them worse",
+    ),
+    Rule(
+        mode=TestExecutionMode.DEGRADED,
+        holds=lambda seen: not seen.configured,
+        reason=lambda _: "no staging service is configured",
+        because="nothing was looked at, so nothing is known to be well",
+    ),
+    Rule(
+        mode=TestExecutionMode.DEGRADED,
+        holds=lambda seen: bool(seen.dead or seen.slow),
+        reason=lambda _: "",
+        because="the rest is well: tests of what is dead go to stand-ins or wait",
+    ),
+    Rule(
+        mode=TestExecutionMode.DEGRADED,
+        holds=lambda seen: seen.overall is ConnectivityStatus.UNKNOWN and bool(seen.unconfigured),
+        reason=lambda seen: f"{listing(seen.unconfigured)} (critical) is not configured, so it is unknown",
+        because="unknown is never available, also where only the configuration lacks",
+    ),
+    Rule(
+        mode=TestExecutionMode.FULL,
+        holds=lambda _: True,
+        reason=lambda _: "all configured services of staging are available",
+        because="nothing speaks against the team's own staging",
+    ),
+)
+"""What the health of staging means, strongest first. The table of design.md is this one in the words of a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A field of `Wishes` that asks for a mode, where the mode by health is one of `over`."""
+
+    wish: str
+    mode: TestExecutionMode
+    over: tuple[TestExecutionMode, ...]
+    because: str
+
+
+WISHES: tuple[Wish, ...] = (
+    Wish(
+        wish="critical_only",
+        mode=TestExecutionMode.CRITICAL_ONLY,
+        over=_ORDER,
+        because="fewer tests are asked for whatever staging does",
+    ),
+    Wish(
+        wish="offline",
+        mode=TestExecutionMode.OFFLINE,
+        over=_ORDER,
+        because="nothing of staging is to be touched whatever it does",
+    ),
+    Wish(
+        wish="degraded_at_least",
+        mode=TestExecutionMode.DEGRADED,
+        over=(TestExecutionMode.FULL,),
+        because="at least: a stricter mode by health stays",
+    ),
+)
+"""What a person's variables ask for, strongest first."""
 
 
 def decide(
@@ -41,51 +167,28 @@ def decide(
     `failed_stand_ins` are services whose stand-in was tried and did not come up: the second decision of design.md.
     `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach these,
     whatever staging does.
+
+    Tests are blocked only where nobody asked for a mode: who asks, wants them run and told apart.
     """
     wishes = settings.wishes
-    by_health, reasons = _by_health(health, settings, failed_stand_ins)
-    mode, who = by_health, ""
+    by_health, reasons = mode_by_health(health, failed_stand_ins)
+    mode, who = _overruled(by_health, settings, force, asked_by, applied, failed_stand_ins)
     if not wishes.resilience_enabled:
-        mode, who = TestExecutionMode.FULL, wishes.asked_by.get("resilience_enabled", variable_of("resilience_enabled"))
-        reasons = (*reasons, f"{who}: no fallback is planned; tests run as they are")
-    elif failed_stand_ins:
-        pass
-    elif wishes.critical_only:
-        mode, who = TestExecutionMode.CRITICAL_ONLY, wishes.asked_by.get("critical_only", variable_of("critical_only"))
-    elif wishes.offline:
-        mode, who = TestExecutionMode.OFFLINE, wishes.asked_by.get("offline", variable_of("offline"))
-    elif wishes.degraded_at_least and mode is TestExecutionMode.FULL:
-        mode, who = (
-            TestExecutionMode.DEGRADED,
-            wishes.asked_by.get("degraded_at_least", variable_of("degraded_at_least")),
-        )
-    elif mode is TestExecutionMode.FULL and _wished(settings):
-        mode, who = TestExecutionMode.DEGRADED, _wished_by(settings)
-    if applied is not None and force is None:
-        mode, who = applied, "the fallback that is applied (undo: resilience restore)"
-    forced = force is not None
-    if force is not None:
-        mode, who = force, asked_by or "--force"
+        reasons = (*reasons, f"{_who(wishes, 'resilience_enabled')}: no fallback is planned; tests run as they are")
     if who and mode is not by_health:
         reasons = (f"mode {mode.value} was asked for by {who}; by health it would be {by_health.value}", *reasons)
 
     stand_ins = list(in_use) if applied is not None else _stand_ins(health, settings, mode, failed_stand_ins)
     held = _held(health, settings, mode, stand_ins, failed_stand_ins)
-    blocked = (
-        not forced
-        and not who
-        and health.should_skip_tests
-        and wishes.skip_on_failure
-        and wishes.fallback_enabled
-        and not failed_stand_ins
-    )
+    may_block = wishes.skip_on_failure and wishes.fallback_enabled and not failed_stand_ins
+    blocked = not who and health.should_skip_tests and may_block
     if blocked:
         reasons = (*reasons, "nothing usable stands in for a critical service: tests are blocked rather than failed")
     return Decision(
         mode=mode,
         reasons=reasons,
         decided_at=now,
-        forced=forced,
+        forced=force is not None,
         asked_by=who,
         blocked=blocked,
         would_be=by_health if mode is not by_health else None,
@@ -94,45 +197,71 @@ def decide(
     )
 
 
-def _by_health(
-    health: InfrastructureHealth, settings: Settings, failed: Collection[str]
+def mode_by_health(
+    health: InfrastructureHealth, failed: Collection[str] = ()
 ) -> tuple[TestExecutionMode, tuple[str, ...]]:
-    configured = [result for result in health.services if result.status is not ConnectivityStatus.NOT_CONFIGURED]
-    dead = [result for result in configured if result.status in _DEAD]
-    slow = [result for result in configured if result.status is ConnectivityStatus.DEGRADED]
-    reasons = [
+    """Return what the first rule that holds says, with its reasons: the services that are not well, then the rule's own."""
+    seen = look_at(health, failed)
+    rule = next(rule for rule in RULES if rule.holds(seen))
+    unwell = tuple(
         f"{result.name} is {result.status.value}: {fault_phrase(result)}" + (" (critical)" if result.critical else "")
-        for result in (*dead, *slow)
-    ]
-    critical_dead = [result for result in dead if result.critical]
-    if failed and any(result.name in failed for result in critical_dead):
-        names = [result.name for result in critical_dead if result.name in failed]
-        return TestExecutionMode.CRITICAL_ONLY, (
-            *reasons,
-            f"the stand-in for {listing(names)} did not come up in time: second decision",
-        )
-    causes = {cause.cause for cause in health.causes}
-    if CauseName.THIS_MACHINE in causes:
-        return TestExecutionMode.OFFLINE, (*reasons, "this machine's own network is down")
-    if dead and len(dead) == len(configured) and len(configured) > 1:
-        return TestExecutionMode.OFFLINE, (*reasons, "nothing of staging answers")
-    if any(result.critical for result in slow) and not critical_dead:
-        return TestExecutionMode.CRITICAL_ONLY, (
-            *reasons,
-            "critical services answer, but not well enough for a full suite",
-        )
-    if not configured:
-        return TestExecutionMode.DEGRADED, ("no staging service is configured",)
-    unconfigured = [
-        result.name
-        for result in health.services
-        if result.critical and result.status is ConnectivityStatus.NOT_CONFIGURED
-    ]
-    if health.overall_status is ConnectivityStatus.UNKNOWN and unconfigured and not dead and not slow:
-        return TestExecutionMode.DEGRADED, (f"{listing(unconfigured)} (critical) is not configured, so it is unknown",)
-    if dead or slow:
-        return TestExecutionMode.DEGRADED, tuple(reasons)
-    return TestExecutionMode.FULL, ("all configured services of staging are available",)
+        for result in (*seen.dead, *seen.slow)
+    )
+    return rule.mode, tuple(filter(None, (*unwell, rule.reason(seen))))
+
+
+def look_at(health: InfrastructureHealth, failed: Collection[str] = ()) -> Seen:
+    """Return what the rules ask of a health; `failed` are services whose stand-in did not come up."""
+    configured = [result for result in health.services if result.status is not ConnectivityStatus.NOT_CONFIGURED]
+    dead = tuple(result for result in configured if result.status in _DEAD)
+    return Seen(
+        overall=health.overall_status,
+        configured=tuple(configured),
+        dead=dead,
+        slow=tuple(result for result in configured if result.status is ConnectivityStatus.DEGRADED),
+        causes=frozenset(cause.cause for cause in health.causes),
+        failed=tuple(result.name for result in dead if result.critical and result.name in failed),
+        unconfigured=tuple(
+            result.name
+            for result in health.services
+            if result.critical and result.status is ConnectivityStatus.NOT_CONFIGURED
+        ),
+    )
+
+
+def _overruled(
+    by_health: TestExecutionMode,
+    settings: Settings,
+    force: TestExecutionMode | None,
+    asked_by: str,
+    applied: TestExecutionMode | None,
+    failed: Collection[str],
+) -> tuple[TestExecutionMode, str]:
+    """Return the mode and who asked for it; nobody ("") where it is the one by health.
+
+    Strongest first: a parameter, given for this run; the fallback that is applied, since tests reach it whatever is
+    wished; resilience switched off; then the wishes. After a stand-in did not come up no wish counts any more: it was
+    followed in the first decision, and what it needs is not there.
+    """
+    wishes = settings.wishes
+    if force is not None:
+        return force, asked_by or "--force"
+    if applied is not None:
+        return applied, "the fallback that is applied (undo: resilience restore)"
+    if not wishes.resilience_enabled:
+        return TestExecutionMode.FULL, _who(wishes, "resilience_enabled")
+    if failed:
+        return by_health, ""
+    for row in WISHES:
+        if getattr(wishes, row.wish) and by_health in row.over:
+            return row.mode, _who(wishes, row.wish)
+    if by_health is TestExecutionMode.FULL and _wished(settings):
+        return TestExecutionMode.DEGRADED, _wished_by(settings)
+    return by_health, ""
+
+
+def _who(wishes: Wishes, wish: str) -> str:
+    return wishes.asked_by.get(wish, variable_of(wish))
 
 
 def _usable(health: InfrastructureHealth) -> Mapping[str, bool]:
@@ -157,25 +286,30 @@ def _wished_by(settings: Settings) -> str:
 def _stand_ins(
     health: InfrastructureHealth, settings: Settings, mode: TestExecutionMode, failed: Collection[str]
 ) -> list[str]:
+    """Return the services to stand in for: those that need it by `_needs_stand_in` and have one that can be used here.
+
+    None in mode full or where a wish forbids it. One that was tried and did not come up is not tried again.
+    """
     wishes = settings.wishes
     if mode is TestExecutionMode.FULL or not wishes.resilience_enabled or not wishes.fallback_enabled:
         return []
     usable, wished = _usable(health), _wished(settings)
-    chosen = []
-    for service in settings.services:
-        if service.name in failed or not usable.get(service.name):
-            continue
-        result = health.result(service.name)
-        status = result.status if result else ConnectivityStatus.NOT_CONFIGURED
-        wanted = (
-            mode is TestExecutionMode.OFFLINE
-            or status in _DEAD
-            or service.name in wished
-            or (status is ConnectivityStatus.NOT_CONFIGURED and service.critical)
-        )
-        if wanted:
-            chosen.append(service.name)
-    return chosen
+    return [
+        service.name
+        for service in settings.services
+        if usable.get(service.name)
+        and service.name not in failed
+        and (service.name in wished or _needs_stand_in(service, health, mode))
+    ]
+
+
+def _needs_stand_in(service: Service, health: InfrastructureHealth, mode: TestExecutionMode) -> bool:
+    """Say whether tests need something else than staging's service: it is dead, not to be reached, or a critical gap."""
+    result = health.result(service.name)
+    status = result.status if result else ConnectivityStatus.NOT_CONFIGURED
+    if mode is TestExecutionMode.OFFLINE or status in _DEAD:
+        return True
+    return status is ConnectivityStatus.NOT_CONFIGURED and service.critical
 
 
 def _held(
@@ -205,7 +339,7 @@ def _held(
 
 def _why_none(service: Service, health: InfrastructureHealth, settings: Settings, failed: Collection[str]) -> str:
     if not settings.wishes.fallback_enabled:
-        who = settings.wishes.asked_by.get("fallback_enabled", variable_of("fallback_enabled"))
+        who = _who(settings.wishes, "fallback_enabled")
         return f"stand-ins are switched off ({who})"
     if service.name in failed:
         return "its stand-in did not come up"

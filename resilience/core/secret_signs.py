@@ -77,12 +77,17 @@ _TOKEN_SIGNS = (
 
 
 def hide_by_signs(text: str) -> str:
+    """Return the text with everything that looks like a secret as `***`; what it stood in stays readable."""
     if "PRIVATE KEY" in text:
         text = _PEM.sub(rf"\1 {HIDDEN} \2", text)
     return "\n".join(map(_line_by_structure, text.split("\n")))
 
 
 def _line_by_structure(text: str) -> str:
+    """Hide by each sign in turn: a plain look for its letters spares most lines the pattern.
+
+    URLs come first, since a password there may hold any of the other signs; known tokens last, as they need no key.
+    """
     folded = text.lower()
     if "@" in text and "//" in text.replace("\\/", "/"):
         text = _DSN_USER.sub(rf"\1{HIDDEN}@", text)

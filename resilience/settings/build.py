@@ -116,29 +116,50 @@ def build(
 
 def _check_together(services: Sequence[Service], tables: Sequence[Table], variables: Variables) -> None:
     """Check what no service can be asked alone: names, dependencies, and that staging is not a stand-in."""
-    by_name: dict[str, Service] = {}
-    for service, table in zip(services, tables, strict=True):
-        if service.name in by_name:
+    told = tuple(zip(services, tables, strict=True))
+    _check_names(told)
+    _check_dependencies(told)
+    # A drill's staging is on this machine, and its own.
+    if not variables.environ.get("RESILIENCE_DRILL"):
+        _check_addresses(told, variables)
+
+
+_Told = Sequence[tuple[Service, Table]]
+
+
+def _check_names(told: _Told) -> None:
+    seen: set[str] = set()
+    for service, table in told:
+        if service.name in seen:
             raise table.error("name", found=repr(service.name), expected="a name that no other service has")
-        by_name[service.name] = service
-    for service, table in zip(services, tables, strict=True):
-        if unknown := next((name for name in service.depends_on if name not in by_name), None):
+        seen.add(service.name)
+
+
+def _check_dependencies(told: _Told) -> None:
+    names = [service.name for service, _ in told]
+    for service, table in told:
+        if unknown := next((name for name in service.depends_on if name not in names), None):
             raise table.error(
-                "depends_on", found=repr(unknown), expected="a service's name", hint=did_you_mean(unknown, by_name)
+                "depends_on", found=repr(unknown), expected="a service's name", hint=did_you_mean(unknown, names)
             )
-    if cycle := _cycle({service.name: service.depends_on for service in services}):
-        table = next(table for table in tables if table.label == cycle[0])
+    if cycle := _cycle({service.name: service.depends_on for service, _ in told}):
+        table = next(table for service, table in told if service.name == cycle[0])
         raise table.error("depends_on", found=" → ".join(cycle), expected="dependencies without a circle")
-    if variables.environ.get("RESILIENCE_DRILL"):
-        return
-    stand_ins = {_address(service.local, service.kind): service for service in services if service.local}
-    for service, table in zip(services, tables, strict=True):
+
+
+def _check_addresses(told: _Told, variables: Variables) -> None:
+    """Refuse a staging URL that leads to a stand-in: tests against it would prove nothing about staging.
+
+    The hint names the variables of that URL. A developer's REDIS_URL may name staging, here through a tunnel: then the
+    stand-in's variable is the wrong one, and is named as well.
+    """
+    stand_ins = {_address(service.local, service.kind): service for service, _ in told if service.local}
+    for service, table in told:
         address = _address(service.url, service.kind) if service.configured else None
         if address is None or address not in stand_ins:
             continue
         names = [match[1] for match in VARIABLE.finditer(table.text("url"))]
         hint = f"unset {' '.join(names)}" if names else "a stand-in must never pass for staging"
-        # A developer's REDIS_URL may name staging, here through a tunnel: then that is the one to unset.
         if ours := [name for name in stand_ins[address].local_names if variables.environment(name)]:
             hint += f"; or, where it is the stand-in's that names staging: unset {' '.join(ours)}"
         raise table.error(

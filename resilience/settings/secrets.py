@@ -18,21 +18,24 @@ def all_secrets(services: Sequence[Service], variables: Variables) -> tuple[Secr
     """Return every value that must not be shown, longest first, so that no secret is cut by a shorter one."""
     found: set[str] = set()
     for service in services:
-        for url in (service.url, service.local):
-            if url:
-                parts = url_parts(url, service.kind)
-                found.add(parts.password.reveal())
-                if not parts.password and service.kind.user_is_secret:
-                    found.add(parts.user)
-                found.update(value for name, value in parse_qsl(parts.query) if looks_secret(name))
-        for name, value in service.headers.items():
-            found.update(_in_header(name, value.reveal()))
-    everything = [variables.environ.items()]
-    everything += [{name: value for name, (value, _) in file.items()}.items() for _, _, file in variables.files]
-    for items in everything:
-        found |= secret_texts(items)
+        found.update(_of_service(service))
+    found |= secret_texts(variables.environ.items())
+    for _, _, file in variables.files:
+        found |= secret_texts((name, value) for name, (value, _) in file.items())
     kept = sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text))
     return tuple(Secret(text) for text in kept)
+
+
+def _of_service(service: Service) -> Iterator[str]:
+    """Return what its URLs and headers hold: passwords, a user that is a token, secret parameters, header values."""
+    for url in filter(None, (service.url, service.local)):
+        parts = url_parts(url, service.kind)
+        yield parts.password.reveal()
+        if not parts.password and service.kind.user_is_secret:
+            yield parts.user
+        yield from (value for name, value in parse_qsl(parts.query) if looks_secret(name))
+    for name, header in service.headers.items():
+        yield from _in_header(name, header.reveal())
 
 
 def secret_texts(variables: Iterable[tuple[str, str]]) -> set[str]:
