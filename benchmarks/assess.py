@@ -319,7 +319,7 @@ def imports() -> None:
         "our probes": "import resilience.services.looking, resilience.core.assess",
         "… and HTTP, WebSocket": "import resilience.services.http.probe, resilience.services.websocket.probe",
         "… and PostgreSQL's driver": "import asyncio, asyncpg.connection, resilience.services.looking",
-        "… and Redis' driver, as we do": "from resilience.services.drivers import redis_connection as r; r()",
+        "… and Redis' driver, as we do": "from resilience.services.redis.driver import redis_connection as r; r()",
         "(import redis.asyncio)": "import redis.asyncio",
     }.items():
         best = min(_timed([sys.executable, "-c", code]) for _ in range(3))

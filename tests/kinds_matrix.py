@@ -48,10 +48,10 @@ from resilience.home import init
 from resilience.host import log
 from resilience.lab import lab, scenario
 from resilience.runs import configuration
-from resilience.services import drivers, registry, standing_in, wire as connect
+from resilience.services import looking, registry, standing_in, wire as connect
 from resilience.services.clickhouse import kind as clickhouse_kind, stand_in as clickhouse
 from resilience.services.postgresql import kind as postgresql_kind, stand_in as postgresql
-from resilience.services.redis import kind as redis_kind, stand_in as redis
+from resilience.services.redis import driver, kind as redis_kind, stand_in as redis
 from resilience.services.websocket import kind as websocket_kind
 from resilience.settings.build import build
 from resilience.stand_ins import (
@@ -794,10 +794,10 @@ def needs_driver(kind: ServiceType) -> Lines:
     """What is imported before the clock of a probe starts."""
     imported: list[str] = []
     with (
-        put(registry, "import_module", lambda name: drivers if name == drivers.__name__ else imported.append(name)),
-        put(drivers, "redis_connection", lambda: imported.append("redis.asyncio.connection")),
+        put(registry, "import_module", lambda name: driver if name == driver.__name__ else imported.append(name)),
+        put(driver, "redis_connection", lambda: imported.append("redis.asyncio.connection")),
     ):
-        drivers.load([registry.KINDS[kind]])
+        looking.load([registry.KINDS[kind]])
     yield "imports", " ".join(imported) or "none"
 
 

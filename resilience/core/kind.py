@@ -23,10 +23,12 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """A URL scheme of a kind. `port` is where its servers listen by default; None: the path is that of a unix socket."""
+    """A URL scheme of a kind. `port` is where its servers listen by default; None: a URL must name it."""
 
-    port: int | None
+    port: int | None = None
     tls: bool = False
+    socket: bool = False
+    """Whether its path is that of a unix socket, so that it has no port."""
     local: bool = False
     """Whether a stand-in may have it; on loopback it speaks no TLS."""
     alias_of: str = ""
@@ -168,6 +170,8 @@ class Kind:
     """Those of SHARED_KEYS that it takes."""
     options: Mapping[str, str | bool | float] = field(default_factory=dict)
     """Keys of its own, with their defaults, whose type a configuration keeps to: found in `Service.options`."""
+    side_urls: Mapping[str, str] = field(default_factory=dict)
+    """Of its keys those that are URLs, with the kind of service they lead to."""
     expect_status: tuple[int, ...] = (200,)
     deadline: str = "staging_connection_s"
     """The field of `Deadlines` that is its default time-out."""
@@ -223,8 +227,8 @@ class Kind:
 
     @property
     def default_port(self) -> int:
-        """The port of the first scheme that has one."""
-        return next(scheme.port for scheme in self.schemes.values() if scheme.port)
+        """The port of the first scheme that has one; 0 where a URL must name it."""
+        return next((scheme.port for scheme in self.schemes.values() if scheme.port), 0)
 
 
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")
@@ -242,8 +246,8 @@ def check_kind(kind: object, name: str, source: str) -> Kind:
         raise broken(f"(a {type(kind).__name__})", "a resilience.core.kind.Kind")
     if kind.name != name or not _NAME.fullmatch(name):
         raise broken(f"(name {kind.name!r})", "its name as registered, of lower-case letters, digits and _,")
-    if not kind.schemes or not any(scheme.port for scheme in kind.schemes.values()):
-        raise broken("(no scheme with a port)", "at least one URL scheme with its default port")
+    if all(scheme.socket for scheme in kind.schemes.values()):
+        raise broken("(no scheme but a socket's)", "at least one URL scheme of a host and port")
     for scheme, told in kind.schemes.items():
         if told.port is not None and not 0 < told.port < 65536:
             raise broken(f"({scheme}:// with port {told.port})", "a port from 1 to 65535")

@@ -77,12 +77,14 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
         if given.get("host", "").startswith("/") or not host:
             host, port = given.get("host", ""), _port(given["port"]) if given.get("port") else port
     socket = ""
-    if told.port is None:
+    if told.socket:
         host, socket, path = path, unquote(path), ""
     elif host.startswith("/"):
         socket = f"{host.rstrip('/')}/{kind.socket_name.replace('{port}', str(port or told.port))}"
     if not host:
         raise UrlError("no host")
+    if not (socket or port or told.port):
+        raise UrlError("no port")
     return UrlParts(
         scheme=scheme,
         host=host,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,6 @@ from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
-from resilience.services.drivers import load
 from resilience.services.http.kind import KIND as HTTP
 from resilience.services.registry import resolve
 from resilience.services.watchdog import Watchdog
@@ -35,6 +34,14 @@ _STANDSTILL_S = 5.0
 """How much longer than the longest deadline the event loop may stand still before it is interrupted."""
 _AT_ONCE = 16
 """Probes started per turn of the event loop: a thousand starts in one turn would count as their slowness."""
+
+
+def load(kinds: Iterable[Kind]) -> None:
+    """Import what probes of these kinds need. Done before the clock starts: imports would count as slow answers."""
+    for dotted in {kind.preload for kind in kinds} - {""}:
+        named = resolve(dotted)
+        if callable(named):
+            named()
 
 
 def _door(kind: Kind) -> Probe:

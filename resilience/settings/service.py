@@ -57,7 +57,7 @@ def read_service(
 
     headers, header_unset = _headers(table, variables)
     url, unset = _staging_url(table, kind, variables, local_names)
-    readiness, readiness_unset = _side_url(table, variables, kinds)
+    readiness, readiness_unset = _side_url(table, "readiness_url", kind, variables, kinds)
     unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset)))
     local, local_unset, local_values = _local_url(table, kind, variables)
     exports = _exports(table, kind, variables, local, local_unset)
@@ -149,11 +149,12 @@ def _local_url(table: Table, kind: Kind, variables: Variables) -> tuple[str, tup
     return filled.text, (), values
 
 
-def _side_url(table: Table, variables: Variables, kinds: Kinds) -> tuple[str, tuple[str, ...]]:
-    template = table.text("readiness_url")
-    filled = fill(template, variables.any, table, "readiness_url")
+def _side_url(table: Table, key: str, kind: Kind, variables: Variables, kinds: Kinds) -> tuple[str, tuple[str, ...]]:
+    """Return a URL beside the service's own, of the kind that the service's kind names for this key, and what is unset."""
+    template = table.text(key)
+    filled = fill(template, variables.any, table, key)
     if filled.text and not filled.unset:
-        _checked(filled, template, kinds["http"], table, "readiness_url")
+        _checked(filled, template, kinds[kind.side_urls[key]], table, key)
     return ("", filled.unset) if filled.unset else (filled.text, ())
 
 

@@ -22,8 +22,8 @@ GOOD = Kind(
     [
         ("queue", "(a str)"),
         (replace(GOOD, name="other"), "name 'other'"),
-        (replace(GOOD, schemes={}), "no scheme"),
-        (replace(GOOD, schemes={"queue": Scheme(port=None)}), "no scheme with a port"),
+        (replace(GOOD, schemes={}), "no scheme but a socket's"),
+        (replace(GOOD, schemes={"queue": Scheme(socket=True)}), "no scheme but a socket's"),
         (replace(GOOD, schemes={"queue": Scheme(port=70_000)}), "port 70000"),
         (replace(GOOD, schemes={"queue": Scheme(port=7, alias_of="tail")}), "alias of tail://"),
         (replace(GOOD, keys=("colour",)), "'colour'"),

@@ -20,7 +20,7 @@ def tables() -> str:
     ports: dict[str, int] = {}
     for kind in sorted(KINDS, key=lambda kind: bool(kind.url_prefix)):
         for name, scheme in kind.schemes.items():
-            if scheme.port is not None:
+            if scheme.port:
                 ports.setdefault(name, scheme.port)
                 if kind.url_prefix:
                     ports[f"{kind.url_prefix}{name}"] = scheme.port

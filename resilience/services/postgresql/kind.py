@@ -81,6 +81,7 @@ KIND = Kind(
     host_in_query=True,
     socket_name=".s.PGSQL.{port}",
     keys=("readiness_url", "write_check"),
+    side_urls={"readiness_url": "http"},
     user_is_secret=False,
     templates=(
         Template(

@@ -95,7 +95,7 @@ KIND = Kind(
         "rediss": Scheme(port=6379, tls=True),
         "valkey": Scheme(port=6379, local=True),
         "valkeys": Scheme(port=6379, tls=True),
-        "unix": Scheme(port=None),
+        "unix": Scheme(socket=True),
     },
     password_in_url=True,
     keys=("write_check",),
@@ -119,7 +119,7 @@ KIND = Kind(
         ),
     ),
     probe="resilience.services.redis.probe:probe_redis",
-    preload="resilience.services.drivers:redis_connection",
+    preload="resilience.services.redis.driver:redis_connection",
     may_hang=True,
     words={
         C.APP_OVERLOAD: Words(

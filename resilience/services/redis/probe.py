@@ -14,7 +14,7 @@ from resilience.core.faults import classify, fault
 from resilience.core.plain import start
 from resilience.core.records import FaultCode, Phase
 from resilience.core.settings import Service
-from resilience.services.drivers import redis_connection
+from resilience.services.redis.driver import redis_connection
 from resilience.services.redis.kind import KIND
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
 
