@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from resilience.core.records import Phase
 from resilience.services.registry import BUILT_IN
 from tests.test_layers import MODULES, name_of
 
-KINDS = {kind.name for kind in BUILT_IN}
+KINDS = {kind.name for kind in BUILT_IN} - {phase.value for phase in Phase}
+"""The names of kinds, but those that are a phase's as well."""
 ALLOWED = {
     "core/faults.py": "http is a module of the standard library whose exceptions are known",
     "core/variables.py": "the guide's services, by their names, in the table of the guide's variables",
