@@ -17,6 +17,7 @@ FOLDERS = (
     "http",
     "websocket",
     "openai",
+    "tcp",
 )
 """The kinds of this package, a line each: the folder that holds all that is known of it."""
 
