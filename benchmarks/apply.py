@@ -21,7 +21,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from resilience import stand_ins as local
-from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.host.processes import Child, Launch
@@ -48,12 +47,12 @@ def settings_in(folder: Path) -> Settings:
             ports = [one.getsockname()[1] for one in sockets]
         kept.write_text(json.dumps(ports))
     given = [
-        ("database", ServiceType.POSTGRESQL, f"postgresql://app:pw@127.0.0.1:{ports[0]}/app"),
-        ("redis", ServiceType.REDIS, f"redis://:pw@127.0.0.1:{ports[1]}/0"),
-        ("backend_api", ServiceType.HTTP, f"http://127.0.0.1:{ports[2]}/health"),
-        ("auth_service", ServiceType.HTTP, f"http://127.0.0.1:{ports[3]}/health"),
-        ("websocket", ServiceType.WEBSOCKET, f"ws://127.0.0.1:{ports[4]}/ws"),
-        ("llm_service", ServiceType.OPENAI, f"http://127.0.0.1:{ports[5]}/v1"),
+        ("database", "postgresql", f"postgresql://app:pw@127.0.0.1:{ports[0]}/app"),
+        ("redis", "redis", f"redis://:pw@127.0.0.1:{ports[1]}/0"),
+        ("backend_api", "http", f"http://127.0.0.1:{ports[2]}/health"),
+        ("auth_service", "http", f"http://127.0.0.1:{ports[3]}/health"),
+        ("websocket", "websocket", f"ws://127.0.0.1:{ports[4]}/ws"),
+        ("llm_service", "openai", f"http://127.0.0.1:{ports[5]}/v1"),
     ]
     services = tuple(Service(name=name, kind=KINDS[kind], local=Secret(url)) for name, kind, url in given)
     return Settings(

@@ -25,11 +25,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.services.looking import ProbeContext, probe, probe_all
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.postgres import Postgres, binaries
 from tests.kits.servers.redis import Redis, binary

@@ -36,7 +36,6 @@ from resilience.core.records import (
     Phase,
     Phases,
     PlannedStandIn,
-    ServiceType,
     StandIn,
     TestExecutionMode,
 )
@@ -68,6 +67,7 @@ from resilience.stand_ins import (
 )
 from resilience.suite import addresses, pytest_plugin
 from resilience.suite.endpoints import Endpoint, by_protocol
+from tests.kits.kinds import ServiceType
 from tests.kits.records import AT, config, health
 
 KINDS = tuple(ServiceType)

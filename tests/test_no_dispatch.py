@@ -17,10 +17,9 @@ KINDS = {kind.name for kind in BUILT_IN} - {phase.value for phase in Phase}
 ALLOWED = {
     "core/faults.py": "http is a module of the standard library whose exceptions are known",
     "core/variables.py": "the guide's services, by their names, in the table of the guide's variables",
-    "core/records.py": "the enum of old goes with the last who imports it",
     "lab/": "the drill is a world of its own, with the guide's services by their names",
     "runs/memory.py": "packages whose versions a report names",
-    "stand_ins/": "its dispatch goes into the folders of the kinds",
+    "stand_ins/mocks.py": "the word of HTTP's Upgrade header",
     "suite/pytest_plugin.py": "generated tables, which a test compares, and the guide's markers",
     "suite/rounds.py": "the guide's markers",
 }

@@ -36,17 +36,6 @@ class TestExecutionMode(StrEnum):
     CRITICAL_ONLY = "critical_only"
 
 
-class ServiceType(StrEnum):
-    """The names of the built-in kinds; being replaced by `resilience.core.kind.Kind`, so nothing new may ask it."""
-
-    POSTGRESQL = "postgresql"
-    REDIS = "redis"
-    CLICKHOUSE = "clickhouse"
-    HTTP = "http"
-    WEBSOCKET = "websocket"
-    OPENAI = "openai"
-
-
 class Phase(StrEnum):
     """The part of a probe in which something happened, in the order they are gone through."""
 

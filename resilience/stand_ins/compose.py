@@ -46,7 +46,7 @@ async def why_not() -> str:
     """Return why compose cannot be used, empty where an engine and compose answer. `docker --version` would prove nothing."""
     if shutil.which("docker") is None:
         return "docker is not installed"
-    if os.environ.get("DOCKER_HOST", "").startswith(("tcp://", "ssh://", "http")):
+    if os.environ.get("DOCKER_HOST", "").startswith(("tcp://", "ssh://", "http://", "https://")):
         return "DOCKER_HOST names an engine elsewhere, whose ports are not this machine's"
     for argv, expected in (
         (("docker", "version", "--format", "{{.Server.Version}}"), "no container engine answers"),

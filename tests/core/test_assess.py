@@ -19,7 +19,6 @@ from resilience.core.records import (
     Observation,
     Phase,
     Phases,
-    ServiceType,
     StandInAvailability,
     Vantage,
 )
@@ -28,6 +27,7 @@ from resilience.core.settings import Service, Wishes
 from resilience.host.log import FORMAT, log_health
 from resilience.host.vantage import vantage
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 
 C, S, T = FaultCode, ConnectivityStatus, ServiceType
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)

@@ -9,9 +9,10 @@ import pytest
 from resilience.core.assess import judge
 from resilience.core.causes import LOOPBACK_CHECK, RULES, find_causes
 from resilience.core.faults import fault
-from resilience.core.records import Cause, CauseName, FaultCode, Observation, Phase, ServiceType
+from resilience.core.records import Cause, CauseName, FaultCode, Observation, Phase
 from resilience.core.settings import Service
 from tests.core.test_assess import observed, service
+from tests.kits.kinds import ServiceType
 
 C, T, N = FaultCode, ServiceType, CauseName
 

@@ -27,11 +27,12 @@ from resilience.core.faults import (
     http_fault,
 )
 from resilience.core.kind import Kind
-from resilience.core.records import FaultCode, Phase, ServiceType
+from resilience.core.records import FaultCode, Phase
 from resilience.services.postgresql.kind import sqlstate_fault
 from resilience.services.redis.kind import redis_fault
 from resilience.services.registry import BUILT_IN
 from resilience.services.websocket.kind import ws_close_fault
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 
 C = FaultCode

@@ -13,12 +13,12 @@ from resilience.core.records import (
     ExitCode,
     FaultCode,
     Recovery,
-    ServiceType,
     TestExecutionMode as M,
     TestSuiteResult,
     TestTotals,
     Verdict,
 )
+from tests.kits.kinds import ServiceType
 from tests.kits.records import AT, TYPES, S, health, result
 
 

@@ -6,17 +6,11 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from resilience.core.records import (
-    ConnectivityResult,
-    ConnectivityStatus,
-    FaultCode,
-    Phase,
-    Phases,
-    ServiceType,
-)
+from resilience.core.records import ConnectivityResult, ConnectivityStatus, FaultCode, Phase, Phases
 from resilience.home.doctor import Finding, diagnose
 from resilience.home.init import inspect_repository, write
 from resilience.runs.configuration import load_settings
+from tests.kits.kinds import ServiceType
 from tests.kits.repository import SECRET, environ, full_of_things, put
 
 

@@ -29,7 +29,6 @@ from resilience.core.records import (
     RecoveryCheck,
     Restored,
     Sample,
-    ServiceType,
     Stage,
     StageName,
     StageStatus,
@@ -42,6 +41,7 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
+from tests.kits.kinds import ServiceType
 
 S = ConnectivityStatus
 VANTAGE = Vantage(host="ci-runner-7", user="build", network="n-4f2a", platform="Linux 6.8 x86_64", python="3.11.9")

@@ -14,7 +14,6 @@ from resilience.core.records import (
     InfrastructureHealth,
     Phase,
     Phases,
-    ServiceType,
     StandInAvailability,
     TestExecutionMode,
     Vantage,
@@ -22,6 +21,7 @@ from resilience.core.records import (
 from resilience.core.secret import Secret
 from resilience.core.settings import ModeSettings, Service, Settings, Wishes
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 
 AT = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
 S = ConnectivityStatus

@@ -13,12 +13,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from resilience.core.records import ServiceType, StandIn
+from resilience.core.records import StandIn
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service, Settings
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.redis import stand_in as redis
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 
 TYPES = {
     "postgresql": ServiceType.POSTGRESQL,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 
 
 def services() -> tuple[Service, ...]:

@@ -24,7 +24,6 @@ from resilience.core.records import (
     Outcome,
     Phases,
     PlannedCommand,
-    ServiceType,
     TestExecutionMode,
     TestSuiteResult,
 )
@@ -33,6 +32,7 @@ from resilience.core.settings import Deadlines, Service, Settings, Wishes
 from resilience.services.registry import KINDS
 from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
+from tests.kits.kinds import ServiceType
 
 
 class LineServer:

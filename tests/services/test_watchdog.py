@@ -10,9 +10,10 @@ import textwrap
 
 import pytest
 
-from resilience.core.records import FaultCode, ServiceType
+from resilience.core.records import FaultCode
 from resilience.services.looking import control, loop_is_alive, probe_all
 from resilience.services.watchdog import LoopBlocked, Watchdog
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import service
 
@@ -64,7 +65,7 @@ def test_hostile_answers_stay_under_150_mb() -> None:
     done = run("""
         import asyncio, gzip
         from resilience.services.looking import probe_all
-        from resilience.core.records import ServiceType
+        from tests.kits.kinds import ServiceType
         from tests.kits.servers import fakes
         from tests.kits.servers.looking import service
 
@@ -114,7 +115,7 @@ def test_only_what_is_configured_is_imported_and_never_the_heavy_ones() -> None:
     done = run("""
         import asyncio, sys
         from resilience.services.looking import probe_all
-        from resilience.core.records import ServiceType
+        from tests.kits.kinds import ServiceType
         from tests.kits.servers.looking import service
 
         drivers = ("asyncpg", "redis", "httpx", "websockets", "aiohttp", "pandas", "matplotlib", "IPython", "pydantic")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from resilience.core.records import FaultCode, Phase, ServiceType
+from resilience.core.records import FaultCode, Phase
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import SCHEME, TLS, look
 

@@ -11,12 +11,13 @@ import pytest
 from dotenv import dotenv_values
 
 from resilience.core.errors import SettingsError, UsageError
-from resilience.core.records import ServiceType, TestExecutionMode
+from resilience.core.records import TestExecutionMode
 from resilience.core.secret import looks_secret
 from resilience.core.settings import PROFILE_FILES
 from resilience.core.urls import url_parts
 from resilience.runs.configuration import load_settings, settings_for_url
 from resilience.settings.environment import find_config, find_root, shipped
+from tests.kits.kinds import ServiceType
 
 SERVICE = '[[service]]\nname = "a"\ntype = "http"\nurl = "${A_URL}"\nlocal = "${LOCAL_URL}"\n'
 GUIDE = ("database", "redis", "clickhouse", "backend_api", "auth_service", "websocket", "llm_service")

@@ -32,7 +32,6 @@ from resilience.core.records import (
     RecoveryCheck,
     Restored,
     Sample,
-    ServiceType,
     Stage,
     StageName,
     StageStatus,
@@ -46,6 +45,7 @@ from resilience.core.records import (
 )
 from resilience.core.settings import ModeSettings
 from resilience.show import notebook as views
+from tests.kits.kinds import ServiceType
 
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
 EVIL = "<img src=x onerror=alert(1)>\"'&"

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from resilience import stand_ins as local
-from resilience.core.records import ServiceType
 from resilience.core.settings import Service, Settings
 from resilience.services.place import port_open
 from resilience.services.redis import stand_in as redis
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint
+from tests.kits.kinds import ServiceType
 from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for
 
 ROOT = Path(__file__).parents[2]

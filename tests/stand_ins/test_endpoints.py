@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from resilience import stand_ins as local
-from resilience.core.records import ServiceType
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 from tests.kits.stand_in_kit import (
     service,
 )

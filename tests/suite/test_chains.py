@@ -18,11 +18,11 @@ from redis.retry import Retry
 from websockets.asyncio.client import connect as ws_connect
 
 from resilience.core import faults
-from resilience.core.records import ServiceType
 from resilience.services.registry import KINDS
 from resilience.suite.chains import classify_chain
 from resilience.suite.endpoints import Endpoint, attribute
 from tests.kits.failures import told
+from tests.kits.kinds import ServiceType
 from tests.kits.testrun_kit import LineServer
 
 DRIVERS: dict[str, Callable[[int], Awaitable[Any]]] = {

@@ -8,12 +8,13 @@ import httpx
 import pytest
 import redis
 
-from resilience.core.records import FaultCode, Outcome, ServiceType
+from resilience.core.records import FaultCode, Outcome
 from resilience.services.registry import KINDS
 from resilience.suite import pytest_plugin as plugin
 from resilience.suite.endpoints import Endpoint
 from resilience.suite.evidence import Look, judge_failure, judge_test, look_near
 from tests.kits.failures import fed, told
+from tests.kits.kinds import ServiceType
 
 C = FaultCode
 

@@ -16,18 +16,11 @@ import psutil
 import pytest
 
 from resilience.core.errors import UsageError
-from resilience.core.records import (
-    FaultCode,
-    Outcome,
-    ServiceType,
-    StandIn,
-    TestExecutionMode,
-    TestSuiteResult,
-    Verdict,
-)
+from resilience.core.records import FaultCode, Outcome, StandIn, TestExecutionMode, TestSuiteResult, Verdict
 from resilience.core.secret import Secret
 from resilience.suite.records import Instruments, Place, Progress, Request
 from resilience.suite.testrun import TestRunInterrupted, run_suite
+from tests.kits.kinds import ServiceType
 from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, Probe, by_id, run, settings, wait_until, write
 
 NO_XDIST = "-p no:xdist -p no:xdist.looponfail"

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from resilience.core.assess import judge
-from resilience.core.records import ConnectivityResult, Observation, ServiceType
+from resilience.core.records import ConnectivityResult, Observation
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.services.looking import ProbeContext, probe
 from resilience.services.registry import KINDS
+from tests.kits.kinds import ServiceType
 
 SCHEME = {
     ServiceType.POSTGRESQL: "postgresql://u:p@{host}:{port}/db",

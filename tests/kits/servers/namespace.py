@@ -15,8 +15,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from resilience.core.records import ServiceType
 from resilience.services.looking import ProbeContext, probe
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import SCHEME, service
 

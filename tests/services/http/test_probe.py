@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import websockets
 
-from resilience.core.records import ConnectivityStatus, FaultCode, Phase, ServiceType
+from resilience.core.records import ConnectivityStatus, FaultCode, Phase
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import look, result
 

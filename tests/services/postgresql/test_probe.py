@@ -10,7 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from resilience.core.records import ConnectivityStatus, FaultCode, Phase, ServiceType
+from resilience.core.records import ConnectivityStatus, FaultCode, Phase
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import look, result
 from tests.kits.servers.postgres import Postgres, binaries, speaks_tls

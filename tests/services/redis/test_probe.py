@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from resilience.core.records import ConnectivityStatus, FaultCode, Phase, ServiceType
+from resilience.core.records import ConnectivityStatus, FaultCode, Phase
+from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import look, result
 from tests.kits.servers.redis import Redis, binary
