@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import signal
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from resilience.core.errors import EditedError, LockedError
-from resilience.core.records import TestExecutionMode
+from resilience.core.mode import decide
+from resilience.core.plan import make_plan, values_to_apply
+from resilience.core.records import StandIn, TestExecutionMode
+from resilience.core.settings import Service, Settings
+from resilience.core.variables import APPLIED
+from resilience.fallback import apply as applying, journal
 from resilience.host.lock import holder, locked
-from tests.kits.fallback_kit import apply_values
-from tests.kits.records import config
+from tests.kits.fallback_kit import ORIGIN, apply_values, put_back
+from tests.kits.records import AT, S, config, health
 
 
 def test_applying_again_over_an_edit_is_refused(tmp_path: Path) -> None:
@@ -38,26 +42,6 @@ def test_the_second_of_two_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     assert holder(settings.state) is None
 
 
-def test_take_over_interrupts_the_holder_and_waits_for_it(tmp_path: Path) -> None:
-    code = (
-        "import sys, signal; from pathlib import Path; from resilience.host.lock import locked\n"
-        "with locked(Path(sys.argv[1]), 'test'):\n"
-        "    try: print('held', flush=True); signal.pause()\n"
-        "    except KeyboardInterrupt: print('put down', flush=True)\n"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with locked(tmp_path, "restore", take_over=True):
-            assert other.stdout.readline() == "put down\n"
-    finally:
-        other.send_signal(signal.SIGKILL)
-        other.wait()
-        assert other.stdout is not None
-        other.stdout.close()
-
-
 def test_applied_gives_its_environment_to_this_process_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,3 +57,80 @@ def test_the_mode_of_a_plan_is_written_into_the_file(tmp_path: Path) -> None:
     settings = config(tmp_path)
     apply_values(settings, {"A": "1"})
     assert f"mode {TestExecutionMode.DEGRADED.value}" in settings.env_file.read_text()
+
+
+def stand_in(service: Service, *, ready: bool = True) -> StandIn:
+    return StandIn(
+        service=service.name,
+        type=service.type,
+        provider="wheel",
+        endpoint="127.0.0.1:1",
+        ready=ready,
+        started_here=True,
+    )
+
+
+def applying_redis(settings: Settings, said: list[str], *, ready: bool = True) -> applying.AppliedHere:
+    """Apply the plan for a Redis that is down; its stand-in comes up or does not."""
+    seen = health({"redis": S.UNAVAILABLE}, usable=("redis",))
+    decision = decide(seen, settings, now=AT)
+    plan = make_plan(decision, seen, settings, before={})
+
+    async def start(services: Sequence[Service]) -> tuple[StandIn, ...]:
+        noted = journal.load(settings.state)
+        said.append(f"start {[service.name for service in services]}, noted: {noted is not None}")
+        assert not settings.env_file.exists(), "no test is sent to a stand-in that is not there yet"
+        return tuple(stand_in(service, ready=ready) for service in services)
+
+    values = values_to_apply(decision, seen, settings, run="run-1")
+    done = applying.apply(
+        plan, values, settings.places, settings.services, ORIGIN, start=start, on_progress=said.append
+    )
+    return asyncio.run(done)
+
+
+def test_what_is_there_is_noted_first_then_the_stand_ins_come_up_then_the_file_is_written(tmp_path: Path) -> None:
+    settings, said = config(tmp_path), list[str]()
+    done = applying_redis(settings, said)
+    assert said == [
+        "noted what is there now",
+        "start ['redis'], noted: True",
+        "stand-ins are up",
+        "about to write .env.test.active",
+        "wrote .env.test.active",
+        "applied",
+    ]
+    assert (done.run, done.already, done.failed) == ("run-1", False, ())
+    assert [one.service for one in done.stand_ins] == ["redis"]
+    noted = journal.load(settings.state)
+    assert noted is not None
+    assert (noted.status, noted.stand_ins, noted.names) == ("applied", ("redis",), tuple(sorted(noted.names)))
+
+
+def test_a_stand_in_that_does_not_come_up_leaves_the_file_alone_and_what_was_started_noted(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    done = applying_redis(settings, [], ready=False)
+    assert done.failed == ("redis",)
+    assert not settings.env_file.exists()
+    noted = journal.load(settings.state)
+    assert noted is not None
+    assert (noted.status, noted.stand_ins) == ("applying", ("redis",))
+
+
+def test_what_is_applied_already_keeps_the_name_of_the_run_that_applied_it_first(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    apply_values(settings, {"A": "1", APPLIED: "run-1"})
+    before = settings.env_file.read_bytes()
+    again = apply_values(settings, {"A": "1", APPLIED: "run-2"}, origin=journal.Origin(run="run-2"))
+    assert (again.run, again.already) == ("run-1", True)
+    assert settings.env_file.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    (tmp_path / "config").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="config"):
+        apply_values(settings, {"A": "1"})
+    assert (tmp_path / "config").read_text() == "a file where the folder should be"
+    (tmp_path / "config").unlink()
+    assert put_back(settings).identical

@@ -24,11 +24,13 @@ async def nothing_to_stop(names: object) -> tuple[str, ...]:
     return ()
 
 
-def apply_values(settings: Settings, values: dict[str, str], **more: object) -> applying.AppliedHere:
+def apply_values(
+    settings: Settings, values: dict[str, str], *, origin: journal.Origin = ORIGIN, **more: object
+) -> applying.AppliedHere:
     plan = make_plan(decide(health({"redis": S.UNAVAILABLE}), settings, now=AT), health({}), settings, before={})
     plan = replace(plan, stand_ins=())
     return asyncio.run(
-        applying.apply(plan, values, settings.places, settings.services, ORIGIN, start=no_stand_ins, **more)
+        applying.apply(plan, values, settings.places, settings.services, origin, start=no_stand_ins, **more)
     )  # type: ignore[arg-type]
 
 
