@@ -31,7 +31,7 @@ from resilience.core.redact import Redactor
 from resilience.notebook.engine import execute, notebooks_folder
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from tests.core.test_redact import ENCODINGS
+from tests.core.test_disguises import ENCODINGS
 
 Say = Callable[[], str]
 """Gives some of the secrets, each in a random encoding: what a hostile service says next."""

@@ -76,46 +76,18 @@ async def apply(
             on_step(what)
 
     say = on_progress or on_step
+    planned = {stand_in.service: stand_in for stand_in in plan.stand_ins}
+    wanted = [service for service in services if service.name in planned]
     with locked(places.state, "apply", run=origin.run, take_over=take_over):
-        earlier = journals.load(places.state)
-        applied_before = earlier is not None and earlier.status == "applied"
-        if earlier is not None and applied_before:
-            values = {**values, APPLIED: earlier.run}
-            origin = replace(origin, run=earlier.run)
-        text = render(values, header=_header(plan, origin.run)).encode()
-        same = applied_before and all(_holds(path, text) for path in places.env_files)
-        journal = earlier if same else None
-        if journal is None:
-            if earlier is not None:
-                journals.check_unedited(earlier)
-            tell(words_to_note(files_written(places)))
-            journal = journals.begin(
-                places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
-            )
-        by_name = {service.name: service for service in services}
-        wanted = [by_name[planned.service] for planned in plan.stand_ins]
-        for planned, service in zip(plan.stand_ins, wanted, strict=True):
-            tell(words_to_start(planned, service.kind))
+        attempt = _begin(plan, values, places, origin, tell, say)
+        for service in wanted:
+            tell(words_to_start(planned[service.name], service.kind))
         stand_ins = await start(wanted) if wanted else ()
         failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
-        if not same:
-            started = tuple(stand_in.service for stand_in in stand_ins if stand_in.started_here)
-            journal = journals.step(
-                places.state,
-                journal,
-                "stand-ins are up" if not failed else "a stand-in did not come up",
-                on_step=say,
-                stand_ins=tuple(dict.fromkeys((*journal.stand_ins, *started))),
-            )
-            if not failed:
-                for path, name in zip(places.env_files, files_written(places), strict=True):
-                    tell(words_to_write(len(values), name))
-                    journal = journals.write(places.state, journal, path, text, on_step=say)
-                journal = journals.step(places.state, journal, "applied", on_step=say, status="applied")
-            elif not any(file.written for file in journal.files) and not journal.stand_ins:
-                journals.close(places.state)
+        if not attempt.same:
+            _finish(attempt, stand_ins, places, tell, say)
     applied = AppliedHere(
-        run=origin.run,
+        run=attempt.journal.run,
         mode=plan.mode,
         applied_at=datetime.now(UTC),
         host=vantage().host,
@@ -124,12 +96,69 @@ async def apply(
         changes=plan.changes,
         steps=tuple(steps),
         duration_s=perf_counter() - began,
-        already=same,
+        already=attempt.same,
         failed=failed,
     )
     if not failed:
         log_applied(applied, wanted)
     return applied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """An apply that is under way: the journal so far, and what is to be written into each file."""
+
+    journal: journals.Journal
+    text: bytes
+    count: int
+    same: bool
+    """Whether exactly this is applied already, so that no file and no journal needs a change."""
+
+
+def _begin(
+    plan: Plan,
+    values: Mapping[str, str],
+    places: Places,
+    origin: journals.Origin,
+    tell: OnStep,
+    say: OnStep | None,
+) -> _Attempt:
+    """Note what is there now, unless this very thing is applied already. Raises EditedError where a person changed it."""
+    earlier = journals.load(places.state)
+    applied = earlier if earlier is not None and earlier.status == "applied" else None
+    if applied is not None:
+        values = {**values, APPLIED: applied.run}
+        origin = replace(origin, run=applied.run)
+    text = render(values, header=_header(plan, origin.run)).encode()
+    if applied is not None and all(_holds(path, text) for path in places.env_files):
+        return _Attempt(journal=applied, text=text, count=len(values), same=True)
+    if earlier is not None:
+        journals.check_unedited(earlier)
+    tell(words_to_note(files_written(places)))
+    journal = journals.begin(
+        places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
+    )
+    return _Attempt(journal=journal, text=text, count=len(values), same=False)
+
+
+def _finish(attempt: _Attempt, stand_ins: Sequence[StandIn], places: Places, tell: OnStep, say: OnStep | None) -> None:
+    """Write the files where every stand-in is up; else leave them, and no journal where there is nothing to undo."""
+    all_up = all(stand_in.ready for stand_in in stand_ins)
+    started = tuple(stand_in.service for stand_in in stand_ins if stand_in.started_here)
+    journal = journals.step(
+        places.state,
+        attempt.journal,
+        "stand-ins are up" if all_up else "a stand-in did not come up",
+        on_step=say,
+        stand_ins=tuple(dict.fromkeys((*attempt.journal.stand_ins, *started))),
+    )
+    if all_up:
+        for path, name in zip(places.env_files, files_written(places), strict=True):
+            tell(words_to_write(attempt.count, name))
+            journal = journals.write(places.state, journal, path, attempt.text, on_step=say)
+        journals.step(places.state, journal, "applied", on_step=say, status="applied")
+    elif not any(file.written for file in journal.files) and not journal.stand_ins:
+        journals.close(places.state)
 
 
 def _header(plan: Plan, run: str) -> tuple[str, ...]:

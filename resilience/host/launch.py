@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import sys
 
 NOBODY = 65534
@@ -59,8 +60,6 @@ def drop_root(folder: str, *, namespaces: bool = True) -> None:
 
 def nameless() -> bool:
     """Say whether our uid has no name, as in containers with a uid by lot: PostgreSQL's initdb refuses such a one."""
-    import pwd
-
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:

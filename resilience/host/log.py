@@ -41,7 +41,10 @@ def log_service(result: ConnectivityResult) -> None:
 
 
 def log_applied(applied: Applied, services: Iterable[Service]) -> None:
-    """Log the mode, and each stand-in in use of these services, as in the guide."""
+    """Log the mode, and each stand-in in use of these services, as in the guide.
+
+    A mock is called as the guide calls that service, a server by its product; what has a team's own name keeps it.
+    """
     kinds = {service.name: service.kind for service in services}
     logger.info("Applied resilient configuration for %s mode", applied.mode.value)
     for stand_in in applied.stand_ins:
@@ -52,4 +55,6 @@ def log_applied(applied: Applied, services: Iterable[Service]) -> None:
             label = next((known.label for known in kind.templates if known.name == stand_in.service), stand_in.service)
             logger.info("Enabling %s mock mode due to service unavailability", label)
         else:
-            logger.info("Falling back to local %s due to unavailability", kind.title)
+            logger.info(
+                "Falling back to local %s due to unavailability", stand_in.service if kind.is_mocked else kind.title
+            )

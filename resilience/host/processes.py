@@ -132,7 +132,7 @@ def identity(pid: int) -> str:
         # The name in parentheses may hold spaces and parentheses itself.
         words = stat[stat.rindex(")") + 2 :].split()
         return "" if words[0] in "ZX" else f"{_boot()}:{words[19]}"
-    import psutil
+    import psutil  # slow to import, and on Linux /proc tells the same
 
     try:
         process = psutil.Process(pid)

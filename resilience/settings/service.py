@@ -40,6 +40,13 @@ def stand_in_names(tables: Sequence[Table]) -> frozenset[str]:
 def read_service(
     table: Table, variables: Variables, deadlines: Deadlines, local_names: frozenset[str], kinds: Kinds
 ) -> Service:
+    """Return the service of one table, or raise SettingsError by key and line.
+
+    A key that no kind knows is refused before the type is looked at, one that only another kind knows afterwards; the
+    latter may stand there with its default, so that a copied table need not be stripped. What has an unset variable is
+    not configured as a whole: half a URL or a request without its header would be judged as an outage.
+    `local_names` are the variables that `apply` may have pointed to a stand-in.
+    """
     name = table.text("name", required=True)
     if not _SERVICE_NAME.fullmatch(name):
         raise table.error("name", found=repr(name[:40]), expected="letters, digits, - and _, beginning with a letter")

@@ -1,4 +1,4 @@
-"""What we write into env files is read the same by shells and by dotenv."""
+"""What we write into env files is read the same by shells, by dotenv and by us; what cannot be read is refused by line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from dotenv import dotenv_values
 from hypothesis import given, settings, strategies as st
 
-from resilience.core.envtext import changed_names, export_lines, quote, render, unset_lines
+from resilience.core.envtext import changed_names, export_lines, quote, read_env_text, render, unset_lines
 from resilience.core.errors import SettingsError
 
 names = st.from_regex(r"[A-Z_][A-Z0-9_]{0,12}", fullmatch=True)
@@ -90,3 +90,21 @@ def test_exports_survive_eval_and_unset_takes_them_back() -> None:
 
 def test_changed_names_are_named_in_order() -> None:
     assert changed_names({"A": "1", "B": "2", "C": None}, {"B": "3", "C": None, "D": "4"}) == ("A", "B", "D")
+
+
+def test_env_files_are_read_to_the_letter() -> None:
+    text = "\ufeff# c\nexport A=1\nB='x # y'\nC=\"a b\"\nD=$A-${B}\nE=\n"
+    assert {name: value for name, (value, _) in read_env_text(text.lstrip("\ufeff"), "f").items()} == {
+        "A": "1",
+        "B": "x # y",
+        "C": "a b",
+        "D": "$A-${B}",
+        "E": "",
+    }
+
+
+@pytest.mark.parametrize("line", ["JUST_A_WORD", "=x", "A-B=1", "A='open", "1A=2", "two words=3"])
+def test_a_broken_line_of_an_env_file_is_refused_by_line(line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_env_text(f"GOOD=1\n\n{line}\n", "config/.env.test.local")
+    assert "config/.env.test.local:3" in str(caught.value)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resilience.core.mode import decide, stricter
+from resilience.core.mode import RULES, WISHES, decide, look_at, mode_by_health, stricter
 from resilience.core.records import Cause, CauseName, ConnectivityStatus, TestExecutionMode as M
 from resilience.core.settings import Wishes
 from tests.kits.records import AT, CRITICAL, TYPES, S, config, health
@@ -131,3 +132,83 @@ def test_a_single_configured_service_that_is_down_is_not_the_whole_world(tmp_pat
     found = health({"database": S.UNAVAILABLE}, usable=EVERY)
     one = replace(found, services=found.services[:1])
     assert decide(one, settings, now=AT).mode is M.DEGRADED
+
+
+# --------------------------------------------------------------------------- the rules, row by row
+
+OWN_NETWORK = Cause(cause=CauseName.THIS_MACHINE, services=EVERY, evidence=("no route",), next="ip route")
+DOWN = dict.fromkeys(TYPES, S.UNAVAILABLE)
+ROWS = (
+    ({"database": S.UNAVAILABLE}, (), ("database",), M.CRITICAL_ONLY, "second decision"),
+    ({"redis": S.UNAVAILABLE}, (OWN_NETWORK,), (), M.OFFLINE, "this machine's own network is down"),
+    (DOWN, (), (), M.OFFLINE, "nothing of staging answers"),
+    ({"database": S.DEGRADED}, (), (), M.CRITICAL_ONLY, "not well enough for a full suite"),
+    (dict.fromkeys(TYPES, S.NOT_CONFIGURED), (), (), M.DEGRADED, "no staging service is configured"),
+    ({"redis": S.UNAVAILABLE}, (), (), M.DEGRADED, "redis is unavailable"),
+    ({"database": S.NOT_CONFIGURED}, (), (), M.DEGRADED, "database (critical) is not configured"),
+    ({}, (), (), M.FULL, "all configured services of staging are available"),
+)
+"""For each row of RULES, in its order, a staging in which it is the first that holds."""
+
+
+@pytest.mark.parametrize("number", range(len(RULES)))
+def test_each_rule_is_the_first_that_holds_for_its_staging_and_is_said(number: int) -> None:
+    statuses, causes, failed, mode, words = ROWS[number]
+    found = health(statuses, usable=EVERY, causes=causes)
+    seen = look_at(found, failed)
+    assert [rule.holds(seen) for rule in RULES].index(True) == number
+    chosen, reasons = mode_by_health(found, failed)
+    assert chosen is mode is RULES[number].mode
+    assert words in reasons[-1]
+
+
+def test_every_rule_has_a_reason_and_the_last_one_always_holds() -> None:
+    assert len(ROWS) == len(RULES)
+    assert all(len(row.because) > 20 for row in (*RULES, *WISHES))
+    for statuses, causes, failed, *_ in ROWS:
+        assert RULES[-1].holds(look_at(health(statuses, causes=causes), failed))
+
+
+@pytest.mark.parametrize(
+    ("stronger", "weaker", "expected"),
+    [
+        ({"failed_stand_ins": ("database",)}, {"causes": (OWN_NETWORK,)}, M.CRITICAL_ONLY),
+        ({"causes": (OWN_NETWORK,)}, {"statuses": {"database": S.DEGRADED}}, M.OFFLINE),
+    ],
+)
+def test_where_two_rules_hold_the_stronger_one_counts(
+    stronger: dict[str, Any], weaker: dict[str, Any], expected: M
+) -> None:
+    told = {**weaker, **stronger}
+    found = health(told.get("statuses", {"database": S.UNAVAILABLE}), causes=told.get("causes", ()))
+    assert mode_by_health(found, told.get("failed_stand_ins", ()))[0] is expected
+
+
+@pytest.mark.parametrize("row", WISHES, ids=lambda row: row.wish)
+@pytest.mark.parametrize(
+    ("statuses", "by_health"), [({}, M.FULL), (DOWN, M.OFFLINE), ({"redis": S.UNAVAILABLE}, M.DEGRADED)]
+)
+def test_each_wish_counts_over_the_modes_that_its_row_names(
+    tmp_path: Path, row: Any, statuses: dict[str, ConnectivityStatus], by_health: M
+) -> None:
+    decision = choose(tmp_path, statuses, wishes=Wishes(**{row.wish: True}, asked_by={row.wish: "IT=1"}))
+    assert decision.mode is (row.mode if by_health in row.over else by_health)
+    assert decision.asked_by == ("IT=1" if by_health in row.over else "")
+
+
+def test_who_overrules_whom_strongest_first(tmp_path: Path) -> None:
+    off = Wishes(resilience_enabled=False, critical_only=True, offline=True)
+    assert choose(tmp_path, {}, wishes=off, applied=M.DEGRADED, force=M.OFFLINE).mode is M.OFFLINE
+    assert choose(tmp_path, {}, wishes=off, applied=M.DEGRADED).mode is M.DEGRADED
+    assert choose(tmp_path, DOWN, wishes=off).mode is M.FULL
+    assert choose(tmp_path, {}, wishes=Wishes(critical_only=True, offline=True)).mode is M.CRITICAL_ONLY
+    second = choose(tmp_path, {"database": S.UNAVAILABLE}, wishes=Wishes(offline=True), failed_stand_ins=("database",))
+    assert second.mode is M.CRITICAL_ONLY, "a wish was followed by the first decision, whose stand-in is not there"
+
+
+def test_who_asked_for_a_mode_is_never_blocked(tmp_path: Path) -> None:
+    down: dict[str, ConnectivityStatus] = {"database": S.UNAVAILABLE}
+    assert choose(tmp_path, down, usable=()).blocked
+    assert not choose(tmp_path, down, usable=(), force=M.DEGRADED).blocked
+    assert not choose(tmp_path, down, usable=(), wishes=Wishes(critical_only=True)).blocked
+    assert not choose(tmp_path, down, usable=(), wishes=Wishes(skip_on_failure=False)).blocked

@@ -81,6 +81,9 @@ def test_each_row_is_read_as_the_contract_says(name: str, first: str, wish: str,
     assert getattr(found, wish) == ((BY_NAME[name].service,) if wish == "local_services" else word == "true")
     assert found.asked_by[wish] == f"{name}={word}"
     assert read(**{name: {"true": "false", "false": "true", "local": "staging"}[word]}).wishes == Wishes()
+    if word != "local":
+        with pytest.raises(SettingsError, match=f"{name}='maybe' in the environment"):
+            read(**{name: "maybe"})
 
 
 @pytest.mark.parametrize("mode", FALLBACKS)

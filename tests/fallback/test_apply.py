@@ -1,120 +1,24 @@
-"""Apply, then restore, is the identity to the byte; a crash at any point loses nothing."""
+"""Applying writes what the plan says, once, and never over somebody's edit."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
-from resilience import stand_ins as local
 from resilience.core.errors import EditedError, LockedError
 from resilience.core.mode import decide
 from resilience.core.plan import make_plan, values_to_apply
-from resilience.core.records import Applied, Restored, StandIn, TestExecutionMode
-from resilience.core.secret import Secret
+from resilience.core.records import StandIn, TestExecutionMode
 from resilience.core.settings import Service, Settings
-from resilience.fallback import apply as applying, journal, restore as restoring
-from resilience.host.files import read_env_file
+from resilience.core.variables import APPLIED
+from resilience.fallback import apply as applying, journal
 from resilience.host.lock import holder, locked
+from tests.kits.fallback_kit import ORIGIN, apply_values, put_back
 from tests.kits.records import AT, S, config, health
-
-ORIGIN = journal.Origin(run="run-1")
-ENV_BYTES = st.binary(max_size=60) | st.text("AB=\n'\"# xé", max_size=40).map(str.encode)
-
-
-async def no_stand_ins(services: object) -> tuple[StandIn, ...]:
-    return ()
-
-
-async def nothing_to_stop(names: object) -> tuple[str, ...]:
-    return ()
-
-
-def apply_values(settings: Settings, values: dict[str, str], **more: object) -> applying.AppliedHere:
-    plan = make_plan(decide(health({"redis": S.UNAVAILABLE}), settings, now=AT), health({}), settings, before={})
-    plan = replace(plan, stand_ins=())
-    return asyncio.run(
-        applying.apply(plan, values, settings.places, settings.services, ORIGIN, start=no_stand_ins, **more)
-    )  # type: ignore[arg-type]
-
-
-def put_back(settings: Settings, **more: object) -> Restored:
-    return asyncio.run(restoring.restore(settings.state, stop=nothing_to_stop, **more))  # type: ignore[arg-type]
-
-
-def state_of(path: Path) -> tuple[bytes, int] | None:
-    return (path.read_bytes(), path.stat().st_mode & 0o7777) if path.exists() else None
-
-
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    before=st.none() | ENV_BYTES,
-    target=st.none() | ENV_BYTES,
-    mode=st.sampled_from([0o600, 0o644, 0o640, 0o755]),
-    values=st.dictionaries(st.from_regex(r"[A-Z]{1,5}", fullmatch=True), st.text("abc 123:/@", max_size=9), max_size=5),
-)
-def test_apply_then_restore_is_the_identity_and_twice_is_once(
-    before: bytes | None, target: bytes | None, mode: int, values: dict[str, str]
-) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        settings = config(Path(folder), env_target=Path(folder) / ".env")
-        paths = [settings.env_file, settings.env_target]
-        for path, data in zip(paths, (before, target), strict=True):
-            assert path is not None
-            path.parent.mkdir(exist_ok=True)
-            if data is not None:
-                path.write_bytes(data)
-                path.chmod(mode)
-        states = [state_of(path) for path in paths if path]
-        first = apply_values(settings, {**values, "RESILIENCE_APPLIED": "run-1"})
-        applied = [state_of(path) for path in paths if path]
-        assert read_env_file(settings.env_file) == {**values, "RESILIENCE_APPLIED": "run-1"}
-        second = apply_values(settings, {**values, "RESILIENCE_APPLIED": "run-1"})
-        assert (first.already, second.already) == (False, True)
-        assert [state_of(path) for path in paths if path] == applied
-        restored = put_back(settings)
-        assert restored.identical
-        assert [state_of(path) for path in paths if path] == states
-        assert put_back(settings).nothing_to_do
-        assert {path.name for path in settings.state.iterdir()} <= {"lock"}
-
-
-def test_applying_another_mode_keeps_the_first_original(tmp_path: Path) -> None:
-    settings = config(tmp_path)
-    settings.env_file.parent.mkdir()
-    settings.env_file.write_text("MINE=1\n")
-    apply_values(settings, {"A": "1"})
-    apply_values(settings, {"A": "2"})
-    assert put_back(settings).identical
-    assert settings.env_file.read_text() == "MINE=1\n"
-
-
-def test_restore_refuses_an_edited_file_by_name_and_force_keeps_the_edit(tmp_path: Path) -> None:
-    settings = config(tmp_path)
-    settings.env_file.parent.mkdir()
-    settings.env_file.write_text("MINE=1\n")
-    apply_values(settings, {"A": "1", "TOKEN": "applied-value"})
-    edited = settings.env_file.read_text().replace("applied-value", "edited-value")
-    settings.env_file.write_text(edited)
-    with pytest.raises(EditedError, match="TOKEN") as caught:
-        put_back(settings)
-    assert "edited-value" not in str(caught.value)
-    assert settings.env_file.read_text() == edited
-    restored = put_back(settings, force=True)
-    assert restored.identical
-    assert settings.env_file.read_text() == "MINE=1\n"
-    assert [Path(copy).read_text() for copy in restored.kept_copies] == [edited]
 
 
 def test_applying_again_over_an_edit_is_refused(tmp_path: Path) -> None:
@@ -124,17 +28,6 @@ def test_applying_again_over_an_edit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EditedError):
         apply_values(settings, {"A": "2"})
     assert settings.env_file.read_text() == "A=edited\n"
-
-
-def test_restore_runs_only_on_the_host_where_apply_ran(tmp_path: Path) -> None:
-    settings = config(tmp_path)
-    apply_values(settings, {"A": "1"})
-    file = settings.state / "journal.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "host": "elsewhere"}))
-    with pytest.raises(LockedError, match="elsewhere"):
-        put_back(settings)
-    with pytest.raises(LockedError, match="elsewhere"):
-        apply_values(settings, {"A": "2"})
 
 
 def test_the_second_of_two_is_told_who_holds_the_lock(tmp_path: Path) -> None:
@@ -149,26 +42,6 @@ def test_the_second_of_two_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     assert holder(settings.state) is None
 
 
-def test_take_over_interrupts_the_holder_and_waits_for_it(tmp_path: Path) -> None:
-    code = (
-        "import sys, signal; from pathlib import Path; from resilience.host.lock import locked\n"
-        "with locked(Path(sys.argv[1]), 'test'):\n"
-        "    try: print('held', flush=True); signal.pause()\n"
-        "    except KeyboardInterrupt: print('put down', flush=True)\n"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with locked(tmp_path, "restore", take_over=True):
-            assert other.stdout.readline() == "put down\n"
-    finally:
-        other.send_signal(signal.SIGKILL)
-        other.wait()
-        assert other.stdout is not None
-        other.stdout.close()
-
-
 def test_applied_gives_its_environment_to_this_process_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,124 +53,84 @@ def test_applied_gives_its_environment_to_this_process_for_a_while(
     assert (os.environ["A"], os.environ.get("B")) == ("before", None)
 
 
-def test_a_broken_journal_is_named_not_ignored(tmp_path: Path) -> None:
-    settings = config(tmp_path)
-    apply_values(settings, {"A": "1"})
-    file = settings.state / "journal.json"
-    file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(Exception, match=r"journal\.json"):
-        put_back(settings)
-
-
-# --------------------------------------------------------------------------- killed in the middle
-
-KILLED = """
-import asyncio, os, signal, sys
-from pathlib import Path
-from resilience.runs.configuration import load_settings
-from resilience import stand_ins as local
-from resilience.runs.runbook import Run
-from tests.fallback.test_apply import redis_only, kill_after
-
-asyncio.run(redis_only(Path(sys.argv[1]), kill_after(int(sys.argv[2]))))
-"""
-
-
-def kill_after(steps: int) -> Callable[[str], None]:
-    left = [steps]
-
-    def tell(what: str) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return tell
-
-
-def lone_redis(folder: Path) -> Settings:
-    port = int((folder / "port").read_text())
-    settings = config(folder)
-    base = settings.service("redis")
-    assert base is not None
-    url = f"redis://:local-pw@127.0.0.1:{port}/0"
-    redis = replace(base, local=Secret(url), local_values={"REDIS_URL": url})
-    return replace(
-        settings, services=tuple(redis if service.name == "redis" else service for service in settings.services)
-    )
-
-
-async def redis_only(folder: Path, on_step: Callable[[str], None] | None = None) -> Applied:
-    """Apply a real Redis stand-in, journaled."""
-    settings = lone_redis(folder)
-    seen = health({"redis": S.UNAVAILABLE}, usable=("redis",))
-    decision = decide(seen, settings, now=AT)
-    plan = make_plan(decision, seen, settings, before={})
-
-    async def start(services: list[Service]) -> tuple[StandIn, ...]:
-        return await local.start(services, settings, on_progress=on_step)
-
-    return await applying.apply(
-        plan,
-        values_to_apply(decision, seen, settings, run="r"),
-        settings.places,
-        settings.services,
-        journal.Origin(run="r"),
-        start=start,  # type: ignore[arg-type]
-        on_step=on_step,
-    )
-
-
-def kill_and_restore(folder: Path, steps: int) -> bool:
-    """Kill the applying process at this step, restore, and hold everything against what was there. False: it survived."""
-    settings = lone_redis(folder)
-    before = state_of(settings.env_file)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder), str(steps)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    found = journal.load(settings.state)
-    if done.returncode:
-        assert found is None or found.unfinished or found.status == "applied"
-    asyncio.run(restoring.restore(settings.state, stop=lambda names: local.stop(settings, names)))
-    asyncio.run(local.stop(settings))
-    assert state_of(settings.env_file) == before
-    assert not [path for path in settings.env_file.parent.iterdir() if path.name.endswith(".aside")]
-    assert journal.load(settings.state) is None
-    port = int((folder / "port").read_text())
-    assert not [c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.status == "LISTEN"]
-    mark = str(settings.data).encode()
-    ours = [p for p in psutil.process_iter(["cmdline"]) if any(mark in a.encode() for a in p.info["cmdline"] or ())]
-    assert not ours
-    return bool(done.returncode)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, free_port: int) -> Path:
-    (tmp_path / "port").write_text(str(free_port))
-    (tmp_path / "config").mkdir()
-    env = tmp_path / "config" / ".env.test.active"
-    env.write_bytes(b"# mine\r\nA='1'\n\n")
-    env.chmod(0o640)
-    return tmp_path
-
-
-def test_a_kill_at_any_of_the_first_steps_is_undone(checkout: Path) -> None:
-    killed = [kill_and_restore(checkout, steps) for steps in range(1, 6)]
-    assert killed == [True] * 5
-
-
-@pytest.mark.slow
-def test_fifty_kills_at_every_step_are_undone(checkout: Path) -> None:
-    kills = 0
-    while kills < 50:
-        step = 1
-        while kill_and_restore(checkout, step):
-            kills += 1
-            step += 1
-        assert step > 5
-
-
 def test_the_mode_of_a_plan_is_written_into_the_file(tmp_path: Path) -> None:
     settings = config(tmp_path)
     apply_values(settings, {"A": "1"})
     assert f"mode {TestExecutionMode.DEGRADED.value}" in settings.env_file.read_text()
+
+
+def stand_in(service: Service, *, ready: bool = True) -> StandIn:
+    return StandIn(
+        service=service.name,
+        type=service.type,
+        provider="wheel",
+        endpoint="127.0.0.1:1",
+        ready=ready,
+        started_here=True,
+    )
+
+
+def applying_redis(settings: Settings, said: list[str], *, ready: bool = True) -> applying.AppliedHere:
+    """Apply the plan for a Redis that is down; its stand-in comes up or does not."""
+    seen = health({"redis": S.UNAVAILABLE}, usable=("redis",))
+    decision = decide(seen, settings, now=AT)
+    plan = make_plan(decision, seen, settings, before={})
+
+    async def start(services: Sequence[Service]) -> tuple[StandIn, ...]:
+        noted = journal.load(settings.state)
+        said.append(f"start {[service.name for service in services]}, noted: {noted is not None}")
+        assert not settings.env_file.exists(), "no test is sent to a stand-in that is not there yet"
+        return tuple(stand_in(service, ready=ready) for service in services)
+
+    values = values_to_apply(decision, seen, settings, run="run-1")
+    done = applying.apply(
+        plan, values, settings.places, settings.services, ORIGIN, start=start, on_progress=said.append
+    )
+    return asyncio.run(done)
+
+
+def test_what_is_there_is_noted_first_then_the_stand_ins_come_up_then_the_file_is_written(tmp_path: Path) -> None:
+    settings, said = config(tmp_path), list[str]()
+    done = applying_redis(settings, said)
+    assert said == [
+        "noted what is there now",
+        "start ['redis'], noted: True",
+        "stand-ins are up",
+        "about to write .env.test.active",
+        "wrote .env.test.active",
+        "applied",
+    ]
+    assert (done.run, done.already, done.failed) == ("run-1", False, ())
+    assert [one.service for one in done.stand_ins] == ["redis"]
+    noted = journal.load(settings.state)
+    assert noted is not None
+    assert (noted.status, noted.stand_ins, noted.names) == ("applied", ("redis",), tuple(sorted(noted.names)))
+
+
+def test_a_stand_in_that_does_not_come_up_leaves_the_file_alone_and_what_was_started_noted(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    done = applying_redis(settings, [], ready=False)
+    assert done.failed == ("redis",)
+    assert not settings.env_file.exists()
+    noted = journal.load(settings.state)
+    assert noted is not None
+    assert (noted.status, noted.stand_ins) == ("applying", ("redis",))
+
+
+def test_what_is_applied_already_keeps_the_name_of_the_run_that_applied_it_first(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    apply_values(settings, {"A": "1", APPLIED: "run-1"})
+    before = settings.env_file.read_bytes()
+    again = apply_values(settings, {"A": "1", APPLIED: "run-2"}, origin=journal.Origin(run="run-2"))
+    assert (again.run, again.already) == ("run-1", True)
+    assert settings.env_file.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    (tmp_path / "config").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="config"):
+        apply_values(settings, {"A": "1"})
+    assert (tmp_path / "config").read_text() == "a file where the folder should be"
+    (tmp_path / "config").unlink()
+    assert put_back(settings).identical

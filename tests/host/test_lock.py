@@ -176,3 +176,23 @@ def test_taking_over_interrupts_as_ctrl_c_would(tmp_path: Path) -> None:
         with locked(tmp_path, "restore", take_over=True):
             pass
         assert other.wait(10) in (-signal.SIGINT, 1)
+
+
+def test_take_over_interrupts_the_holder_and_waits_for_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, signal; from pathlib import Path; from resilience.host.lock import locked\n"
+        "with locked(Path(sys.argv[1]), 'test'):\n"
+        "    try: print('held', flush=True); signal.pause()\n"
+        "    except KeyboardInterrupt: print('put down', flush=True)\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with locked(tmp_path, "restore", take_over=True):
+            assert other.stdout.readline() == "put down\n"
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert other.stdout is not None
+        other.stdout.close()

@@ -7,18 +7,14 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from resilience.host import processes
 from resilience.stand_ins import lease as leases, supervision, supervisor
 from resilience.stand_ins.lease import Lease
 from resilience.stand_ins.state import read_state, write_whole
 from tests.kits.stand_in_kit import eventually
-from tests.kits.supervisor_kit import LINUX, LONG, sleeper
+from tests.kits.supervisor_kit import LONG, sleeper
 
 
 async def test_a_service_that_dies_is_written_down_and_the_supervisor_ends_with_its_last_one(folder: Path) -> None:
@@ -83,33 +79,3 @@ async def test_another_run_that_holds_the_lock_makes_the_lease_go_on(folder: Pat
     assert eventually(lambda: (folder / "hooked").exists())
     assert eventually(lambda: "the lease goes on" in (folder / "supervisor.log").read_text())
     assert service.alive
-
-
-@pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="only root has to stop being root")
-@pytest.mark.parametrize("namespaces", ["yes", "no"])
-def test_a_server_does_not_run_as_root_and_still_ends_with_its_parent(namespaces: str, tmp_path: Path) -> None:
-    data = tmp_path / "private" / "data"
-    data.mkdir(parents=True)
-    (data / "file").write_text("mine")
-    (tmp_path / "private").chmod(0o700)
-    code = (
-        f"import os, ctypes; number = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(number))\n"
-        f"owner = os.stat({str(data)!r}).st_uid\n"
-        f"print(os.geteuid(), owner == os.geteuid(), open({str(data / 'file')!r}).read(), number.value)"
-    )
-    python = shutil.which("python3", path="/usr/bin:/bin")
-    if python is None:
-        pytest.skip("no Python that nobody may run")
-    command = [
-        *(sys.executable, "-I", "-S", processes.LAUNCHER, "--parent", str(os.getpid()), "--death-signal", "2"),
-        *("--drop", str(data), "--namespaces", namespaces, "--", python, "-c", code),
-    ]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert told.stdout == "65534 True mine 2\n", told.stderr
-
-
-def test_a_server_whose_asker_is_gone_is_not_started() -> None:
-    command = [*(sys.executable, "-I", "-S", processes.LAUNCHER), "--parent", "1", "--death-signal", "2", "--", "true"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert told.returncode == 1
-    assert "is gone" in told.stderr

@@ -1,0 +1,161 @@
+"""One [[service]] table becomes a service, or is refused by key, file and line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from resilience.core.errors import SettingsError
+from resilience.core.urls import url_parts
+from tests.kits.config_texts import DATABASE, PROFILE, STAGING, one, refused, settings
+
+
+def test_a_service_gets_its_url_from_the_environment_and_its_stand_in_from_the_profile() -> None:
+    [service] = settings(DATABASE, STAGING, {".env.test.resilient": PROFILE}).services
+    assert service.url.reveal() == "postgresql://app:s3cret-pw@db.staging.example:5432/app"
+    assert service.local.reveal() == "postgresql://dev:dev-only@127.0.0.1:5435/app_test"
+    assert service.exports["DATABASE_URL"].reveal() == service.local.reveal()
+    assert service.local_names == ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_HOST", "POSTGRES_PORT")
+    assert service.local_values["POSTGRES_PORT"] == "5435"
+
+
+@pytest.mark.parametrize("missing", list(STAGING))
+@pytest.mark.parametrize("how", ["unset", "empty"])
+def test_a_service_with_an_unset_or_empty_variable_is_listed_and_never_probed(missing: str, how: str) -> None:
+    environ = {**STAGING, missing: ""}
+    if how == "unset":
+        del environ[missing]
+    [service] = settings(DATABASE, environ, {".env.test.resilient": PROFILE}).services
+    assert not service.configured
+    assert service.unset == (missing,)
+    assert service.local
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_a_raw_password_given_by_variable_comes_out_as_it_went_in(password: str) -> None:
+    [service] = settings(DATABASE, {**STAGING, "STAGING_PASSWORD": password}).services
+    parts = url_parts(service.url, service.kind)
+    assert parts.password.reveal() == password
+    assert (parts.user, parts.host, parts.port, parts.database) == ("app", "db.staging.example", 5432, "app")
+
+
+@pytest.mark.parametrize("password", ["a#b", "a/b", "a@b", "a%b", "a:b", "a b", "#", "/x@y"])
+def test_an_unescaped_character_in_a_url_is_named_with_its_variable_and_never_shown(password: str) -> None:
+    secret = f"Zk{password}Qw"
+    toml = one("postgresql", url='"${STAGING_URL}"')
+    text = refused(toml, {"STAGING_URL": f"postgresql://app:{secret}@db.example:5432/app"})
+    assert text.startswith("STAGING_URL=(")
+    assert secret not in text
+    assert "Zk" not in text
+    if " " not in password:
+        assert "urllib.parse.quote" in text
+
+
+def test_a_literal_url_that_cannot_be_read_is_refused_by_file_and_line() -> None:
+    text = refused(one("redis", url='"redis://:Zk#Qw@cache.example:6379/0"'))
+    assert text.startswith("it.url=(an unescaped #")
+    assert "config/runbook.toml:4" in text
+    assert "Zk" not in text
+
+
+@pytest.mark.parametrize(
+    ("type_", "url", "word"),
+    [
+        ("postgresql", "postgresql://u:p@h:99999/d", "99999"),
+        ("postgresql", "postgresql://u:p@h:0/d", "port"),
+        ("postgresql", "postgresql://u:p@h:abc/d", "port"),
+        ("postgresql", "mysql://u:p@h/d", "postgresql://"),
+        ("redis", "http://h:6379", "redis://"),
+        ("clickhouse", "clickhouse://h:9000/d", "8123"),
+        ("http", "ws://h/", "http://"),
+        ("websocket", "https://h/", "ws://"),
+        ("openai", "h:80", "http://"),
+        ("http", "http://", "no host"),
+        ("http", "http://[::1/", "bracket"),
+        ("http", "http://::1:80/", "brackets"),
+        ("http", "http://h/ x", "space"),
+        ("http", "http://h/\\u0007", "control"),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused_by_what_is_wrong_with_it(type_: str, url: str, word: str) -> None:
+    assert word in refused(one(type_, url=f'"{url}"'))
+
+
+def test_a_developers_own_variable_never_makes_another_host_the_stand_in() -> None:
+    environ = {
+        **STAGING,
+        "POSTGRES_HOST": "db.staging.example",
+        "POSTGRES_USER": "app",
+        "POSTGRES_PASSWORD": "s3cret-pw",
+    }
+    [service] = settings(DATABASE, environ, {".env.test.resilient": PROFILE}).services
+    assert service.local.reveal() == "postgresql://dev:dev-only@127.0.0.1:5435/app_test"
+
+
+def test_exports_give_the_parts_of_the_stand_in() -> None:
+    exports = (
+        '{ A = "{host}", B = "{port}", C = "{user}", D = "{password}", E = "{database}", '
+        'F = "postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}" }'
+    )
+    toml = DATABASE.replace('{ DATABASE_URL = "{local}" }', exports)
+    profile = PROFILE.replace("dev-only", "'d@v/#1'")
+    [service] = settings(toml, {}, {".env.test.resilient": profile}).services
+    assert {name: value.reveal() for name, value in service.exports.items()} == {
+        "A": "127.0.0.1",
+        "B": "5435",
+        "C": "dev",
+        "D": "d@v/#1",
+        "E": "app_test",
+        "F": "postgresql+asyncpg://dev:d%40v%2F%231@127.0.0.1:5435/app_test",
+    }
+
+
+def test_nothing_is_exported_for_a_stand_in_that_is_not_known() -> None:
+    [service] = settings(DATABASE, {**STAGING, "POSTGRES_USER": "dev"}).services
+    assert service.exports == {}
+    assert service.local_unset == ("POSTGRES_PASSWORD", "POSTGRES_HOST", "POSTGRES_PORT")
+
+
+def test_a_header_with_an_unset_secret_leaves_its_service_unconfigured() -> None:
+    toml = one("openai", url='"https://llm.example/v1"', headers='{ Authorization = "Bearer ${LLM_KEY}" }')
+    assert settings(toml).services[0].unset == ("LLM_KEY",)
+    [service] = settings(toml, {"LLM_KEY": "k-123456"}).services
+    assert service.headers["Authorization"].reveal() == "Bearer k-123456"
+
+
+def test_a_deadline_in_the_configuration_wins() -> None:
+    toml = one("http", url="'http://h'", timeout_s="20")
+    assert settings(toml, {"INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": "5"}).services[0].timeout_s == 20.0
+
+
+@pytest.mark.parametrize(
+    ("environ", "http", "websocket"),
+    [
+        ({}, 10.0, 30.0),
+        ({"STAGING_CONNECTION_TIMEOUT": "7"}, 7.0, 30.0),
+        ({"WEBSOCKET_CONNECTION_TIMEOUT": "9"}, 10.0, 9.0),
+        ({"INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": "5"}, 5.0, 5.0),
+        ({"INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": "60"}, 10.0, 30.0),
+    ],
+)
+def test_probe_deadlines_come_from_the_guides_variables_and_are_cut(
+    environ: dict[str, str], http: float, websocket: float
+) -> None:
+    toml = one("http", url="'http://h'") + one("websocket", url="'ws://h'").replace('"it"', '"ws"')
+    assert tuple(service.timeout_s for service in settings(toml, environ).services) == (http, websocket)
+
+
+BACKEND = '[[service]]\nname = "backend_api"\ntype = "http"\nurl = "http://127.0.0.1:1/health"\nmock_routes = ["{}"]\n'
+
+
+@pytest.mark.parametrize("route", ["/api/{{id}}", "POST /api/orders 201", "GET /api/orders"])
+def test_the_routes_of_a_mock_are_taken(route: str) -> None:
+    found = settings(BACKEND.format(route)).service("backend_api")
+    assert found is not None
+    assert found.mock_routes == (route,)
+
+
+@pytest.mark.parametrize("route", ["api/orders", "FETCH me", "POST /api/orders later"])
+def test_a_route_that_is_none_is_refused_by_name(route: str) -> None:
+    with pytest.raises(SettingsError, match="mock_routes"):
+        settings(BACKEND.format(route))
