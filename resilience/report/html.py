@@ -26,7 +26,7 @@ TESTS_SHOWN = 500
 @lru_cache(maxsize=1)
 def _template() -> Any:
     """Return the page's template, which refuses a name that it does not know and escapes all that it is given."""
-    import jinja2  # 50 ms at start-up, which an assessment would pay for without a page
+    import jinja2  # not at start-up: an assessment makes no page and must not wait for it
 
     environment = jinja2.Environment(
         autoescape=True,

@@ -111,7 +111,7 @@ class _Rendering:
     def _charts(self) -> tuple[Chart, ...]:
         """Return the charts that stand whole beside the page; one that cannot be drawn or written costs only itself."""
         try:
-            # matplotlib takes 0.5 s to load, which texts without charts need not wait for; it may be broken here as well.
+            # Not at start-up: matplotlib is slow to load, and texts without charts need not wait for it.
             from resilience.report.charts import CHARTS, draw
         except Exception as exc:  # noqa: BLE001 - matplotlib may be broken on this machine; the texts stand without it
             self.losses.lost("charts", exc)
