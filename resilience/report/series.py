@@ -68,7 +68,7 @@ class Line:
     phases: tuple[array[float], ...] = field(default_factory=lambda: tuple(array("f") for _ in PHASES))
     ordered: bool = True
     stretches: tuple[int, int, list[tuple[int, int, int, int, int]]] | None = None
-    """Kept once reckoned, as every rendering asks for them."""
+    """Kept once computed, as every rendering asks for them."""
 
     def __len__(self) -> int:
         return len(self.at)

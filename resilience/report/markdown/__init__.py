@@ -66,7 +66,7 @@ def _head(view: View) -> list[str]:
     parts += [f"**The runbook stopped:** {prose(one)}" for one in failed_stages(view.incident)]
     parts.append(table(("", ""), [(f"**{name}**", prose(value)) for name, value in view.facts]))
     if view.figures:
-        parts.append(table(("", "", "reckoned"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
+        parts.append(table(("", "", "counted from"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
     return parts
 
 

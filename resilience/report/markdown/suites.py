@@ -44,8 +44,8 @@ def _commands(commands: Sequence[CommandResult]) -> str:
 
 def _proof(reached: Reached) -> str:
     count = "cannot count" if reached.connections is None else plural(reached.connections, "connection")
-    canary = {None: "", True: ", canary reached it", False: ", **the canary did not reach it**"}[reached.canary]
-    return f"{prose(reached.service)}: {count}{canary}"
+    said = {None: "", True: ", tests reached it", False: ", **the tests did not reach it**"}[reached.canary]
+    return f"{prose(reached.service)}: {count}{said}"
 
 
 def _group(group: TestGroup, cut: Cut) -> str:
