@@ -54,7 +54,7 @@ GROUPS: tuple[GroupKind, ...] = (
     GroupKind(
         key="suspect",
         title="Suspects",
-        meaning="Counted as product failures, though the error smells of infrastructure while the probe was green.",
+        meaning="Counted as product failures: the error looks like infrastructure's, yet the probe of its service was green.",
         belongs=lambda test: _blamed(test, Blame.PRODUCT) and test.suspect,
         messages=True,
     ),

@@ -11,6 +11,7 @@ from resilience.core.records import (
     ConnectivityStatus,
     Decision,
     ExitCode,
+    FaultCode,
     InfrastructureHealth,
     Outcome,
     Recovery,
@@ -57,18 +58,22 @@ def seconds(value: float | None) -> str:
 
 
 def fault_phrase(result: ConnectivityResult) -> str:
-    """Return 'connect time-out after 5.0 s' for a result; its status where it has no fault."""
-    if result.fault is None:
-        if result.flapping:
-            return "flapping"
-        if result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None:
-            return f"slow, {seconds(result.response_time_s)}"
+    """Return 'connect time-out after 5.0 s' for a result; its status where it has no fault.
+
+    A server's own status code says more than its class does. What was waited for says how long; what answered in the end
+    was slow, and only what did not is a time-out.
+    """
+    fault, took = result.fault, result.response_time_s
+    if fault is None and result.flapping:
+        return "flapping"
+    if fault in (None, FaultCode.APP_SLOW) and result.status is ConnectivityStatus.DEGRADED and took is not None:
+        return f"slow, {seconds(took)}"
+    if fault is None:
         return STATUSES[result.status].word
-    status_code = result.facts.get("status", "")
-    if result.fault in TIMED:
-        waited = f" after {seconds(result.response_time_s)}" if result.response_time_s is not None else ""
-        return FAULTS[result.fault] + waited
-    return status_code if status_code[:1] in ("4", "5") else FAULTS[result.fault]
+    if fault in TIMED:
+        return FAULTS[fault] + (f" after {seconds(took)}" if took is not None else "")
+    code = result.facts.get("status", "")
+    return code if code[:1] in ("4", "5") else FAULTS[fault]
 
 
 def staging_line(health: InfrastructureHealth) -> str:

@@ -100,6 +100,17 @@ class Notebook:
     def settings(self) -> Settings:
         return self.run.settings
 
+    def frame(self, name: str) -> Any:
+        """Return this run's "services", "samples" or "tests" as a pandas frame, one row each, to explore in a cell.
+
+        Seconds are floats, times are UTC, status and fault are words; texts are redacted. What is not known yet has no row.
+        """
+        # Not at start-up: pandas is slow to load, and only who asks for a frame should wait for it.
+        from resilience.report.frames import frame
+        from resilience.report.texts import redacted
+
+        return frame(name, redacted(self.incident, self.run.redactor.text), self.run.samples())
+
     def __repr__(self) -> str:
         return f"run {self.incident.run} in {self.run.folder} ({self._may()})"
 

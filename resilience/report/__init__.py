@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from resilience.core.records import Incident, Sample, TestSuiteResult
 from resilience.report.exports.junit import junit as _junit
 from resilience.report.folder import load
+from resilience.report.gathering import Past
 from resilience.report.html import html as _page
 from resilience.report.markdown import markdown as _markdown
-from resilience.report.rendering import Past, render
+from resilience.report.rendering import render
 from resilience.report.series import Columns, read
 from resilience.report.view import Chart, build
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from resilience.core.records import ConnectivityStatus, FaultCode, InfrastructureHealth, Sample, TestSuiteResult
+from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.records import Incident, InfrastructureHealth, Sample, TestSuiteResult
 from resilience.report.series import FAULTS, PHASES, STATUSES, Columns
 
 
 def samples_frame(samples: Iterable[Sample] | Columns) -> Any:
-    """Return one row a sample, by time: at (UTC), service, target, status, response_time_s, fault, dns_s … query_s."""
+    """Return one row a sample, by time: at (UTC), service, target, status, response_time_s, fault, dns_s … query_s.
+
+    Columns are taken over as whole arrays and words as categories, so that no loop runs over a day of samples.
+    """
     columns = Columns.of(samples)
     parts = []
     statuses = [status.value for status in STATUSES]
@@ -63,11 +67,21 @@ def services_frame(health: InfrastructureHealth | None) -> Any:
     return pd.DataFrame(rows, columns=list(names))
 
 
+FRAMES: Mapping[str, Callable[[Incident, Iterable[Sample]], Any]] = {
+    "services": lambda incident, samples: services_frame(incident.latest or incident.health),
+    "samples": lambda incident, samples: samples_frame(samples),
+    "tests": lambda incident, samples: tests_frame(incident.tests),
+}
+"""What can be asked for by name. A frame of what is not known yet has its columns and no row."""
+
+
+def frame(name: str, incident: Incident, samples: Iterable[Sample]) -> Any:
+    """Return the frame of this name; UsageError names those that there are."""
+    if name not in FRAMES:
+        raise UsageError(f"there is no frame {name!r}.", hint=did_you_mean(name, FRAMES))
+    return FRAMES[name](incident, samples)
+
+
 def _word(value: object) -> object:
-    return (
-        value.value
-        if isinstance(value, ConnectivityStatus | FaultCode)
-        else str(value)
-        if isinstance(value, str)
-        else value
-    )
+    """Return an enum's member as the plain word it is, so that a cell shows and compares text."""
+    return str(value) if isinstance(value, str) else value

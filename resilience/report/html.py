@@ -25,7 +25,8 @@ TESTS_SHOWN = 500
 
 @lru_cache(maxsize=1)
 def _template() -> Any:
-    import jinja2
+    """Return the page's template, which refuses a name that it does not know and escapes all that it is given."""
+    import jinja2  # not at start-up: an assessment makes no page and must not wait for it
 
     environment = jinja2.Environment(
         autoescape=True,
@@ -60,22 +61,8 @@ def _source(name: str) -> str:
     return (files("resilience.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _by_section(charts: Sequence[Chart]) -> dict[str, list[dict[str, Any]]]:
-    import markupsafe
-
-    sections: dict[str, list[dict[str, Any]]] = {section.value: [] for section in Section}
-    for chart in charts:
-        sections[chart.section.value].append(
-            {
-                "name": chart.name,
-                "title": chart.title,
-                "sentence": chart.sentence,
-                "alt": chart.alt,
-                "svg": markupsafe.Markup(chart.svg),  # noqa: S704 - drawn by us, its texts escaped by matplotlib
-                "narrow": markupsafe.Markup(chart.svg_narrow),  # noqa: S704 - as above
-            }
-        )
-    return sections
+def _by_section(charts: Sequence[Chart]) -> dict[str, list[Chart]]:
+    return {section.value: [chart for chart in charts if chart.section is section] for section in Section}
 
 
 @lru_cache(maxsize=1)
@@ -94,20 +81,16 @@ def style() -> str:
 
 
 def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
-    """Return the page. Every text is escaped; `charts` are our own SVG, whose texts were escaped when they were drawn."""
-    import markupsafe
-
-    page = str(
-        _template().render(
-            view=view,
-            incident=view.incident,
-            charts=_by_section(charts),
-            csp=CSP,
-            css=markupsafe.Markup(style()),  # noqa: S704 - our own style sheet
-            stopped=failed_stages(view.incident),
-            people=PEOPLE,
-            shown=TESTS_SHOWN,
-        )
+    """Return the page. Every text is escaped but our style sheet and our own SVG, whose texts were escaped when drawn."""
+    page: str = _template().render(
+        view=view,
+        incident=view.incident,
+        charts=_by_section(charts),
+        csp=CSP,
+        css=style(),
+        stopped=failed_stages(view.incident),
+        people=PEOPLE,
+        shown=TESTS_SHOWN,
     )
     # On a phone a cell without a value takes a line for nothing.
     return page.replace(">–</td>", " data-none>–</td>")

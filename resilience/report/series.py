@@ -68,7 +68,7 @@ class Line:
     phases: tuple[array[float], ...] = field(default_factory=lambda: tuple(array("f") for _ in PHASES))
     ordered: bool = True
     stretches: tuple[int, int, list[tuple[int, int, int, int, int]]] | None = None
-    """Kept once reckoned, as every rendering asks for them."""
+    """Kept once computed, as every rendering asks for them."""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -266,19 +266,7 @@ def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> t
     if line.stretches is None:
         line.stretches = _stretches(line)
     usual, patience, raw = line.stretches
-    found: list[list[int]] = []
-    for start, end, status, last, samples in raw:
-        before = found[-1] if found else None
-        if before is not None and resolution and start - before[0] < resolution and start == before[1]:
-            before[1], before[3] = end, last
-            before[4] += samples
-            if _SEVERITY[status] > _SEVERITY[before[2]]:
-                before[2] = status
-        elif before is not None and before[2] == status and start == before[1]:
-            before[1], before[3] = end, last
-            before[4] += samples
-        else:
-            found.append([start, end, status, last, samples])
+    found = _merged(raw, resolution)
     # What the last sample saw holds for one more usual distance, no longer than the picture.
     final = found[-1]
     end = final[3] + min(usual, patience)
@@ -289,6 +277,21 @@ def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> t
         Interval(start=start, end=max(end, start), status=STATUSES[number], samples=samples)
         for start, end, number, _, samples in found
     )
+
+
+def _merged(raw: Iterable[tuple[int, int, int, int, int]], resolution: int) -> list[list[int]]:
+    """Join neighbours that share a status or lie within one `resolution`; the worst of those joined is kept, as it is news."""
+    found: list[list[int]] = []
+    for start, end, status, last, samples in raw:
+        before = found[-1] if found and found[-1][1] == start else None
+        if before is None or not (before[2] == status or (resolution and start - before[0] < resolution)):
+            found.append([start, end, status, last, samples])
+            continue
+        before[1], before[3] = end, last
+        before[4] += samples
+        if _SEVERITY[status] > _SEVERITY[before[2]]:
+            before[2] = status
+    return found
 
 
 def _stretches(line: Line) -> tuple[int, int, list[tuple[int, int, int, int, int]]]:

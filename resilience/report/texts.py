@@ -28,25 +28,25 @@ def redacted(record: T, text: Callable[[str], str]) -> T:
 
 
 def _walk(value: Any, text: Callable[[str], str]) -> Any:
+    """Return the value with its texts changed; what holds no changed text is returned as it is, not copied."""
     if isinstance(value, Enum) or value is None or isinstance(value, int | float):
         return value
     if isinstance(value, str):
         changed = text(str(value))
         return value if changed == value else changed
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changes = {}
-        for one in dataclasses.fields(value):
-            before = getattr(value, one.name)
-            after = _walk(before, text)
-            if after is not before:
-                changes[one.name] = after
-        return dataclasses.replace(value, **changes) if changes else value
     if isinstance(value, tuple):
         items = tuple(_walk(item, text) for item in value)
         return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
     if isinstance(value, Mapping):
         return {_walk(key, text): _walk(item, text) for key, item in value.items()}
-    return value
+    return _record(value, text) if dataclasses.is_dataclass(value) else value
+
+
+def _record(record: Any, text: Callable[[str], str]) -> Any:
+    before = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    after = {name: _walk(value, text) for name, value in before.items()}
+    changes = {name: value for name, value in after.items() if value is not before[name]}
+    return dataclasses.replace(record, **changes) if changes else record
 
 
 _FENCE = re.compile(r"`+")

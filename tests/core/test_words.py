@@ -75,6 +75,12 @@ def test_a_status_code_says_more_than_its_class_and_a_time_out_says_after_how_lo
     assert words.fault_phrase(replace(result("redis", S.DEGRADED), flapping=True)) == "flapping"
 
 
+def test_a_service_that_answered_too_slowly_is_slow_and_one_that_gave_up_a_query_timed_out() -> None:
+    slow = result("redis", S.DEGRADED, FaultCode.APP_SLOW)
+    assert words.fault_phrase(replace(slow, response_time_s=1.2)) == "slow, 1.2 s"
+    assert words.fault_phrase(replace(slow, status=S.UNAVAILABLE)) == "query time-out"
+
+
 # --------------------------------------------------------------------------- tests
 
 

@@ -71,6 +71,14 @@ async def test_opening_the_page_only_looks(cockpit: Notebook, team: Path) -> Non
     assert "not yet" in cockpit.sections["finish"].html
 
 
+async def test_what_is_known_can_be_explored_as_frames(cockpit: Notebook) -> None:
+    await cockpit.assess()
+    services, samples = cockpit.frame("services"), cockpit.frame("samples")
+    assert set(samples["service"]) <= set(services["name"])
+    assert len(samples) >= (services["status"] != "not_configured").sum() > 0
+    assert cockpit.frame("tests").empty
+
+
 async def test_looking_again_shows_the_trend_and_chooses_anew(cockpit: Notebook, staging: SmallStaging) -> None:
     await prepared(cockpit)
     assert "mode full" in cockpit.sections["mode"].html

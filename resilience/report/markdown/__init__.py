@@ -21,7 +21,7 @@ LIMIT = 60_000
 
 
 def markdown(view: View, *, limit: int = LIMIT) -> str:
-    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order stated above."""
+    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order of `cut.LEVELS`."""
     text = ""
     for level in LEVELS:
         text = _render(view, level)
@@ -33,7 +33,25 @@ def markdown(view: View, *, limit: int = LIMIT) -> str:
 
 
 def _render(view: View, cut: Cut) -> str:
-    parts: list[str] = [
+    """Return all sections at one level of cutting: the verdict and what was down first, how it was made last."""
+    parts = [
+        *_head(view),
+        *down(view),
+        *timeline(view, cut),
+        *(part for suite in view.suites for part in suite_of(suite, cut)),
+        *latency(view, cut),
+        *changes(view, cut),
+        *notices(view),
+        *past(view),
+        *people(view),
+        *(details(view) if cut.details else ()),
+        _foot(cut),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(view: View) -> list[str]:
+    parts = [
         f"# {plain(view.title)}",
         f"**{LOOKS[view.verdict_kind].sign} {prose(view.verdict)}**",
         "  \n".join(sentence(line) for line in view.lines),
@@ -45,24 +63,13 @@ def _render(view: View, cut: Cut) -> str:
         )
     if view.missing:
         parts.append("> **Missing from this report:**\n" + "\n".join(f"> - {prose(one)}" for one in view.missing))
-    for one in failed_stages(view.incident):
-        parts.append(f"**The runbook stopped:** {prose(one)}")
+    parts += [f"**The runbook stopped:** {prose(one)}" for one in failed_stages(view.incident)]
     parts.append(table(("", ""), [(f"**{name}**", prose(value)) for name, value in view.facts]))
     if view.figures:
-        parts.append(table(("", "", "reckoned"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
-    parts += down(view)
-    parts += timeline(view, cut)
-    for suite in view.suites:
-        parts += suite_of(suite, cut)
-    parts += latency(view, cut)
-    parts += changes(view, cut)
-    parts += notices(view)
-    parts += past(view)
-    parts += people(view)
-    if cut.details:
-        parts += details(view)
+        parts.append(table(("", "", "counted from"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
+    return parts
+
+
+def _foot(cut: Cut) -> str:
     end = "Made from `incident.json` and `samples.csv`; charts and all details are in `report.html`. All times are UTC."
-    if cut.says:
-        end += f" Cut to fit a GitHub comment: {cut.says}."
-    parts.append(f"<sub>{end}</sub>")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return f"<sub>{end}{f' Cut to fit a GitHub comment: {cut.says}.' if cut.says else ''}</sub>"

@@ -10,6 +10,7 @@ from resilience.report.view.formats import span, when
 
 
 def details(view: View) -> list[str]:
+    """Return what only those ask who doubt the report: how long each stage took, with which parameters and versions."""
     incident = view.incident
     parts = []
     if incident.stages:

@@ -10,6 +10,7 @@ from resilience.report.series import Stats
 from resilience.report.texts import code, prose
 from resilience.report.view import View
 from resilience.report.view.formats import percent, when
+from resilience.report.view.latency import PhaseRow
 
 
 def _stats(stats: Stats) -> tuple[str, str]:
@@ -20,6 +21,7 @@ def _stats(stats: Stats) -> tuple[str, str]:
 
 
 def latency(view: View, cut: Cut) -> list[str]:
+    """Return the section on latency; without an outage there is one stretch, else before, during and after."""
     if not view.latency:
         return []
     if view.window is None:
@@ -27,37 +29,23 @@ def latency(view: View, cut: Cut) -> list[str]:
         listed = table(("service", "p50 / p95 / max", "loss", "samples"), plain)
     else:
         head = ("service", "before: p50 / p95 / max", "loss", "during", "loss", "after", "loss")
-        listed = table(
-            head,
-            (
-                (prose(row.service), *_stats(row.before), *_stats(row.during), *_stats(row.after))
-                for row in view.latency
-            ),
+        stretches = (
+            (prose(row.service), *_stats(row.before), *_stats(row.during), *_stats(row.after)) for row in view.latency
         )
+        listed = table(head, stretches)
     parts = [
         "## Latency",
         "Of answered probes of staging, from this vantage; loss is the share that got no good answer.\n\n" + listed,
     ]
     if view.phases and cut.phases:
-        rows = []
-        for phase in view.phases:
-            spent = ", ".join(f"{name} {seconds(value)}" for name, value in phase.parts) or "–"
-            if phase.status is ConnectivityStatus.UNAVAILABLE and phase.rest_s > 0.001:
-                spent += f", then {seconds(phase.rest_s)} without an answer"
-            rows.append(
-                (
-                    prose(phase.service),
-                    phase.which,
-                    when(phase.at),
-                    seconds(phase.total_s),
-                    spent,
-                    code(phase.fault) if phase.fault else "–",
-                )
-            )
-        parts.append(
-            folded(
-                "Phases of the worst and the median probe",
-                table(("service", "probe", "UTC", "took", "phases", "fault"), rows),
-            )
-        )
+        phases = table(("service", "probe", "UTC", "took", "phases", "fault"), map(_phases, view.phases))
+        parts.append(folded("Phases of the worst and the median probe", phases))
     return parts
+
+
+def _phases(row: PhaseRow) -> tuple[str, ...]:
+    spent = ", ".join(f"{name} {seconds(value)}" for name, value in row.parts) or "–"
+    if row.status is ConnectivityStatus.UNAVAILABLE and row.rest_s > 0.001:
+        spent += f", then {seconds(row.rest_s)} without an answer"
+    fault = code(row.fault) if row.fault else "–"
+    return prose(row.service), row.which, when(row.at), seconds(row.total_s), spent, fault

@@ -11,6 +11,7 @@ from resilience.report.view.formats import when
 
 
 def timeline(view: View, cut: Cut) -> list[str]:
+    """Return the section on what happened; where it must be cut, the beginning and the end stay, as they tell the story."""
     if not view.timeline:
         return []
     rows = view.timeline

@@ -79,7 +79,7 @@ class View:
     lines: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     figures: tuple[tuple[str, str, str], ...]
-    """Label, value, and what it was reckoned from."""
+    """Label, value, and what it was counted from."""
     services: tuple[ServiceRow, ...]
     timeline: tuple[Row, ...]
     window: Window | None

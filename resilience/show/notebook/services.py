@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from resilience.core.marks import STATUSES
-from resilience.core.records import ConnectivityStatus, InfrastructureHealth, Sample
+from resilience.core.records import ConnectivityResult, ConnectivityStatus, InfrastructureHealth, Sample
 from resilience.core.words import cause_title, fault_phrase, seconds, staging_line
 from resilience.show.notebook.blocks import WARN, folded, head, marked, table
 from resilience.show.notebook.phases import phases_view
@@ -24,24 +24,10 @@ def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) ->
         if sample.target == "staging":
             by_service.setdefault(sample.service, []).append(sample)
     trend = any(len(found) > 1 for found in by_service.values())
-    rows = []
-    for result in health.services:
-        well = result.status is ConnectivityStatus.AVAILABLE
-        configured = result.status is not ConnectivityStatus.NOT_CONFIGURED
-        found = "" if well or not configured else fault_phrase(result)
-        if result.never_reached and not well and configured:
-            found += "; never yet reached from this host"
-        name = escape(result.name) + (' <span class="dim">critical</span>' if result.critical else "")
-        row = [
-            ("line", name),
-            ("line", pill(result.status)),
-            ("num", escape(seconds(result.response_time_s)) if configured else ""),
-            ("", escape(found or (result.detail if not configured else ""))),
-            ("", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
-        ]
-        if trend:
-            row.append(("line", spark(by_service.get(result.name, [])[-40:])))
-        rows.append(row)
+    rows = [
+        [*_row(result), *([("line", spark(by_service.get(result.name, [])[-40:]))] if trend else [])]
+        for result in health.services
+    ]
     columns = ["Service", "Status", "Answered in", "What was found", "Endpoint", *(["Trend"] if trend else [])]
     where = (
         f'<div class="dim">seen from {escape(health.vantage.host)} at {health.started_at:%H:%M:%S} UTC, '
@@ -49,6 +35,24 @@ def health_view(health: InfrastructureHealth, samples: Sequence[Sample] = ()) ->
     )
     phases = folded("Where the time went, phase by phase", phases_view(health))
     return head(staging_line(health)) + table(columns, rows) + causes_view(health) + phases + where
+
+
+def _row(result: ConnectivityResult) -> list[tuple[str, str]]:
+    """Return the cells of one service; what was not configured has no time and no finding, but says what is not set."""
+    configured = result.status is not ConnectivityStatus.NOT_CONFIGURED
+    found = result.detail
+    if configured:
+        found = "" if result.status is ConnectivityStatus.AVAILABLE else fault_phrase(result)
+        if found and result.never_reached:
+            found += "; never yet reached from this host"
+    name = escape(result.name) + (' <span class="dim">critical</span>' if result.critical else "")
+    return [
+        ("line", name),
+        ("line", pill(result.status)),
+        ("num", escape(seconds(result.response_time_s)) if configured else ""),
+        ("", escape(found)),
+        ("", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
+    ]
 
 
 def causes_view(health: InfrastructureHealth) -> str:
