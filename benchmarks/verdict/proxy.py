@@ -85,14 +85,22 @@ class Proxy:
             if self.server is not None:
                 self.server.close()
                 self.server = None
-            self.held = _bound(self.port)
+            self.held = await self._again()
         elif self.server is None:
             if self.held is not None:
                 self.held.close()
                 self.held = None
-            self.server = await asyncio.start_server(self._client, sock=_bound(self.port), backlog=200)
+            self.server = await asyncio.start_server(self._client, sock=await self._again(), backlog=200)
         if {mode, was} != {"pass", "slow"}:
             self._cut()
+
+    async def _again(self) -> socket.socket:
+        """Bind our port anew. A process that is being started holds a copy of the old socket until it runs its program."""
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                return _bound(self.port)
+            await asyncio.sleep(0.002)
+        return _bound(self.port)
 
     def cut(self) -> None:
         """Reset every connection that is open."""
@@ -152,7 +160,7 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_client: bool) -> None:
         while data := await reader.read(65536):
             if not to_client:
-                for mark, act in self.triggers.items():
+                for mark, act in list(self.triggers.items()):
                     if mark in data:
                         act()
                         return

@@ -279,7 +279,7 @@ def _doubt(case: score.Case, state: str, up: Mapping[str, Any] | None, there: Ma
     if there is None:
         return [f"{case.id}: no report in the state {state}"]
     error = f"{there['type']}: {there['text'][:160]}"
-    if case.kind == "outage" and there["outcome"] == "passed" and state != "flapping":
+    if case.kind == "outage" and there["outcome"] == "passed" and state not in {"flapping", *case.steady}:
         return [f"{case.id}: an outage that passes under plain pytest in the state {state}"]
     if case.kind == "well" and there["outcome"] != "passed":
         return [f"{case.id}: well, and fails in the state {state} ({error})"]

@@ -32,6 +32,8 @@ STATES = {
     " (PostgreSQL), MISCONF with a green PING (Redis)",
     "restart": "all is well, but servers are killed and started again in the middle of the tests",
 }
+MARKS = (b"/* payment */", b"/* refund */", b"payment:", b"X-Payment", b'"op": "payment"')
+"""What clients say in the middle of some tests; in the state `restart` the server is killed at that moment, once for each."""
 DEAD_IN_PART = ("redis", "backend_api", "websocket")
 DB_PASSWORD, REDIS_PASSWORD, TOKEN = "s3cret-db", "s3cret-redis", "tok-7d1f"
 
@@ -275,6 +277,7 @@ class World:
         self.asked = folder / "asked"
         self.asked.mkdir()
         self.mends = False
+        self.restarting: list[threading.Thread] = []
         self.closing = threading.Event()
         self.lock = threading.RLock()
         self.log: list[str] = []
@@ -308,10 +311,8 @@ class World:
                 proxy.set("refuse")
             elif state in ("mute", "slow"):
                 proxy.set(state)
-            proxy.triggers = (
-                {b"/* payment */": lambda n=name: self._later(n), b"payment:": lambda n=name: self._later(n),
-                 b"/payment": lambda n=name: self._later(n)} if state == "restart" else {}
-            )  # fmt: skip
+            if state == "restart":
+                proxy.triggers = {mark: lambda n=name, m=mark: self._later(n, m) for mark in MARKS}
         if state == "flapping":
             self.flapping.set()
             self.flap = threading.Thread(target=self._flaps, daemon=True, name="flapping")
@@ -339,10 +340,12 @@ class World:
             self.proxies[name].set("pass")
             self.log.append(f"restarted {name}")
 
-    def _later(self, name: str) -> None:
-        """Restart from the proxies' own loop: cut now, do the rest in a thread."""
-        self.proxies[name].triggers = {}
-        threading.Thread(target=self.restart, args=(name,), daemon=True).start()
+    def _later(self, name: str, mark: bytes) -> None:
+        """Restart because of what a client said, once for each mark; called in the proxies' loop, which must not wait."""
+        del self.proxies[name].triggers[mark]
+        restarting = threading.Thread(target=self.restart, args=(name,), daemon=True)
+        self.restarting.append(restarting)
+        restarting.start()
 
     def _flaps(self) -> None:
         while self.flapping.is_set():
@@ -366,6 +369,9 @@ class World:
                         self.log.append("mended")
                     elif words["what"] == "restart" and self.state == "restart" and self.mends:
                         self.restart(words["service"])
+                    elif words["what"] == "settle":
+                        while self.restarting:
+                            self.restarting.pop().join()
                 finally:
                     path.with_suffix(".done").touch()
             time.sleep(0.01)

@@ -33,7 +33,10 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    if SELECTION is not None and item.nodeid in SELECTION["events"]:
+    if SELECTION is None or not SELECTION["events"]:
+        return
+    tell(what="settle")
+    if item.nodeid in SELECTION["events"]:
         tell(what="restart", service=SELECTION["events"][item.nodeid])
 
 
