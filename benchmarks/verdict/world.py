@@ -165,12 +165,13 @@ class Postgres(Server):
 
     def seed(self) -> None:
         """Make the schema anew, as it is on staging before every run."""
-        end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'"
+        end = "select pg_terminate_backend(pid) from pg_stat_activity where usename in ('app', 'batch')"
         self.sql(end, *((HERE / "schema.sql").read_text().split(";\n")), database="app")
 
     def well(self) -> None:
         if self.changed:
-            self.sql("alter role app reset default_transaction_read_only", f"alter role app password '{DB_PASSWORD}'")
+            self.sql("alter role app reset default_transaction_read_only", f"alter role app password '{DB_PASSWORD}'",
+                     f"alter role batch password '{DB_PASSWORD}'")
             self.changed = False
 
     def sick(self) -> None:
@@ -179,7 +180,7 @@ class Postgres(Server):
 
     def password(self) -> None:
         self.changed = True
-        self.sql("alter role app password 'rotated'")
+        self.sql("alter role app password 'rotated'", "alter role batch password 'rotated'")
 
 
 class Redis(Server):
@@ -288,7 +289,8 @@ class World:
         database = self.servers["database"]
         assert isinstance(database, Postgres)
         database.sql(
-            f"create role app login createdb connection limit 40 password '{DB_PASSWORD}'", "create database app owner app"
+            f"create role app login createdb connection limit 40 password '{DB_PASSWORD}'",
+            f"create role batch login connection limit 20 password '{DB_PASSWORD}'", "create database app owner app"
         )
         for proxy in self.proxies.values():
             proxy.set("pass")

@@ -223,7 +223,7 @@ def test_row_by_position(connection):
 
 
 def test_too_many_sessions():
-    held = [psycopg.connect(settings.DATABASE_URL, **TIMEOUT) for _ in range(48)]
+    held = [psycopg.connect(settings.dsn(user="batch"), **TIMEOUT) for _ in range(48)]
     for made in held:
         made.close()
 

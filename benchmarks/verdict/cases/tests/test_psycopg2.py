@@ -92,7 +92,7 @@ def test_stock_is_shared(shared):
 
 def test_shipping(db):
     with db.cursor() as cur:
-        cur.execute("insert into orders (customer_id, total) values (1, 5) returning id")
+        cur.execute("insert into orders (customer_id, total) values (20, 5) returning id")
         (number,) = cur.fetchone()
     assert mark_shipped(db, number) == 1
 
@@ -234,7 +234,7 @@ def test_wrong_port():
 def test_leaks_until_refused():
     held = []
     for _ in range(50):
-        held.append(connect())
+        held.append(connect(user="batch"))
     assert len(held) == 50
 
 

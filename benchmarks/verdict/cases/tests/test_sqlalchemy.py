@@ -67,7 +67,7 @@ def some_customers(engine):
 
 def best_customer(session):
     return session.execute(
-        sa.select(Order.customer_id, sa.func.sum(Order.total)).group_by(Order.customer_id).order_by(sa.desc(2)).limit(1)
+        sa.select(Order.customer_id, sa.func.sum(Order.total).label("spent")).group_by(Order.customer_id).order_by(sa.desc("spent")).limit(1)
     ).one()
 
 
@@ -192,7 +192,8 @@ def test_closed_connection(engine):
 def test_closed_result(engine):
     with engine.connect() as connection:
         result = connection.execute(sa.text("select * from orders"))
-    result.fetchall()
+        result.close()
+        result.fetchall()
 
 
 def test_wish_list(session):
