@@ -125,6 +125,7 @@ class Team:
         self.folder, self.world, self.python = folder, world, python
         shutil.copytree(HERE / "cases", folder, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "resilience.toml").write_text(CONFIGURATION, encoding="utf-8")
+        self.files = ["tests"]
         self.selection = folder.parent / "selection.json"
 
     def environ(self, **more: str) -> dict[str, str]:
@@ -141,7 +142,7 @@ class Team:
         """Run plain pytest; return by node id the outcome, and the type and text of the error."""
         reports = self.folder.parent / "reports.jsonl"
         reports.unlink(missing_ok=True)
-        command = [str(self.python), "-m", "pytest", "tests", "-q", "--no-header", "-p", "no:cacheprovider", *options]
+        command = [str(self.python), "-m", "pytest", *self.files, "-q", "--no-header", "-p", "no:cacheprovider", *options]
         done = _run(command, self.folder, self.environ(CI_REPORTS=str(reports)), LIMIT_S)
         found: dict[str, dict[str, Any]] = {}
         for line in reports.read_text(encoding="utf-8").splitlines() if reports.exists() else ():
@@ -155,7 +156,7 @@ class Team:
 
     def ours(self, exe: Path, *options: str) -> dict[str, Any]:
         """Run `resilience test --json`; return its document."""
-        command = [str(exe), "test", "--json", "--", "python", "-m", "pytest", "tests", "-q", *options]
+        command = [str(exe), "test", "--json", "--", "python", "-m", "pytest", *self.files, "-q", *options]
         done = _run(command, self.folder, self.environ(), LIMIT_S)
         try:
             return json.loads(done.stdout)
@@ -192,6 +193,7 @@ class Bench:
         atexit.register(self.world.close)
         self.world.start()
         self.team = Team(self.folder / "team", self.world, self.python)
+        self.team.files = options.only or ["tests"]
         self.pytest_options = ("-n", "2", "--dist", "loadfile") if options.xdist else ()
         self.times: list[str] = []
 

@@ -32,7 +32,7 @@ STATES = {
     " (PostgreSQL), MISCONF with a green PING (Redis)",
     "restart": "all is well, but servers are killed and started again in the middle of the tests",
 }
-MARKS = (b"/* payment */", b"/* refund */", b"payment:", b"X-Payment", b'"op": "payment"')
+MARKS = (b"/* payment */", b"/* refund */", b"payment:", b"X-Payment")
 """What clients say in the middle of some tests; in the state `restart` the server is killed at that moment, once for each."""
 DEAD_IN_PART = ("redis", "backend_api", "websocket")
 DB_PASSWORD, REDIS_PASSWORD, TOKEN = "s3cret-db", "s3cret-redis", "tok-7d1f"

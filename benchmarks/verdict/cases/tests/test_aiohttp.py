@@ -163,15 +163,21 @@ async def test_no_token():
         await made.get("/orders")
 
 
-async def test_one_connection_held(session):
-    connector = aiohttp.TCPConnector(limit=1)
-    limit = aiohttp.ClientTimeout(total=0.3)
-    async with aiohttp.ClientSession(
-        settings.BACKEND_URL, connector=connector, headers=settings.HEADERS, timeout=limit
-    ) as made:
-        async with made.get("/export.csv") as first:
-            await first.content.read(1)
-            await made.get("/health")
+async def test_own_handler_is_quick():
+    async def search(request):
+        await asyncio.sleep(1)
+        return web.json_response([])
+
+    app = web.Application()
+    app.router.add_get("/search", search)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as made:
+            await made.get(f"http://127.0.0.1:{runner.addresses[0][1]}/search")
+    finally:
+        await runner.cleanup()
 
 
 async def test_json_and_data(session):
