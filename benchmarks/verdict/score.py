@@ -85,7 +85,7 @@ def read(path: Path) -> tuple[dict[str, Case], dict[str, str]]:
         for name, row in rows.items():
             kinds = [kind for kind in KINDS if kind in row]
             states = {key: value for key, value in row.items() if key not in KINDS}
-            if len(kinds) != 1 or not 1 <= len(states):
+            if len(kinds) != 1 or not states:
                 raise ValueError(f"{file}::{name}: one of {', '.join(KINDS)} and at least one state are needed")
             identity = f"tests/test_{file}.py::{name}"
             right = {state: _right(text, identity) for state, text in states.items()}
@@ -185,7 +185,9 @@ class Score:
         hidden = rows["bug"]["infrastructure_unavailable"]
         blamed = rows["outage"]["failed"] + rows["outage"]["error"]
         found = rows["bug"]["failed"] + rows["bug"]["error"]
-        recognised = rows["outage"]["infrastructure_unavailable"] + (rows["outage"]["passed"] if self.when == BACK else 0)
+        recognised = rows["outage"]["infrastructure_unavailable"] + (
+            rows["outage"]["passed"] if self.when == BACK else 0
+        )
         named = rows["outage"]["infrastructure_unavailable"] + hidden
         open_ = rows["bug"]["undecided"] + rows["outage"]["undecided"]
         lines = [
@@ -200,11 +202,14 @@ class Score:
 
     def wrong(self) -> Iterable[str]:
         order = {"a bug called an outage": 0, "a bug passed": 1, "an outage called a bug": 2, "": 3}
-        for one in sorted((one for one in self.found if one.wrong), key=lambda one: (order[one.grave], one.state, one.case.id)):
+        for one in sorted(
+            (one for one in self.found if one.wrong), key=lambda one: (order[one.grave], one.state, one.case.id)
+        ):
             expected = " or ".join(sorted(one.right))
             what = f" **{one.grave}**" if one.grave else ""
             extra = f" ({one.fault})" if one.fault else ""
-            yield f"- {one.state}: `{one.case.id}` [{one.kind}: {one.case.why}] expected {expected}, found {one.outcome}{extra}.{what}"
+            case = f"`{one.case.id}` [{one.kind}: {one.case.why}]"
+            yield f"- {one.state}: {case} expected {expected}, found {one.outcome}{extra}.{what}"
 
 
 def _share(part: int, whole: int) -> str:

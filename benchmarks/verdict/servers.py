@@ -1,4 +1,4 @@
-"""Turn one word into a small server on 127.0.0.1: `python servers.py backend_api|auth_service|websocket|llm_service|clickhouse PORT`.
+"""Turn the name of a service into a small server on 127.0.0.1: `python servers.py NAME PORT`.
 
 Each is well until it is told otherwise on its own port, which no test knows: `/__world?mode=well|sick|password`.
 """
@@ -35,7 +35,7 @@ def make(sick, *, health_when_sick, guarded=()):
         if request.path == "/__world":
             request.app[MODE]["mode"] = request.query["mode"]
             return web.json_response({})
-        if mode == "sick" and not (request.path in health_when_sick):
+        if mode == "sick" and request.path not in health_when_sick:
             return sick(request)
         if any(request.path.startswith(prefix) for prefix in guarded):
             wanted = "rotated" if mode == "password" else TOKEN
@@ -147,7 +147,9 @@ def auth():
         name = request.headers.get("Authorization", "").removeprefix("Bearer at-")
         if name not in known:
             return web.json_response({"error": "invalid_token"}, status=401)
-        return web.json_response({"sub": name, "email": f"{name}@shop.example", "roles": ["admin"] if name == "alice" else []})
+        return web.json_response(
+            {"sub": name, "email": f"{name}@shop.example", "roles": ["admin"] if name == "alice" else []}
+        )
 
     application.router.add_get("/health", health)
     application.router.add_post("/token", token)
@@ -206,7 +208,9 @@ def llm():
     application = make(sick, health_when_sick=("/v1/models",), guarded=("/v1",))
 
     async def models(request):
-        return web.json_response({"object": "list", "data": [{"id": "small-1", "object": "model", "created": 1, "owned_by": "shop"}]})
+        return web.json_response(
+            {"object": "list", "data": [{"id": "small-1", "object": "model", "created": 1, "owned_by": "shop"}]}
+        )
 
     async def chat(request):
         body = await request.json()
@@ -247,7 +251,9 @@ def llm():
         body = await request.json()
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         data = [{"object": "embedding", "index": n, "embedding": [0.1, 0.2, 0.3]} for n, _ in enumerate(texts)]
-        return web.json_response({"object": "list", "data": data, "model": "small-1", "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+        return web.json_response(
+            {"object": "list", "data": data, "model": "small-1", "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+        )
 
     application.router.add_get("/v1/models", models)
     application.router.add_post("/v1/chat/completions", chat)
@@ -323,13 +329,23 @@ def clickhouse():
             names, types = ["kind", "amount"], ["String", "UInt64"]
             rows = [("sale", 100), ("sale", 200), ("refund", 300)]
         elif "describe table" in low or "system.columns" in low:
-            names = ["name", "type", "default_type", "default_expression", "comment", "codec_expression", "ttl_expression"]
+            names = [
+                "name",
+                "type",
+                "default_type",
+                "default_expression",
+                "comment",
+                "codec_expression",
+                "ttl_expression",
+            ]
             types = ["String"] * 7
             rows = [("kind", "String", "", "", "", "", ""), ("amount", "UInt64", "", "", "", "", "")]
         elif re.search(r"select 1\b", low):
             names, types, rows = ["1"], ["UInt8"], [(1,)]
         elif "from event " in low + " ":
-            return fault(60, "UNKNOWN_TABLE", "Unknown table expression identifier 'event'. Maybe you meant: ['events']", 404)
+            return fault(
+                60, "UNKNOWN_TABLE", "Unknown table expression identifier 'event'. Maybe you meant: ['events']", 404
+            )
         elif "from events" in low and not low.startswith(("create", "drop", "alter")):
             return fault(47, "UNKNOWN_IDENTIFIER", "Unknown expression identifier in scope", 404)
         elif low.startswith(("create", "drop", "alter", "set", "truncate")):

@@ -99,7 +99,12 @@ class Server:
         log = self.folder / "log"
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                self.command(), stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, env=self.environment(), cwd=self.folder
+                self.command(),
+                stdout=sink,
+                stderr=sink,
+                stdin=subprocess.DEVNULL,
+                env=self.environment(),
+                cwd=self.folder,
             )
         wait_for(self.port, self.process, log)
 
@@ -170,8 +175,11 @@ class Postgres(Server):
 
     def well(self) -> None:
         if self.changed:
-            self.sql("alter role app reset default_transaction_read_only", f"alter role app password '{DB_PASSWORD}'",
-                     f"alter role batch password '{DB_PASSWORD}'")
+            self.sql(
+                "alter role app reset default_transaction_read_only",
+                f"alter role app password '{DB_PASSWORD}'",
+                f"alter role batch password '{DB_PASSWORD}'",
+            )
             self.changed = False
 
     def sick(self) -> None:
@@ -290,7 +298,8 @@ class World:
         assert isinstance(database, Postgres)
         database.sql(
             f"create role app login createdb connection limit 40 password '{DB_PASSWORD}'",
-            f"create role batch login connection limit 20 password '{DB_PASSWORD}'", "create database app owner app"
+            f"create role batch login connection limit 20 password '{DB_PASSWORD}'",
+            "create database app owner app",
         )
         for proxy in self.proxies.values():
             proxy.set("pass")

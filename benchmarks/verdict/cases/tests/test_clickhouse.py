@@ -129,7 +129,9 @@ def test_insert_wrong_table(analytics):
 
 
 def test_parameters(analytics):
-    analytics.query("select count() from events where kind = {kind:String}", parameters={"kinds": "sale"}).result_columns[1]
+    analytics.query(
+        "select count() from events where kind = {kind:String}", parameters={"kinds": "sale"}
+    ).result_columns[1]
 
 
 def test_insert_width(own):

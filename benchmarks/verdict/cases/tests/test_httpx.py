@@ -24,9 +24,7 @@ async def async_api():
 
 @pytest.fixture(scope="session")
 def token():
-    answer = httpx.post(
-        settings.AUTH_URL + "/token", data={"username": "alice", "password": "wonderland"}, timeout=0.8
-    )
+    answer = httpx.post(settings.AUTH_URL + "/token", data={"username": "alice", "password": "wonderland"}, timeout=0.8)
     answer.raise_for_status()
     return answer.json()["access_token"]
 
@@ -174,16 +172,12 @@ def test_token(token):
 
 
 def test_userinfo(token):
-    response = httpx.get(
-        settings.AUTH_URL + "/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=0.8
-    )
+    response = httpx.get(settings.AUTH_URL + "/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=0.8)
     assert response.json()["email"] == "alice@shop.example"
 
 
 def test_login_of_bob():
-    response = httpx.post(
-        settings.AUTH_URL + "/token", data={"username": "bob", "password": "builder"}, timeout=0.8
-    )
+    response = httpx.post(settings.AUTH_URL + "/token", data={"username": "bob", "password": "builder"}, timeout=0.8)
     assert response.status_code == 200, response.text
 
 

@@ -66,9 +66,7 @@ def test_tool(client):
 
 
 def test_stream(client):
-    stream = client.chat.completions.create(
-        model="small-1", messages=[{"role": "user", "content": "hi"}], stream=True
-    )
+    stream = client.chat.completions.create(model="small-1", messages=[{"role": "user", "content": "hi"}], stream=True)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream).startswith("Refund: yes.")
 
 

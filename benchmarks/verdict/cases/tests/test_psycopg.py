@@ -38,7 +38,9 @@ def small_pool():
 
 
 def vip_share(connection):
-    row = connection.execute("select count(*) filter (where vip) as vips, count(*) as everyone from customers").fetchone()
+    row = connection.execute(
+        "select count(*) filter (where vip) as vips, count(*) as everyone from customers"
+    ).fetchone()
     return row["vips"] / row["everyone"]
 
 
@@ -51,7 +53,9 @@ def test_session_reads_again(session_connection):
 
 
 def test_session_writes(session_connection):
-    session_connection.execute("insert into payments values ('s-1', 1) on conflict (reference) do update set amount = 1")
+    session_connection.execute(
+        "insert into payments values ('s-1', 1) on conflict (reference) do update set amount = 1"
+    )
 
 
 @pytest.mark.parametrize("number", range(1, 5))

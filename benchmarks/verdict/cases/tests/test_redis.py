@@ -245,9 +245,7 @@ def test_no_password():
 
 
 def test_unknown_user():
-    redis.Redis(
-        host=settings.REDIS.hostname, port=settings.REDIS.port, username="cart", password="x", **OPTIONS
-    ).ping()
+    redis.Redis(host=settings.REDIS.hostname, port=settings.REDIS.port, username="cart", password="x", **OPTIONS).ping()
 
 
 def test_database_99():

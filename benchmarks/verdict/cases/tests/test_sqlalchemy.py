@@ -67,7 +67,10 @@ def some_customers(engine):
 
 def best_customer(session):
     return session.execute(
-        sa.select(Order.customer_id, sa.func.sum(Order.total).label("spent")).group_by(Order.customer_id).order_by(sa.desc("spent")).limit(1)
+        sa.select(Order.customer_id, sa.func.sum(Order.total).label("spent"))
+        .group_by(Order.customer_id)
+        .order_by(sa.desc("spent"))
+        .limit(1)
     ).one()
 
 
