@@ -206,6 +206,13 @@ def _run(
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
         err += f"\nended by us after {limit_s:g} s"
+    except BaseException:
+        process.send_signal(signal.SIGINT)  # it ends its tests itself
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
@@ -355,6 +362,8 @@ def main() -> int:
     options.only = [f"tests/test_{name}.py" for name in options.only or ()]
     cases, events = score.read(HERE / "expected.toml")
     began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # so that the servers are ended then, too
+        signal.signal(number, lambda *_: sys.exit(130))
     bench = Bench(options, cases, events)
     if options.validate or not options.no_validate:
         trouble = bench.validate(all_states=options.validate)
