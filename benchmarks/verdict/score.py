@@ -196,7 +196,8 @@ class Score:
             f"undecided: {_rate(open_, bugs + outages, bound=False)}",
             f"bugs: precision {_share(found, found + blamed)}, recall {_share(found, bugs)}",
             f"outages: precision {_share(named - hidden, named)}, recall {_share(recognised, outages)}"
-            + (" (those that passed in the second run count as recognised)" if self.when == BACK else ""),
+            if self.when == AWAY
+            else f"outages: recall {_share(recognised, outages)}; those that passed in the second run count as recognised",
         ]
         return [f"- {line}" for line in lines]
 
