@@ -1,0 +1,436 @@
+"""Turn the cases in `cases/` into two matrices: how often `resilience test` calls a bug an outage, and an outage a bug.
+
+    python benchmarks/verdict/run.py                    all states, both matrices, benchmarks/verdict/results.md
+    python benchmarks/verdict/run.py --state down       one state
+    python benchmarks/verdict/run.py --validate         only: do the cases hold under plain pytest?
+
+A black box: it starts the command and reads its JSON. Whatever the tool is made of, this stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+import score  # noqa: E402  beside this file, not a package
+import world as worlds  # noqa: E402
+
+VENV = ROOT / ".venv-verdict"
+LIMIT_S = 420.0
+ROUNDS = {"TEST_RETRY_ATTEMPTS": "2", "TEST_RETRY_DELAY": "1"}
+CONFIGURATION = """\
+[runbook]
+environment = "staging"
+env_file = ".env.active"
+outputs = "outputs"
+
+[[service]]
+name = "database"
+type = "postgresql"
+url = "${DATABASE_URL}"
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "redis"
+type = "redis"
+url = "${REDIS_URL}"
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "backend_api"
+type = "http"
+url = "${BACKEND_URL}/health"
+headers = { Authorization = "Bearer ${API_TOKEN}" }
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "auth_service"
+type = "http"
+url = "${AUTH_URL}/health"
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "websocket"
+type = "websocket"
+url = "${WEBSOCKET_URL}"
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "llm_service"
+type = "openai"
+url = "${LLM_URL}"
+headers = { Authorization = "Bearer ${API_TOKEN}" }
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[[service]]
+name = "clickhouse"
+type = "clickhouse"
+url = "http://app:${API_TOKEN}@${CLICKHOUSE_HOST}:${CLICKHOUSE_PORT}/shop"
+timeout_s = 2.0
+degraded_above_s = 0.4
+
+[modes.full]
+commands = ["python -m pytest tests -q"]
+
+[recovery]
+good = 2
+interval_s = 0.5
+dwell_s = 1
+"""
+
+
+def environment() -> Path:
+    """Return the interpreter of the clients' own environment, made where it is missing or its pins have changed."""
+    python, stamp = VENV / "bin" / "python", VENV / ".ready"
+    wanted = (HERE / "requirements.txt").read_text(encoding="utf-8")
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return python
+    uv = next((str(p) for p in (ROOT / ".venv" / "bin" / "uv",) if p.is_file()), shutil.which("uv"))
+    if uv is None:
+        raise SystemExit("uv is needed for the clients' environment: make setup")
+    print("making the clients' environment", file=sys.stderr)
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(VENV)], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(HERE / "requirements.txt")], check=True
+    )
+    stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+class Team:
+    """A repository of a team in a temporary folder: the cases, a `resilience.toml`, and nothing that tells what is right."""
+
+    def __init__(self, folder: Path, world: worlds.World, python: Path) -> None:
+        self.folder, self.world, self.python = folder, world, python
+        shutil.copytree(HERE / "cases", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "resilience.toml").write_text(CONFIGURATION, encoding="utf-8")
+        self.files = ["tests"]
+        self.selection = folder.parent / "selection.json"
+
+    def environ(self, **more: str) -> dict[str, str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "SHELL")
+            if name in os.environ
+        }
+        path = f"{self.python.parent}{os.pathsep}{os.environ['PATH']}"
+        return {**kept, "PATH": path, **self.world.environment(), **ROUNDS, "CI_SELECTION": str(self.selection), **more}
+
+    def select(self, ids: Sequence[str], events: Mapping[str, str]) -> None:
+        self.selection.write_text(
+            json.dumps({"ids": list(ids), "events": dict(events), "asked": str(self.world.asked)}), encoding="utf-8"
+        )
+
+    def plain(self, *options: str) -> dict[str, dict[str, Any]]:
+        """Run plain pytest; return by node id the outcome, and the type and text of the error."""
+        reports = self.folder.parent / "reports.jsonl"
+        reports.unlink(missing_ok=True)
+        command = [
+            str(self.python),
+            "-m",
+            "pytest",
+            *self.files,
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            *options,
+        ]
+        done = _run(command, self.folder, self.environ(CI_REPORTS=str(reports)), LIMIT_S)
+        found: dict[str, dict[str, Any]] = {}
+        for line in reports.read_text(encoding="utf-8").splitlines() if reports.exists() else ():
+            report = json.loads(line)
+            old = found.get(report["id"])
+            if old is None or old["outcome"] == "passed":
+                found[report["id"]] = report
+        if done.returncode not in (0, 1):
+            print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
+        return found
+
+    def collected(self) -> list[str]:
+        """Return every node id there is."""
+        command = [str(self.python), "-m", "pytest", "tests", "--collect-only", "-q", "-p", "no:cacheprovider"]
+        environ = self.environ()
+        del environ["CI_SELECTION"]
+        done = _run(command, self.folder, environ, 60)
+        return [line for line in done.stdout.splitlines() if line.startswith("tests/") and "::" in line]
+
+    def ours(self, exe: Path, *options: str) -> dict[str, Any]:
+        """Run `resilience test --json`; return its document."""
+        command = [str(exe), "test", "--json", "--", "python", "-m", "pytest", *self.files, "-q", *options]
+        done = _run(command, self.folder, self.environ(), LIMIT_S)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            print(
+                f"no JSON; exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}", file=sys.stderr
+            )
+            return {"tests": [], "exit_code": done.returncode, "totals": {}}
+
+
+def _run(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str], limit_s: float
+) -> subprocess.CompletedProcess[str]:
+    process = subprocess.Popen(
+        command, cwd=folder, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+        err += f"\nended by us after {limit_s:g} s"
+    except BaseException:
+        process.send_signal(signal.SIGINT)  # it ends its tests itself
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+class Bench:
+    def __init__(self, options: argparse.Namespace, cases: Mapping[str, score.Case], events: Mapping[str, str]) -> None:
+        self.options, self.cases, self.events = options, cases, events
+        self.python = environment()
+        self.folder = Path(tempfile.mkdtemp(prefix="verdict-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.world = worlds.World(self.folder, self.python)
+        atexit.register(self.world.close)
+        self.world.start()
+        self.team = Team(self.folder / "team", self.world, self.python)
+        self.team.files = options.only or ["tests"]
+        self.pytest_options = ("-n", "2", "--dist", "loadfile") if options.xdist else ()
+        self.times: list[str] = []
+
+    def ids(self, state: str) -> list[str]:
+        wanted = self.options.only
+        return [
+            case.id
+            for case in self.cases.values()
+            if (state == "*" or state in case.right)
+            and case.id not in self.options.without
+            and (not wanted or case.id.split("::")[0] in wanted)
+        ]
+
+    def measure(self, state: str, when: str) -> list[score.Found]:
+        ids = self.ids(state)
+        if not ids:
+            return []
+        self.world.fresh()
+        self.team.select(ids, self.events if state == "restart" else {})
+        self.world.become(state, mends=when == score.BACK)
+        began = time.monotonic()
+        document = self.team.ours(Path(self.options.exe), *self.pytest_options)
+        took = time.monotonic() - began
+        self.world.mend()
+        if self.options.keep:
+            Path(self.options.keep).mkdir(parents=True, exist_ok=True)
+            (Path(self.options.keep) / f"{state}-{when}.json").write_text(
+                json.dumps(document, indent=1), encoding="utf-8"
+            )
+        said = {test["id"]: test for test in document["tests"]}
+        found = [_found(self.cases[id], state, when, said.get(id)) for id in ids]
+        totals = {name: n for name, n in document.get("totals", {}).items() if n and name != "deselected"}
+        self.times.append(f"| {state} | {when} | {len(ids)} | {took:.1f} s | {document.get('exit_code')} | {totals} |")
+        wrong = sum(one.wrong for one in found)
+        print(
+            f"{state:9} {when:5} {len(ids):4} cases {took:6.1f} s  {wrong:3} other than expected  {totals}",
+            file=sys.stderr,
+        )
+        return found
+
+    def validate(self, *, all_states: bool) -> list[str]:
+        """Return what is wrong with the corpus itself, found with plain pytest and nothing of ours."""
+        ids, trouble = self.ids("*"), []
+        self.world.fresh()
+        self.team.select(ids, {})
+        began = time.monotonic()
+        up = self.team.plain(*self.pytest_options)
+        print(f"up: {len(up)} reports in {time.monotonic() - began:.1f} s", file=sys.stderr)
+        for id in ids:
+            fails = self.cases[id].kind in ("bug", "hidden")
+            if id not in up:
+                trouble.append(f"{id}: not collected")
+            elif (up[id]["outcome"] != "passed") != fails:
+                what = "passes" if fails else f"fails ({up[id]['type']}: {up[id]['text'][:200]})"
+                trouble.append(f"{id}: {self.cases[id].kind}, and {what} under plain pytest while everything is up")
+        if not self.options.only:
+            known = set(self.cases)
+            trouble += [f"{id}: is in no table" for id in self.team.collected() if id not in known]
+        if not all_states:
+            return trouble
+        for state in self.options.state:
+            ids = self.ids(state)
+            if state == "up" or not ids:
+                continue
+            self.world.fresh()
+            self.team.select(ids, self.events if state == "restart" else {})
+            self.world.become(state, mends=state == "restart")
+            began = time.monotonic()
+            there = self.team.plain(*self.pytest_options)
+            self.world.mend()
+            print(f"{state}: {len(there)} reports in {time.monotonic() - began:.1f} s", file=sys.stderr)
+            for id in ids:
+                trouble += _doubt(self.cases[id], state, up.get(id), there.get(id))
+        return trouble
+
+
+def _doubt(case: score.Case, state: str, up: Mapping[str, Any] | None, there: Mapping[str, Any] | None) -> list[str]:
+    """Say whether plain pytest contradicts what the table holds for the case in the state."""
+    if there is None:
+        return [f"{case.id}: no report in the state {state}"]
+    error = f"{there['type']}: {there['text'][:160]}"
+    if case.kind == "outage" and there["outcome"] == "passed" and state not in {"flapping", *case.steady}:
+        return [f"{case.id}: an outage that passes under plain pytest in the state {state}"]
+    if case.kind == "well" and there["outcome"] != "passed":
+        return [f"{case.id}: well, and fails in the state {state} ({error})"]
+    if case.kind == "bug" and there["outcome"] == "passed":
+        return [f"{case.id}: a bug that passes under plain pytest in the state {state}"]
+    if case.kind == "bug" and up is not None and there["type"] != up["type"]:
+        return [f"{case.id}: in the state {state} another error than while up ({up['type']} → {error})"]
+    return []
+
+
+def _found(case: score.Case, state: str, when: str, said: Mapping[str, Any] | None) -> score.Found:
+    if said is None:
+        return score.Found(case=case, state=state, when=when, outcome="missing")
+    return score.Found(
+        case=case, state=state, when=when, outcome=said["outcome"], suspect=bool(said.get("suspect")),
+        rounds=said.get("rounds") or 0, fault=said.get("fault") or "", message=said.get("message") or "",
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", action="append", choices=list(worlds.STATES), help="one state; may be repeated")
+    parser.add_argument("--when", choices=[score.AWAY, score.BACK], help="one matrix only")
+    parser.add_argument(
+        "--only", action="append", metavar="CLIENT", help="one file of cases, such as asyncpg; may be repeated"
+    )
+    parser.add_argument("--xdist", action="store_true", help="pytest -n 2 --dist loadfile")
+    parser.add_argument("--exe", default=str(ROOT / ".venv" / "bin" / "resilience"), help="the resilience command")
+    parser.add_argument("--again", action="store_true", help="everything twice; says what differed")
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="only check the cases with plain pytest, in every state; nothing of ours runs",
+    )
+    parser.add_argument("--no-validate", action="store_true", help="leave the check with everything up out")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="leave a case out, such as aiohttp::test_https, on which the tool itself fails; the results name it",
+    )
+    parser.add_argument(
+        "--results", default=str(HERE / "results.md"), help="where the matrices are written; - for nowhere"
+    )
+    parser.add_argument("--keep", metavar="DIR", help="keep the documents of the runs there")
+    options = parser.parse_args()
+    whole = not (options.state or options.only or options.when)
+    options.state = options.state or list(worlds.STATES)
+    options.without = [f"tests/test_{name.replace('::', '.py::', 1)}" for name in options.without]
+    options.only = [f"tests/test_{name}.py" for name in options.only or ()]
+    cases, events = score.read(HERE / "expected.toml")
+    began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # so that the servers are ended then, too
+        signal.signal(number, lambda *_: sys.exit(130))
+    bench = Bench(options, cases, events)
+    if options.validate or not options.no_validate:
+        trouble = bench.validate(all_states=options.validate)
+        for line in trouble:
+            print(f"corpus: {line}")
+        if trouble or options.validate:
+            print(
+                f"{len(cases)} cases, {len(trouble)} of them not as the table says ({time.monotonic() - began:.0f} s)"
+            )
+            return 1 if trouble else 0
+    scores = []
+    for number in range(2 if options.again else 1):
+        both = {score.AWAY: score.Score(score.AWAY), score.BACK: score.Score(score.BACK)}
+        for state in options.state:
+            for when in (score.AWAY, score.BACK):
+                if options.when not in (None, when) or (state in ("up", "restart") and when == score.AWAY):
+                    continue  # nobody is away while up; after a restart everything is back
+                both[when].found += bench.measure(state, when)
+        scores.append(both)
+        print(f"time {number + 1}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    lines = report(bench, scores, options, time.monotonic() - began)
+    print("\n".join(lines))
+    if options.results != "-" and whole:
+        Path(options.results).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 1 if any(one.grave for both in scores for one in both[score.BACK].found) else 0
+
+
+def report(
+    bench: Bench, scores: Sequence[Mapping[str, score.Score]], options: argparse.Namespace, took_s: float
+) -> list[str]:
+    kinds = {kind: sum(case.kind == kind for case in bench.cases.values()) for kind in score.KINDS}
+    lines = ["# The verdict, measured", "", f"Cases: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}. "
+             f"{'With xdist. ' if options.xdist else ''}{took_s / 60:.1f} minutes.", ""]  # fmt: skip
+    if options.without:
+        lines += [f"Left out: {', '.join(f'`{id}`' for id in options.without)}.", ""]
+    for number, both in enumerate(scores):
+        if len(scores) > 1:
+            lines += [f"# Time {number + 1}", ""]
+        for one in both.values():
+            if one.found:
+                lines += [*one.lines(), ""]
+    if len(scores) > 1:
+        lines += ["## What differed the second time", "", *_differences(scores), ""]
+    lines += [
+        "## Runs",
+        "",
+        "| state | when | cases | took | exit code | totals |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    lines += [*bench.times, ""]
+    for when in (score.BACK, score.AWAY):
+        wrong = [line for both in scores[:1] for line in both[when].wrong()]
+        if wrong:
+            lines += [f"## Other than expected: {score.TITLES[when].lower()}", "", *wrong, ""]
+    return lines
+
+
+def _differences(scores: Sequence[Mapping[str, score.Score]]) -> list[str]:
+    lines = []
+    for when in (score.AWAY, score.BACK):
+        first = {(one.state, one.case.id): one.outcome for one in scores[0][when].found}
+        for one in scores[1][when].found:
+            old = first.get((one.state, one.case.id))
+            if old != one.outcome:
+                lines.append(f"- {one.state}, {when}: `{one.case.id}` {old}, then {one.outcome}")
+    return lines or ["Nothing."]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+drop schema if exists public cascade;
+create schema public authorization app;
+create table public.customers (id int primary key, name text not null, email text unique, vip boolean not null default false);
+create table public.orders (id serial primary key, customer_id int not null references public.customers(id), status text not null default 'open' check (status in ('open', 'paid', 'shipped')), total int not null default 0 check (total >= 0), note text, created_at timestamptz not null default now());
+create table public.stock (sku text primary key, quantity int not null check (quantity >= 0));
+create table public.payments (reference text primary key, amount int not null);
+create table public.secrets (id int primary key, value text);
+insert into public.customers select n, 'Customer ' || n, 'c' || n || '@shop.example', n % 5 = 0 from generate_series(1, 20) n;
+insert into public.orders (customer_id, status, total) select 1 + n % 20, case when n % 2 = 0 then 'open' else 'paid' end, n * 10 from generate_series(1, 60) n;
+insert into public.stock select 'sku-' || n, n * 10 from generate_series(1, 10) n;
+alter table public.customers owner to app;
+alter table public.orders owner to app;
+alter table public.stock owner to app;
+alter table public.payments owner to app;
