@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from resilience.core.errors import StandInError
-from resilience.core.kind import Doubles, Kind
+from resilience.core.kind import Doubles
 from resilience.core.settings import Service
 from resilience.core.urls import SchemeError, UrlError, url_parts
-from resilience.services.place import Endpoint
+from resilience.services.place import Endpoint, local_schemes
 
 
 def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
@@ -76,12 +76,6 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         database=database,
         path="" if database else path,
     )
-
-
-def local_schemes(kind: Kind) -> tuple[str, ...]:
-    """Return the schemes that a `local` URL may have: those of its stand-ins; of a kind that has none, all without TLS."""
-    plain = tuple(name for name, scheme in kind.schemes.items() if scheme.port and not scheme.tls)
-    return kind.local_schemes or plain
 
 
 def loopback(host: str) -> str | None:
