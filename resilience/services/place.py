@@ -56,6 +56,12 @@ class Endpoint:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def local_schemes(kind: Kind) -> tuple[str, ...]:
+    """Return the schemes that a `local` URL may have: those of its stand-ins; of a kind that has none, all without TLS."""
+    plain = tuple(name for name, scheme in kind.schemes.items() if scheme.port and not scheme.tls)
+    return kind.local_schemes or plain
+
+
 def netloc(bind: str, port: int) -> str:
     """Return an address and a port as they stand in a URL."""
     return f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"

@@ -18,7 +18,7 @@ from resilience.core.kind import Kind
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.host.processes import Launch
-from resilience.services.place import COUNTS, Endpoint, ask_json
+from resilience.services.place import COUNTS, Endpoint, ask_json, local_schemes
 from resilience.services.registry import resolve
 
 NONE = "none: give `start` or a local server"
@@ -159,7 +159,7 @@ class StandIns:
         Nothing that staging is told is told to whoever holds a port here, hence no headers of the configuration; and
         nothing is written.
         """
-        url = place.url(place.kind.local_schemes[0])
+        url = place.url(local_schemes(place.kind)[0])
         return replace(service, local=Secret(url), headers={}, write_check=False, tls_ca="")
 
     async def owner(self, place: Endpoint) -> Owner:
@@ -211,7 +211,7 @@ class MockedStandIns(StandIns):
         plain = super().probed(service, place)
         if not place.password:
             return plain
-        url = replace(place, user="", password="").url(place.kind.local_schemes[0])
+        url = replace(place, user="", password="").url(local_schemes(place.kind)[0])
         return replace(plain, local=Secret(url), headers={"Authorization": Secret(f"Bearer {place.password}")})
 
     async def count(self, service: Service, place: Endpoint) -> int | None:

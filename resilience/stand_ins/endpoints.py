@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from resilience.core.errors import StandInError
-from resilience.core.kind import Doubles, Kind
+from resilience.core.kind import Doubles
 from resilience.core.settings import Service
-from resilience.services.place import Endpoint
+from resilience.core.urls import SchemeError, UrlError, url_parts
+from resilience.services.place import Endpoint, local_schemes
 
 
 def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
@@ -32,21 +33,24 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
             f"{service.name}: no `local` URL is configured, so nothing can stand in for it.",
             hint=f'add local = "…" under [[service]] name = "{service.name}"',
         )
+    kind = service.kind
+    schemes = local_schemes(kind)
     try:
-        url = urlsplit(service.local.reveal())
-        host, port = url.hostname or "", url.port
-    except ValueError as exc:
+        url = url_parts(service.local, kind)
+        if kind.schemes[url.scheme].tls or url.port is None:
+            raise SchemeError
+    except SchemeError as exc:
+        expected = " or ".join(f"{name}://" for name in schemes)
+        begins = service.local.reveal().partition("://")[0]
+        raise StandInError(
+            f"{service.name}: its `local` URL begins with {begins}://, expected {expected} (a stand-in on loopback speaks no TLS).",
+            hint=f'local = "{schemes[0]}://localhost:{kind.schemes[schemes[0]].port}"',
+        ) from exc
+    except UrlError as exc:
         raise StandInError(
             f"{service.name}: its `local` URL cannot be read ({exc}).", hint="type://user:password@localhost:port/name"
         ) from exc
-    kind = service.kind
-    scheme, schemes = url.scheme.partition("+")[0].lower(), local_schemes(kind)
-    if scheme not in schemes:
-        expected = " or ".join(f"{name}://" for name in schemes)
-        raise StandInError(
-            f"{service.name}: its `local` URL begins with {scheme}://, expected {expected} (a stand-in on loopback speaks no TLS).",
-            hint=f'local = "{schemes[0]}://localhost:{port or kind.schemes[schemes[0]].port}"',
-        )
+    host = url.host.lower()
     bind = loopback(host)
     if bind is None:
         raise StandInError(
@@ -58,7 +62,7 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
             f"{service.name}: {host} is in [safety] deny_hosts.", hint="take it out of deny_hosts to stand in for it"
         )
     doubles, path = kind.doubles or Doubles(), unquote(url.path)
-    user = unquote(url.username or "") or doubles.user
+    user = url.user or doubles.user
     database = path.strip("/") if doubles.has_database else ""
     if doubles.database_is_user:
         database = database or user
@@ -66,18 +70,12 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         kind=kind,
         host=host,
         bind=bind,
-        port=port or kind.schemes[scheme].port or kind.default_port,
+        port=url.port,
         user=user,
-        password=unquote(url.password or ""),
+        password=url.password.reveal(),
         database=database,
         path="" if database else path,
     )
-
-
-def local_schemes(kind: Kind) -> tuple[str, ...]:
-    """Return the schemes that a `local` URL may have: those of its stand-ins; of a kind that has none, all without TLS."""
-    plain = tuple(name for name, scheme in kind.schemes.items() if scheme.port and not scheme.tls)
-    return kind.local_schemes or plain
 
 
 def loopback(host: str) -> str | None:

@@ -10,13 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resilience.core.errors import StandInError
-from resilience.core.kind import Doubles
 from resilience.core.records import StandInAvailability
 from resilience.core.settings import Service
-from resilience.services.place import Endpoint, port_open
+from resilience.services.place import port_open
 from resilience.services.standing_in import NONE, Offer, stand_ins_of
 from resilience.stand_ins import compose
-from resilience.stand_ins.checkout import Checkout, Folders
+from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 
 
@@ -31,10 +30,7 @@ def availability(services: Sequence[Service], checkout: Checkout) -> tuple[Stand
 
 def _available(service: Service, checkout: Checkout) -> StandInAvailability:
     try:
-        if service.kind.doubles is None and not service.local and not service.local_unset:
-            raise StandInError(f"{service.name}: {NONE}")
-        place = endpoint(service, checkout.deny_hosts)
-        offer = _offer(service, place, checkout)
+        offer = _offer(service, checkout)
     except StandInError as exc:
         return StandInAvailability(service=service.name, usable=False, provider="", reason=str(exc))
     return StandInAvailability(
@@ -42,21 +38,24 @@ def _available(service: Service, checkout: Checkout) -> StandInAvailability:
     )
 
 
-def _offer(service: Service, place: Endpoint, folders: Folders) -> Offer:
+def _offer(service: Service, checkout: Checkout) -> Offer:
     """Return the first provider that could serve: the team's container, else what the kind itself can start.
 
     A kind that can start nothing has only what the team runs itself, and so its port is looked at: a connection on
     loopback, which says that something is there and not yet what.
     """
-    doubles, stand_ins = service.kind.doubles or Doubles(), stand_ins_of(service.kind)
+    doubles = service.kind.doubles
+    if doubles is None and not service.local and not service.local_unset:
+        return Offer(provider="", words=NONE)
+    place, stand_ins = endpoint(service, checkout.deny_hosts), stand_ins_of(service.kind)
     stand_ins.check(service)
-    if doubles.compose and compose.file(folders) and _engine_socket():
+    if doubles is None:
+        listens = port_open(place.bind, place.port)
+        words = f"what listens on {place.shown}, if it proves to be it" if listens else NONE
+        return Offer(provider="running" if listens else "", words=words)
+    if doubles.compose and compose.file(checkout) and _engine_socket():
         return Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}")
-    if offer := stand_ins.offer(place):
-        return offer
-    if service.kind.doubles is None and port_open(place.bind, place.port):
-        return Offer(provider="running", words=f"what listens on {place.shown}, if it proves to be it")
-    return Offer(provider="", words=doubles.unavailable or NONE)
+    return stand_ins.offer(place) or Offer(provider="", words=doubles.unavailable or NONE)
 
 
 def _engine_socket() -> bool:

@@ -22,7 +22,7 @@ def _now(record: Record, state: State) -> StandIn:
     if record.supervised:
         service = state.services.get(record.supervised)
         if service is not None and service.alive:
-            return stand_in
+            return replace(stand_in, pid=service.pid)  # another one where the mocks were replaced by fewer
         how = service.ended if service is not None and service.ended else "ended, with its supervisor"
         return replace(
             stand_in, ready=False, pid=None, error=f"{how}. Hint: resilience services up; its log: {stand_in.log}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from resilience.core.errors import StandInError
 from resilience.core.secret import Secret
@@ -149,8 +150,9 @@ class _ClickHouse(StandIns):
         return [Provider(name="wheel", bring_up=partial(_bring_up, group, ground, name))]
 
     def probed(self, service: Service, place: Endpoint) -> Service:
-        """Return it with a scheme whose path is a database, and with the user that an empty one stands for."""
-        url = replace(place, user=place.user or "default").url("clickhouse")
+        """Return it with the database where the probe reads it, and with the user that an empty one stands for."""
+        url = replace(place, user=place.user or "default", database="", path="/").url("http")
+        url += f"?database={quote(place.database)}" if place.database else ""
         return replace(super().probed(service, place), local=Secret(url))
 
     async def owner(self, place: Endpoint) -> Owner:

@@ -12,6 +12,7 @@ KIND = Kind(
     title="HTTP",
     schemes={"http": Scheme(port=80, local=True), "https": Scheme(port=443, tls=True)},
     keys=("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
+    options={"mock": ""},
     templates=(
         Template(
             name="backend_api",

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from resilience import stand_ins as local
-from resilience.services.clickhouse.front import Query, read_query
 from resilience.services.clickhouse.stand_in import ClickHouseServer
 from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for
 
@@ -22,28 +21,6 @@ engine = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="ch
 @pytest.fixture
 def free_port() -> int:
     return free_ports(1)[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "body", "expected"),
-    [
-        ("", b"select 1", Query(sql="select 1")),
-        ("select 1 format JSON", b"", Query(sql="select 1 format JSON")),
-        ("select", b"2", Query(sql="select\n2")),
-        ("insert into t format CSV", b"1,2\n", Query(sql="insert into t format CSV", data=b"1,2\n")),
-        (
-            "",
-            b"INSERT INTO t (a, b) FORMAT Native\n\x02\x01",
-            Query(sql="INSERT INTO t (a, b) FORMAT Native\n", data=b"\x02\x01"),
-        ),
-        ("", b"insert into t values (1)", Query(sql="insert into t values (1)")),
-        ("insert into t values", b"(1)", Query(sql="insert into t values\n(1)")),
-        ("", b"insert into t format Values (1)", Query(sql="insert into t format Values (1)")),
-        ("", b"insert into t select * from s", Query(sql="insert into t select * from s")),
-    ],
-)
-def test_statement_and_data_are_told_apart(text: str, body: bytes, expected: Query) -> None:
-    assert read_query(text, body, "TabSeparated") == expected
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""Who listens on a port is named by pid and name, as far as this user may see."""
+
+from __future__ import annotations
+
+import os
+
+from resilience.stand_ins.listeners import Listener, listener
+from tests.kits.stand_in_kit import free_ports, listening
+
+
+def test_a_listener_is_named() -> None:
+    with listening() as port:
+        found = listener(port)
+    assert found.pid == os.getpid()
+    assert str(found) == f"{found.name} (pid {os.getpid()})"
+
+
+def test_where_nobody_is_seen_nobody_is_named() -> None:
+    assert listener(free_ports(1)[0]) == Listener()
+    assert str(Listener()) == "a process that this user may not see"

@@ -1,0 +1,85 @@
+"""One process has all mocks: those that go on, those that are new, and none in the place of a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+
+from resilience import stand_ins as local
+from resilience.core.settings import Settings
+from resilience.services.mocking import Config, Mock
+from resilience.stand_ins.mocked import CONFIG
+from resilience.stand_ins.mocks import Mocks
+from tests.kits.stand_in_kit import errors, free_ports, service, team
+
+
+async def test_a_mock_is_added_without_ending_the_others_for_good(checkout: Callable[..., Settings]) -> None:
+    ports = free_ports(6)
+    services = team(ports)[2:]
+    settings = checkout(services)
+    assert errors(await local.start(services[:2], settings)) == []
+    token = json.loads((settings.data / CONFIG).read_bytes())["token"]
+    assert errors(await local.start(services[2:], settings)) == []
+    assert [one.ready for one in local.status(settings)] == [True] * 4
+    assert len({one.pid for one in local.status(settings)}) == 1
+    config = json.loads((settings.data / CONFIG).read_bytes())
+    assert config["token"] == token
+    assert [(item["name"], item["kind"]) for item in config["services"]] == [
+        ("auth_service", "auth"),
+        ("backend_api", "backend"),
+        ("llm_service", "llm"),
+        ("websocket", "websocket"),
+    ]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for port, name in zip(ports[2:], ("backend_api", "auth_service", "websocket", "llm_service"), strict=True):
+            answer = await http.get(f"http://127.0.0.1:{port}/health")
+            assert answer.headers["X-Resilience-Mock"] == name
+
+
+async def test_a_real_server_in_the_place_of_each_mock_is_proven_by_its_probe_and_used(
+    checkout: Callable[..., Settings],
+) -> None:
+    """Each at the path and with the token of its `local` URL; a WebSocket server needs no /health."""
+    real = (
+        Mock(name="x", kind="backend", path="/api/health"),
+        Mock(name="y", kind="websocket", path="/ws"),
+        Mock(name="z", kind="llm", path="/v1", password="sk-local"),
+    )
+    async with Mocks(Config(services=real, token="t")):
+        http, ws, llm = (mock.port for mock in real)
+        services = [
+            service("backend_api", f"http://localhost:{http}/api/health"),
+            service("websocket", f"ws://localhost:{ws}/ws"),
+            replace(
+                service("llm_service", f"http://:sk-local@localhost:{llm}/v1"),
+                kind=team([1] * 6)[5].kind,
+            ),
+        ]
+        settings = checkout(services)
+        found = await local.start(services, settings)
+        assert errors(found) == []
+        assert [(one.provider, one.started_here) for one in found] == [("running", False)] * 3
+        assert [
+            await local.connections(replace(one, name=mock.name)) for one, mock in zip(services, real, strict=True)
+        ] == [0] * 3
+        assert await local.stop(settings) == ()
+        wrong = replace(services[2], local=type(services[2].local)(f"http://:sk-wrong@localhost:{llm}/v1"))
+        refused = (await local.start([wrong], settings))[0]
+        assert f"port {llm} is taken by" in refused.error
+        assert "sk-wrong" not in refused.error
+
+
+async def test_a_service_that_asks_for_no_such_mock_is_refused_by_name_and_the_others_come_up(
+    checkout: Callable[..., Settings],
+) -> None:
+    one, two = team(free_ports(6))[2:4]
+    wrong = replace(one, options={"mock": "database"})
+    settings = checkout([wrong, two])
+    first, second = await local.start([wrong, two], settings)
+    assert "backend_api: there is no mock 'database', expected backend or auth" in first.error
+    assert not first.ready
+    assert second.ready, second.error
+    assert local.availability([wrong], settings)[0].reason == first.error
