@@ -712,7 +712,8 @@ def _tls_code(link: ssl.SSLError, phase: Phase | None) -> FaultCode:
     verify = getattr(link, "verify_code", None)
     if verify:
         return _VERIFY.get(verify, C.TLS_UNKNOWN_CA)
-    reason = link.reason or ""
+    # A client that builds an SSLError of its own, as aiohttp does, gives it no reason.
+    reason = getattr(link, "reason", "") or ""
     if reason in ("SSLV3_ALERT_HANDSHAKE_FAILURE",):
         # TLS 1.2 servers send the same alert for a missing client certificate and for no cipher in common
         return C.TLS_CLIENT_CERT if phase in (Phase.FIRST_BYTE, Phase.QUERY) else C.TLS_OTHER

@@ -285,3 +285,9 @@ async def test_a_cancelled_probe_is_cancelled() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+def test_a_tls_error_that_a_client_built_itself_is_a_fault_and_no_crash() -> None:
+    rebuilt = ssl.SSLError.__new__(ssl.SSLError)
+    assert not hasattr(rebuilt, "reason")
+    assert faults.classify(rebuilt).code is FaultCode.TLS_OTHER

@@ -240,7 +240,10 @@ def incident(verdict: Verdict | None = None, *, code: int = 0, broken: StageStat
 @pytest.mark.parametrize("fail_on", list(FailOn))
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_fail_on_decides_about_what_tests_said_and_about_nothing_else(verdict: Verdict, fail_on: FailOn) -> None:
-    partial = {Verdict.PASSED_ON_STAND_INS, Verdict.INFRASTRUCTURE_UNAVAILABLE, Verdict.UNKNOWN}
+    partial = {
+        *(Verdict.PASSED_ON_STAND_INS, Verdict.INFRASTRUCTURE_UNAVAILABLE, Verdict.UNKNOWN),
+        *(Verdict.UNDECIDED, Verdict.STAND_IN_GAPS),
+    }
     counted = {
         FailOn.NEVER: set[Verdict](),
         FailOn.FAILURES: {Verdict.PRODUCT_FAILURES},
