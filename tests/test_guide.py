@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file
 from resilience.lab.lab import Lab
 from resilience.lab.proxy import HEALTHY, Dial, Mode
+from resilience.suite import pytest_plugin as plugin
 
 GONE = Dial(mode=Mode.REFUSE)
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
@@ -393,10 +394,27 @@ async def test_the_last_look_answers_inside_tests_under_both_names(team: Setting
         is_service_available("backend_apy")
 
 
+Door = Callable[[str, Path], bool]
+
+
+@pytest.fixture(params=["the guide", "the plug-in"])
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Door:
+    """Both ways in which a test may ask whether a service is available: they must say the same of one snapshot."""
+
+    def ask(name: str, file: Path) -> bool:
+        monkeypatch.setenv("RESILIENCE_SNAPSHOT", str(file))
+        return plugin.is_service_available(name) if request.param == "the plug-in" else is_service_available(name)
+
+    return ask
+
+
 @pytest.mark.parametrize(
     ("document", "available"),
     [
+        ({}, False),
+        ({"in_use": None}, False),
         ({"in_use": []}, False),
+        ({"in_use": ["redis"]}, False),
         ({"in_use": ["database"]}, True),
         ({"started_at": (datetime.now(UTC) - timedelta(hours=2)).isoformat(), "in_use": ["database"]}, False),
         ({"started_at": "2026-01-01T00:00:00", "in_use": ["database"]}, False),
@@ -405,21 +423,49 @@ async def test_the_last_look_answers_inside_tests_under_both_names(team: Setting
     ],
 )
 def test_a_snapshot_counts_a_stand_in_in_use_but_never_as_staging_and_only_while_it_is_fresh(
-    tmp_path: Path, document: dict[str, object], available: bool
+    tmp_path: Path, door: Door, document: dict[str, object], available: bool
 ) -> None:
+    """A service that a ready stand-in serves is available for the tests: else they skip what the stand-in would answer."""
     down = {"name": "database", "status": "unavailable"}
     file = tmp_path / "snapshot.json"
     file.write_text(json.dumps({"started_at": datetime.now(UTC).isoformat(), "services": [down], **document}))
-    assert is_service_available("database", snapshot=file) is available
-    assert is_service_available("staging_database", snapshot=file) is False
+    assert door("database", file) is available
+    assert door("postgres", file) is available, "the guide's short name"
+    assert door("staging_database", file) is False
+    assert door("staging_postgres", file) is False
+
+
+@pytest.mark.parametrize("status", ["available", "degraded", "unavailable", "unknown", "not_configured"])
+def test_both_doors_read_a_status_alike(tmp_path: Path, door: Door, status: str) -> None:
+    file = tmp_path / "snapshot.json"
+    up = {"name": "database", "status": status}
+    file.write_text(json.dumps({"started_at": datetime.now(UTC).isoformat(), "services": [up], "in_use": []}))
+    assert door("database", file) is (status in ("available", "degraded"))
+    assert door("staging_database", file) is door("database", file)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
-def test_a_damaged_snapshot_says_that_nothing_is_known(tmp_path: Path, text: str) -> None:
+def test_a_damaged_snapshot_says_that_nothing_is_known(tmp_path: Path, door: Door, text: str) -> None:
     file = tmp_path / "snapshot.json"
     file.write_text(text)
-    assert not is_service_available("database", snapshot=file)
-    assert not is_service_available("database", snapshot=tmp_path / "none")
+    assert not door("database", file)
+    assert not door("database", tmp_path / "none")
+
+
+async def test_in_a_shell_with_the_stand_ins_environment_what_they_serve_is_available(team: Settings, lab: Lab) -> None:
+    """Plain pytest in a shell in which `resilience env` was evaluated: no run of ours wrote it a snapshot."""
+    await lab.turn("backend_api", GONE)
+    runner = ResilientTestRunner()
+    try:
+        health = await runner.assess_infrastructure_health()
+        applied = runner.apply_resilient_configuration(health, "degraded")
+        assert "backend_api" in {stand_in.service for stand_in in applied.stand_ins if stand_in.ready}
+        assert not is_service_available("backend_api"), "this process was not given the stand-in's address"
+        with applied.environ():
+            assert is_service_available("backend_api")
+            assert not is_service_available("staging_backend")
+    finally:
+        await runner.restore()
 
 
 async def test_graceful_degradation_and_session_start_inside_a_test_run(team: Settings, lab: Lab) -> None:
@@ -453,3 +499,44 @@ def test_every_name_of_the_guide_is_at_the_front_door() -> None:
     for kind in (resilience.TestConnectivityValidator, resilience.TestExecutionMode, resilience.TestSuiteResult):
         assert kind.__test__ is False, "pytest must not collect it in a team's suite"
     assert not inspect.iscoroutinefunction(is_service_available)
+
+
+PUBLIC = [
+    *(getattr(resilience, name) for name in resilience._ROOMS["resilience.guide"]),
+    *(
+        member
+        for kind in (TestConnectivityValidator, ResilientTestRunner)
+        for name, member in vars(kind).items()
+        if not name.startswith("_") and (callable(member) or isinstance(member, property))
+    ),
+]
+
+
+def example(of: object) -> str:
+    said = inspect.getdoc(of) or ""
+    return "\n".join(line[4:] for line in said.splitlines() if line.startswith((">>> ", "... ")))
+
+
+@pytest.mark.parametrize("of", PUBLIC, ids=lambda of: getattr(of, "__qualname__", "run"))
+def test_each_name_of_the_guides_api_says_what_it_raises_and_shows_an_example(of: object) -> None:
+    assert example(of)
+    if getattr(of, "__name__", "") != "determine_execution_mode":
+        assert "aise" in (inspect.getdoc(of) or ""), "the errors, or that nothing is raised"
+
+
+@pytest.mark.slow
+async def test_the_examples_run_as_they_are_written(team: Settings, lab: Lab) -> None:
+    """As cells of a notebook with `from resilience import *`: while one service is down, and those that test while none is."""
+    names = {name: getattr(resilience, name) for name in resilience.__all__} | {"subprocess": subprocess}
+    texts = [text for text in map(example, PUBLIC) if "watch(" not in text]  # which never ends
+    for text in texts:
+        if "run_test" in text:
+            await snippet(text, **names)
+    await lab.turn("backend_api", GONE)
+    for text in texts:
+        if "is_service_available" in text:
+            with pytest.raises(pytest.skip.Exception, match="Staging backend unavailable"):
+                await snippet(text, **names, pytest=pytest)
+        elif "run_test" not in text:
+            await snippet(text, **names)
+    assert await anext(TestConnectivityValidator().watch(interval_s=60))

@@ -93,6 +93,12 @@ class EscalationSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySettings:
+    keep_days: float = 90.0
+    """Days that samples are kept in `history.sqlite`; those of an incident longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked."""
 
@@ -174,6 +180,7 @@ class Settings:
     modes: Mapping[TestExecutionMode, ModeSettings] = field(default_factory=dict)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     escalation: EscalationSettings = field(default_factory=EscalationSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     deny_hosts: tuple[str, ...] = ()
     control_targets: tuple[str, ...] = ()
     wishes: Wishes = field(default_factory=Wishes)

@@ -8,11 +8,9 @@ once, by number; numbers of an enum would change their meaning when one is added
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sqlite3
 import time
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,18 +20,17 @@ from typing import NamedTuple, Self
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
-from resilience.core.steadiness import rank
 from resilience.report.series import PHASES, micros, moment, read
 from resilience.report.view import Day, PastRun
+from resilience.runs import pruning
 from resilience.runs.folder import INCIDENT, read_incident
+from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 
 VERSION = 1
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
-PER_OCTAVE = 8
-"""Histogram buckets per doubling: a percentile read from them is at most 9 % too high, never too low."""
 _MINUTE = 60_000_000
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
@@ -139,6 +136,8 @@ class History:
                     hint="pipx upgrade resilience-runbook",
                 )
             if version < VERSION:
+                # Before the first table, else it does nothing: what `prune` frees is then given back to the disk.
+                self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._migrate()
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -517,8 +516,8 @@ class History:
                 moment(minute * _MINUTE),
                 samples,
                 lost,
-                _from_counts(found := unpack(counts), 0.50, highest),
-                _from_counts(found, 0.95, highest),
+                percentile_of(found := unpack(counts), 0.50, highest),
+                percentile_of(found, 0.95, highest),
                 highest / 1e6 if found else None,
             )
             for service, minute, samples, lost, highest, counts in rows
@@ -546,26 +545,25 @@ class History:
                 day=f"{moment(day * 1440 * _MINUTE):%Y-%m-%d}",
                 service=service,
                 availability=1 - sums[1] / sums[0],
-                p95_s=_from_counts(merged, 0.95, sums[2]),
+                p95_s=percentile_of(merged, 0.95, sums[2]),
                 samples=sums[0],
             )
             for (service, day), (sums, merged) in sorted(table.items())
             if sums[0]
         )
 
-    def prune(self, keep_days: float, *, now: datetime | None = None) -> int:
-        """Forget samples older than this; return how many. Runs and incidents stay: they are small, and the record.
-
-        Minutes stay three times as long, for the charts by day.
-        """
-        at = micros(now or datetime.now(UTC))
-        day = 86_400_000_000
-        with self._writing():
-            gone = self._db.execute("DELETE FROM sample WHERE at_us < ?", (at - int(keep_days * day),)).rowcount
-            self._db.execute("DELETE FROM minute WHERE minute < ?", ((at - int(3 * keep_days * day)) // _MINUTE,))
-        if gone:
-            self._db.execute("PRAGMA incremental_vacuum")
-        return gone
+    def prune(
+        self,
+        keep_days: float,
+        *,
+        now: datetime | None = None,
+        max_bytes: int = pruning.MAX_BYTES,
+        budget_s: float = pruning.BUDGET_S,
+    ) -> int:
+        """Forget samples by age and by size, for at most `budget_s` seconds; return how many. See `runs.pruning`."""
+        return pruning.prune(
+            self._db, keep_days=keep_days, now=now or datetime.now(UTC), max_bytes=max_bytes, budget_s=budget_s
+        )
 
 
 def _past(row: tuple[str, int, str, str, str]) -> PastRun:
@@ -578,34 +576,3 @@ def _us(seconds: float | None) -> int | None:
 
 def _s(micro: int | None) -> float | None:
     return None if micro is None else micro / 1e6
-
-
-def bucket_of(took_us: int) -> int:
-    """Return the histogram bucket of a latency; 0 holds all up to one microsecond."""
-    return max(math.ceil(math.log2(took_us) * PER_OCTAVE - 1e-9), 0) if took_us > 1 else 0
-
-
-def pack(counts: dict[int, int]) -> bytes:
-    """Return a histogram as bytes: bucket, count, bucket, count … in 32 bits each."""
-    flat = array("I", [number for pair in sorted(counts.items()) for number in pair])
-    return flat.tobytes()
-
-
-def unpack(data: bytes) -> dict[int, int]:
-    """Return back what `pack` took."""
-    flat = array("I")
-    flat.frombytes(data)
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _from_counts(counts: dict[int, int], share: float, highest: int) -> float | None:
-    """Return the nearest-rank percentile in seconds: the upper bound of its bucket, but never above the highest."""
-    total = sum(counts.values())
-    if not total:
-        return None
-    wanted = rank(total, share)
-    for bucket in sorted(counts):
-        wanted -= counts[bucket]
-        if wanted <= 0:
-            return float(min(2.0 ** (bucket / PER_OCTAVE), highest)) / 1e6
-    return highest / 1e6

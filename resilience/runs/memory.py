@@ -17,6 +17,9 @@ from resilience.host.files import write_atomically
 if TYPE_CHECKING:
     from resilience.runs.history import History
 
+_SHORT_S = 0.2
+"""Seconds that pruning waits for another process: it can be done at the end of any other report."""
+
 
 def note_snapshot(state: Path, document: bytes) -> None:
     """Keep the last look at all services for `is_service_available`; only lost where the folder cannot be written."""
@@ -101,3 +104,16 @@ def suite_failures(settings: Settings) -> int:
         return 0
     with kept:
         return kept.suite_failures_in_a_row(settings.environment)
+
+
+def prune(settings: Settings) -> None:
+    """Forget what the history keeps no longer. Never in the way: bounded, and left out while another process writes."""
+    # Here, as the history brings SQLite and the report's columns, which a look does without.
+    import sqlite3
+
+    from resilience.runs.history import History, HistoryError
+
+    if not _file(settings).exists():
+        return
+    with suppress(OSError, HistoryError, sqlite3.Error), History(_file(settings), busy_timeout_s=_SHORT_S) as kept:
+        kept.prune(settings.history.keep_days)

@@ -478,7 +478,7 @@ def report(
         memory.record(run.settings, run.incident, ())
         _, samples, missing = load(run.folder)
         with memory.history(run.settings) or nullcontext() as history:
-            return render(
+            files = render(
                 run.incident,
                 samples,
                 run.folder,
@@ -488,6 +488,8 @@ def report(
                 charts=charts,
                 missing=missing,
             )
+    memory.prune(run.settings)
+    return files
 
 
 def _add_lab_events(run: RunFolder) -> None:

@@ -10,7 +10,14 @@ from resilience.core.errors import NotConfiguredError, did_you_mean
 from resilience.core.kind import Kind, Kinds
 from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
-from resilience.core.settings import EscalationSettings, ModeSettings, RecoverySettings, Service, Settings
+from resilience.core.settings import (
+    EscalationSettings,
+    HistorySettings,
+    ModeSettings,
+    RecoverySettings,
+    Service,
+    Settings,
+)
 from resilience.core.urls import url_parts
 from resilience.settings.secrets import all_secrets
 from resilience.settings.service import read_service, stand_in_names
@@ -57,7 +64,7 @@ def build(
     is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
     """
     document = parse(toml_text, shown_path(source, root))
-    document.only("runbook", "service", "modes", "recovery", "escalation", "safety", "control")
+    document.only("runbook", "service", "modes", "recovery", "escalation", "history", "safety", "control")
     variables = Variables.read(environ, profile_texts, source=source, root=root)
     deadlines = read_deadlines(variables)
     tables = document.tables("service")
@@ -74,6 +81,8 @@ def build(
     recovery_default, escalation_default = RecoverySettings(), EscalationSettings()
     recovery.only("good", "interval_s", "dwell_s")
     escalation.only("critical_down_minutes", "suite_failures", "persistent_minutes", "label", "mention")
+    history = document.table("history")
+    history.only("keep_days")
     target = runbook.text("env_target")
     return Settings(
         root=root,
@@ -101,6 +110,7 @@ def build(
             label=escalation.text("label", escalation_default.label),
             mention=escalation.text("mention", escalation_default.mention),
         ),
+        history=HistorySettings(keep_days=history.number("keep_days", HistorySettings().keep_days)),
         deny_hosts=_hosts(document.table("safety"), "deny_hosts"),
         control_targets=_hosts(document.table("control"), "targets"),
         wishes=read_wishes(variables, services),

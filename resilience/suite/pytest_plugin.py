@@ -107,18 +107,21 @@ def snapshot():
 
 
 def is_service_available(name):
-    """Say whether a service answered at the last assessment; False where nothing is known. Never touches the network."""
+    """Say whether the tests can use a service: it answered at the last assessment, or a ready stand-in serves it to them.
+
+    `staging_NAME` asks for staging's own, which a stand-in never is. False where nothing is known. Never touches the
+    network. `resilience.is_service_available` answers by the same rule.
+    """
     document = snapshot()
     if document is None:
         return False
     services = {str(service.get("name")): service for service in document.get("services", ())}
-    if name not in services and name.startswith("staging_"):
-        name = name[len("staging_") :]
-    if name not in services:
-        name = ALIASES.get(name, name)
-    if name not in services:
+    short = name[len("staging_") :] if name.startswith("staging_") else name
+    known = [candidate for candidate in (name, short, ALIASES.get(short, short)) if candidate in services]
+    if not known:
         raise ValueError("service %r is unknown; known: %s" % (name, ", ".join(sorted(services))))
-    return services[name].get("status") in ("available", "degraded")
+    stood_in = name == short and known[0] in (document.get("in_use") or ())
+    return stood_in or services[known[0]].get("status") in ("available", "degraded")
 
 
 class MarkerExpression:

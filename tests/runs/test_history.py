@@ -12,12 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
 
 from resilience.core import codec
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, InfrastructureHealth, Sample, Verdict
-from resilience.runs import history as module
-from resilience.runs.history import History, HistoryError, bucket_of, pack, unpack
+from resilience.runs.history import History, HistoryError
 from tests.kits import incident_factory as factory
 
 START = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
@@ -139,24 +137,6 @@ def test_minutes_give_percentiles_from_merged_counts(kept: History) -> None:
     assert row.p95_s == pytest.approx(0.095, rel=0.1)
     (day,) = kept.days("staging", until=START + timedelta(hours=1))
     assert (day.day, day.samples, day.availability) == ("2026-11-22", 202, 1 - 2 / 202)
-
-
-@given(st.dictionaries(st.integers(0, 400), st.integers(1, 2**31)))
-def test_a_histogram_packs_and_unpacks_to_itself(counts: dict[int, int]) -> None:
-    assert unpack(pack(counts)) == counts
-
-
-@given(st.integers(1, 10**9))
-def test_a_bucket_is_at_most_nine_percent_above_what_is_in_it(took: int) -> None:
-    assert took * (1 - 1e-9) <= 2 ** (bucket_of(took) / module.PER_OCTAVE) <= took * 1.0906
-
-
-def test_prune_forgets_samples_and_keeps_runs_and_incidents(kept: History) -> None:
-    kept.record([sample(START, bad=True)], well("old"))
-    kept.record([sample(START + timedelta(days=40))], well("new", at=START + timedelta(days=40)))
-    assert kept.prune(30, now=START + timedelta(days=41)) == 1
-    assert [run.run for run in kept.runs()] == ["old", "new"]
-    assert len(kept.incidents()) == 1
 
 
 def test_import_of_another_hosts_runs_is_idempotent(kept: History, tmp_path: Path) -> None:
