@@ -28,26 +28,41 @@ BUILT_IN: tuple[Kind, ...] = tuple(import_module(f"{__package__}.{folder}.kind")
 def registered() -> Mapping[str, Callable[[], Kind]]:
     """Return, by name, what loads each kind that other packages register in the group `resilience.services`.
 
-    Only the names are read here; a package's code is imported when its kind is asked for. Raises SettingsError where
-    two packages register one name, or one takes a name of ours: which of them was meant cannot be told.
+    Only the names are read here; a package's code is imported when its kind is asked for. A name that two packages
+    register is refused when it is asked for, and one of ours at once, as ours would be taken for it without a word: in
+    both cases it cannot be told which was meant.
     """
     # Asked for by few configurations, and slow: an assessment must not pay for it.
-    from importlib.metadata import EntryPoint, entry_points
+    from importlib.metadata import entry_points
 
-    found: dict[str, EntryPoint] = {}
     ours = {kind.name for kind in BUILT_IN}
+    found: dict[str, Callable[[], Kind]] = {}
+    packages: dict[str, str] = {}
     for point in entry_points(group=GROUP):
-        before = found.get(point.name)
-        if point.name in ours or (before is not None and before.value != point.value):
-            others = f"{_package(before)} and {_package(point)}" if before is not None else _package(point)
-            raise SettingsError(
-                name=f"service type {point.name}",
-                found=f"(registered by {'resilience and ' if point.name in ours else ''}{others})",
-                expected="one package that registers it",
-                hint=f"pip uninstall {_package(point)}",
-            )
-        found[point.name] = point
-    return {name: _loader(point) for name, point in found.items()}
+        package = _package(point)
+        if point.name in ours:
+            raise _twice(point.name, "resilience", package)
+        if packages.setdefault(point.name, package) == package:
+            found[point.name] = _loader(point)
+        else:
+            found[point.name] = _refusal(point.name, packages[point.name], package)
+    return found
+
+
+def _twice(name: str, first: str, second: str) -> SettingsError:
+    return SettingsError(
+        name=f"service type {name}",
+        found=f"(registered by {first} and by {second})",
+        expected="one package that registers it",
+        hint=f"pip uninstall {second}",
+    )
+
+
+def _refusal(name: str, first: str, second: str) -> Callable[[], Kind]:
+    def refuse() -> Kind:
+        raise _twice(name, first, second)
+
+    return refuse
 
 
 def _package(point: Any) -> str:

@@ -40,7 +40,6 @@ class Breaker:
         delay_s: float,
     ) -> None:
         self.services, self.endpoints, self.probe = services, endpoints, probe
-        self.kinds = kinds_of(endpoints)
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
         self.looks: list[Look] = []
         self.open: dict[str, str] = {}
@@ -81,7 +80,7 @@ class Breaker:
         """Look at the service that a failure speaks of, and count it."""
         if not failure.chain or is_assertion(failure.chain):
             return
-        fault = classify_chain(failure.chain, self.kinds)
+        fault = classify_chain(failure.chain, kinds_of(self.endpoints))
         hung = is_test_timeout(failure.chain[0])
         if not hung and (fault is None or fault.code not in STRONG | WEAK):
             return
@@ -189,7 +188,11 @@ class Breaker:
             await self.look(list(dict.fromkeys(missing)))
 
     def _unlooked(self, test: Test | None, failure: Failure) -> list[str]:
-        if not failure.chain or is_assertion(failure.chain) or classify_chain(failure.chain, self.kinds) is None:
+        if (
+            not failure.chain
+            or is_assertion(failure.chain)
+            or classify_chain(failure.chain, kinds_of(self.endpoints)) is None
+        ):
             return []
         endpoint, _, _ = attribute(failure, test.markers if test is not None else (), self.endpoints)
         if endpoint is None or look_near(self.looks, endpoint.service, failure.at, failure.duration_s) is not None:
