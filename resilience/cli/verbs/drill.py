@@ -23,8 +23,10 @@ from resilience.core.codec import to_json
 from resilience.core.errors import ResilienceError
 from resilience.core.records import ExitCode, TimelineEvent
 from resilience.host.log import quiet
+from resilience.lab.differences import differences
 from resilience.lab.lab import Lab
-from resilience.lab.scenario import Scenario, Timing, load_scenario, scenario_names
+from resilience.lab.scenario import Scenario, Timing
+from resilience.lab.scenario_file import load_scenario, scenario_names
 from resilience.notebook.headless import conclude, go
 from resilience.runs import runbook
 from resilience.runs.configuration import load_settings
@@ -96,15 +98,15 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
     code = conclude(run, executed)
     if executed.signal is not None:
         return ExitCode.worst(executed.exit_code)
-    differences = scenario.differences(run.refresh())
-    for difference in differences:
+    unlike = differences(scenario.expect, run.refresh())
+    for difference in unlike:
         terminal.err.print(f"[red]Not as the scenario expects:[/red] {difference}")
     took = monotonic() - began
-    told = "as expected" if not differences else f"{len(differences)} differences"
+    told = "as expected" if not unlike else f"{len(unlike)} differences"
     terminal.err.print(
         f"Drill {scenario.name}: {told}, in {took:.1f} s. The run's own exit code would have been {code}."
     )
-    return 1 if differences else 0
+    return 1 if unlike else 0
 
 
 async def _sample_before(run: runbook.Run, timing: Timing) -> None:
