@@ -19,8 +19,7 @@ from resilience.core.errors import ResilienceError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal
-from resilience.home.init import CONFIG_NAME
-from resilience.settings.environment import shipped
+from resilience.settings.environment import CONFIG_NAMES, shipped
 
 _ASK_S = 5.0
 """Deadline of one question to a command, such as docker's."""
@@ -69,7 +68,7 @@ def _configuration(settings: Settings) -> Finding:
     return Finding(
         what="configuration",
         found="none of your own; the shipped one is used",
-        expected=f"{CONFIG_NAME} in this repository",
+        expected=f"{CONFIG_NAMES[0]} in this repository",
         hint="resilience init",
         ok=False,
     )
@@ -83,37 +82,43 @@ def _service_finding(
 ) -> Finding:
     what = f"service {service.name}"
     if not service.configured:
-        found = f"not configured, unset: {', '.join(service.unset)}" if service.unset else "not configured, no url"
-        close = [near for name in service.unset for near in difflib.get_close_matches(name, environ, 1, 0.85)]
-        if settings.applied_run and any(name in service.local_names for name in service.unset):
-            hint = 'eval "$(resilience env --unset)"   # what is set now is the stand-in\'s'
-        elif service.unset:
-            hint = f"export {' '.join(f'{name}=…' for name in service.unset)}"
-        else:
-            hint = f'url = "…" in {_near(settings.source, settings.root)}'
-        return Finding(
-            what=what,
-            found=f"{found}; {', '.join(close)} is set" if close else found,
-            expected="staging's own address",
-            hint=hint,
-            ok=False,
-        )
+        return _unconfigured(what, service, settings, environ)
     result = next((result for result in results or () if result.name == service.name), None)
     if result is None:
         return Finding(what=what, found="configured, not asked")
     seconds = "" if result.response_time_s is None else f" after {result.response_time_s:.2f} s"
-    detail = f": {result.detail}" if result.detail else ""
-    well = result.status is ConnectivityStatus.AVAILABLE
+    if result.status is ConnectivityStatus.AVAILABLE:
+        return Finding(what=what, found=f"{result.status}{seconds}")
     return Finding(
         what=what,
-        found=f"{result.status}{seconds}{detail if not well else ''}",
-        expected="" if well else "available",
-        hint="" if well else result.hint or "resilience assess",
-        ok=well,
+        found=f"{result.status}{seconds}" + (f": {result.detail}" if result.detail else ""),
+        expected="available",
+        hint=result.hint or "resilience assess",
+        ok=False,
+    )
+
+
+def _unconfigured(what: str, service: Service, settings: Settings, environ: Mapping[str, str]) -> Finding:
+    """Name what is unset and any variable almost called so; what a shell took from a stand-in is taken back first."""
+    found = f"not configured, unset: {', '.join(service.unset)}" if service.unset else "not configured, no url"
+    close = [near for name in service.unset for near in difflib.get_close_matches(name, environ, 1, 0.85)]
+    if settings.applied_run and any(name in service.local_names for name in service.unset):
+        hint = 'eval "$(resilience env --unset)"   # what is set now is the stand-in\'s'
+    elif service.unset:
+        hint = f"export {' '.join(f'{name}=…' for name in service.unset)}"
+    else:
+        hint = f'url = "…" in {_near(settings.source, settings.root)}'
+    return Finding(
+        what=what,
+        found=f"{found}; {', '.join(close)} is set" if close else found,
+        expected="staging's own address",
+        hint=hint,
+        ok=False,
     )
 
 
 def _stand_ins(settings: Settings) -> Iterator[Finding]:
+    """Say of each service whether its stand-in's address is complete, and whether there is anything to start it from."""
     for service in settings.services:
         if service.local_unset:
             yield Finding(
@@ -136,6 +141,7 @@ def _stand_ins(settings: Settings) -> Iterator[Finding]:
 
 
 def _env_file(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Say whether a fallback is applied, and of a shell whether it still has what was applied once."""
     shown = _near(settings.env_file, settings.root)
     try:
         applied = journal.load(settings.state)
@@ -339,5 +345,5 @@ def _control(settings: Settings) -> Finding:
 
 def _near(path: Path | None, root: Path) -> str:
     if path is None:
-        return CONFIG_NAME
+        return CONFIG_NAMES[0]
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resilience.lab.lab import Lab, serve
-    from resilience.lab.scenario import Scenario, load_scenario, scenario_names
+    from resilience.lab.scenario import Scenario
+    from resilience.lab.scenario_file import load_scenario, scenario_names
 
 __all__ = ["Lab", "Scenario", "load_scenario", "scenario_names", "serve"]
 
@@ -14,8 +15,8 @@ _HOMES = {
     "Lab": "lab",
     "serve": "lab",
     "Scenario": "scenario",
-    "load_scenario": "scenario",
-    "scenario_names": "scenario",
+    "load_scenario": "scenario_file",
+    "scenario_names": "scenario_file",
 }
 
 

@@ -25,7 +25,8 @@ from resilience.core.variables import APPLIED, GUIDE
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.reaper import Reaper
-from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step, load_scenario
+from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step
+from resilience.lab.scenario_file import load_scenario
 from resilience.lab.staging import Staging
 from resilience.runs.configuration import load_settings
 

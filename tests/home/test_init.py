@@ -47,29 +47,6 @@ def test_a_redis_without_a_password_variable_is_stood_in_without_a_password(repo
     assert 'local = "redis://127.0.0.1:6382/0"' in inspect_repository(full_of_things(repository)).toml
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("pytest.ini", "[pytest]\ntestpaths = here\nmarkers = critical: x\n"),
-        ("pyproject.toml", '[tool.pytest.ini_options]\ntestpaths = ["here"]\nmarkers = ["critical: x"]\n'),
-        ("pyproject.toml", '[tool.pytest]\ntestpaths = ["here"]\nmarkers = ["critical: x"]\n'),
-        ("tox.ini", "[tox]\n[pytest]\ntestpaths = here\nmarkers =\n    critical: 100% x\n"),
-        ("setup.cfg", "[tool:pytest]\ntestpaths = here\nmarkers =\n    critical\n"),
-    ],
-)
-def test_pytests_settings_are_read_wherever_pytest_reads_them(repository: Path, name: str, text: str) -> None:
-    put(repository / name, text)
-    proposal = inspect_repository(repository)
-    assert proposal.found[:3] == (f"pytest settings in {name}", "tests in here", "markers critical")
-
-
-@pytest.mark.parametrize("text", ["", "[tool", "\x00", "[pytest\n"])
-def test_files_that_cannot_be_read_are_passed_over(repository: Path, text: str) -> None:
-    for name in ("pyproject.toml", "tox.ini", "setup.cfg", ".env", "compose.yaml"):
-        put(repository / name, text)
-    assert inspect_repository(repository).toml
-
-
 def test_what_init_writes_is_a_configuration_that_can_be_used_at_once(repository: Path) -> None:
     full_of_things(repository)
     before = {path for path in repository.rglob("*") if ".git/" not in str(path)}

@@ -1,232 +1,33 @@
-"""Scenarios: what is shipped can be used, what cannot be meant is refused by name, and differences are told."""
+"""A scenario's steps are found by their moment, and a range of counts says what is in it."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-
 import pytest
 
-from resilience.core.errors import SettingsError, UsageError
-from resilience.core.records import (
-    CauseName,
-    ConnectivityStatus,
-    Decision,
-    Incident,
-    InfrastructureHealth,
-    Outcome,
-    Recovery,
-    TestExecutionMode,
-    TestOutcome,
-    TestSuiteResult,
-    TestTotals,
-    Vantage,
-    Verdict,
-)
-from resilience.lab.lab import PROJECT
-from resilience.lab.proxy import Mode
-from resilience.lab.scenario import (
-    CONTROL,
-    SERVICES,
-    At,
-    Scenario,
-    load_scenario,
-    parse_scenario,
-    scenario_names,
-)
-
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
-HEAD = 'title = "t"\nguide = "g"\ndescription = "d"\n'
-STEP = '[[step]]\nat = "outage"\nservices = ["redis"]\nfault = "refuse"\n'
+from resilience.lab.proxy import Dial, Mode
+from resilience.lab.scenario import SERVICES, At, Range, Scenario, Step
 
 
-def parse(text: str) -> Scenario:
-    return parse_scenario(HEAD + text, name="own", source="own.toml")
-
-
-def test_every_outage_of_the_guide_has_its_scenario() -> None:
-    guide = {load_scenario(name).guide.partition(":")[0] for name in scenario_names()}
-    assert {"Scenario 1", "Scenario 2", "Scenario 3", "Issue #1278"} <= guide
-    assert {"Network Connectivity Issues", "Redis/ClickHouse Unavailability"} <= guide
-    modes = {load_scenario(name).expect.mode for name in scenario_names()}
-    assert modes == set(TestExecutionMode)
-    assert scenario_names()[0] == "database-unavailable"
-
-
-@pytest.mark.parametrize("name", scenario_names())
-def test_each_shipped_scenario_names_true_tests_and_every_service_once(name: str) -> None:
-    scenario = load_scenario(name)
-    tests = {
-        f"{path.name}::{test}"
-        for path in PROJECT.rglob("test_*.py")
-        for test in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    }
-    assert set(scenario.expect.product_failures or ()) <= tests
-    for moment in At:
-        touched = [service for step in scenario.at(moment) for service in step.services]
-        assert len(touched) == len(set(touched))
-
-
-def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r'"database-unavailible".*did you mean "database-unavailable".*staging-down'):
-        load_scenario("database-unavailible")
-    with pytest.raises(UsageError, match=r"healthy, network-down"):
-        load_scenario("zzz")
-    with pytest.raises(UsageError, match=r"missing.toml cannot be read"):
-        load_scenario("nowhere/missing.toml")
-
-
-def test_a_scenario_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(HEAD + STEP, encoding="utf-8")
-    assert load_scenario(path).name == "mine"
-    assert load_scenario(str(path)).steps[0].services == ("redis",)
-
-
-def test_all_of_staging_is_a_star() -> None:
-    (step,) = parse(STEP.replace('["redis"]', '["*"]')).steps
-    assert step.services == (*SERVICES, CONTROL)
+def test_steps_are_found_by_their_moment_and_optional_services_come_after_the_usual() -> None:
+    steps = tuple(Step(at=at, services=("redis",), dial=Dial(mode=Mode.REFUSE)) for at in At)
+    scenario = Scenario(name="n", title="t", guide="g", description="d", services=("clickhouse",), steps=steps)
+    assert [scenario.at(moment) for moment in At] == [(step,) for step in steps]
+    assert scenario.all_services == (*SERVICES, "clickhouse")
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("bounds", "inside", "outside", "words"),
     [
-        ("titel = 'x'\n", r"titel=x in own.toml: no such key.*did you mean \"title\""),
-        (STEP.replace("refuse", "refused"), r"step\[1\]\.fault=refused.*did you mean \"refuse\""),
-        (STEP.replace('"redis"', '"redish"'), r"step\[1\]\.services=redish.*did you mean \"redis\""),
-        (STEP.replace('["redis"]', "[]"), r"step\[1\]\.services"),
-        (STEP.replace('["redis"]', '"redis"'), r"step\[1\]\.services=redis.*a list"),
-        (STEP.replace('["redis"]', '["clickhouse"]'), r"step\[1\]\.services=clickhouse"),
-        (STEP.replace('"outage"', '"outtage"'), r"step\[1\]\.at=outtage.*did you mean \"outage\""),
-        (STEP.replace('at = "outage"\n', ""), r"step\[1\]\.at.*one of outage, during_tests, recovery"),
-        (STEP.replace('fault = "refuse"\n', ""), r"step\[1\]\.fault.*one of healthy"),
-        (STEP + "latency_s = 2\n", r"step\[1\]\.latency_s.*latency"),
-        (STEP + "for_s = 0\n", r"step\[1\]\.for_s=0.*at least 0.05"),
-        (STEP + "after_s = -1\n", r"step\[1\]\.after_s=-1"),
-        (STEP + "after_s = true\n", r"step\[1\]\.after_s=True.*a number"),
-        (STEP + "after_s = nan\n", r"step\[1\]\.after_s=nan.*a number"),
-        (STEP + "after_connections = 3\n", r"after_connections.*during_tests"),
-        (STEP + "wait = 3\n", r"step\[1\]\.wait=3.*no such key"),
-        (STEP.replace('"refuse"', '"flapping"\nfail = 3\nof = 2'), r"step\[1\]\.fail=3.*at most of = 2"),
-        ("[step]\nat = 'outage'\n", r"step=.*\[\[step\]\]"),
-        ("[timing]\ngood = 0\n", r"timing\.good=0"),
-        ("[timing]\ngood = 2.5\n", r"timing\.good=2.5.*whole"),
-        ("[timing]\ndwell = 1\n", r"timing\.dwell=1.*did you mean \"dwell_s\""),
-        ("[environment]\nTEST_OFFLINE = true\n", r"environment\.TEST_OFFLINE=True.*quotes"),
-        ("[expect]\nmode = 'degrade'\n", r"expect\.mode=degrade.*did you mean \"degraded\""),
-        ("[expect]\nexit_code = 'one'\n", r"expect\.exit_code=one"),
-        ("[expect]\nrecovered = 'yes'\n", r"expect\.recovered=yes.*true or false"),
-        ("[expect]\ncauses = ['vpc']\n", r"expect\.causes=vpc"),
-        ("[expect]\nproduct_failures = 'a'\n", r"expect\.product_failures=a"),
-        ("[expect.status]\nredis = 'up'\n", r"expect\.status\.redis=up"),
-        ("[expect.status]\nredsi = 'available'\n", r"expect\.status\.redsi.*did you mean \"redis\""),
-        ("[expect.fault]\nredis = ['timeout']\n", r"expect\.fault\.redis=timeout"),
-        ("[expect.tests]\npased = 3\n", r"expect\.tests\.pased.*did you mean \"passed\""),
-        ("[expect.tests]\npassed = {}\n", r"expect\.tests\.passed.*at_least"),
-        ("[expect.tests]\npassed = { atleast = 3 }\n", r"expect\.tests\.passed\.atleast"),
-        ("title =\n", r"own in own.toml.*|own=.*TOML"),
+        (Range(at_least=2, at_most=2), (2,), (1, 3), "exactly 2"),
+        (Range(at_least=2), (2, 9), (1,), "at least 2"),
+        (Range(at_most=0), (0,), (1,), "at most 0"),
+        (Range(at_least=1, at_most=3), (1, 3), (0, 4), "at least 1 and at most 3"),
     ],
+    ids=str,
 )
-def test_what_cannot_be_meant_is_refused_by_name(text: str, found: str) -> None:
-    with pytest.raises(SettingsError, match=found) as refused:
-        parse(text)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_scenario_without_words_is_refused() -> None:
-    with pytest.raises(SettingsError, match="title"):
-        parse_scenario("", name="own", source="own.toml")
-
-
-def test_figures_belong_to_their_fault() -> None:
-    (step,) = parse(STEP.replace('"refuse"', '"http_status"\nstatus = 502')).steps
-    assert (step.dial.mode, step.dial.status) == (Mode.HTTP_STATUS, 502)
-
-
-def an_incident() -> Incident:
-    vantage = Vantage(host="h", user="u")
-    totals = TestTotals(passed=40, failed=1)
-    tests = (TestOutcome(id="tests/test_a.py::test_bug", outcome=Outcome.FAILED),)
-    mode = TestExecutionMode.DEGRADED
-    return Incident(
-        run="r",
-        slug="s",
-        environment="staging",
-        started_at=NOW,
-        vantage=vantage,
-        verdict=Verdict.PRODUCT_FAILURES,
-        exit_code=1,
-        health=InfrastructureHealth(
-            environment="staging",
-            started_at=NOW,
-            duration_s=1,
-            vantage=vantage,
-            overall_status=ConnectivityStatus.UNAVAILABLE,
-            services=(),
-        ),
-        decision=Decision(mode=mode, reasons=("r",), decided_at=NOW),
-        tests=TestSuiteResult(
-            mode=mode, started_at=NOW, duration_s=1, exit_code=1, commands=(), totals=totals, tests=tests
-        ),
-        recovery=Recovery(
-            recovered=True, started_at=NOW, duration_s=1, good_needed=5, in_a_row=5, dwell_s=2, checks=()
-        ),
-    )
-
-
-EXPECT = """
-[expect]
-overall = "unavailable"
-mode = "degraded"
-verdict = "product_failures"
-exit_code = 1
-recovered = true
-product_failures = ["test_a.py::test_bug"]
-[expect.tests]
-passed = { at_least = 40, at_most = 40 }
-failed = 1
-"""
-
-
-def test_a_run_as_expected_has_no_difference() -> None:
-    assert parse(EXPECT).differences(an_incident()) == ()
-
-
-def test_what_is_not_expected_is_not_looked_at() -> None:
-    assert parse("").differences(replace(an_incident(), tests=None, health=None, decision=None)) == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("[expect]\nmode = 'full'\n", "mode: full was expected, found degraded"),
-        ("[expect]\nexit_code = 10\n", "exit code: 10 was expected, found 1"),
-        ("[expect]\nrestored = true\n", "restored to the byte: true was expected, found nothing"),
-        ("[expect]\ncauses = ['vpc_connector']\n", "causes: vpc_connector was expected, found none"),
-        ("[expect.status]\nredis = 'available'\n", "status of redis: available was expected, found nothing"),
-        ("[expect.fault]\nredis = ['tcp_refused']\n", "fault of redis: tcp_refused was expected, found nothing"),
-        ("[expect.tests]\npassed = 41\n", "tests passed: exactly 41 were expected, found 40"),
-        ("[expect.tests]\nfailed = { at_most = 0 }\n", "tests failed: at most 0 were expected, found 1"),
-        (
-            "[expect]\nproduct_failures = []\n",
-            "product failure tests/test_a.py::test_bug: none was expected there, found failed",
-        ),
-    ],
-)
-def test_each_difference_names_what_was_expected_and_found(text: str, told: str) -> None:
-    assert parse(text).differences(an_incident()) == (told,)
-
-
-def test_a_bug_that_was_hidden_is_a_difference() -> None:
-    scenario = parse("[expect]\nproduct_failures = ['test_a.py::test_bug', 'test_b.py::test_x']\n")
-    assert scenario.differences(an_incident()) == (
-        "product failure test_b.py::test_x: failed was expected, found no such test",
-    )
-    assert scenario.differences(replace(an_incident(), tests=None)) == ("tests: a test run was expected, found none",)
-
-
-def test_every_cause_can_be_expected() -> None:
-    for cause in CauseName:
-        assert parse(f"[expect]\ncauses = ['{cause.value}']\n").expect.causes == (cause,)
+def test_a_range_holds_its_bounds_and_says_them(
+    bounds: Range, inside: tuple[int, ...], outside: tuple[int, ...], words: str
+) -> None:
+    assert all(count in bounds for count in inside)
+    assert not any(count in bounds for count in outside)
+    assert str(bounds) == words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
 
 from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.group import verb
@@ -12,6 +11,7 @@ from resilience.cli.options import Config, Environment, Force, Fresh, Json, Take
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
 from resilience.core.plan import changes_anything
+from resilience.core.records import Applied
 from resilience.show import terminal
 
 app = verb()
@@ -33,14 +33,16 @@ def apply(
     refuse_where_locked(settings, "apply", take_over)
     run = applied_or_new_run(settings, "apply", applies=True)
 
-    async def go() -> Any:
+    tell = terminal.err if as_json else terminal.out
+
+    async def go() -> Applied | None:
+        """Look, plan and apply; None where tests are blocked or staging can be used as it is."""
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
         decision = run.choose_mode(forced, asked_by="--force", extend=True)
         run.make_plan()
         if decision.blocked or not changes_anything(decision):
             return None
-        tell = terminal.err if as_json else terminal.out
         numbers = itertools.count(1)
         return await run.apply(
             on_step=lambda what: tell.print(f"  {next(numbers)}. {what}", markup=False, soft_wrap=True),
@@ -51,20 +53,20 @@ def apply(
 
     with recording_the_end(run):
         applied = asyncio.run(go())
-    failed = applied is not None and bool(applied.failed)
     run.finish()
+    blocked = run.incident.decision is not None and run.incident.decision.blocked
     if as_json:
-        print_json({"schema": 1, "run": run.incident.run, "applied": builtins_of(applied) if applied else None})
+        print_json({"schema": 1, "run": run.incident.run, "applied": builtins_of(applied)})
     else:
         terminal.headline(terminal.out, *run.headline())
-        if applied is None:
-            decision = run.incident.decision
-            blocked = decision is not None and decision.blocked
-            terminal.out.print(
-                "Nothing was changed: " + ("tests are blocked." if blocked else "staging can be used as it is.")
-            )
-        else:
-            terminal.show_applied(applied)
-            terminal.out.print('[bold]Next:[/bold] resilience test   (shells: eval "$(resilience env)")')
-    blocked = run.incident.decision is not None and run.incident.decision.blocked
-    leave(20 if failed or blocked else 0)
+        _show(applied, blocked)
+    leave(20 if blocked or (applied is not None and applied.failed) else 0)
+
+
+def _show(applied: Applied | None, blocked: bool) -> None:
+    if applied is None:
+        why = "tests are blocked." if blocked else "staging can be used as it is."
+        terminal.out.print(f"Nothing was changed: {why}")
+    else:
+        terminal.show_applied(applied)
+        terminal.out.print('[bold]Next:[/bold] resilience test   (shells: eval "$(resilience env)")')

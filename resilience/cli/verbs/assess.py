@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.changes import Changes
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
@@ -18,8 +19,8 @@ from resilience.cli.runs import decide_here
 from resilience.core.errors import RecordError
 from resilience.core.records import ConnectivityStatus, InfrastructureHealth
 from resilience.core.settings import Settings
-from resilience.core.steadiness import Steadiness, flapping_services, summarise
-from resilience.core.words import fault_phrase, seconds, staging_line
+from resilience.core.steadiness import flapping_services, summarise
+from resilience.core.words import seconds
 from resilience.fallback import journal
 from resilience.runs import runbook
 from resilience.show import terminal
@@ -97,7 +98,7 @@ def _show_samples(looks: list[InfrastructureHealth]) -> None:
 
 
 def _next(health: InfrastructureHealth, settings: Settings) -> None:
-
+    """Say what is applied here, and what to type; a damaged journal is said and keeps nobody from looking."""
     try:
         applied = journal.load(settings.state)
     except RecordError as exc:
@@ -109,49 +110,29 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
             f"A fallback is {state} here (mode {applied.mode}, by {applied.user}, "
             f"since {applied.started_at:%H:%M:%S} UTC): resilience status"
         )
-    if health.overall_status is ConnectivityStatus.AVAILABLE:
-        terminal.out.print("[bold]Next:[/bold] resilience " + ("recover" if applied else "test"))
-    elif applied is not None and not applied.unfinished:
-        terminal.out.print("[bold]Next:[/bold] resilience test   resilience recover   (once staging is back)")
-    elif health.overall_status is ConnectivityStatus.UNKNOWN:
-        terminal.out.print("[bold]Next:[/bold] resilience doctor")
-    else:
-        terminal.out.print(
-            "[bold]Next:[/bold] resilience plan   (shows what apply would do)   resilience apply   resilience test"
-        )
+    terminal.out.print(f"[bold]Next:[/bold] {_to_type(health.overall_status, applied)}")
+
+
+def _to_type(status: ConnectivityStatus, applied: journal.Journal | None) -> str:
+    """Return the next verb: by the state of staging, and by whether the stand-ins are applied in full."""
+    if status is ConnectivityStatus.AVAILABLE:
+        return "resilience " + ("recover" if applied else "test")
+    if applied is not None and not applied.unfinished:
+        return "resilience test   resilience recover   (once staging is back)"
+    if status is ConnectivityStatus.UNKNOWN:
+        return "resilience doctor"
+    return "resilience plan   (shows what apply would do)   resilience apply   resilience test"
 
 
 async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
-    """Print what changes, with a live table above it on a terminal, until interrupted.
-
-    A service is down after 3 bad looks of 10 and up again when at most 1 of 10 was bad; in between, or to and fro, it flaps.
-    """
-
-    followed: dict[str, Steadiness] = {}
-    before: dict[str, str] | None = None
-    out = terminal.out
+    """Print what changes until interrupted, with a live table below it on a terminal."""
+    changes, out = Changes(), terminal.out
     with Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live:
         while True:
-            flapping = [name for name, one in followed.items() if one.flapping]
-            health = await runbook.look(settings, critical=critical, flapping=flapping)
-            at = f"{health.started_at:%Y-%m-%d %H:%M:%SZ}"
-            lines = [] if before is not None else [f"{at} {staging_line(health)}"]
-            for sample in runbook.samples_of(health, "watch"):
-                one = followed.setdefault(sample.service, Steadiness(sample.service))
-                transition = one.look(sample)
-                if transition is not None and transition.before != "unknown":
-                    lines.append(f"{at} {sample.service}: {transition.before} → {transition.state}")
-            now = {result.name: result.status.value for result in health.services}
-            if before is not None and now != before:
-                changed = [result for result in health.services if now[result.name] != before.get(result.name)]
-                lines += [
-                    f"{at} {r.name}: {before.get(r.name)} → {r.status.value} ({fault_phrase(r)})" for r in changed
-                ]
-                lines.append(f"{at} {staging_line(health)}")
-            before = now
-            for line in lines:
+            health = await runbook.look(settings, critical=critical, flapping=changes.flapping)
+            for line in changes.lines(health):
                 out.print(line, markup=False, soft_wrap=True)
-            if out.quiet:
+            if out.quiet:  # nobody reads any more
                 return
             if live is not None:
                 live.update(terminal.services_table(health.services))

@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -23,14 +23,18 @@ from resilience.core.codec import to_json
 from resilience.core.errors import ResilienceError
 from resilience.core.records import ExitCode, TimelineEvent
 from resilience.host.log import quiet
+from resilience.lab.differences import differences
 from resilience.lab.lab import Lab
-from resilience.lab.scenario import Scenario, load_scenario, scenario_names
+from resilience.lab.scenario import Scenario, Timing
+from resilience.lab.scenario_file import load_scenario, scenario_names
 from resilience.notebook.headless import conclude, go
 from resilience.runs import runbook
 from resilience.runs.configuration import load_settings
 from resilience.show import terminal
 
 app = verb()
+
+_KEEP_S = 0.5
 
 
 @app.command()
@@ -70,6 +74,10 @@ def run_drill(name: str, *, out: str = "") -> int:
 
 
 async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
+    """Break the lab's staging by the timetable while the run goes through its stages; return 0 where all was as expected.
+
+    A signal ends the drill without a comparison, with the signal's own code. Whatever happens, the stand-ins are put away.
+    """
     began = monotonic()
     sys.stderr.write(f"Drill {scenario.name}: {scenario.title}\n")
     events: list[TimelineEvent] = []
@@ -78,24 +86,11 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
         run = runbook.Run.create(
             settings, slug=f"drill-{scenario.name}", apply=True, parameters={"config": str(lab.config)}
         )
-        # The lab goes on telling from its own thread while the notebooks run: the run's report reads this file.
-        log = run.folder / "lab.jsonl"
-
-        def keep() -> None:
-            log.write_bytes(b"".join(to_json(event, indent=0) + b"\n" for event in list(events)))
-
         try:
-            await _sample_before(run, scenario.timing.before_s, scenario.timing.interval_s)
+            await _sample_before(run, scenario.timing)
             await lab.begin_outage()
-            keep()
-            flush = asyncio.create_task(_keep_on(keep))
-            try:
+            async with _keeping(events, run.folder / "lab.jsonl"):
                 executed = await go(run, {"apply": True}, environ=lab.environ)
-            finally:
-                flush.cancel()
-                with suppress(asyncio.CancelledError):
-                    await flush
-                keep()
         finally:
             with suppress(ResilienceError):
                 await runbook.restore(settings, force=True)
@@ -103,31 +98,48 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
     code = conclude(run, executed)
     if executed.signal is not None:
         return ExitCode.worst(executed.exit_code)
-    differences = scenario.differences(run.refresh())
-    for difference in differences:
+    unlike = differences(scenario.expect, run.refresh())
+    for difference in unlike:
         terminal.err.print(f"[red]Not as the scenario expects:[/red] {difference}")
     took = monotonic() - began
-    told = "as expected" if not differences else f"{len(differences)} differences"
+    told = "as expected" if not unlike else f"{len(unlike)} differences"
     terminal.err.print(
         f"Drill {scenario.name}: {told}, in {took:.1f} s. The run's own exit code would have been {code}."
     )
-    return 1 if differences else 0
+    return 1 if unlike else 0
 
 
-async def _sample_before(run: runbook.Run, seconds: float, interval_s: float) -> None:
+async def _sample_before(run: runbook.Run, timing: Timing) -> None:
     """Look at the healthy staging for a while, so that the report shows what it was like before."""
     with quiet():
-        until = monotonic() + seconds
+        until = monotonic() + timing.before_s
         while monotonic() < until:
             health = await runbook.look(run.settings)
             run.add_samples(runbook.samples_of(health, "before"))
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(timing.interval_s)
 
 
-async def _keep_on(keep: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(0.5)
-        keep()
+@asynccontextmanager
+async def _keeping(events: Sequence[TimelineEvent], file: Path) -> AsyncIterator[None]:
+    """Keep `file` up to date with what the lab did: it goes on from a thread of its own, and the run's report reads this."""
+
+    def write() -> None:
+        file.write_bytes(b"".join(to_json(event, indent=0) + b"\n" for event in tuple(events)))
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(_KEEP_S)
+            write()
+
+    write()
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        write()
 
 
 def _outputs(out: str) -> Path:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from resilience.cli.group import verb
-from resilience.cli.output import leave
 from resilience.home.init import inspect_repository, write as write_proposal
 from resilience.show import terminal
 
@@ -23,23 +22,21 @@ def init(
     ] = False,
 ) -> None:
     """Set this repository up: looks at it, shows what it would write, writes resilience.toml."""
-    leave(_init_repository(Path.cwd(), write=write))
-
-
-def _init_repository(folder: Path, *, write: bool) -> int:
-    """Show what would be written for this repository, and write it where asked to."""
-    proposal = inspect_repository(folder)
+    proposal = inspect_repository(Path.cwd())
     for line in proposal.found:
         terminal.out.print(f"  found: {line}", markup=False)
     terminal.out.print("[bold]resilience.toml[/bold] would say:" if not write else "[bold]resilience.toml[/bold]")
     sys.stdout.write(proposal.toml + "\n")
-    sure = write
-    if not write and sys.stdin.isatty() and sys.stdout.isatty():
-        sure = typer.confirm("Write resilience.toml and the git-ignored folder .resilience/?")
-    if not sure:
+    if not (write or _confirmed()):
         terminal.out.print("Nothing was written. To write it: resilience init --write")
-        return 0
+        return
     for path in write_proposal(proposal):
         terminal.out.print(f"Wrote {path}", markup=False)
     terminal.out.print("[bold]Next:[/bold] resilience doctor")
-    return 0
+
+
+def _confirmed() -> bool:
+    """Ask where somebody is there to answer; elsewhere nothing is written."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return typer.confirm("Write resilience.toml and the git-ignored folder .resilience/?")

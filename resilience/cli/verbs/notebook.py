@@ -28,27 +28,32 @@ def notebook(
     folder: Annotated[str, typer.Option("--folder", help="Where the copy goes.")] = "",
 ) -> None:
     """Open a copy of the notebooks in JupyterLab."""
-    leave(_open_notebooks(folder, browser=not no_browser))
+    program = _jupyter_lab()
+    target = Path(folder).expanduser() if folder else load_settings().root / ".resilience" / "notebooks"
+    _copy_notebooks(target)
+    first = target / "00_incident.ipynb"
+    terminal.out.print(f"Opening {first}", markup=False)
+    leave(subprocess.call([program, str(first), *(["--no-browser"] if no_browser else [])], cwd=target))
 
 
-def _open_notebooks(folder: str, *, browser: bool) -> int:
-    """Open a copy of the notebooks in JupyterLab, so that what is typed into them changes nothing of ours."""
-    jupyter = Path(sys.executable).with_name("jupyter-lab")
-    found = str(jupyter) if jupyter.exists() else shutil.which("jupyter-lab")
-    if found is None:
+def _jupyter_lab() -> str:
+    """Return the JupyterLab beside this tool, else the one on PATH."""
+    beside = Path(sys.executable).with_name("jupyter-lab")
+    program = str(beside) if beside.exists() else shutil.which("jupyter-lab")
+    if program is None:
         raise UsageError(
             "JupyterLab is not installed beside this tool.", hint='pipx inject resilience-runbook "jupyterlab>=4.2"'
         )
-    source = notebooks_folder()
-    target = Path(folder).expanduser() if folder else load_settings().root / ".resilience" / "notebooks"
+    return program
+
+
+def _copy_notebooks(target: Path) -> None:
+    """Copy ours, so that what is typed into them changes nothing of ours; a copy somebody has typed into is kept."""
     make_folder(target)
-    for notebook in sorted(source.glob("*.ipynb")):
+    for notebook in sorted(notebooks_folder().glob("*.ipynb")):
         copy = target / notebook.name
         if not copy.exists() or _same_cells(copy, notebook):
             shutil.copyfile(notebook, copy)
-    terminal.out.print(f"Opening {target / '00_incident.ipynb'}", markup=False)
-    command = [found, str(target / "00_incident.ipynb")] + ([] if browser else ["--no-browser"])
-    return subprocess.call(command, cwd=target)
 
 
 def _same_cells(one: Path, other: Path) -> bool:

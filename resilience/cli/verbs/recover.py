@@ -13,6 +13,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end
+from resilience.core.records import Incident, RecoveryCheck
 from resilience.runs import runbook
 from resilience.show import terminal
 
@@ -38,7 +39,7 @@ def recover(
     run = applied_or_new_run(settings, "recover")
     console = terminal.err if as_json else terminal.out
 
-    def tell(check: Any) -> None:
+    def tell(check: RecoveryCheck) -> None:
         want = settings.recovery.good
         state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
         console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
@@ -54,27 +55,32 @@ def recover(
                 output=pass_through(sys.stderr) if as_json else None,
             )
         )
-    incident = run.incident
     if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "run": incident.run,
-                "exit_code": code,
-                "recovery": builtins_of(incident.recovery),
-                "restored": builtins_of(incident.restored),
-                "critical_tests": builtins_of(incident.critical_tests),
-                "full_tests": builtins_of(incident.full_tests),
-            }
-        )
+        print_json(_document(run.incident, code))
     else:
-        if incident.recovery is not None:
-            terminal.show_recovery(incident.recovery)
-        if incident.restored is not None:
-            terminal.show_restored(incident.restored)
-        for title, result in (("critical tests", incident.critical_tests), ("full suite", incident.full_tests)):
-            if result is not None:
-                terminal.out.print(f"[bold]{title}[/bold]")
-                terminal.show_tests(result)
+        _show(run.incident)
         terminal.out.print(f"[bold]Report:[/bold] {run.folder / 'report.html'}", soft_wrap=True)
     leave(code)
+
+
+def _document(incident: Incident, code: int) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "run": incident.run,
+        "exit_code": code,
+        "recovery": builtins_of(incident.recovery),
+        "restored": builtins_of(incident.restored),
+        "critical_tests": builtins_of(incident.critical_tests),
+        "full_tests": builtins_of(incident.full_tests),
+    }
+
+
+def _show(incident: Incident) -> None:
+    if incident.recovery is not None:
+        terminal.show_recovery(incident.recovery)
+    if incident.restored is not None:
+        terminal.show_restored(incident.restored)
+    for title, result in (("critical tests", incident.critical_tests), ("full suite", incident.full_tests)):
+        if result is not None:
+            terminal.out.print(f"[bold]{title}[/bold]")
+            terminal.show_tests(result)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from resilience.cli.arguments import settings_from
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.core.errors import ResilienceError
+from resilience.core.records import Restored
 from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
 from resilience.core.words import staging_line
@@ -41,26 +43,31 @@ def restore(
     run = _run_to_restore(settings, unreadable)
     console = terminal.err if as_json else terminal.out
 
-    async def go() -> Any:
+    async def go() -> Restored:
         if run is not None:
             return await run.restore(force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
         return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
 
     restored = asyncio.run(go())
     terminal.show_restored(restored, console=console)
-    if not unreadable and not restored.nothing_to_do:
-        try:
-            # Read anew: what was applied decided about the settings until now.
-            terminal.headline(console, staging_line(asyncio.run(runbook.look(settings_from(config, environment)))))
-        except ResilienceError as exc:
-            # The exit code is about the undo, which is done.
-            sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
     if unreadable:
         why = Redactor(settings.secrets).text(unreadable)
         sys.stderr.write(f"resilience: the configuration could not be read, and was not needed to restore: {why}\n")
+    elif not restored.nothing_to_do:
+        _say_how_staging_is(console, config, environment)
     if as_json:
         print_json({"schema": 1, **builtins_of(restored)})
     leave(0)
+
+
+def _say_how_staging_is(console: Console, config: str, environment: str) -> None:
+    """Look once after the undo. The exit code is about the undo, which is done, so that a failed look is only said."""
+    try:
+        # Read anew: what was applied decided about the settings until now.
+        settings = settings_from(config, environment)
+        terminal.headline(console, staging_line(asyncio.run(runbook.look(settings))))
+    except ResilienceError as exc:
+        sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
 
 
 def _run_to_restore(settings: Settings, unreadable: str) -> runbook.Run | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,108 +47,124 @@ def gather(settings: Settings) -> dict[str, Any]:
     journal = journals.load(settings.state)
     held = lock.holder(settings.state)
     stand_ins = local.status(settings)
-    document: dict[str, Any] = {
+    dead = [stand_in.service for stand_in in stand_ins if not stand_in.ready]
+    latest = _latest_run(settings, locked=held is not None)
+    return {
         "schema": SCHEMA,
-        "applied": None,
+        "applied": None if journal is None else _applied(journal, dead),
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
-        "latest_run": None,
+        "latest_run": latest,
         "env_file": str(settings.env_file),
-        "next": "resilience assess",
+        "next": _next(journal, dead, latest),
     }
-    if journal is not None:
-        dead = [stand_in.service for stand_in in stand_ins if not stand_in.ready]
-        document["applied"] = {
-            "run": journal.run,
-            "mode": journal.mode,
-            "status": "unfinished" if journal.unfinished else journal.status,
-            "host": journal.host,
-            "user": journal.user,
-            "started_at": journal.started_at.isoformat(timespec="seconds"),
-            "commit": journal.commit,
-            "folder": journal.folder,
-            "steps": [{"at": step.at.isoformat(timespec="milliseconds"), "what": step.what} for step in journal.steps],
-            "files": [file.path for file in journal.files],
-            "stand_ins": list(journal.stand_ins),
-            "dead_stand_ins": dead,
-            "here": journal.host == vantage().host,
-        }
-        document["next"] = _next(journal, dead)
-    try:
-        folder = runbook.latest(settings)
-        incident = codec.from_json((folder / "incident.json").read_bytes(), Incident, source=folder / "incident.json")
-    except (UsageError, OSError):
-        pass
-    except RecordError as exc:
-        document["latest_run"] = {"folder": str(runbook.latest(settings)), "error": str(exc)}
-    else:
-        stages = {stage.name.value: stage.status.value for stage in incident.stages}
-        killed = next((name.value for name in _LOCKING if held is None and stages.get(name.value) == "started"), "")
-        document["latest_run"] = {
-            "run": incident.run,
-            "folder": str(folder),
-            "verdict": incident.verdict.value,
-            "exit_code": incident.exit_code,
-            "stages": stages,
-            "killed_in": killed,
-        }
-        if killed and (journal is None or document["applied"]["here"]):
-            document["next"] = f"resilience resume {incident.run}" + (", or resilience restore" if journal else "")
-    return document
+
+
+def _applied(journal: journals.Journal, dead: list[str]) -> dict[str, Any]:
+    return {
+        "run": journal.run,
+        "mode": journal.mode,
+        "status": "unfinished" if journal.unfinished else journal.status,
+        "host": journal.host,
+        "user": journal.user,
+        "started_at": journal.started_at.isoformat(timespec="seconds"),
+        "commit": journal.commit,
+        "folder": journal.folder,
+        "steps": [{"at": step.at.isoformat(timespec="milliseconds"), "what": step.what} for step in journal.steps],
+        "files": [file.path for file in journal.files],
+        "stand_ins": list(journal.stand_ins),
+        "dead_stand_ins": dead,
+        "here": _is_here(journal),
+    }
 
 
 _LOCKING = (StageName.APPLY_FALLBACK, StageName.RUN_TESTS)
 """The stages that hold the lock: one that began while nobody holds it was killed."""
 
 
-def _next(journal: journals.Journal, dead: list[str]) -> str:
-    if journal.host != vantage().host:
+def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
+    """Return what the newest run's record says, or why it cannot be read; None where there is no run."""
+    try:
+        folder = runbook.latest(settings)
+        incident = codec.from_json((folder / "incident.json").read_bytes(), Incident, source=folder / "incident.json")
+    except (UsageError, OSError):
+        return None
+    except RecordError as exc:
+        return {"folder": str(folder), "error": str(exc)}
+    stages = {stage.name.value: stage.status.value for stage in incident.stages}
+    begun = [name.value for name in _LOCKING if stages.get(name.value) == "started"]
+    return {
+        "run": incident.run,
+        "folder": str(folder),
+        "verdict": incident.verdict.value,
+        "exit_code": incident.exit_code,
+        "stages": stages,
+        "killed_in": begun[0] if begun and not locked else "",
+    }
+
+
+def _next(journal: journals.Journal | None, dead: list[str], latest: Mapping[str, Any] | None) -> str:
+    """Return what to type: first where, then what a killed run needs, then what the fallback does."""
+    if journal is not None and not _is_here(journal):
         return f"on host {journal.host}: resilience restore"
+    if latest is not None and latest.get("killed_in"):
+        return f"resilience resume {latest['run']}" + (", or resilience restore" if journal else "")
+    if journal is None:
+        return "resilience assess"
     if journal.unfinished:
-        return (
-            f"resilience resume {Path(journal.folder).parent.name}/{Path(journal.folder).name}, or resilience restore"
-        )
+        folder = Path(journal.folder)
+        return f"resilience resume {folder.parent.name}/{folder.name}, or resilience restore"
     if dead:
         return f"resilience services up {' '.join(dead)}"
     return "resilience test, then resilience recover once staging is back"
 
 
-def show(document: dict[str, Any], settings: Settings, *, hand_over: bool = False) -> None:
+def _is_here(journal: journals.Journal) -> bool:
+    return journal.host == vantage().host
+
+
+def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = False) -> None:
     """Print what `gather` found; `hand_over` in full sentences with each step, for the next engineer."""
-    out = terminal.out
-    applied, held, latest = document["applied"], document["lock"], document["latest_run"]
-    if applied is None:
+    out, held = terminal.out, document["lock"]
+    if document["applied"] is None:
         terminal.headline(out, "FALLBACK: none is applied here")
     else:
-        word = "UNFINISHED" if applied["status"] == "unfinished" else applied["status"].upper()
-        terminal.headline(
-            out,
-            f"FALLBACK: {word} (mode {applied['mode']}, by {applied['user']}@{applied['host']} since {applied['started_at']})",
-        )
-        if hand_over:
-            out.print(
-                f"Run {applied['run']}, commit {applied['commit'][:12] or 'unknown'}, folder {applied['folder']}",
-                markup=False,
-                soft_wrap=True,
-            )
-            for step in applied["steps"]:
-                out.print(f"  {step['at']}  {step['what']}", markup=False, soft_wrap=True)
-            out.print(f"Restore puts back: {', '.join(applied['files'])}", markup=False, soft_wrap=True)
-        elif applied["status"] == "unfinished":
-            out.print(f"Last step done: {applied['steps'][-1]['what']}", markup=False)
-        if applied["dead_stand_ins"]:
-            out.print(f"[red]Died since: {', '.join(applied['dead_stand_ins'])}[/red]")
+        _show_applied(document["applied"], hand_over)
     out.print("Lock: " + ("free" if held is None else f"held by {held['who']}"), markup=False)
     for stand_in in local.status(settings):
         out.print(terminal.stand_in_line(stand_in))
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
-    if latest:
-        killed = latest.get("killed_in")
-        what = f"killed in {killed}" if killed else latest.get("verdict", latest.get("error"))
-        out.print(f"Latest run: {latest.get('run', latest['folder'])}: {what}", markup=False, soft_wrap=True)
-        if hand_over and "stages" in latest:
-            for name, status in latest["stages"].items():
-                out.print(f"  {name}: {status}", markup=False)
-            out.print(f"Report: {latest['folder']}/report.html", markup=False, soft_wrap=True)
+    if document["latest_run"]:
+        _show_latest_run(document["latest_run"], hand_over)
     out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)
+
+
+def _show_applied(applied: Mapping[str, Any], hand_over: bool) -> None:
+    """Say who applied what and since when; the last step where it broke off, all of them for a hand-over."""
+    who = f"mode {applied['mode']}, by {applied['user']}@{applied['host']} since {applied['started_at']}"
+    terminal.headline(terminal.out, f"FALLBACK: {applied['status'].upper()} ({who})")
+    if hand_over:
+        commit = applied["commit"][:12] or "unknown"
+        _say(f"Run {applied['run']}, commit {commit}, folder {applied['folder']}")
+        for step in applied["steps"]:
+            _say(f"  {step['at']}  {step['what']}")
+        _say(f"Restore puts back: {', '.join(applied['files'])}")
+    elif applied["status"] == "unfinished":
+        terminal.out.print(f"Last step done: {applied['steps'][-1]['what']}", markup=False)
+    if applied["dead_stand_ins"]:
+        terminal.out.print(f"[red]Died since: {', '.join(applied['dead_stand_ins'])}[/red]")
+
+
+def _show_latest_run(latest: Mapping[str, Any], hand_over: bool) -> None:
+    killed = latest.get("killed_in")
+    what = f"killed in {killed}" if killed else latest.get("verdict", latest.get("error"))
+    _say(f"Latest run: {latest.get('run', latest['folder'])}: {what}")
+    if hand_over and "stages" in latest:
+        for name, status in latest["stages"].items():
+            _say(f"  {name}: {status}")
+        _say(f"Report: {latest['folder']}/report.html")
+
+
+def _say(line: str) -> None:
+    terminal.out.print(line, markup=False, soft_wrap=True)

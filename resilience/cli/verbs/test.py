@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from resilience.cli.options import Config, Environment, ExitZero, Force, Json, T
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked, write_report
 from resilience.core.errors import UsageError
+from resilience.core.records import TestSuiteResult
 from resilience.core.words import progress_line
 from resilience.show import terminal
 from resilience.suite.records import Progress
@@ -64,7 +65,8 @@ def test(
     run = applied_or_new_run(settings, "test")
     given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
 
-    async def go() -> Any:
+    async def go() -> TestSuiteResult | None:
+        """Look, choose the mode and run; None where tests are blocked, unless a mode or a command was asked for."""
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
         decision = run.choose_mode(forced, asked_by="--force")
