@@ -37,8 +37,8 @@ class Mock:
     name: str
     kind: str
     """Which of its type's mocks imitates it: backend, auth, …"""
-    type: str = ""
-    """The service's kind; empty in what the version before wrote, and then one of ours."""
+    imitation: str = ""
+    """What imitates it, by dotted name; empty in what the version before wrote, and then told by `kind`."""
     bind: str = "127.0.0.1"
     port: int = 0
     path: str = ""

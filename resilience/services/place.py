@@ -7,10 +7,11 @@ import json
 import socket
 import urllib.request
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from resilience.core.kind import Kind
+if TYPE_CHECKING:  # the mocks pass through here, and every mock waits for them
+    from resilience.core.kind import Kind
 
 COUNTS = "/__resilience__/connections"
 """Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""

@@ -95,10 +95,11 @@ def _item(wanted: Wanted) -> dict[str, Any]:
     stand_ins = stand_ins_of(place.kind)
     if not isinstance(stand_ins, MockedStandIns):
         raise StandInError(f"{service.name}: a service of type {place.type} has no mock.")
+    kind = stand_ins.mock(service)
     return {
         "name": service.name,
-        "kind": stand_ins.mock(service),
-        "type": place.type,
+        "kind": kind,
+        "imitation": stand_ins.mocks[kind],
         "bind": place.bind,
         "port": place.port,
         "path": place.path,

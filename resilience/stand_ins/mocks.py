@@ -19,13 +19,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 from aiohttp import web
 
 from resilience.services.mocking import Config, Dial, Imitation, Mock, bearer
 from resilience.services.place import COUNTS
-from resilience.services.registry import KINDS, resolve
-from resilience.services.standing_in import MockedStandIns, stand_ins_of
 
 MARK = "X-Resilience-Mock"
 
@@ -42,7 +41,7 @@ def read_config(text: str | bytes) -> Config:
     for item in raw.pop("services"):
         dial = Dial(**item.pop("dial", {}))
         mock = Mock(**{**item, "routes": tuple(item.get("routes", ())), "dial": dial})
-        if mock.kind not in (known := mocks_of(mock.type)):
+        if not mock.imitation and mock.kind not in (known := our_mocks()):
             raise ValueError(f"{mock.name}: kind {mock.kind!r}, expected one of {', '.join(known)}")
         services.append(mock)
     return Config(services=tuple(services), **raw)
@@ -53,10 +52,13 @@ def write_config(config: Config) -> bytes:
     return json.dumps(asdict(config)).encode()
 
 
-def mocks_of(type_: str) -> dict[str, str]:
-    """Return the mocks of a kind of service → what imitates, by dotted name; those of all our own kinds for an empty type."""
-    kinds = [KINDS[type_]] if type_ else [kind for kind in KINDS if kind.is_mocked]
-    every = [stand_ins_of(kind) for kind in kinds]
+def our_mocks() -> dict[str, str]:
+    """Return the mocks of our own kinds → what imitates, by dotted name."""
+    # Only for a configuration that does not say: the kinds take 0.06 s, and every mock would come up later.
+    from resilience.services.registry import KINDS
+    from resilience.services.standing_in import MockedStandIns, stand_ins_of
+
+    every = [stand_ins_of(kind) for kind in KINDS if kind.is_mocked]
     return {name: dotted for one in every if isinstance(one, MockedStandIns) for name, dotted in one.mocks.items()}
 
 
@@ -65,10 +67,11 @@ class Mocks:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        sorts = {(mock.type, mock.kind): mocks_of(mock.type)[mock.kind] for mock in config.services}
-        self.imitations: dict[tuple[str, str], Imitation] = {
-            sort: resolve(dotted)(config) for sort, dotted in sorts.items()
-        }
+        self.imitations: dict[str, Imitation] = {}
+        for mock in config.services:
+            mock.imitation = mock.imitation or our_mocks()[mock.kind]
+            if mock.imitation not in self.imitations:
+                self.imitations[mock.imitation] = resolve_name(mock.imitation)(config)
         self.runners: list[web.AppRunner] = []
 
     async def start(self) -> Mocks:
@@ -115,7 +118,7 @@ class _Place:
     def __init__(self, mocks: Mocks, services: Sequence[Mock]) -> None:
         self.all = mocks
         self.services = services
-        pairs = [(mock, mocks.imitations[mock.type, mock.kind]) for mock in services]
+        pairs = [(mock, mocks.imitations[mock.imitation]) for mock in services]
         self.ranked = sorted(pairs, key=lambda pair: pair[1].rank)
 
     def whose(self, request: web.Request) -> Mock:
@@ -155,7 +158,7 @@ class _Place:
             await asyncio.sleep(dial.latency_s)
         if dial.fail_next or (dial.fail_rate and random.random() < dial.fail_rate):  # noqa: S311 - dice, not a secret
             return self.fail(request, mock)
-        imitation = self.all.imitations[mock.type, mock.kind]
+        imitation = self.all.imitations[mock.imitation]
         asked = request.path.rstrip("/")
         health = ("/health", *(mock.health_paths if imitation.well_at_its_path else ()))
         if request.method in ("GET", "HEAD") and asked in health:

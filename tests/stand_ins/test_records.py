@@ -48,7 +48,7 @@ OLD_MOCKS = {
     "agent_thinking_s": 15.0,
     "agent_tool_s": 10.0,
 }
-"""As the version before the rooms wrote mocks.json: without the type of each service."""
+"""As the version before the rooms wrote mocks.json: without what imitates each service."""
 
 
 async def test_what_the_version_before_started_is_found_and_ended(checkout: Callable[..., Settings]) -> None:
