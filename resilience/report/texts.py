@@ -9,6 +9,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+from resilience.services.registry import KINDS
+
 T = TypeVar("T")
 
 
@@ -82,10 +84,12 @@ def prose(text: str) -> str:
     return code(text)
 
 
+_PROGRAMS = ("nc", "gcloud", "kubectl", "docker", "curl", "openssl", "dig", "getent", "resolvectl", "ip", "ls")
+_TYPED = "|".join(re.escape(name) for name in (*_PROGRAMS, *(name for kind in KINDS for name in kind.commands)))
 _COMMAND = re.compile(
     r"(?:^|(?<=[:;,(] )|(?<=\()|(?<=\bor )|(?<=then ))(?:"
     r"resilience [a-z]+(?: (?:up|down|stop))?(?: --[\w-]+)*|date -u|cat /\S+"
-    r"|(?:nc|gcloud|kubectl|docker|psql|pg_isready|redis-cli|clickhouse-client|curl|openssl|dig|getent|resolvectl|ip|ls) "
+    rf"|(?:{_TYPED}) "
     r"(?:'[^']*'|\"[^\"]*\"|[^;,()\"'—])*?(?=[;,()—]|\s(?:or|and|for|to|where|from)\s|\s?$)"
     r")|(?:^|(?<=\s))[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^\s;,()]+(?: [A-Z][A-Z0-9_]*=[^\s;,()]+)*"
 )
