@@ -204,6 +204,34 @@ class StageStatus(StrEnum):
     DONE_BY_HAND = "done_by_hand"
 
 
+class EventKind(StrEnum):
+    """What sort of thing happened, by which a timeline is drawn. One of a later version is read as any event."""
+
+    EVENT = "event"
+    BAD_SAMPLE = "bad_sample"
+    """The first look of this run that found something wrong."""
+    BAD = "bad"
+    """A stretch in which a service did not answer, or too slowly; made from samples."""
+    WELL = "well"
+    DETECTED = "detected"
+    MODE = "mode"
+    CONFIRMED = "confirmed"
+    """A person agreed to a step that changes something."""
+    APPLIED = "applied"
+    STAND_IN_FAILED = "stand_in_failed"
+    TESTS_STARTED = "tests_started"
+    TESTS_FINISHED = "tests_finished"
+    RECOVERED = "recovered"
+    RESTORED = "restored"
+    BY_HAND = "by_hand"
+    LAB_FAULT = "lab_fault"
+    LAB_RECOVERY = "lab_recovery"
+
+    @classmethod
+    def _missing_(cls, value: object) -> EventKind | None:
+        return cls.EVENT if isinstance(value, str) else None
+
+
 class ServiceName(str):
     """A service's name that also answers `.value`, as the guide's snippets ask for."""
 
@@ -704,7 +732,7 @@ class TimelineEvent:
     at: datetime
     what: str
     detail: str = ""
-    kind: str = "event"
+    kind: EventKind = EventKind.EVENT
     link: str = ""
 
 

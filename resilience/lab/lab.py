@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from resilience.core.errors import RunbookError
-from resilience.core.records import TimelineEvent
+from resilience.core.records import EventKind, TimelineEvent
 from resilience.core.settings import Settings
 from resilience.core.variables import APPLIED, GUIDE
 from resilience.lab.ports import free_port
@@ -222,7 +222,7 @@ class Lab:
         if moment is At.RECOVERY:
             await self._cancel(task for task in self._running if task.get_name() == "step")
             await self.staging.recover()
-            self._tell("staging is repaired", kind="lab_recovery")
+            self._tell("staging is repaired", kind=EventKind.LAB_RECOVERY)
         steps = self.scenario.at(moment)
         now = [step for step in steps if not step.after_s and not step.after_connections]
         await asyncio.gather(*(self._turn(service, step.dial) for step in now for service in step.services))
@@ -245,10 +245,10 @@ class Lab:
 
     async def _turn(self, service: str, dial: Dial) -> None:
         await self.staging.set(service, dial)
-        kind = "lab_recovery" if dial.mode is Mode.HEALTHY else "lab_fault"
+        kind = EventKind.LAB_RECOVERY if dial.mode is Mode.HEALTHY else EventKind.LAB_FAULT
         self._tell(f"{service}: {dial.mode.value.replace('_', ' ')}", kind=kind)
 
-    def _tell(self, what: str, *, kind: str) -> None:
+    def _tell(self, what: str, *, kind: EventKind) -> None:
         event = TimelineEvent(at=datetime.now(UTC), what=what, detail=f"drill {self.scenario.name}", kind=kind)
         self.events.append(event)
         if self._on_event is not None:

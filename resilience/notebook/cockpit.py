@@ -23,6 +23,7 @@ from resilience.core.errors import OrderError, ResilienceError, VerdictError
 from resilience.core.records import (
     Applied,
     Decision,
+    EventKind,
     Incident,
     InfrastructureHealth,
     Plan,
@@ -231,7 +232,7 @@ class Notebook:
 
     async def _apply(self, agreed: Confirmation) -> None:
         section = self._section("apply")
-        self.run.event("apply agreed to", agreed.by, kind="confirmed")
+        self.run.event("apply agreed to", agreed.by, kind=EventKind.CONFIRMED)
         applied = await self.run.apply(on_step=section.step)
         section.show(views.applied_view(applied), views.text(applied))
         if "plan" in self.sections and self.incident.plan is not None:
@@ -264,7 +265,7 @@ class Notebook:
 
     async def _tests(self, agreed: Confirmation) -> None:
         section = self._section("tests")
-        self.run.event("tests agreed to", agreed.by, kind="confirmed")
+        self.run.event("tests agreed to", agreed.by, kind=EventKind.CONFIRMED)
         minutes = self.asked.get("timeout_minutes", 0.0)
         result = await self.run.run_tests(
             select=self.asked.get("select", ""),
@@ -337,7 +338,7 @@ class Notebook:
 
     async def _restore(self, agreed: Confirmation) -> None:
         section = self._section("restore")
-        self.run.event("restore agreed to", agreed.by, kind="confirmed")
+        self.run.event("restore agreed to", agreed.by, kind=EventKind.CONFIRMED)
         restored = await self.run.restore(on_step=section.step)
         section.show(views.restored_view(restored), views.text(restored))
 

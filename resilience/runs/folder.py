@@ -19,6 +19,7 @@ from typing import Self
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, RunbookError, UsageError
 from resilience.core.records import (
+    EventKind,
     Incident,
     Sample,
     Stage,
@@ -167,7 +168,13 @@ class RunFolder:
         return self.incident
 
     def event(
-        self, what: str, detail: str = "", *, kind: str = "event", at: datetime | None = None, link: str = ""
+        self,
+        what: str,
+        detail: str = "",
+        *,
+        kind: EventKind = EventKind.EVENT,
+        at: datetime | None = None,
+        link: str = "",
     ) -> None:
         """Add an event to the timeline (saved with the next save)."""
         entry = TimelineEvent(
@@ -264,7 +271,7 @@ class RunFolder:
             by=_who(),
         )
         self._put(stage)
-        self.event(f"{name.value} done by hand", note, kind="by_hand")
+        self.event(f"{name.value} done by hand", note, kind=EventKind.BY_HAND)
         self.save()
         return stage
 

@@ -26,6 +26,7 @@ from resilience.core.records import (
     Applied,
     ConnectivityStatus,
     Decision,
+    EventKind,
     Incident,
     InfrastructureHealth,
     Plan,
@@ -82,7 +83,7 @@ async def assess(run: RunFolder, *, samples: int = 1, critical: bool = False) ->
         run.save(health=run.incident.health or health, latest=health)
         if first or health.overall_status is not ConnectivityStatus.AVAILABLE:
             _note_outage(run, health)
-        run.event("assessed", staging_line(health), kind="detected", link="samples.csv")
+        run.event("assessed", staging_line(health), kind=EventKind.DETECTED, link="samples.csv")
     return health
 
 
@@ -104,7 +105,7 @@ def _note_outage(run: RunFolder, health: InfrastructureHealth) -> None:
         bad = [sample.at for sample in run.samples() if sample.status in unwell and sample.target == "staging"]
         started = min(bad, default=health.started_at)
         run.save(outage_started_at=started)
-        run.event("first bad sample", kind="bad_sample", at=started, link="samples.csv")
+        run.event("first bad sample", kind=EventKind.BAD_SAMPLE, at=started, link="samples.csv")
     tests = run.incident.tests
     lost_here = 0 if tests is None else int(tests.verdict is Verdict.INFRASTRUCTURE_UNAVAILABLE)
     due = notices(
@@ -156,7 +157,7 @@ def choose_mode(
 
 def _take(run: RunFolder, decision: Decision) -> None:
     run.save(decision=decision)
-    run.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind="mode")
+    run.event(f"mode {decision.mode.value} chosen", "; ".join(decision.reasons), kind=EventKind.MODE)
 
 
 def without_stand_ins(run: RunFolder) -> Decision:
@@ -204,7 +205,7 @@ async def apply_fallback(
         run.save(applied=_plain(applied))
         if applied.env_file and changes_anything(decision):
             serving = ", ".join(f"{s.service} ({s.provider})" for s in applied.stand_ins if s.ready)
-            run.event("fallback applied", serving, kind="applied")
+            run.event("fallback applied", serving, kind=EventKind.APPLIED)
         run.save()
     return applied
 
@@ -221,7 +222,9 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
     """Decide and apply once more, without the stand-ins that did not come up; they stay in the record, with the reason."""
     failed = tuple(stand_in for stand_in in first.stand_ins if not stand_in.ready)
     run.event(
-        "a stand-in did not come up", "; ".join(f"{s.service}: {s.error}" for s in failed), kind="stand_in_failed"
+        "a stand-in did not come up",
+        "; ".join(f"{s.service}: {s.error}" for s in failed),
+        kind=EventKind.STAND_IN_FAILED,
     )
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = decide(health, run.settings, now=datetime.now(UTC), failed_stand_ins=first.failed)
@@ -309,14 +312,14 @@ async def run_tests(
         else:
             planned = testing.commands_of(run.incident.plan or make_plan(run), decision.mode, run.settings, select)
         with locked(run.settings.state, "test", run=run.incident.run, take_over=take_over):
-            run.event("tests started", "; ".join(command.command for command in planned), kind="tests_started")
+            run.event("tests started", "; ".join(command.command for command in planned), kind=EventKind.TESTS_STARTED)
             run.save()
             async with testing.sampling(run, StageName.RUN_TESTS.value):
                 result = await testing.run_commands(run, planned, decision, health, options)
         run.save(tests=result)
         if exit_code == "ours":
             testing.refuse_unstarted(result)
-        run.event("tests finished", totals_line(result.totals), kind="tests_finished", link="junit.xml")
+        run.event("tests finished", totals_line(result.totals), kind=EventKind.TESTS_FINISHED, link="junit.xml")
         run.save()
     return result
 
@@ -402,7 +405,10 @@ async def validate_recovery(
         run.save(recovery=recovery)
         if recovery.recovered:
             run.event(
-                "recovery confirmed", f"{recovery.in_a_row} good checks in a row", kind="recovered", link="samples.csv"
+                "recovery confirmed",
+                f"{recovery.in_a_row} good checks in a row",
+                kind=EventKind.RECOVERED,
+                link="samples.csv",
             )
             run.save()
     return recovery
@@ -422,7 +428,9 @@ async def restore(
     )
     run.save(restored=restored)
     if not restored.nothing_to_do:
-        run.event("restored to the byte", ", ".join(Path(file).name for file in restored.files), kind="restored")
+        run.event(
+            "restored to the byte", ", ".join(Path(file).name for file in restored.files), kind=EventKind.RESTORED
+        )
         run.save()
     return restored
 

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from resilience.core.codec import from_json, mapped, to_builtins, to_json
 from resilience.core.errors import RecordError
-from resilience.core.records import SCHEMA, Incident, Sample, TimelineEvent
+from resilience.core.records import SCHEMA, EventKind, Incident, Sample, TimelineEvent
 from resilience.core.secret import Secret
 from tests.kits import incident_factory
 from tests.kits.records import AT, S, health
@@ -106,3 +106,17 @@ def test_the_keys_that_a_record_is_read_back_by_stay_whatever_is_secret() -> Non
     tree = {"status": "status", "facts": {"token-1": "token-1"}}
     hidden = mapped(tree, lambda _text: "***", keep=FIELDS)
     assert hidden == {"status": "***", "facts": {"***": "***"}}
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_the_kind_of_an_event_is_its_word_in_json(kind: EventKind) -> None:
+    event = TimelineEvent(at=AT, what="x", kind=kind)
+    assert json.loads(to_json(event))["kind"] == kind.value
+    assert from_json(to_json(event), TimelineEvent) == event
+
+
+def test_an_event_of_a_later_version_is_any_event_and_what_is_no_word_is_refused() -> None:
+    document = json.loads(to_json(TimelineEvent(at=AT, what="x")))
+    assert from_json(json.dumps({**document, "kind": "rehearsed"}), TimelineEvent).kind is EventKind.EVENT
+    with pytest.raises(RecordError):
+        from_json(json.dumps({**document, "kind": 7}), TimelineEvent)

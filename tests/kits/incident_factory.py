@@ -17,6 +17,7 @@ from resilience.core.records import (
     ConnectivityStatus,
     Decision,
     EnvChange,
+    EventKind,
     FaultCode,
     Incident,
     InfrastructureHealth,
@@ -410,12 +411,12 @@ def _story(start: datetime, at: dict[str, float], found: tuple[Sample, ...], slu
         versions={"resilience-runbook": "0.1.0", "python": "3.11.9", "papermill": "2.7.0"},
         stages=stages,
         timeline=(
-            TimelineEvent(at=t("bad"), what="first bad sample", kind="bad_sample", link="samples.csv"),
+            TimelineEvent(at=t("bad"), what="first bad sample", kind=EventKind.BAD_SAMPLE, link="samples.csv"),
             TimelineEvent(
                 at=t("mode"),
                 what="mode degraded chosen",
                 detail="database is unavailable: connect time-out after 2.0 s (critical)",
-                kind="mode",
+                kind=EventKind.MODE,
                 link="incident.json",
             ),
         ),
@@ -642,7 +643,7 @@ def hostile(text: str = HOSTILE) -> Story:
             replace(one, status=StageStatus.FAILED, error=text, hint=text, note=text) for one in story.incident.stages
         ),
         parameters={text: text},
-        timeline=(TimelineEvent(at=story.incident.started_at, what=text, detail=text, kind=text, link=text),),
+        timeline=(TimelineEvent(at=story.incident.started_at, what=text, detail=text, link=text),),
     )
     assert redacted(incident, str) == incident
     return Story(incident, story.samples)

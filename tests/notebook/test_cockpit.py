@@ -11,7 +11,7 @@ import ipywidgets
 import pytest
 
 from resilience.core.errors import VerdictError
-from resilience.core.records import Outcome, StageName, StageStatus
+from resilience.core.records import EventKind, Outcome, StageName, StageStatus
 from resilience.notebook.cockpit import Notebook, Section
 from resilience.notebook.confirm import confirm
 from resilience.notebook.kernel import forget_own_variables, interactive
@@ -115,7 +115,7 @@ async def test_applying_asks_first_and_does_nothing_on_no(cockpit: Notebook) -> 
     button(section, "Yes, do it").click()
     await done(cockpit)
     assert "APPLIED" in section.html
-    agreed = [event.detail for event in cockpit.incident.timeline if event.kind == "confirmed"]
+    agreed = [event.detail for event in cockpit.incident.timeline if event.kind is EventKind.CONFIRMED]
     assert len(agreed) == 1
     assert agreed[0].startswith("a click by ")
 

@@ -17,7 +17,7 @@ import pytest
 
 from resilience.core.codec import to_json
 from resilience.core.errors import OrderError, SettingsError, UsageError, VerdictError
-from resilience.core.records import StageName, StageStatus, Verdict
+from resilience.core.records import EventKind, StageName, StageStatus, Verdict
 from resilience.notebook.engine import read_incident
 from resilience.notebook.parameters import BY_NAME, MARK, NOTEBOOKS as STAGES, declared_in
 from tests.kits.notebook_runner import NAMES, NOTEBOOKS, cells, folder_of, run_cells
@@ -164,7 +164,7 @@ async def test_everything_on_one_page_does_everything_when_told(team: Path) -> N
     assert incident.tests.totals.passed == 2
     assert incident.recovery is not None
     assert (incident.recovery.recovered, incident.recovery.good_needed) == (True, 2)
-    agreed = [event.detail for event in incident.timeline if event.kind == "confirmed"]
+    agreed = [event.detail for event in incident.timeline if event.kind is EventKind.CONFIRMED]
     assert set(agreed) == {"the parameter apply=True"}
 
 

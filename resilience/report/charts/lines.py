@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resilience.core.records import ConnectivityStatus, TimelineEvent
+from resilience.core.records import ConnectivityStatus, EventKind, TimelineEvent
 from resilience.report.series import STATUSES, Line, micros
 from resilience.report.view import View
 
@@ -31,7 +31,10 @@ def threshold(view: View, service: str) -> float | None:
 
 def event_marks(view: View) -> tuple[TimelineEvent, ...]:
     """Return the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored."""
-    wanted = {"mode", "applied", "tests_started", "tests_finished", "recovered", "restored"}
+    wanted = {
+        *(EventKind.MODE, EventKind.APPLIED, EventKind.TESTS_STARTED, EventKind.TESTS_FINISHED),
+        *(EventKind.RECOVERED, EventKind.RESTORED),
+    }
     return tuple(
         TimelineEvent(at=row.at, what=row.what, kind=row.kind)
         for row in view.timeline

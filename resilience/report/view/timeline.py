@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from resilience.core.marks import STATUSES
-from resilience.core.records import ConnectivityStatus, Incident
+from resilience.core.records import ConnectivityStatus, EventKind, Incident
 from resilience.core.words import totals_line
 from resilience.report.series import Line, Window, intervals, moment
 from resilience.report.view.formats import span, when
@@ -21,7 +21,7 @@ class Row:
     at: datetime
     what: str
     detail: str = ""
-    kind: str = "event"
+    kind: EventKind = EventKind.EVENT
     link: str = ""
 
 
@@ -35,7 +35,7 @@ def timeline(incident: Incident, lines: Sequence[Line], window: Window | None) -
         Row(at=event.at, what=event.what, detail=event.detail, kind=event.kind, link=event.link or "incident.json")
         for event in incident.timeline
     ]
-    told = {event.kind for event in incident.timeline} | {event.what.lower() for event in incident.timeline}
+    told = {event.kind for event in incident.timeline} - {EventKind.EVENT}
     rows = _few([*rows, *_bad_stretches(lines)])
     for row in (*_outage(lines, window), *_records(incident)):
         near = any(other.what == row.what and abs(other.at - row.at) < timedelta(seconds=2) for other in rows)
@@ -55,7 +55,7 @@ def _bad_stretches(lines: Sequence[Line]) -> Iterator[Row]:
                 at=moment(one.start),
                 what=f"{line.service} {word}",
                 detail=f"{fault.value if fault else 'slow'}, for {span((one.end - one.start) / 1e6)}",
-                kind="bad",
+                kind=EventKind.BAD,
                 link="samples.csv",
             )
 
@@ -64,9 +64,9 @@ def _outage(lines: Sequence[Line], window: Window | None) -> Iterator[Row]:
     if window is None:
         return
     if window.end is not None:
-        yield Row(at=moment(window.end), what="all services answer again", kind="well", link="samples.csv")
+        yield Row(at=moment(window.end), what="all services answer again", kind=EventKind.WELL, link="samples.csv")
     if not lines:
-        yield Row(at=moment(window.start), what="first bad sample", kind="bad", link="samples.csv")
+        yield Row(at=moment(window.start), what="first bad sample", kind=EventKind.BAD, link="samples.csv")
 
 
 def _records(incident: Incident) -> Iterator[Row]:
@@ -74,33 +74,32 @@ def _records(incident: Incident) -> Iterator[Row]:
     health, decision, applied = incident.health, incident.decision, incident.applied
     if health is not None:
         what = f"assessed: {incident.environment} is {STATUSES[health.overall_status].word}"
-        yield _row(health.started_at + timedelta(seconds=health.duration_s), what, "detected")
+        yield _row(health.started_at + timedelta(seconds=health.duration_s), what, EventKind.DETECTED)
     if decision is not None:
-        yield _row(decision.decided_at, f"mode {decision.mode.value} chosen", "mode")
+        yield _row(decision.decided_at, f"mode {decision.mode.value} chosen", EventKind.MODE)
     if applied is not None:
         yield _row(
-            applied.applied_at, "fallback applied", "applied", ", ".join(one.service for one in applied.stand_ins)
+            applied.applied_at,
+            "fallback applied",
+            EventKind.APPLIED,
+            ", ".join(one.service for one in applied.stand_ins),
         )
     yield from _suites(incident)
     recovery, restored = incident.recovery, incident.restored
     if recovery is not None:
         finished = recovery.started_at + timedelta(seconds=recovery.duration_s)
-        yield _row(finished, "recovery confirmed" if recovery.recovered else "no recovery yet", "recovered")
+        yield _row(finished, "recovery confirmed" if recovery.recovered else "no recovery yet", EventKind.RECOVERED)
     if restored is not None and not restored.nothing_to_do:
         same = "every byte as before" if restored.identical else "not as before: see below"
-        yield _row(restored.restored_at, "environment restored", "restored", same)
+        yield _row(restored.restored_at, "environment restored", EventKind.RESTORED, same)
 
 
 def _suites(incident: Incident) -> Iterator[Row]:
     """Return the start and the end of each run of tests; only those of the first have kinds that charts mark."""
     for suite, title, kinds in (
-        (incident.tests, "tests", ("tests_started", "tests_finished")),
-        (
-            incident.critical_tests,
-            "critical tests on staging",
-            ("critical tests on staging", "critical tests on staging end"),
-        ),
-        (incident.full_tests, "full suite on staging", ("full suite on staging", "full suite on staging end")),
+        (incident.tests, "tests", (EventKind.TESTS_STARTED, EventKind.TESTS_FINISHED)),
+        (incident.critical_tests, "critical tests on staging", (EventKind.EVENT, EventKind.EVENT)),
+        (incident.full_tests, "full suite on staging", (EventKind.EVENT, EventKind.EVENT)),
     ):
         if suite is not None:
             yield _row(suite.started_at, f"{title} started", kinds[0], link="logs/")
@@ -108,7 +107,7 @@ def _suites(incident: Incident) -> Iterator[Row]:
             yield _row(finished, f"{title} finished", kinds[1], totals_line(suite.totals), link="junit.xml")
 
 
-def _row(at: datetime, what: str, kind: str, detail: str = "", link: str = "incident.json") -> Row:
+def _row(at: datetime, what: str, kind: EventKind, detail: str = "", link: str = "incident.json") -> Row:
     return Row(at=at, what=what, detail=detail, kind=kind, link=link)
 
 
@@ -117,7 +116,7 @@ def _few(rows: list[Row]) -> list[Row]:
     by_service: dict[str, list[Row]] = {}
     kept = []
     for row in rows:
-        if row.kind == "bad" and row.link == "samples.csv":
+        if row.kind is EventKind.BAD and row.link == "samples.csv":
             by_service.setdefault(row.what.split(" ", 1)[0], []).append(row)
         else:
             kept.append(row)
@@ -131,7 +130,7 @@ def _few(rows: list[Row]) -> list[Row]:
                 at=changes[2].at,
                 what=f"{service} flaps",
                 detail=f"{len(changes) - 2} more bad stretches until {when(changes[-1].at)}",
-                kind="bad",
+                kind=EventKind.BAD,
                 link="samples.csv",
             )
         )
