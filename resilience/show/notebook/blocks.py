@@ -67,7 +67,7 @@ def error(exc: BaseException) -> str:
     """Return an error as a box: what happened, and what to do."""
     if isinstance(exc, ResilienceError):
         return box(f"{type(exc).__name__}: {exc.message}", kind="bad", hint=exc.hint)
-    return box(f"{type(exc).__name__}: {exc or 'no message'}", kind="bad", hint="see the run's logs/ folder")
+    return box(f"{type(exc).__name__}: {str(exc) or 'no message'}", kind="bad", hint="see the run's logs/ folder")
 
 
 def busy(what: str, lines: Sequence[str] = ()) -> str:

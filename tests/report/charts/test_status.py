@@ -1,0 +1,20 @@
+"""resilience.report.charts.status: the sentence says who was bad and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from resilience.report.charts.status import say
+from resilience.report.view import View
+from tests.kits import incident_factory as factory
+
+
+def test_the_worst_is_named_first_with_its_time_and_the_mode_in_force(drill: View) -> None:
+    sentence, alt = say(drill)
+    assert "Unavailable or degraded: backend_api 17.0 s, database 17.0 s, redis 3.0 s" in sentence
+    assert "Tests ran in mode degraded" in sentence
+    assert "database 17.0 s" in alt
+
+
+def test_where_nothing_was_bad_it_says_so(view_of: Callable[[factory.Story], View]) -> None:
+    assert "No service was unavailable or degraded." in say(view_of(factory.green()))[0]

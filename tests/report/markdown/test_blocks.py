@@ -1,0 +1,19 @@
+"""resilience.report.markdown.blocks: no text of a service means anything to GitHub."""
+
+from __future__ import annotations
+
+from resilience import report
+from resilience.core.redact import Redactor
+from resilience.report.texts import redacted
+from tests.kits import incident_factory as factory
+from tests.kits.markup import Tags, gfm
+
+
+def test_hostile_texts_mean_nothing_on_github() -> None:
+    story = factory.hostile()
+    cleaned = redacted(story.incident, Redactor().text)
+    found = Tags(gfm(report.markdown(cleaned, story.samples)))
+    names = {tag for tag, _ in found.tags}
+    assert not names & {"script", "img", "a", "iframe", "input"}
+    for sign in ("@devops", "#12", "GH-12", "evil.example", "Duplicate of"):
+        assert sign not in found.loose

@@ -1,0 +1,45 @@
+"""resilience.show.notebook.tests: the verdict first, then the product's failures, then what was lost."""
+
+from __future__ import annotations
+
+from resilience.core.records import (
+    Outcome,
+    TestOutcome,
+    TestSuiteResult,
+)
+from resilience.show import notebook as views
+from tests.kits.shown import EVIL, TESTS
+
+
+def test_product_failures_stand_before_what_infrastructure_took() -> None:
+    shown = views.html(TESTS)
+    assert shown.index("PRODUCT FAILURES") < shown.index("Suspects (1)") < shown.index("Failed from infrastructure (1)")
+    assert "Passed on a later round (1)" in shown
+
+
+def test_a_long_list_of_tests_is_cut_and_says_so() -> None:
+    tests = tuple(TestOutcome(id=f"t{n}", outcome=Outcome.FAILED) for n in range(100))
+    shown = views.html(TestSuiteResult(**{**_fields(TESTS), "tests": tests}))  # type: ignore[arg-type]
+    assert "and 60 more, in junit.xml" in shown
+
+
+def test_a_running_suite_shows_bar_counts_and_failures() -> None:
+    shown = views.progress_view(
+        {"passed": 3, "failed": 1, "infrastructure_unavailable": 1},
+        done=5,
+        total=10,
+        current=EVIL,
+        failures=["tests/test_a.py::test_x"],
+    )
+    for part in (
+        "5 of 10",
+        "3 passed, 1 failed, 1 infrastructure unavailable",
+        "test_x",
+        "width:30.00%",
+        "width:20.00%",
+    ):
+        assert part in shown
+
+
+def _fields(record: object) -> dict[str, object]:
+    return {name: getattr(record, name) for name in type(record).__dataclass_fields__}  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+"""resilience.show.terminal.fallback: the plan as it will be done, what was applied, and what was put back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resilience.core.records import Restored
+from resilience.show import terminal
+from tests.kits.printed import printed
+from tests.kits.shown import APPLIED, DECISION, EVIL, NOW, PLAN, RESTORED
+
+
+def test_a_plan_says_that_nothing_was_changed_and_how_to_undo_it() -> None:
+    text = printed(lambda console: terminal.show_plan(PLAN, console=console))
+    assert text.startswith("PLAN (mode degraded; nothing has been changed)")
+    for part in ("1. start database", "DATABASE_URL", "(unset)", "Undo", "docker compose up -d database", EVIL):
+        assert part in text
+
+
+def test_a_stand_in_that_did_not_come_up_has_the_sign_of_bad_news() -> None:
+    text = printed(lambda console: terminal.show_applied(APPLIED, console=console))
+    assert "✕ database: did not come up: " in text
+    assert "the mode was chosen again" in text
+    ready = replace(APPLIED.stand_ins[0], ready=True, error="", gaps=("no pgvector",), version="15.8")
+    assert "● database: system 15.8 at 127.0.0.1:5435" in (
+        line := printed(lambda c: c.print(terminal.stand_in_line(ready)))
+    )
+    assert "gap: no pgvector" in line
+
+
+def test_a_decision_names_its_reasons_and_what_is_held_back() -> None:
+    text = printed(lambda console: terminal.show_decision(DECISION, console=console))
+    assert text.startswith("TESTS: ")
+    assert "held back, need websocket: " in text
+
+
+def test_restoring_says_what_was_put_back_kept_and_stopped() -> None:
+    text = printed(lambda console: terminal.show_restored(RESTORED, console=console))
+    for part in ("Restored to the byte: ", "Your edit was kept: ", "Stopped: database. No database was touched."):
+        assert part in text
+    nothing = Restored(run="", restored_at=NOW, files=(), identical=True, nothing_to_do=True)
+    assert "Nothing is applied here" in printed(lambda console: terminal.show_restored(nothing, console=console))
