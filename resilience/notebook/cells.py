@@ -32,7 +32,11 @@ ENGINE = "resilience-warm"
 
 
 class Session:
-    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through."""
+    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through.
+
+    `stage` is the stage's record as it was begun; `tell` hears of each cell and of the lines that it shows, redacted.
+    `grace_s`: seconds that a cell has to end itself when it is interrupted.
+    """
 
     def __init__(
         self,
@@ -78,7 +82,11 @@ class Session:
             )
 
     async def cells(self, manager: Any) -> None:
-        """Execute the cells one by one until one breaks. Called on the loop, by the engine."""
+        """Execute the cells one by one until one breaks. Called on the loop, by the engine.
+
+        A cell that raised is shown as papermill shows it; for one whose kernel was ended, by whomever, we say why, as
+        papermill would leave it looking completed.
+        """
         client = Client(manager, self)
         stop = asyncio.ensure_future(self.stopping.asked.wait())
         died = asyncio.ensure_future(self.kernel.process.wait())

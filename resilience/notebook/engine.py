@@ -193,7 +193,11 @@ class _Execution:
         )
 
     async def _stage(self, name: StageName, kernels: Kernels) -> Stage:
-        """Record that the stage began, execute its notebook in the next kernel, and record how that ended."""
+        """Record that the stage began, execute its notebook in the next kernel, and record how that ended.
+
+        The record that it began is on disk before its kernel is waited for: whoever finds a run that was killed here
+        must see at which stage. The kernel for the stage after boots while this one's notebook runs.
+        """
         # Here, as papermill costs a second; `_register_engine` has loaded it while the first kernel booted.
         from resilience.notebook.cells import Session
 

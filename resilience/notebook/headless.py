@@ -8,19 +8,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.errors import LockedError, UsageError, did_you_mean
 from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
 from resilience.core.settings import Settings
 from resilience.core.verdict import FailOn, counts_as_failure, judge_run
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines
+from resilience.host.lock import holder
+from resilience.notebook.engine import Executed, execute, known_parameters
+from resilience.notebook.parameters import parse
 from resilience.notebook.telling import Teller
 from resilience.runs.runbook import Run
 from resilience.settings.build import require_configured
-
-if TYPE_CHECKING:
-    from resilience.notebook.engine import Executed
+from resilience.show import terminal
 
 LOOKING = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.APPLY_FALLBACK, StageName.REPORT)
 """The stages of `run --no-apply`; the fallback's notebook then only shows its plan."""
@@ -40,14 +40,16 @@ def run_all(
     slug: str = "run",
     take_over: bool = False,
 ) -> int:
-    """Make a run and go through its stages; return the exit code. Raises UsageError before anything is made."""
+    """Make a run and go through its stages; return the exit code.
+
+    Whatever is wrong with the question is refused before a folder is made: UsageError, SettingsError,
+    NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
+    the stages that look are gone through. The limits are in seconds, None for none.
+    """
     if fail_on and fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
     require_configured(settings)
     if apply:
-        from resilience.core.errors import LockedError
-        from resilience.host.lock import holder
-
         who = holder(settings.state)
         if who is not None and not take_over:
             raise LockedError(
@@ -82,9 +84,6 @@ def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) 
 
 def _check_parameters(given: Mapping[str, object]) -> None:
     """Raise SettingsError for a parameter that no notebook declares, or a value it cannot have."""
-    from resilience.notebook.engine import known_parameters
-    from resilience.notebook.parameters import parse
-
     parse(given, declared=known_parameters(), source="the parameters of the run")
 
 
@@ -97,9 +96,10 @@ async def go(
     stage_timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Executed:
-    """Execute the notebooks of a run; where one breaks, restore and report all the same."""
-    from resilience.notebook.engine import execute
+    """Execute the notebooks of a run; where one breaks, restore and report all the same.
 
+    What restores and reports reads the run's folder anew: the notebooks, in processes of their own, have written to it.
+    """
     wanted = stages or (tuple(StageName) if run.incident.applies else LOOKING)
 
     def report() -> None:
@@ -125,9 +125,11 @@ async def go(
 
 
 def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
-    """Say what the run came to, in the words of the report, and give its exit code."""
-    from resilience.show import terminal
+    """Say what the run came to, in the words of the report, and return its exit code.
 
+    A signal goes before everything else that was found; else what broke the engine counts with the records' own code,
+    the worse of the two.
+    """
     incident = run.refresh()
     verdict, code = judge_run(incident)
     if executed.signal is not None:

@@ -81,7 +81,11 @@ class Kernel:
                 task.cancel()
 
     async def _warm_up(self) -> None:
-        """Import the runbook in the kernel, then wait until its output arrives: before that, output is lost."""
+        """Import the runbook in the kernel, then wait until its output arrives: before that, output is lost.
+
+        A subscription has no acknowledgement, so that we ask for something until it comes, then take what is left of the
+        answers. Raises RunbookError where the import fails.
+        """
         message = self.client.execute("from resilience.notebook.kernel import warm_up; warm_up()", silent=True)
         while True:
             reply = await self.client.get_shell_msg(timeout=None)

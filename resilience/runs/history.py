@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,10 @@ class History:
     """
 
     def __init__(self, path: Path | str, *, busy_timeout_s: float = BUSY_S) -> None:
+        """Open the file, or make it. `busy_timeout_s`: how long a transaction waits for another process that writes.
+
+        Only a file that is no database is set aside; one that is locked or on a full disk is whole, and is left alone.
+        """
         if "://" in str(path):
             raise HistoryError(
                 "a history in another database than SQLite is not supported yet.",
@@ -225,6 +230,11 @@ class History:
         return number
 
     def _run(self, incident: Incident) -> int:
+        """Return the number of this run, and keep what is known of it by now.
+
+        Host and name say which run it is, so that the runs of other hosts can be imported twice. What a later record
+        leaves open, such as the end, does not take away what an earlier one said.
+        """
         mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else ""
         row = (
             incident.vantage.host,
@@ -288,37 +298,26 @@ class History:
             )
 
     def _roll_up(self, environment: int, fresh: Iterable[tuple[int, Sample]]) -> None:
-        minutes: dict[tuple[str, int], list[int]] = {}
-        counts: dict[tuple[str, int], dict[int, int]] = {}
+        """Add new samples of staging to the figures of their minutes; what is not known counts neither way.
+
+        A minute is merged with what is there, as its samples may come in several batches, or from another host: sums are
+        added, the highest stays exact, and the histograms' counts are added bucket by bucket.
+        """
+        minutes: dict[tuple[str, int], _Minute] = {}
         for at, sample in fresh:
-            if sample.target != "staging" or sample.status not in _KNOWN:
-                continue
-            key = (sample.service, at // _MINUTE)
-            row = minutes.setdefault(key, [0, 0, 0])
-            row[0] += 1
-            if sample.status is ConnectivityStatus.UNAVAILABLE:
-                row[1] += 1
-                continue
-            took = _us(sample.response_time_s)
-            if took is not None:
-                row[2] = max(row[2], took)
-                buckets = counts.setdefault(key, {})
-                bucket = bucket_of(took)
-                buckets[bucket] = buckets.get(bucket, 0) + 1
-        for (service, minute), (number, lost, highest) in minutes.items():
-            where = (environment, self._word(service), minute)
-            merged = counts.get((service, minute), {})
+            if sample.target == "staging" and sample.status in _KNOWN:
+                minutes.setdefault((sample.service, at // _MINUTE), _Minute()).add(sample)
+        for (service, number), minute in minutes.items():
+            where = (environment, self._word(service), number)
             before = self._db.execute(
                 "SELECT samples, lost, max_us, counts FROM minute WHERE environment = ? AND service = ? AND minute = ?",
                 where,
             ).fetchone()
             if before is not None:
-                number, lost, highest = number + before[0], lost + before[1], max(highest, before[2])
-                for bucket, count in unpack(before[3]).items():
-                    merged[bucket] = merged.get(bucket, 0) + count
+                minute.merge(*before)
             self._db.execute(
                 "INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*where, number, lost, highest, pack(merged)),
+                (*where, minute.samples, minute.lost, minute.highest, pack(minute.counts)),
             )
 
     def _reached(self, incident: Incident, fresh: Iterable[tuple[int, Sample]]) -> None:
@@ -333,32 +332,26 @@ class History:
         )
 
     def _incident(self, run: int, environment: int, incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> None:
-        bad = [at for at, sample in fresh if sample.target == "staging" and sample.status in _BAD]
-        health = incident.health
-        if not bad and health is not None and health.overall_status in _BAD:
-            bad = [micros(health.started_at)]
-        start = micros(incident.outage_started_at) if incident.outage_started_at and bad else min(bad, default=0)
-        lapse = int(LAPSE_H * 3_600_000_000)
-        around = max(bad, default=micros(incident.started_at))
-        known = self._db.execute(
-            "SELECT id, closed_us, last_bad_us FROM incident WHERE environment = ? AND opened_us - ? <= ?"
-            " AND coalesce(closed_us, last_bad_us + ?) >= ? ORDER BY opened_us DESC LIMIT 1",
-            (environment, lapse, around, lapse, start if bad else around),
-        ).fetchone()
-        if known is None:
+        """Put the run into the incident that it belongs to; open one with the first bad look, close it with a recovery.
+
+        A run belongs to the latest incident of its environment that was open at the time of its bad samples, or, where it
+        has none, at its start. An incident that nobody saw recover counts as open for `LAPSE_H` hours after its last bad
+        sample. A run of another host may have seen the outage earlier: then the incident begins earlier.
+        """
+        bad = _bad_times(incident, fresh)
+        started = micros(incident.outage_started_at) if incident.outage_started_at and bad else min(bad, default=0)
+        name = self._open_at(environment, started if bad else micros(incident.started_at), bad, incident)
+        if name is None:
             if not bad:
                 return
-            name = f"{incident.environment.replace(' ', '-')}-{moment(start):%Y%m%dT%H%M%SZ}"
+            name = f"{incident.environment.replace(' ', '-')}-{moment(started):%Y%m%dT%H%M%SZ}"
+            row = (name, environment, started, max(bad))
+            self._db.execute("INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", row)
+        elif bad:
             self._db.execute(
-                "INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", (name, environment, start, max(bad))
+                "UPDATE incident SET opened_us = min(opened_us, ?), last_bad_us = max(last_bad_us, ?) WHERE id = ?",
+                (started, max(bad), name),
             )
-        else:
-            name = known[0]
-            if bad:
-                self._db.execute(
-                    "UPDATE incident SET opened_us = min(opened_us, ?), last_bad_us = max(last_bad_us, ?) WHERE id = ?",
-                    (start, max(bad), name),
-                )
         self._db.execute("UPDATE run SET incident = ? WHERE id = ? AND incident IS NULL", (name, run))
         recovery = incident.recovery
         if recovery is not None and recovery.recovered:
@@ -367,6 +360,17 @@ class History:
                 "UPDATE incident SET closed_us = max(?, opened_us) WHERE id = ? AND closed_us IS NULL",
                 (micros(back), name),
             )
+
+    def _open_at(self, environment: int, since: int, bad: Sequence[int], incident: Incident) -> str | None:
+        """Return the latest incident that was open between `since` and the run's last bad sample, else its start."""
+        lapse = int(LAPSE_H * 3_600_000_000)
+        until = max(bad, default=micros(incident.started_at))
+        row = self._db.execute(
+            "SELECT id FROM incident WHERE environment = ? AND opened_us - ? <= ?"
+            " AND coalesce(closed_us, last_bad_us + ?) >= ? ORDER BY opened_us DESC LIMIT 1",
+            (environment, lapse, until, lapse, since),
+        ).fetchone()
+        return None if row is None else str(row[0])
 
     def _put_spool(self, samples: Sequence[Sample], incident: Incident) -> None:
         self.spool.mkdir(parents=True, exist_ok=True)
@@ -524,7 +528,11 @@ class History:
         )
 
     def days(self, environment: str, *, until: datetime, days: int = 30) -> tuple[Day, ...]:
-        """Return availability and p95 of each service on each of the last days that have samples."""
+        """Return availability and p95 of each service on each of the last days that have samples.
+
+        Days are UTC's, the one of `until` the last. Read from the minutes, 1,440 rows a service and day, not from samples:
+        so a p95 is that of its bucket, at most 9 % too high, and days stay when their samples were pruned.
+        """
         since = (until - timedelta(days=days - 1)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         rows = self._db.execute(
             "SELECT service.text, minute / 1440, samples, lost, max_us, counts FROM minute"
@@ -532,24 +540,19 @@ class History:
             " WHERE place.text = ? AND minute >= ? AND minute <= ? ORDER BY service.text, minute",
             (environment, micros(since) // _MINUTE, micros(until) // _MINUTE),
         )
-        table: dict[tuple[str, int], tuple[list[int], dict[int, int]]] = {}
-        for service, day, samples, lost, highest, counts in rows:
-            sums, merged = table.setdefault((service, day), ([0, 0, 0], {}))
-            sums[0] += samples
-            sums[1] += lost
-            sums[2] = max(sums[2], highest)
-            for bucket, count in unpack(counts).items():
-                merged[bucket] = merged.get(bucket, 0) + count
+        table: dict[tuple[str, int], _Minute] = {}
+        for service, day, *figures in rows:
+            table.setdefault((service, day), _Minute()).merge(*figures)
         return tuple(
             Day(
                 day=f"{moment(day * 1440 * _MINUTE):%Y-%m-%d}",
                 service=service,
-                availability=1 - sums[1] / sums[0],
-                p95_s=percentile_of(merged, 0.95, sums[2]),
-                samples=sums[0],
+                availability=1 - sums.lost / sums.samples,
+                p95_s=percentile_of(sums.counts, 0.95, sums.highest),
+                samples=sums.samples,
             )
-            for (service, day), (sums, merged) in sorted(table.items())
-            if sums[0]
+            for (service, day), sums in sorted(table.items())
+            if sums.samples
         )
 
     def prune(
@@ -564,6 +567,38 @@ class History:
         return pruning.prune(
             self._db, keep_days=keep_days, now=now or datetime.now(UTC), max_bytes=max_bytes, budget_s=budget_s
         )
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What one service did in one minute. `lost` had no answer; `highest` and the buckets are of those that answered."""
+
+    samples: int = 0
+    lost: int = 0
+    highest: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        self.samples += 1
+        if sample.status is ConnectivityStatus.UNAVAILABLE:
+            self.lost += 1
+        elif (took := _us(sample.response_time_s)) is not None:
+            self.highest = max(self.highest, took)
+            self.counts[bucket_of(took)] = self.counts.get(bucket_of(took), 0) + 1
+
+    def merge(self, samples: int, lost: int, highest: int, counts: bytes) -> None:
+        self.samples += samples
+        self.lost += lost
+        self.highest = max(self.highest, highest)
+        for bucket, count in unpack(counts).items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+
+def _bad_times(incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> list[int]:
+    """Return when staging was seen unwell: in these samples, else at a first look that said so without a sample."""
+    bad = [at for at, sample in fresh if sample.target == "staging" and sample.status in _BAD]
+    health = incident.health
+    return bad or ([micros(health.started_at)] if health is not None and health.overall_status in _BAD else [])
 
 
 def _past(row: tuple[str, int, str, str, str]) -> PastRun:

@@ -20,14 +20,16 @@ from resilience.core.records import (
     Observation,
     Sample,
 )
-from resilience.core.settings import Settings
+from resilience.core.settings import Service, Settings
 from resilience.fallback import journal as journals
 from resilience.host import seen as seeing
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
 from resilience.runs import memory
+from resilience.services.looking import ProbeContext, control, probe, probe_all
 from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped
+from resilience.stand_ins import availability
 
 
 async def look(
@@ -43,23 +45,7 @@ async def look(
     `flapping` are services that earlier looks found to come and go: their good answer alone is not believed.
     Raises NotConfiguredError where no service has a URL, SettingsError where an endpoint changed during an incident.
     """
-    # Here, as they bring the protocols of all kinds: `status` and `restore` import this module and look at nothing.
-    from resilience.services.looking import ProbeContext, control, probe_all
-    from resilience.stand_ins import availability
-
-    require_configured(settings)
-    services = [
-        service
-        for service in settings.services
-        if (not critical or service.critical) and (names is None or service.name in names)
-    ]
-    if critical and not any(service.configured for service in services):
-        raise NotConfiguredError(
-            name="critical services",
-            source=str(settings.source or ""),
-            expected="at least one critical service with a URL",
-            hint="resilience doctor",
-        )
+    services = _asked_for(settings, critical=critical, names=names)
     # A look by URL alone says nothing of the services that are called the same here.
     seen = seeing.load(settings.state) if settings.source else {}
     started_at, began = datetime.now(UTC), perf_counter()
@@ -91,6 +77,24 @@ async def look(
             memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)
     return health
+
+
+def _asked_for(settings: Settings, *, critical: bool, names: Sequence[str] | None) -> list[Service]:
+    """Return the services to look at. Raises NotConfiguredError where none of them has a URL: that proves nothing."""
+    require_configured(settings)
+    services = [
+        service
+        for service in settings.services
+        if (not critical or service.critical) and (names is None or service.name in names)
+    ]
+    if critical and not any(service.configured for service in services):
+        raise NotConfiguredError(
+            name="critical services",
+            source=str(settings.source or ""),
+            expected="at least one critical service with a URL",
+            hint="resilience doctor",
+        )
+    return services
 
 
 def _check_frozen(settings: Settings, observations: Mapping[str, Observation]) -> None:
@@ -131,9 +135,6 @@ async def look_as_tests_do(
     settings: Settings, names: Sequence[str], *, stood_in: Sequence[str]
 ) -> Mapping[str, ConnectivityResult]:
     """Look afresh at what the tests reach under these names: the stand-in where one is used, else staging."""
-    # As in `look`: the protocols are loaded by whoever looks.
-    from resilience.services.looking import ProbeContext, probe
-
     services = [service for service in settings.services if service.name in names]
     async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
         context.follow(settings)

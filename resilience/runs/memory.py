@@ -68,6 +68,7 @@ def _file(settings: Settings) -> Path:
 
 def history(settings: Settings) -> History | None:
     """Return the history of this checkout, or None where it cannot be opened; the report is made without it."""
+    # Here and in `prune`, as the history brings SQLite and the report's columns, which a look does without.
     from resilience.runs.history import History, HistoryError
 
     try:
@@ -108,7 +109,6 @@ def suite_failures(settings: Settings) -> int:
 
 def prune(settings: Settings) -> None:
     """Forget what the history keeps no longer. Never in the way: bounded, and left out while another process writes."""
-    # Here, as the history brings SQLite and the report's columns, which a look does without.
     import sqlite3
 
     from resilience.runs.history import History, HistoryError

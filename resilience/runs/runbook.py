@@ -68,6 +68,7 @@ class Run(RunFolder):
 
 def render_again(folder: Path, settings: Settings, *, public: bool = False) -> tuple[str, ...]:
     """Write a run's report from what its folder still holds; return what is missing. Its records stay as they are."""
+    # Here, as in `stages.report`: templates and charts are for who writes a report.
     from resilience.report import load, render
 
     incident, samples, missing = load(folder)
@@ -82,6 +83,7 @@ def render_again(folder: Path, settings: Settings, *, public: bool = False) -> t
 
 async def print_report(folder: Path) -> Path | None:
     """Write `report.pdf` beside `report.html`; None where there is no Chromium or it failed."""
+    # Here, as in `render_again`.
     from resilience.report.pdf import browser, to_pdf
 
     chromium = browser(os.environ)
@@ -98,7 +100,11 @@ def open_run(
     slug: str = "incident",
     parameters: Mapping[str, object] | None = None,
 ) -> Run:
-    """Open the run of this folder, of RESILIENCE_RUN, or `latest`; make a new one where none is named."""
+    """Open the run of this folder, of RESILIENCE_RUN, or `latest`; make a new one where none is named.
+
+    A run that is opened keeps the configuration it was made with, unless `config` names another. Raises UsageError where
+    the folder holds no run, RecordError for a record that cannot be read, SettingsError.
+    """
     wanted = run or os.environ.get("RESILIENCE_RUN", "")
     if wanted and wanted != "latest":
         return Run.open(wanted, load_settings(config, environment=environment) if config else None)

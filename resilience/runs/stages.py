@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
+from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.assess import is_good
 from resilience.core.errors import OrderError, UsageError, did_you_mean
@@ -97,7 +98,11 @@ async def _look(
 
 
 def _note_outage(run: RunFolder, health: InfrastructureHealth) -> None:
-    """Date the outage by its first bad sample, and note who is to be told of it; each reason is told once a run."""
+    """Date the outage by its first bad sample, and note who is to be told of it; each reason is told once a run.
+
+    How long it lasts is counted from the history where that knows of an earlier run that saw it, as a threshold such as
+    "critical for 30 minutes" must not begin anew with each run. A reason is known again by what stands before " for ".
+    """
     if health.overall_status in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.UNKNOWN):
         return
     if run.incident.outage_started_at is None:
@@ -237,6 +242,10 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
 async def _carry_out(
     run: RunFolder, plan: Plan, decision: Decision, tell: _Telling, *, fresh: bool, take_over: bool
 ) -> applying.AppliedHere:
+    """Carry out the plan, or return a record that says that this mode changes nothing.
+
+    The endpoints of the first look go into the journal: until `restore`, nobody may look at staging elsewhere.
+    """
     if not changes_anything(decision):
         return applying.AppliedHere(
             run="",
@@ -248,9 +257,6 @@ async def _carry_out(
             changes=(),
             steps=(NOTHING,),
         )
-    # Here, as it brings what starts processes, which nothing before this stage needs.
-    from resilience import stand_ins as local
-
     settings, health = run.settings, needed(run, run.incident.latest, StageName.ASSESS)
     before = journals.variables_before(settings.state, settings.env_file)
     return await applying.apply(
@@ -443,10 +449,11 @@ async def put_back(
     on_step: Callable[[str], None] | None = None,
     take_over: bool = False,
 ) -> Restored:
-    """Put back what apply changed in this checkout, whichever run did it, and record it in none."""
-    # Here, as it brings what starts and ends processes, which a look does without.
-    from resilience import stand_ins as local
+    """Put back what apply changed in this checkout, whichever run did it, and record it in none.
 
+    For who has no run to write to, such as `resilience restore` with a record that cannot be read. Raises EditedError,
+    LockedError; nothing of the settings but the state folder decides what is put back.
+    """
     return await restoring.restore(
         settings.state,
         stop=lambda names: local.stop(settings, names),
@@ -476,7 +483,11 @@ def report(
     verdict: Verdict | None = None,
     exit_code: int | None = None,
 ) -> tuple[Path, ...]:
-    """Stage 6: write the report from what is there, whatever failed before; return its files."""
+    """Stage 6: write the report from what is there, whatever failed before; return its files.
+
+    The verdict is written before the report, which shows it, and the history pruned after it, when nobody waits any more.
+    `verdict` and `exit_code` are for who knows better than the records do, such as a wait that timed out.
+    """
     # Here, as templates and charts cost half a second that only a report needs.
     from resilience.report import load, render
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, RunbookError, SettingsError
 from resilience.core.plan import SELECT, child_environment, held_markers
@@ -28,9 +28,7 @@ from resilience.core.settings import Settings
 from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, samples_of
-
-if TYPE_CHECKING:
-    from resilience.suite.records import Progress
+from resilience.suite.records import Instruments, Place, Progress, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +78,7 @@ async def run_commands(
     The children get the environment of this process with the env file's values over it, and a snapshot of the last
     assessment, from which `is_service_available` answers inside the tests. The stand-ins are held while tests use them.
     """
-    # Here, as they bring the protocols of all kinds and the reader of events, which a look does without.
-    from resilience import stand_ins as local
-    from resilience.suite.records import Instruments, Place, Request
+    # Here, as it brings the plug-in and the reader of events, 0.1 s that a look does without.
     from resilience.suite.testrun import run_suite
 
     settings = run.settings
