@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resilience.core.records import ServiceType
 from resilience.services.openai.stand_in import STAND_INS
 from resilience.stand_ins.endpoints import endpoint
+from tests.kits.kinds import ServiceType
 from tests.kits.stand_in_kit import service
 
 
