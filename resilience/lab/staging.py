@@ -15,7 +15,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import jwt
 from aiohttp import WSMsgType, web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import HEALTHY, Dial, FaultProxy
@@ -119,6 +122,7 @@ class Staging:
         await self._door("redis", server.port)
 
     async def _start_services(self) -> None:
+        """Serve what is asked of each HTTP service by a health check and by the shop's tests, no more."""
         apps: Mapping[str, Mapping[str, Handler]] = {
             "backend_api": {
                 "GET /health": self._backend_health,
@@ -153,8 +157,6 @@ class Staging:
 
     @contextlib.asynccontextmanager
     async def _connection(self, *, via_door: bool = True, port: int = 0, timeout_s: float = 2.0) -> AsyncIterator[Any]:
-        import asyncpg
-
         async with asyncio.timeout(timeout_s):
             connection = await asyncpg.connect(
                 host="127.0.0.1",
@@ -192,8 +194,7 @@ class Staging:
         return web.json_response([dict(row) for row in rows])
 
     async def _order(self, request: web.Request) -> web.StreamResponse:
-        import jwt
-
+        """Take an order from whoever shows a token of the auth service, in one transaction; never more than the stock."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             jwt.decode(token if kind == "Bearer" else "", self._signing_key().public_key(), algorithms=["ES256"])
@@ -218,14 +219,10 @@ class Staging:
 
     def _signing_key(self) -> Any:
         if self._key is None:
-            from cryptography.hazmat.primitives.asymmetric import ec
-
             self._key = ec.generate_private_key(ec.SECP256R1())
         return self._key
 
     async def _grant(self, request: web.Request) -> web.StreamResponse:
-        import jwt
-
         form = await request.post()
         if form.get("grant_type") != "client_credentials" or not form.get("client_id"):
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
