@@ -31,6 +31,9 @@ _HEALTH_S = 0.8
 """How long the backend waits for its database before it answers 503."""
 _AGENT = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 
+_DATABASE_GONE = (OSError, asyncpg.PostgresConnectionError)
+"""Time-outs and refusals; and connections that end in the middle."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -189,7 +192,7 @@ class Staging:
         try:
             async with self._connection() as connection:
                 rows = await connection.fetch("select sku, title, price_cents, stock from product order by sku")
-        except OSError as exc:  # TimeoutError and refusals
+        except _DATABASE_GONE as exc:
             return web.json_response({"detail": f"database: {type(exc).__name__}"}, status=503)
         return web.json_response([dict(row) for row in rows])
 
@@ -213,7 +216,7 @@ class Staging:
                 await connection.execute(
                     "update product set stock = stock - $2 where sku = $1", str(order["sku"]), int(order["quantity"])
                 )
-        except OSError as exc:
+        except _DATABASE_GONE as exc:
             return web.json_response({"detail": f"database: {type(exc).__name__}"}, status=503)
         return web.json_response({"id": secrets.randbelow(10**6), "status": "paid"}, status=201)
 
