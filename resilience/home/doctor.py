@@ -80,6 +80,7 @@ def _service_finding(
     results: Sequence[ConnectivityResult] | None,
     environ: Mapping[str, str],
 ) -> Finding:
+    """Say how a service is: whether it is configured, then what the look found, with the look's own hint."""
     what = f"service {service.name}"
     if not service.configured:
         return _unconfigured(what, service, settings, environ)

@@ -1,7 +1,11 @@
-"""The drill: an embedded staging with faults on demand, and the scenarios of the outage guide."""
+"""The drill: an embedded staging with faults on demand, and the scenarios of the outage guide.
+
+Names are fetched when they are asked for: a proxy, or a scenario to read, needs neither aiohttp nor a driver.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +27,4 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

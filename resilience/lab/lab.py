@@ -62,6 +62,11 @@ class Lab:
         environ: Mapping[str, str] | None = None,
         on_event: Callable[[TimelineEvent], None] | None = None,
     ) -> None:
+        """Prepare the lab; `async with` starts it.
+
+        `environ`: what the drill's processes inherit, the guide's wishes and all addresses of services left out.
+        `on_event`: called from the lab's thread with whatever the lab does.
+        """
         self.scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
         self.folder = folder.resolve()
         self.config = self.folder / "resilience.toml"
@@ -273,6 +278,10 @@ class Lab:
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
 
     def _write_configuration(self) -> None:
+        """Write what a team's own repository would hold: a configuration, three profiles, and an env file in use.
+
+        Ports and the password of the stand-ins are new each time, so that two drills never meet.
+        """
         config = self.folder / "config"
         password = secrets.token_urlsafe(18)
         mocks = {name: free_port() for name in ("backend", "auth", "websocket", "llm")}
@@ -300,6 +309,7 @@ class Lab:
         self.config.write_text(self._toml(), encoding="utf-8")
 
     def _toml(self) -> str:
+        """Return the configuration. A service that the scenario has not is configured by a variable that is unset."""
         timing, url = self.scenario.timing, self.staging.url
         blocks = [
             "[runbook]",

@@ -252,6 +252,7 @@ class FaultProxy:
         self._flow.set()
 
     async def _meet(self, conn: socket.socket, mode: Mode) -> None:
+        """Treat one connection as the mode says that was set when it came, until it ends or the dial is turned."""
         self._untouched.discard(conn)
         if mode in (Mode.RESET, Mode.REFUSE, Mode.BLACK_HOLE):
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -302,6 +303,7 @@ class FaultProxy:
         await _swallow(reader, 1.0)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut_after: int | None) -> None:
+        """Hand bytes to and fro until the server has nothing more to say; reset the client where no server is."""
         try:
             up_reader, up_writer = await asyncio.open_connection(*self.upstream)
         except OSError:
@@ -337,6 +339,10 @@ class FaultProxy:
     async def _pump_answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut_after: int | None
     ) -> None:
+        """Hand on the server's answer as the dial says at that moment: late, slowly, or up to `cut_after` bytes.
+
+        What has arrived waits for its time in a queue of (due, bytes); empty bytes are the end.
+        """
         loop = asyncio.get_running_loop()
         waiting: deque[tuple[float, bytes]] = deque()
         arrived = asyncio.Event()

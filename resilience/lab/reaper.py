@@ -63,6 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 async def _stop(folder: Path) -> None:
+    # Start-up: this process waits for as long as the lab lives, beside the drill, and mostly needs none of it.
     from resilience import stand_ins as local
     from resilience.runs.configuration import load_settings
 

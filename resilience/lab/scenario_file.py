@@ -202,6 +202,7 @@ def _timing(table: _Table) -> Timing:
 
 
 def _step(table: _Table, known: Sequence[str]) -> Step:
+    """Read one turn of dials. A figure that belongs to another fault is refused, as it would be silently without effect."""
     at = table.word("at", [moment.value for moment in At])
     if at is None:
         raise table.refuse("at", "", f"one of {', '.join(At)}")
@@ -243,6 +244,7 @@ def _step(table: _Table, known: Sequence[str]) -> Step:
 
 
 def _expectation(table: _Table, services: Sequence[str]) -> Expectation:
+    """Read what should come of the drill; every word must be one that a run's record can hold, else it could never differ."""
     totals = [entry.name for entry in fields(TestTotals)]
     statuses, faults, tests = table.table("status"), table.table("fault"), table.table("tests")
     words = [status.value for status in ConnectivityStatus]

@@ -15,7 +15,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import jwt
 from aiohttp import WSMsgType, web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import HEALTHY, Dial, FaultProxy
@@ -27,6 +30,9 @@ USER, DATABASE = "shop", "shop"
 _HEALTH_S = 0.8
 """How long the backend waits for its database before it answers 503."""
 _AGENT = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
+
+_DATABASE_GONE = (OSError, asyncpg.PostgresConnectionError)
+"""Time-outs and refusals; and connections that end in the middle."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,6 +125,7 @@ class Staging:
         await self._door("redis", server.port)
 
     async def _start_services(self) -> None:
+        """Serve what is asked of each HTTP service by a health check and by the shop's tests, no more."""
         apps: Mapping[str, Mapping[str, Handler]] = {
             "backend_api": {
                 "GET /health": self._backend_health,
@@ -153,8 +160,6 @@ class Staging:
 
     @contextlib.asynccontextmanager
     async def _connection(self, *, via_door: bool = True, port: int = 0, timeout_s: float = 2.0) -> AsyncIterator[Any]:
-        import asyncpg
-
         async with asyncio.timeout(timeout_s):
             connection = await asyncpg.connect(
                 host="127.0.0.1",
@@ -187,13 +192,12 @@ class Staging:
         try:
             async with self._connection() as connection:
                 rows = await connection.fetch("select sku, title, price_cents, stock from product order by sku")
-        except OSError as exc:  # TimeoutError and refusals
+        except _DATABASE_GONE as exc:
             return web.json_response({"detail": f"database: {type(exc).__name__}"}, status=503)
         return web.json_response([dict(row) for row in rows])
 
     async def _order(self, request: web.Request) -> web.StreamResponse:
-        import jwt
-
+        """Take an order from whoever shows a token of the auth service, in one transaction; never more than the stock."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             jwt.decode(token if kind == "Bearer" else "", self._signing_key().public_key(), algorithms=["ES256"])
@@ -212,20 +216,16 @@ class Staging:
                 await connection.execute(
                     "update product set stock = stock - $2 where sku = $1", str(order["sku"]), int(order["quantity"])
                 )
-        except OSError as exc:
+        except _DATABASE_GONE as exc:
             return web.json_response({"detail": f"database: {type(exc).__name__}"}, status=503)
         return web.json_response({"id": secrets.randbelow(10**6), "status": "paid"}, status=201)
 
     def _signing_key(self) -> Any:
         if self._key is None:
-            from cryptography.hazmat.primitives.asymmetric import ec
-
             self._key = ec.generate_private_key(ec.SECP256R1())
         return self._key
 
     async def _grant(self, request: web.Request) -> web.StreamResponse:
-        import jwt
-
         form = await request.post()
         if form.get("grant_type") != "client_credentials" or not form.get("client_id"):
             return web.json_response({"error": "unsupported_grant_type"}, status=400)

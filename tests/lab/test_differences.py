@@ -90,6 +90,9 @@ def test_what_is_not_expected_is_not_looked_at() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("[expect]\noverall = 'available'\n", "overall status of staging: available was expected, found unavailable"),
+        ("[expect]\nrecovered = false\n", "recovery: false was expected, found true"),
+        ("[expect]\nverdict = 'passed'\n", "verdict: passed was expected, found product_failures"),
         ("[expect]\nmode = 'full'\n", "mode: full was expected, found degraded"),
         ("[expect]\nexit_code = 10\n", "exit code: 10 was expected, found 1"),
         ("[expect]\nrestored = true\n", "restored to the byte: true was expected, found nothing"),
@@ -106,6 +109,13 @@ def test_what_is_not_expected_is_not_looked_at() -> None:
 )
 def test_each_difference_names_what_was_expected_and_found(text: str, told: str) -> None:
     assert differences(parse(text).expect, an_incident()) == [told]
+
+
+def test_differences_are_told_the_whole_first_then_its_parts() -> None:
+    told = differences(
+        parse("[expect]\nexit_code = 0\noverall = 'available'\n[expect.tests]\nfailed = 0\n").expect, an_incident()
+    )
+    assert [line.partition(":")[0] for line in told] == ["overall status of staging", "exit code", "tests failed"]
 
 
 def test_a_bug_that_was_hidden_is_a_difference() -> None:

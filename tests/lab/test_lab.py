@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,23 +34,6 @@ BUGS = {
     "tests/integration/test_a_orders.py::test_revenue_leaves_out_cancelled_orders",
     "tests/unit/test_pricing.py::test_an_invoice_abroad_has_no_vat",
 }
-
-
-@pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder of our own, so that the template of PostgreSQL's data is made once for these tests."""
-    return tmp_path_factory.mktemp("state")
-
-
-@pytest.fixture
-def environ(state: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_STATE_HOME": str(state)}
-
-
-@pytest.fixture
-async def lab(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Lab]:
-    async with Lab("database-unavailable", tmp_path / "lab", environ=environ) as lab:
-        yield lab
 
 
 async def look(lab: Lab) -> dict[str, Observation]:
@@ -324,59 +304,6 @@ async def test_nothing_is_left_however_a_drill_ends(tmp_path: Path, environ: dic
     assert listening(ports) == set()
     assert asyncio.all_tasks() == tasks
     assert time.monotonic() - began < 20
-
-
-async def test_nothing_is_left_where_staging_cannot_start(tmp_path: Path, environ: dict[str, str]) -> None:
-    before = children()
-    lab = Lab("healthy", tmp_path / "lab", environ=environ)
-    lab.staging.sql = (tmp_path / "missing.sql",)
-    with pytest.raises(FileNotFoundError):
-        async with lab:
-            pass
-    assert children() == before
-    with pytest.raises(RunbookError, match="closed"):
-        await lab.recover()
-
-
-DRILL = """
-import asyncio, pathlib, sys
-from resilience import stand_ins as local
-from resilience.lab import Lab
-
-async def main():
-    async with Lab("vpc-connector", pathlib.Path(sys.argv[1])) as lab:
-        await lab.begin_outage()
-        if sys.argv[2:]:
-            (stand_in,) = await local.start([lab.settings.service("redis")], lab.settings)
-            print(stand_in.pid, flush=True)
-        print("up", flush=True)
-        await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-async def test_signals_leave_no_process(tmp_path: Path, environ: dict[str, str], number: signal.Signals) -> None:
-    """Ctrl-C cleans up; after SIGKILL the servers end with their process, and the reaper does the rest."""
-    killed = number is signal.SIGKILL
-    drill = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", DRILL, str(tmp_path / "lab"), *(["with a stand-in"] if killed else [])),
-        env=environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        process_group=0,
-    )
-    assert drill.stdout is not None
-    said = await asyncio.wait_for(drill.stdout.readuntil(b"up\n"), 30)
-    left = psutil.Process(drill.pid).children(recursive=True)
-    left += [psutil.Process(int(pid)) for pid in said.split()[:-1]]
-    assert len(left) >= 3 + killed
-    os.killpg(drill.pid, number)
-    await asyncio.wait_for(drill.wait(), 15)
-    _, alive = await asyncio.to_thread(psutil.wait_procs, left, 15)
-    assert alive == []
-    assert (tmp_path / "lab").exists() is not killed
 
 
 def test_the_project_ships_whole() -> None:
