@@ -32,11 +32,7 @@ ENGINE = "resilience-warm"
 
 
 class Session:
-    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through.
-
-    `stage` is the stage's record as it was begun; `tell` hears of each cell and of the lines that it shows, redacted.
-    `grace_s`: seconds that a cell has to end itself when it is interrupted.
-    """
+    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through."""
 
     def __init__(
         self,
@@ -49,6 +45,10 @@ class Session:
         redact: Callable[[str], str],
         grace_s: float,
     ) -> None:
+        """Take the stage's record as it was begun. `tell` hears of each cell, and of the lines that it shows, redacted.
+
+        `grace_s`: seconds that a cell has to end itself when it is interrupted, before its kernel is killed.
+        """
         self.kernel = kernel
         self.stage = stage
         self.run_folder = run_folder
