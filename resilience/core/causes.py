@@ -23,8 +23,10 @@ from resilience.core.settings import Service
 
 C = FaultCode
 _LOST = frozenset({C.TCP_TIMEOUT, C.TCP_NO_ROUTE, C.TCP_HOST_UNREACH})
-_DNS_SICK = frozenset({C.DNS_TIMEOUT, C.DNS_TEMPFAIL})
-_NO_NETWORK = _LOST | _DNS_SICK
+_UNRESOLVED = frozenset({C.DNS_TIMEOUT, C.DNS_TEMPFAIL})
+_NO_NETWORK = _LOST | _UNRESOLVED
+_SILENT_TARGET = _NO_NETWORK | {C.DNS_NXDOMAIN, C.DNS_NODATA}
+"""A control target that is not even found: a resolver of a closed network answers for no outside name."""
 _GATEWAY = frozenset({C.APP_UPSTREAM, C.APP_OVERLOAD})
 _SYMPTOM = frozenset(
     {C.APP_UPSTREAM, C.APP_OVERLOAD, C.APP_ERROR, C.APP_BAD_BODY, C.APP_STARTING, C.PROTO_SILENT, C.APP_SLOW}
@@ -96,40 +98,63 @@ def find_causes(
 # --- the rules, in order
 
 
-def this_machine(scene: Scene) -> Iterator[Cause]:
-    """Nothing off this machine answers, and the control targets do not either, or there is no route: we are offline."""
-    own = [c for c in scene.controls if c.name == LOOPBACK_CHECK and c.fault is not None]
-    if own:
+def own_process(scene: Scene) -> Iterator[Cause]:
+    """This process cannot even connect to itself: whatever the probes found says nothing about staging."""
+    if any(c.name == LOOPBACK_CHECK and c.fault is not None for c in scene.controls):
         yield Cause(
             cause=CauseName.THIS_MACHINE,
             services=_names(scene.left),
             evidence=("this process cannot connect to itself on 127.0.0.1", *_own(scene.left)),
             next="look at this machine first (load, open files: ulimit -n); nothing is known about staging",
         )
-        return
-    away = [r for r in scene.asked if _off_machine(r, scene)]
-    if not away or any(r in scene.answering for r in away):
-        return
-    lost = [r for r in away if r.fault in _NO_NETWORK]
-    targets = [c for c in scene.controls if c.name != LOOPBACK_CHECK]
-    silent = [
-        c for c in targets if c.fault is not None and c.fault.code in _NO_NETWORK | {C.DNS_NXDOMAIN, C.DNS_NODATA}
-    ]
-    if targets and len(silent) == len(targets) and lost:
-        evidence = [f"control target {c.endpoint}: {c.fault.code.value}" for c in silent if c.fault]
-        yield _offline(lost, evidence)
-    elif not targets and lost and len(lost) == len(away) and any(r.fault is C.TCP_NO_ROUTE for r in lost):
+
+
+def control_targets(scene: Scene) -> Iterator[Cause]:
+    """Nothing off this machine answers, the control targets neither: we are offline, since they share nothing with staging."""
+    lost, _ = _cut_off(scene)
+    targets = _targets(scene)
+    silent = [c for c in targets if c.fault is not None and c.fault.code in _SILENT_TARGET]
+    if lost and targets and len(silent) == len(targets):
+        yield _offline(lost, [f"control target {c.endpoint}: {c.fault.code.value}" for c in silent if c.fault])
+
+
+def no_route(scene: Scene) -> Iterator[Cause]:
+    """All off this machine is lost and our own kernel has no route: only this machine can say so of itself."""
+    lost, every = _cut_off(scene)
+    if every and not _targets(scene) and any(r.fault is C.TCP_NO_ROUTE for r in lost):
         yield _offline(lost, ["the kernel of this machine has no route (network is unreachable)"])
-    elif not targets and len(lost) == len(away) and any(r.fault in _LOST for r in lost):
-        networks = {scene.services[r.name].network for r in lost}
-        shared = f" (all on network {networks.pop()!r})" if len(networks) == 1 and "" not in networks else ""
-        yield Cause(
-            cause=CauseName.STAGING_OR_THIS_MACHINE,
-            services=_names(lost),
-            evidence=(f"all {len(lost)} services off this machine timed out{shared}, none answered", *_own(lost)),
-            next="cannot tell staging from this machine: set [control] targets in the configuration, or try by hand "
-            "something outside of staging: curl -sSI --max-time 5 URL; ip route; VPN on?",
-        )
+
+
+def staging_or_this_machine(scene: Scene) -> Iterator[Cause]:
+    """All off this machine timed out and there is no control target: staging and our own network look the same."""
+    lost, every = _cut_off(scene)
+    if not every or _targets(scene) or not any(r.fault in _LOST for r in lost):
+        return
+    networks = {scene.services[r.name].network for r in lost}
+    shared = f" (all on network {networks.pop()!r})" if len(networks) == 1 and "" not in networks else ""
+    yield Cause(
+        cause=CauseName.STAGING_OR_THIS_MACHINE,
+        services=_names(lost),
+        evidence=(f"all {len(lost)} services off this machine timed out{shared}, none answered", *_own(lost)),
+        next="cannot tell staging from this machine: set [control] targets in the configuration, or try by hand "
+        "something outside of staging: curl -sSI --max-time 5 URL; ip route; VPN on?",
+    )
+
+
+def _cut_off(scene: Scene) -> tuple[list[ConnectivityResult], bool]:
+    """Return the unexplained services off this machine that no packet reached, and whether they are all there are.
+
+    None where a single one was reached: then our own network works.
+    """
+    away = [r for r in scene.asked if _off_machine(r, scene)]
+    if any(r in scene.answering for r in away):
+        return [], False
+    lost = [r for r in away if r.fault in _NO_NETWORK and r in scene.left]
+    return lost, bool(lost) and len(lost) == len(away)
+
+
+def _targets(scene: Scene) -> list[Observation]:
+    return [c for c in scene.controls if c.name != LOOPBACK_CHECK]
 
 
 def _offline(lost: Sequence[ConnectivityResult], evidence: Sequence[str]) -> Cause:
@@ -144,17 +169,19 @@ def _offline(lost: Sequence[ConnectivityResult], evidence: Sequence[str]) -> Cau
 
 def dns_resolver(scene: Scene) -> Iterator[Cause]:
     """Two names or more that the resolver does not answer for."""
-    sick = [r for r in scene.left if r.fault in _DNS_SICK]
-    if len({_host(r) for r in sick}) >= 2:
+    unresolved = [r for r in scene.left if r.fault in _UNRESOLVED]
+    if len({_host(r) for r in unresolved}) >= 2:
         fine = [
-            r for r in scene.asked if r.phases.dns_s is not None and not _literal(_host(r)) and r.fault not in _DNS_SICK
+            r
+            for r in scene.asked
+            if r.phases.dns_s is not None and not _literal(_host(r)) and r.fault not in _UNRESOLVED
         ]
         also = [f"{len(fine)} other names did resolve"] if fine else []
         yield Cause(
             cause=CauseName.DNS_RESOLVER,
-            services=_names(sick),
-            evidence=(f"{len({_host(r) for r in sick})} names are not resolved", *also, *_own(sick)),
-            next=f"cat /etc/resolv.conf; dig {_host(sick[0])}; restart the VPN or tell who runs the resolver",
+            services=_names(unresolved),
+            evidence=(f"{len({_host(r) for r in unresolved})} names are not resolved", *also, *_own(unresolved)),
+            next=f"cat /etc/resolv.conf; dig {_host(unresolved[0])}; restart the VPN or tell who runs the resolver",
         )
 
 
@@ -278,15 +305,21 @@ def dependency(scene: Scene) -> Iterator[Cause]:
 
 
 def _deepest(name: str, services: Mapping[str, Service], fault: Mapping[str, ConnectivityResult]) -> str | None:
-    """The unwell service at the end of the chain of needs, or None."""
-    found, current, seen = None, name, {name}
+    """Return the unwell service at the end of the chain of needs, or None where all that is needed is well.
+
+    A service that is only slow does not end another one's answers, so the chain does not go through it.
+    """
+    root, current, visited = None, name, {name}
     while True:
-        needs = [n for n in _edges(services[current], services) if n in fault and n in services and n not in seen]
-        needs = [n for n in needs if fault[n].fault is not C.APP_SLOW]
-        if not needs:
-            return found
-        current = found = needs[0]
-        seen.add(current)
+        unwell = [
+            need
+            for need in _edges(services[current], services)
+            if need in fault and need in services and need not in visited and fault[need].fault is not C.APP_SLOW
+        ]
+        if not unwell:
+            return root
+        current = root = unwell[0]
+        visited.add(current)
 
 
 def _edges(service: Service, services: Mapping[str, Service]) -> tuple[str, ...]:
@@ -348,7 +381,10 @@ def single_service(scene: Scene) -> Iterator[Cause]:
 
 
 RULES: tuple[Rule, ...] = (
-    this_machine,
+    own_process,
+    control_targets,
+    no_route,
+    staging_or_this_machine,
     dns_resolver,
     issue_1278,
     vpc_connector,

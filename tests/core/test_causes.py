@@ -40,7 +40,13 @@ REDIS_OK = one("redis", None, network="vpc2")
 
 
 def test_the_rules_stand_in_the_order_of_the_diagnosis() -> None:
-    assert [rule.__name__ for rule in RULES][:2] == ["this_machine", "dns_resolver"]
+    assert [rule.__name__ for rule in RULES][:5] == [
+        "own_process",
+        "control_targets",
+        "no_route",
+        "staging_or_this_machine",
+        "dns_resolver",
+    ]
     assert RULES[-1].__name__ == "single_service"
 
 
