@@ -89,6 +89,7 @@ def judge(
 
 
 def _not_configured(service: Service) -> ConnectivityResult:
+    """Return the result of a service without a URL: listed, never probed, never available, with the variables to set."""
     missing = ", ".join(service.unset)
     return ConnectivityResult(
         name=service.name,

@@ -123,6 +123,11 @@ def _check_user_info(userinfo: str, tail: str, kind: Kind) -> None:
 
 
 def _host_and_port(address: str, tail: str) -> tuple[str, int | None]:
+    """Return host and port of `host:port`, `[v6]:port` or either alone; port None where none is given. Raises UrlError.
+
+    The text never shows a value. A second colon or a port that is no number is mostly an unescaped password, so where an @
+    follows behind the / it is called that.
+    """
     if address.startswith("["):
         host, closed, port = address[1:].partition("]")
         if not closed or (port and not port.startswith(":")):

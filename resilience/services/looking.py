@@ -56,6 +56,12 @@ async def probe(service: Service, *, context: ProbeContext, target: Target = "st
 
 
 async def _probe(service: Service, context: ProbeContext, target: Target) -> Observation:
+    """Look at a service and put what was found into words that may be shown; whatever goes wrong becomes a fault of it.
+
+    A probe that runs a driver's code gets a task that can be left behind, since drivers swallow cancellation; the others
+    run under a time-out. Where TLS was cut in the handshake a second, bare look asks why, as the client sees a reset only.
+    Texts of the server are redacted by value before they are cut short: servers quote what they were sent.
+    """
     if target == "stand_in":
         service = replace(service, readiness_url="")  # the proxy belongs to staging
     secret = service.url if target == "staging" else service.local
@@ -256,6 +262,7 @@ def _not_alive() -> Observation:
 
 
 async def _control(target: str, context: ProbeContext, timeout_s: float) -> Observation:
+    """Connect to a control target, host:port or an http(s) URL. Any answer proves the way, a 500 too; no protocol is spoken."""
     if target.startswith(("http://", "https://")):
         anything = tuple(range(200, 600))  # any answer proves the way
         service = Service(name="control", kind=HTTP, url=Secret(target), timeout_s=timeout_s, expect_status=anything)

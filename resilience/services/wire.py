@@ -275,6 +275,10 @@ def _literal(host: str, port: int) -> list[SockAddr]:
 
 
 def _look_up(host: str, port: int, loop: asyncio.AbstractEventLoop, lookup: asyncio.Future[list[SockAddr]]) -> None:
+    """Look a name up in this thread and hand the addresses, or the error with its seconds, to the loop.
+
+    Only the seconds tell a resolver that did not answer from one that said it cannot: the error number is the same.
+    """
     began = time.perf_counter()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -331,6 +335,10 @@ async def dial(address: Address, trace: Trace, context: ProbeContext) -> socket.
 
 
 async def _attempt(family: int, sockaddr: object) -> socket.socket:
+    """Return a connected, non-blocking socket. Raises OSError, TimeoutError; the socket is closed then, also when cancelled.
+
+    A unix socket whose backlog is full answers EAGAIN at once, and nothing would ever wake us: that is a time-out.
+    """
     sock = socket.socket(
         family, socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
     )

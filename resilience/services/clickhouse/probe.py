@@ -86,6 +86,11 @@ class _Client:
         return self._checked(response)
 
     def _checked(self, response: Response) -> bytes:
+        """Return the body, or raise Refused with ClickHouse's own error code, which says more than its HTTP status.
+
+        The status misleads (404 for a missing database, 500 for a read-only table), and an error in the middle of an answer
+        comes at the end of a 200: so the tail is searched first, then the header, and the status counts last.
+        """
         endpoint = self.address.endpoint
         self.trace.facts["status"] = str(response.status)
         part = response.body[-4096:] if response.status == 200 else response.body[:4096]

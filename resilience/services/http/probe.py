@@ -194,6 +194,12 @@ async def read_response(wire: Wire, address: Address, *, limit: int = BODY_LIMIT
 
 
 async def _read_head(wire: Wire, endpoint: str) -> Response:
+    """Read status line and headers, at most 64 KiB. Raises Refused for what is not HTTP, as early as its first bytes tell.
+
+    The first seven bytes are held against `HTTP/1.` before a whole line is waited for: other protocols never send one.
+    An end before any byte (closed without a response) is told from an end in the middle, as a proxy without backends
+    does the first and a process that dies the second.
+    """
     buffer = wire.buffer
     while True:
         if buffer and b"HTTP/1."[: len(buffer)] != bytes(buffer[:7]):
@@ -231,6 +237,11 @@ async def _read_head(wire: Wire, endpoint: str) -> Response:
 
 
 async def _read_body(wire: Wire, response: Response, endpoint: str, limit: int) -> None:
+    """Read the body by its own framing (chunked, length, or until the end), unpacked, and stop at `limit` bytes.
+
+    What is unpacked is bounded as well as what is read: 1.5 MB of gzip can hold 3 GB. A body that ends before its length
+    is a fault of its own; one that is longer than we read is marked as cut. Raises Refused.
+    """
     headers = response.headers
     encoding = headers.get("content-encoding", "").lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
@@ -281,6 +292,10 @@ async def _read_body(wire: Wire, response: Response, endpoint: str, limit: int) 
 
 
 async def _read_chunks(wire: Wire, take: Callable[[bytes], bool], endpoint: str) -> None:
+    """Hand each chunk's data to `take` until it says False or the last chunk (RFC 9112, section 7.1). Raises Refused.
+
+    Sizes are checked by hand: int() would take signs, blanks and underscores, and a size without an end would be read for ever.
+    """
     buffer = wire.buffer
 
     async def need(size: int) -> None:

@@ -129,6 +129,11 @@ def _wrong(first: bytes, endpoint: str) -> Any:
 async def _speak(
     service: Service, sock: socket.socket, tls: ssl.SSLContext | None, address: Address, trace: Trace
 ) -> None:
+    """Let asyncpg log in on our socket and ask for role, write mode, version and extensions in one statement.
+
+    Our own alarm ends it just before the deadline: asyncpg, when cancelled, opens a second connection to cancel the query.
+    The statement has a limit at the server too, so that none goes on there after we left. Raises what `_reraise` names.
+    """
     import asyncpg.connection
 
     loop = asyncio.get_running_loop()
@@ -174,6 +179,12 @@ async def _speak(
 
 
 def _reraise(exc: Exception, handed: _Handed, trace: Trace, address: Address) -> None:
+    """Raise what really happened behind asyncpg's exception, the surest evidence first.
+
+    Our deadline, since all else follows from it; bytes that no PostgreSQL sends, as seen by the guard; an error of
+    asyncpg's own parser, which means an answer it could not read; an OSError without a number, which asyncpg raises where
+    the server closed in the login. Anything else is raised as it is.
+    """
     guard = handed.guard
     if handed.expired:
         raise TimeoutError from exc
@@ -213,6 +224,11 @@ class _Guard(asyncio.Protocol):
         self.inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        """Let through to asyncpg only messages that PostgreSQL could send: a known type, a length that is possible.
+
+        asyncpg loops for ever on a message of no length (five zero bytes), where no time-out of asyncio can reach it. So each
+        header is read here first, across reads, and the connection is cut at the first that cannot be.
+        """
         trace = self.trace
         trace.started_bytes = True
         if trace.phase is Phase.FIRST_BYTE:

@@ -54,6 +54,12 @@ async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeCo
 
 
 async def _ask(connection: Any, service: Service, trace: Trace, address: Address) -> None:
+    """PING first, then INFO, then a write where it was asked for: each answer must be one that Redis could give.
+
+    Only PONG proves that it reads. INFO that holds neither version nor role means something that only looks like Redis,
+    since a server that says PONG to anything passes a client's own handshake. The key of a write dies by itself.
+    """
+
     async def command(*words: str) -> Any:
         await connection.send_command(*words, check_health=False)
         return await connection.read_response()
@@ -100,6 +106,11 @@ async def _info(command: Any, trace: Trace) -> Mapping[str, str] | None:
 
 
 def _facts(info: Mapping[str, str], trace: Trace) -> None:
+    """Note of INFO what the findings judge: role, link to the primary, loading, last save, memory, cluster.
+
+    Words are those of today (primary, replica), whatever the server still calls them; a field that says nothing is left out.
+    Times are in seconds, memory in per cent of maxmemory.
+    """
     facts = trace.facts
     role = info.get("role", "")
     facts["role"] = {"master": "primary", "slave": "replica"}.get(role, role)

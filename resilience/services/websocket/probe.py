@@ -68,6 +68,11 @@ async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address
 
 
 async def _handshake(wire: Wire, address: Address, key: str, trace: Trace) -> None:
+    """Accept only a 101 that answers our own key (RFC 6455, section 4.2.2). Raises Refused.
+
+    A 4xx or 5xx is judged as of any HTTP service; 426 and all below 400 say that this is no WebSocket endpoint. A wrong
+    accept key means that a cache or proxy made the 101 up.
+    """
     response = await read_response(wire, address)
     trace.facts["status"] = str(response.status)
     trace.found = f"status {response.status}"
@@ -135,6 +140,11 @@ async def _next(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
 
 
 async def _read_frame(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
+    """Return a frame's opcode, whether it is the last of its message, and its payload (RFC 6455, section 5.2).
+
+    Raises Refused for reserved bits, a masked frame of a server, an unknown opcode, a control frame that is long or in
+    parts, and a message of more than 64 KiB: we never asked for one.
+    """
     await _need(wire, 2, address)
     first, second = wire.buffer[0], wire.buffer[1]
     opcode, final, size = first & 0x0F, bool(first & 0x80), second & 0x7F
