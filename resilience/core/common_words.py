@@ -15,9 +15,9 @@ SHORTEST = 4
 """Characters; shorter secrets are hidden where structure shows them, as their letters are in every second word."""
 
 DEFAULTS = (
-    "admin administrator anonymous backend changeme database default development docker example frontend guest "
-    "integration linux localhost mock mysql passphrase passwd password postgres production root sample server session "
-    "sqlite testing token username valkey worker"
+    "admin administrator anonymous backend changeme clickhouse database default development docker example frontend "
+    "guest integration linux localhost mock mysql passphrase passwd password postgres postgresql production redis "
+    "root server session sqlite testing token username valkey worker"
 )
 """What servers, images and examples come with as a password. Each is also a user, a product or a host in every second line."""
 INSTEAD = (

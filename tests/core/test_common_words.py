@@ -28,7 +28,7 @@ LINES = (
     "tests/integration/test_session.py::test_default_value[user-guest-true] PASSED [ 50%]",
     "E   AssertionError: assert None is True, expected the primary server's text at localhost",
     "FATAL: password authentication failed for user; the system is starting up in strict mode, always",
-    "worker 3 started in docker on linux with postgres, redis, mysql, sqlite and valkey; backend in production, staging",
+    "worker 3 in docker on linux with postgres, redis, mysql, sqlite and valkey; backend in production: postgresql, clickhouse",
     "a public page with a summary, a title and an example: the last value is a number, never undefined or null",
     "white, black and green at the bottom left, dark or light: access to private files, a golden path, zero failures",
     "disabled, enabled, required, optional: plain strings in memory, https by basic or bearer token, a secret cookie",
@@ -62,7 +62,8 @@ def test_each_word_of_the_list_is_needed_for_a_line_or_a_file(
     monkeypatch.setattr(common_words, "_COMMON", " ".join(words_of_records()))
     redactor = Redactor([word])
     ordinary = "\n".join(LINES)
-    assert redactor.text(ordinary) != ordinary or any(redactor.leaks(data) is not None for data in written.values())
+    needed = redactor.text(ordinary) != ordinary or any(redactor.leaks(data) is not None for data in written.values())
+    assert needed, f"{word!r} is left alone without being listed (as a part of a record's word?): take it off the list"
 
 
 @pytest.mark.parametrize("word", LISTED)
