@@ -9,7 +9,8 @@ from resilience.core.errors import UsageError, did_you_mean
 from resilience.core.records import TestExecutionMode
 from resilience.core.settings import Service, Settings
 from resilience.runs import configuration
-from resilience.runs.runbook import latest, parse_mode
+from resilience.runs.folder import holds_run, latest
+from resilience.runs.runbook import parse_mode
 
 
 def settings_from(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
@@ -47,7 +48,7 @@ def run_folder(settings: Settings, name: str) -> Path:
     if name in ("", "latest"):
         return latest(settings)
     for path in (Path(name), settings.outputs / name):
-        if (path / "incident.json").exists():
+        if holds_run(path):
             return path.resolve()
     raise UsageError(f"run {name!r} is unknown.", hint=f"ls {settings.outputs}")
 

@@ -15,12 +15,13 @@ from resilience.cli.options import Config, Environment, Json
 from resilience.cli.output import print_json
 from resilience.core import codec
 from resilience.core.errors import RecordError, UsageError
-from resilience.core.records import SCHEMA, Incident, StageName
+from resilience.core.records import SCHEMA, StageName
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host import lock
 from resilience.host.vantage import vantage
 from resilience.runs import runbook
+from resilience.runs.folder import read_incident
 from resilience.show import terminal
 
 app = verb()
@@ -86,7 +87,7 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
     """Return what the newest run's record says, or why it cannot be read; None where there is no run."""
     try:
         folder = runbook.latest(settings)
-        incident = codec.from_json((folder / "incident.json").read_bytes(), Incident, source=folder / "incident.json")
+        incident = read_incident(folder)
     except (UsageError, OSError):
         return None
     except RecordError as exc:
