@@ -6,15 +6,14 @@ from collections.abc import Iterable
 
 from resilience.core.records import Incident, Sample, TestSuiteResult
 from resilience.report.exports.junit import junit as _junit
-from resilience.report.folder import load
 from resilience.report.gathering import Past
 from resilience.report.html import html as _page
 from resilience.report.markdown import markdown as _markdown
 from resilience.report.rendering import render
-from resilience.report.series import Columns, read
+from resilience.report.series import Columns
 from resilience.report.view import Chart, build
 
-__all__ = ["Past", "generate_resilience_report", "html", "junit", "load", "markdown", "read", "render"]
+__all__ = ["Past", "generate_resilience_report", "html", "junit", "markdown", "render"]
 
 
 def markdown(incident: Incident, samples: Iterable[Sample] | Columns = ()) -> str:

@@ -11,10 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from resilience.core import marks
 from resilience.core.records import ConnectivityStatus, FaultCode, Phases, Sample
@@ -228,22 +225,6 @@ def _sort(line: Line) -> None:
         mutable: Any = column
         mutable[:] = array(column.typecode, values)
     line.ordered = True
-
-
-def read(path: Path, *, problems: list[str] | None = None) -> Iterator[Sample]:
-    """Return the samples of a `samples.jsonl`, passing over lines that cannot be read (a cut last one, for instance)."""
-    decoder = msgspec.json.Decoder(Sample)
-    lost = 0
-    with path.open("rb") as file:
-        for text in file:
-            if not text.strip():
-                continue
-            try:
-                yield decoder.decode(text)
-            except msgspec.DecodeError:
-                lost += 1
-    if lost and problems is not None:
-        problems.append(f"{path.name}: {lost} of its lines could not be read and are left out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, RunbookError, UsageError
 from resilience.core.records import (
@@ -90,6 +92,25 @@ def with_stage(incident: Incident, stage: Stage) -> Incident:
         return replace(incident, stages=stages)
     others = (other for other in incident.stages if other.name is not stage.name)
     return replace(incident, stages=(*others, stage))
+
+
+def read_samples(folder: Path, *, problems: list[str] | None = None) -> Iterator[Sample]:
+    """Return the samples of the run in this folder as they were taken, passing over lines that cannot be read.
+
+    Such as a last one that a kill cut off; `problems` is told how many. One after the other, as there may be a million.
+    """
+    decoder = msgspec.json.Decoder(Sample)
+    lost = 0
+    with suppress(FileNotFoundError), (folder / SAMPLES).open("rb") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            try:
+                yield decoder.decode(line)
+            except msgspec.DecodeError:
+                lost += 1
+    if lost and problems is not None:
+        problems.append(f"{SAMPLES}: {lost} of its lines could not be read and are left out")
 
 
 class RunFolder:
@@ -196,12 +217,7 @@ class RunFolder:
 
     def samples(self) -> tuple[Sample, ...]:
         """Return all samples of this run so far, oldest first; a cut last line is left out."""
-        found = []
-        with suppress(FileNotFoundError), (self.folder / SAMPLES).open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    found.append(codec.from_json(line, Sample, source=SAMPLES))
-        return tuple(found)
+        return tuple(read_samples(self.folder))
 
     @property
     def applied_id(self) -> str:

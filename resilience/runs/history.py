@@ -21,10 +21,10 @@ from typing import NamedTuple, Self
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
-from resilience.report.series import PHASES, micros, moment, read
+from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
 from resilience.runs import pruning
-from resilience.runs.folder import INCIDENT, read_incident
+from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 
 VERSION = 1
@@ -409,8 +409,7 @@ class History:
                 incident = read_incident(path.parent)
                 if incident.drill:
                     continue
-                samples = path.with_name("samples.jsonl")
-                added += self._record(read(samples, problems=self.notes) if samples.exists() else (), incident)
+                added += self._record(read_samples(path.parent, problems=self.notes), incident)
             except (RecordError, OSError) as exc:
                 self.notes.append(f"{path}: {exc}")
         return added

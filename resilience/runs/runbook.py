@@ -69,7 +69,8 @@ class Run(RunFolder):
 def render_again(folder: Path, settings: Settings, *, public: bool = False) -> tuple[str, ...]:
     """Write a run's report from what its folder still holds; return what is missing. Its records stay as they are."""
     # Here, as in `stages.report`: templates and charts are for who writes a report.
-    from resilience.report import load, render
+    from resilience.report import render
+    from resilience.runs.remains import load
 
     incident, samples, missing = load(folder)
     redactor = Redactor.of(settings, hosts=[incident.vantage.host, vantage().host])

@@ -489,7 +489,8 @@ def report(
     `verdict` and `exit_code` are for who knows better than the records do, such as a wait that timed out.
     """
     # Here, as templates and charts cost half a second that only a report needs.
-    from resilience.report import load, render
+    from resilience.report import render
+    from resilience.runs.remains import load
 
     with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
         _add_lab_events(run)

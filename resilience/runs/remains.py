@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from resilience.core import codec
 from resilience.core.errors import RecordError
-from resilience.core.records import SCHEMA, Incident, Sample, Vantage, Verdict
-from resilience.report.series import Columns, read
+from resilience.core.records import SCHEMA, Incident, Vantage, Verdict
+from resilience.report.series import Columns
+from resilience.runs.folder import INCIDENT, read_incident, read_samples
 
 
-def load(folder: Path) -> tuple[Incident, Iterable[Sample] | Columns, tuple[str, ...]]:
+def load(folder: Path) -> tuple[Incident, Columns, tuple[str, ...]]:
     """Return what is left of a run in its folder: the incident, its samples as they are read, and what is missing.
 
     Of a record by a newer version the known part is taken; in place of one that cannot be read stands one that says so.
     """
     problems: list[str] = []
-    path = folder / "incident.json"
     try:
-        incident = _known_part(path, problems)
+        incident = _known_part(folder, problems)
     except (OSError, ValueError, RecordError) as exc:
         problems.append(
-            f"incident.json could not be read ({type(exc).__name__}); what is shown comes from the samples alone"
+            f"{INCIDENT} could not be read ({type(exc).__name__}); what is shown comes from the samples alone"
         )
         incident = Incident(
             run=f"{folder.parent.name}/{folder.name}",
@@ -34,25 +33,21 @@ def load(folder: Path) -> tuple[Incident, Iterable[Sample] | Columns, tuple[str,
             vantage=Vantage(host="unknown", user="unknown"),
             verdict=Verdict.UNKNOWN,
         )
-    samples = folder / "samples.jsonl"
-    if not samples.exists():
-        return incident, (), tuple(problems)
-    found = Columns.of(read(samples, problems=problems))
+    found = Columns.of(read_samples(folder, problems=problems))
     return incident, found, tuple(problems)
 
 
-def _known_part(path: Path, problems: list[str]) -> Incident:
-    data = path.read_bytes()
+def _known_part(folder: Path, problems: list[str]) -> Incident:
     try:
-        return codec.from_json(data, Incident, source=path.name)
+        return read_incident(folder)
     except RecordError:
-        head = json.loads(data)
+        head = json.loads((folder / INCIDENT).read_bytes())
         if not isinstance(head, dict) or not isinstance(head.get("schema"), int) or head["schema"] <= SCHEMA:
             raise
         problems.append(
-            f"incident.json is of schema {head['schema']}, newer than {SCHEMA}: only what is known of it is shown"
+            f"{INCIDENT} is of schema {head['schema']}, newer than {SCHEMA}: only what is known of it is shown"
         )
-        return codec.from_json(json.dumps({**head, "schema": SCHEMA}), Incident, source=path.name)
+        return codec.from_json(json.dumps({**head, "schema": SCHEMA}), Incident, source=INCIDENT)
 
 
 def _started(folder: Path) -> datetime:
