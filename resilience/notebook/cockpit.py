@@ -39,7 +39,9 @@ from resilience.core.words import plural, seconds
 from resilience.host.vantage import vantage
 from resilience.notebook import kernel
 from resilience.notebook.confirm import Confirmation, confirm
-from resilience.notebook.parameters import NOTEBOOKS, Asked, fails, read_parameters
+from resilience.notebook.judging import fails
+from resilience.notebook.parameters import NOTEBOOKS
+from resilience.notebook.passed import Asked, read_parameters
 from resilience.runs.runbook import Run, open_run
 from resilience.show import notebook as views
 

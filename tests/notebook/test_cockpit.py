@@ -15,7 +15,7 @@ from resilience.core.records import EventKind, Outcome, StageName, StageStatus
 from resilience.notebook.cockpit import Notebook, Section
 from resilience.notebook.confirm import confirm
 from resilience.notebook.kernel import forget_own_variables, interactive
-from resilience.notebook.parameters import Asked
+from resilience.notebook.passed import Asked
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
 from tests.kits.small_staging import SmallStaging, project
