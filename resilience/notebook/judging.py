@@ -27,7 +27,7 @@ def fails(incident: Incident, fail_on: FailOn | str = FailOn.NEVER) -> str:
     if verdict is Verdict.PRODUCT_FAILURES:
         results = (incident.tests, incident.critical_tests, incident.full_tests)
         counts = [result.totals for result in results if result is not None and result.verdict is verdict]
-        return f"{sum(one.failed + one.error for one in counts)} tests failed as product {asked}"
+        return f"{sum(total.failed + total.error for total in counts)} tests failed as product {asked}"
     if verdict is Verdict.PASSED_ON_STAND_INS:
         return f"NOT A FULL PASS {asked}"
     return f"the test run: {verdict.value.replace('_', ' ')} {asked}"

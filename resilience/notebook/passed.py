@@ -11,7 +11,7 @@ from resilience.notebook.parameters import BY_NAME, MARK
 from resilience.notebook.values import value_of
 
 
-class Asked(Mapping[str, Any]):
+class ParameterValues(Mapping[str, Any]):
     """The values asked for, by name and as attributes: `asked.samples`."""
 
     __slots__ = ("_values",)
@@ -40,7 +40,7 @@ class Asked(Mapping[str, Any]):
         return ", ".join(f"{name}={value!r}" for name, value in self._values.items())
 
 
-def read_parameters(namespace: Mapping[str, Any]) -> Asked:
+def read_parameters(namespace: Mapping[str, Any]) -> ParameterValues:
     """Return the parameters of the notebook whose `globals()` these are, parsed strictly.
 
     Refuses a name that the notebook does not declare: papermill would only warn and run the default. What was passed is
@@ -59,7 +59,7 @@ def read_parameters(namespace: Mapping[str, Any]) -> Asked:
 
 def parse(
     values: Mapping[str, object], *, declared: Collection[str] | None = None, source: str = "the parameters"
-) -> Asked:
+) -> ParameterValues:
     """Parse what was passed, strings included. `declared` limits the names; all of ours otherwise.
 
     Raises SettingsError for the first name or value that cannot be used.
@@ -73,7 +73,7 @@ def parse(
                 expected="one that is declared",
                 hint=did_you_mean(name, [k for k in known if k in BY_NAME]),
             )
-    return Asked({name: value_of(BY_NAME[name], value, source) for name, value in values.items()})
+    return ParameterValues({name: value_of(BY_NAME[name], value, source) for name, value in values.items()})
 
 
 def declared_in(notebook_source: str) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ def looks_secret(text: str) -> bool:
 
 
 def value_of(parameter: Parameter, value: object, source: str) -> str | bool | int | float:
+    """Return the value as the parameter's kind has it; None is the default, and a text may be typed for any kind.
+
+    A value that looks like a credential is refused before its kind is asked, and not shown: papermill writes parameters
+    into the notebook. `source` is where it was passed, for the message. Raises SettingsError.
+    """
     if value is None:
         return parameter.default
     text = str(value).strip()
@@ -68,6 +73,11 @@ def _flag(parameter: Parameter, text: str, source: str) -> bool:
 
 
 def _number(parameter: Parameter, value: object, text: str, source: str) -> int | float:
+    """Return a number in the unit that the parameter's name says, from a plain number or one with a unit (`90 s`).
+
+    Refused are True and False, as papermill's YAML makes them of `yes`; a unit where a count is wanted; what is not
+    finite or below the least; and a fraction where a whole number is wanted: nothing is rounded.
+    """
     expected = f"{parameter.kind.value} of at least {parameter.least:g}"
     example = f"-p {parameter.name} {_example(parameter)}"
     found = _NUMBER.fullmatch(text)
