@@ -38,7 +38,7 @@ _ROOMS = {
     "resilience.core.errors": ("ResilienceError", "SettingsError", "UsageError"),
     "resilience.runs.configuration": ("load_settings",),
     "resilience.runs.runbook": ("Run", "open_run"),
-    "resilience.notebook.cockpit": ("open_notebook",),
+    "resilience.notebook.opening": ("open_notebook",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         validate_critical_services as validate_critical_services,
         validate_infrastructure_health as validate_infrastructure_health,
     )
-    from resilience.notebook.cockpit import open_notebook as open_notebook
+    from resilience.notebook.opening import open_notebook as open_notebook
     from resilience.runs.configuration import load_settings as load_settings
     from resilience.runs.runbook import Run as Run, open_run as open_run
 

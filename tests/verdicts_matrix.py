@@ -30,8 +30,8 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
-from resilience.core.verdict import Proof, Results, prove, totals
-from resilience.notebook import headless, parameters
+from resilience.core.verdict import FailOn, Proof, Results, prove, totals
+from resilience.notebook import headless, judging
 from resilience.runs import runbook
 from resilience.suite.board import Board, Standing
 from resilience.suite.events import Test
@@ -220,13 +220,13 @@ def told_of(one: Incident) -> str:
 
 def policies(one: Incident, code: int) -> str:
     """Say for each `fail_on` whether the notebook's last cell fails, and with what the command line exits."""
-    notebook = [word.value for word in parameters.FailOn if parameters.fails(one, word)]
+    notebook = [word.value for word in FailOn if judging.fails(one, word)]
     shown = {word or "unset": hidden(code, word) for word in FAIL_ON}
     exits: dict[int, list[str]] = {}
     for word, left in shown.items():
         exits.setdefault(left, []).append(word)
     line = ", ".join(f"{left} ({' '.join(words)})" for left, words in exits.items()) if len(exits) > 1 else str(code)
-    fails = "always" if len(notebook) == len(parameters.FailOn) else " ".join(notebook) or "never"
+    fails = "always" if len(notebook) == len(FailOn) else " ".join(notebook) or "never"
     return f"the cell fails: {fails} | the command line exits {line}"
 
 
@@ -297,7 +297,7 @@ def fail_on() -> Iterator[str]:
     for verdict, code in VERDICTS:
         one = incident(tests=suite(verdict, code))
         for word in FAIL_ON:
-            cell = "-" if not word else "fails" if parameters.fails(one, word) else "passes"
+            cell = "-" if not word else "fails" if judging.fails(one, word) else "passes"
             left = hidden(code, word)
             drift = "   <- they differ" if word and (cell == "fails") != bool(left) else ""
             yield f"{code} {verdict.value}, {word or 'unset'}: cell {cell}, command line exits {left}{drift}"

@@ -18,7 +18,8 @@ from resilience.core.records import Stage, StageName, StageStatus
 from resilience.host.files import scratch
 from resilience.notebook import endings
 from resilience.notebook.endings import BROKEN, Break
-from resilience.notebook.parameters import MARK, NOTEBOOKS, Asked, declared_in, parse
+from resilience.notebook.parameters import MARK, NOTEBOOKS
+from resilience.notebook.passed import ParameterValues, declared_in, parse
 from resilience.notebook.stopping import Stopping
 from resilience.notebook.telling import Moment
 from resilience.runs.folder import change_incident, read_incident, record_stage
@@ -129,7 +130,7 @@ class _Execution:
 
     run_folder: Path
     notebooks: Path
-    asked: Asked
+    asked: ParameterValues
     stopping: Stopping
     tell: Callable[[Moment], None]
     redact: Callable[[str], str]

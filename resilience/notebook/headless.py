@@ -16,7 +16,7 @@ from resilience.core.verdict import FailOn, counts_as_failure, judge_run
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines
 from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
-from resilience.notebook.parameters import parse
+from resilience.notebook.passed import parse
 from resilience.notebook.telling import Teller
 from resilience.runs.runbook import Run
 from resilience.settings.build import require_configured

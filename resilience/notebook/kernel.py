@@ -45,7 +45,7 @@ _WARM = (
     "resilience.notebook.parameters",
     "resilience.show.notebook",
     "resilience.runs.runbook",
-    "resilience.notebook.cockpit",
+    "resilience.notebook.opening",
     "IPython.display",
 )
 

@@ -12,10 +12,11 @@ import pytest
 
 from resilience.core.errors import VerdictError
 from resilience.core.records import EventKind, Outcome, StageName, StageStatus
-from resilience.notebook.cockpit import Notebook, Section
+from resilience.notebook.cockpit import Notebook
 from resilience.notebook.confirm import confirm
 from resilience.notebook.kernel import forget_own_variables, interactive
-from resilience.notebook.parameters import Asked
+from resilience.notebook.passed import ParameterValues
+from resilience.notebook.section import Section
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
 from tests.kits.small_staging import SmallStaging, project
@@ -40,7 +41,7 @@ def team(tmp_path: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def cockpit(team: Path) -> Iterator[Notebook]:
     """The runbook as a person in JupyterLab has it; widgets work without a browser."""
-    yield Notebook(Run.create(load_settings(team / "resilience.toml")), Asked(PARAMETERS), interactive=True)
+    yield Notebook(Run.create(load_settings(team / "resilience.toml")), ParameterValues(PARAMETERS), interactive=True)
     ipywidgets.Widget.close_all()
 
 
@@ -211,7 +212,7 @@ async def test_the_report_is_written_by_a_click(cockpit: Notebook) -> None:
 
 async def test_headless_a_failed_verdict_is_raised_and_in_front_of_a_person_it_is_not(team: Path) -> None:
     (team / "tests" / "test_bug.py").write_text("def test_bug():\n    assert False\n")
-    asked = Asked({**PARAMETERS, "apply": True, "fail_on": "failures"})
+    asked = ParameterValues({**PARAMETERS, "apply": True, "fail_on": "failures"})
     headless = Notebook(Run.create(load_settings(team / "resilience.toml"), apply=True), asked)
     await prepared(headless)
     await headless.run_tests()

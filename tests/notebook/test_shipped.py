@@ -19,7 +19,8 @@ from resilience.core.codec import to_json
 from resilience.core.errors import OrderError, SettingsError, UsageError, VerdictError
 from resilience.core.records import EventKind, StageName, StageStatus, Verdict
 from resilience.notebook.engine import read_incident
-from resilience.notebook.parameters import BY_NAME, MARK, NOTEBOOKS as STAGES, declared_in
+from resilience.notebook.parameters import BY_NAME, MARK, NOTEBOOKS as STAGES
+from resilience.notebook.passed import declared_in
 from tests.kits.notebook_runner import NAMES, NOTEBOOKS, cells, folder_of, run_cells
 from tests.kits.small_staging import SmallStaging, project
 

@@ -1,0 +1,45 @@
+"""Turn the parameters of a notebook into the run it goes on with, or a new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from resilience.notebook import kernel
+from resilience.notebook.cockpit import Notebook
+from resilience.notebook.passed import read_parameters
+from resilience.runs.runbook import open_run
+
+
+def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
+    """Open the runbook in the notebook whose `globals()` these are, with the parameters it declares.
+
+    `run` empty or "latest" follows RESILIENCE_RUN, by which headless stages find the run they belong to. In a kernel the
+    variables that kernels set for themselves are forgotten first, as the tests would inherit them, and from here on
+    every output is redacted before it reaches the page.
+
+    Raises SettingsError for an unknown parameter or a value that cannot be used, UsageError where the run is not there.
+    """
+    parameters = read_parameters(namespace)
+    kernel.show_records()
+    if kernel.in_kernel():
+        kernel.forget_own_variables(os.environ)
+    wanted = parameters.get("run", "")
+    if wanted == "latest":
+        wanted = _named_run() or wanted
+    given = {name: value for name, value in parameters.items() if name not in ("run", "config")}
+    run = open_run(
+        wanted,
+        config=parameters.get("config", ""),
+        environment=parameters.get("environment", ""),
+        outputs=parameters.get("outputs", ""),
+        apply=bool(parameters.get("apply", False)),
+        parameters=given,
+    )
+    kernel.redact_outputs(run.redactor)
+    return Notebook(run, parameters, interactive=kernel.interactive())
+
+
+def _named_run() -> str:
+    return os.environ.get("RESILIENCE_RUN", "")
