@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from resilience.core.faults import fault, http_fault
 from resilience.core.plain import start
@@ -60,8 +60,11 @@ class _Client:
 
     async def ask(self, sql: str, *, write: bool = False) -> bytes:
         """Return the answer's body; raises Refused where it is an error, at its end too."""
-        target = (self.address.path or "/").rstrip("/") + "/?"
+        # The HTTP interface answers 404 to any path but /: the URL's path is a database, as in every other URL of one.
+        target = "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}
+        if database := unquote(self.address.path.strip("/")):
+            parameters.setdefault("database", database)
         if write:
             parameters["session_id"] = f"resilience-probe-{id(self):x}"
         else:

@@ -272,6 +272,21 @@ async def test_clickhouse_well_with_write_check() -> None:
     assert seen.facts["writes"] == "ok"
 
 
+async def test_clickhouse_is_asked_for_the_urls_database_at_its_own_path() -> None:
+    heads: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(WELL["replicas" if b"system.replicas" in heads[-1] else "one"])
+
+    async with fakes.serve(handler) as port:
+        seen = await look(T.CLICKHOUSE, f"http://u:p@127.0.0.1:{port}/shop%20db")
+    assert seen.fault is None
+    assert heads
+    assert all(head.startswith(b"GET /?") and b"database=shop%20db" in head for head in heads)
+
+
 def exception(code: int, status: int = 500) -> bytes:
     return fakes.http(
         status, f"Code: {code}, e.displayText() = DB::Exception: what happened (version 18.16.1)\n".encode()
