@@ -30,6 +30,9 @@ from resilience.notebook.telling import Moment
 ENGINE = "resilience-warm"
 """The name under which our engine is registered with papermill, in this process only."""
 
+_EXPLORE = "explore"
+"""Tag of the cells that show a frame for a person to explore. Here nobody sits, and pandas takes each kernel 1.5 s of work."""
+
 
 class Session:
     """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through."""
@@ -85,7 +88,7 @@ class Session:
         """Execute the cells one by one until one breaks. Called on the loop, by the engine.
 
         A cell that raised is shown as papermill shows it; for one whose kernel was ended, by whomever, we say why, as
-        papermill would leave it looking completed.
+        papermill would leave it looking completed. Cells for exploring are left out; plain papermill runs them.
         """
         client = Client(manager, self)
         stop = asyncio.ensure_future(self.stopping.asked.wait())
@@ -93,7 +96,7 @@ class Session:
         try:
             for index, cell in enumerate(manager.nb.cells):
                 manager.cell_start(cell, index)
-                if cell.cell_type == "code":
+                if cell.cell_type == "code" and _EXPLORE not in cell.metadata.get("tags", ()):
                     self._tell(cell=cell.get("id", ""), index=index + 1, cells=len(manager.nb.cells))
                     where = f"{cell.get('id', '')} (cell {index + 1} of {len(manager.nb.cells)})"
                     work = asyncio.ensure_future(client.async_execute_cell(cell, index))

@@ -19,23 +19,9 @@ from resilience.notebook.passed import ParameterValues
 from resilience.notebook.section import Section
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from tests.kits.small_staging import SmallStaging, project
+from tests.kits.small_staging import SmallStaging
 
 PARAMETERS = {"apply": False, "restore": True, "samples": 1, "mode": ""}
-
-
-@pytest.fixture
-def staging() -> Iterator[SmallStaging]:
-    with SmallStaging() as server:
-        yield server
-
-
-@pytest.fixture
-def team(tmp_path: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = project(tmp_path / "team", staging.port)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return folder
 
 
 @pytest.fixture

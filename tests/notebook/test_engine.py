@@ -24,24 +24,9 @@ from resilience.host.lock import locked
 from resilience.notebook.engine import Executed, Moment, execute, notebooks_folder, read_incident
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
-from tests.kits.small_staging import SmallStaging, project
+from tests.kits.small_staging import SmallStaging
 
 LOOK = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.REPORT)
-
-
-@pytest.fixture
-def staging() -> Iterator[SmallStaging]:
-    with SmallStaging() as server:
-        yield server
-
-
-@pytest.fixture
-def team(tmp_path: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = project(tmp_path / "team", staging.port)
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("RESILIENCE_RUN", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +93,7 @@ async def test_a_run_that_only_looks_goes_through_and_says_so(team: Path) -> Non
     run = new_run(team)
     executed = await go(run, when=seen.append)
     assert {moment.stage for moment in seen} == set(LOOK)
-    assert any(moment.cell == "assess" and moment.cells == 8 for moment in seen)
+    assert any(moment.cell == "assess" and moment.cells == 10 for moment in seen)
     assert any("backend_api" in moment.text or "STAGING" in moment.text for moment in seen)
     incident = read_incident(run.folder)
     assert executed.exit_code == 0
@@ -116,6 +101,15 @@ async def test_a_run_that_only_looks_goes_through_and_says_so(team: Path) -> Non
     assert incident.stage(StageName.ASSESS).notebook == "notebooks/01_assess.ipynb"  # type: ignore[union-attr]
     assert (run.folder / "report.html").exists()
     assert set(statuses(run, "01_assess")) == {"completed"}
+
+
+async def test_cells_for_exploring_are_left_out_as_nobody_sits_there(team: Path) -> None:
+    run = new_run(team)
+    await go(run, stages=(StageName.ASSESS,))
+    ran = {cell["id"]: cell.get("execution_count") for cell in notebook(run, "01_assess")["cells"]}  # type: ignore[attr-defined]
+    assert ran["assess"] is not None
+    assert ran["finish"] is not None
+    assert ran["explore"] is None
 
 
 async def test_parameters_are_refused_before_anything_starts(team: Path) -> None:

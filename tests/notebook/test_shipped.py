@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from resilience.notebook.engine import read_incident
 from resilience.notebook.parameters import BY_NAME, MARK, NOTEBOOKS as STAGES
 from resilience.notebook.passed import declared_in
 from tests.kits.notebook_runner import NAMES, NOTEBOOKS, cells, folder_of, run_cells
-from tests.kits.small_staging import SmallStaging, project
+from tests.kits.small_staging import SmallStaging
 
 STAGE_NOTEBOOKS = tuple(STAGES.values())
 
@@ -114,23 +113,6 @@ def test_every_parameter_is_used_by_a_notebook() -> None:
 
 
 # Run, in this process
-
-
-@pytest.fixture
-def staging() -> Iterator[SmallStaging]:
-    with SmallStaging() as server:
-        yield server
-
-
-@pytest.fixture
-def team(tmp_path: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A team's repository whose staging is up, entered as its engineers would."""
-    folder = project(tmp_path / "team", staging.port)
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("RESILIENCE_RUN", raising=False)
-    monkeypatch.delenv("RESILIENCE_CONFIG", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return folder
 
 
 async def test_the_stages_hand_over_through_the_runs_folder(team: Path) -> None:
