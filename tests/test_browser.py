@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 from resilience.core.records import ConnectivityStatus, StageName, StageStatus, Verdict
 from resilience.lab import Lab
 from resilience.notebook.engine import notebooks_folder, read_incident
+from tests.kits.ports import free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -36,9 +36,7 @@ pytestmark = [
 @contextmanager
 def jupyterlab(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """Serve a copy of the notebooks from a JupyterLab of its own: own port, own settings, own data."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     books = folder / "notebooks"
     shutil.copytree(notebooks_folder(), books)
     own = {

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kits.ports import free_ports
 from tests.kits.small_staging import SmallStaging, project
-from tests.kits.stand_in_kit import free_ports, processes_naming
+from tests.kits.stand_in_kit import processes_naming
 
 RESILIENCE = (sys.executable, "-m", "resilience.cli")
 

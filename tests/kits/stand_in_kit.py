@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,18 +26,6 @@ TYPES = {
     "ws": ServiceType.WEBSOCKET,
     "http": ServiceType.HTTP,
 }
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that were free a moment ago, below those that the system gives to clients in the meantime."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(10_240, 32_000)
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found
 
 
 def service(name: str, local: str, *, kind: ServiceType | None = None, **fields: object) -> Service:

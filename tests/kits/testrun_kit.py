@@ -33,15 +33,14 @@ from resilience.services.registry import KINDS
 from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
 from tests.kits.kinds import ServiceType
+from tests.kits.ports import free_port
 
 
 class LineServer:
     """A server on a fixed port of 127.0.0.1 that greets with OK; down: refused; silent: accepts and says nothing."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.listener: socket.socket | None = None
         self.thread: threading.Thread | None = None
         self.kept: list[socket.socket] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.kits.stand_in_kit import free_ports
+from tests.kits.ports import free_ports
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from resilience.core.records import (
 from resilience.core.redact import Redactor
 from resilience.fallback import journal as journals
 from resilience.runs.runbook import Run, parse_mode
+from tests.kits.ports import free_ports
 from tests.kits.run_kit import SECRET, change, on_disk, settings_of
 from tests.kits.small_staging import SmallStaging
-from tests.kits.stand_in_kit import free_ports, listening
+from tests.kits.stand_in_kit import listening
 
 
 async def test_the_record_is_on_disk_after_every_stage(stood_in: Path, staging: SmallStaging) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from resilience.services.place import Endpoint, ask, ask_json, local_schemes, netloc, port_open
 from resilience.services.registry import KINDS
+from tests.kits.ports import free_ports
 from tests.kits.queue_kind import QUEUE
-from tests.kits.stand_in_kit import free_ports, listening
+from tests.kits.stand_in_kit import listening
 
 
 def place(**fields: object) -> Endpoint:

@@ -23,7 +23,8 @@ from resilience.services.redis import stand_in as redis
 from resilience.stand_ins import compose
 from resilience.stand_ins.endpoints import endpoint
 from tests.kits.kinds import ServiceType
-from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for
+from tests.kits.ports import free_ports
+from tests.kits.stand_in_kit import eventually, processes_naming, service, settings_for
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker" / compose.NAME

@@ -8,8 +8,8 @@ from dataclasses import replace
 from resilience import stand_ins as local
 from resilience.core.settings import Deadlines, Settings
 from resilience.services.place import port_open
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
-    free_ports,
     needs_servers,
     service,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from resilience.stand_ins.listeners import Listener, listener
-from tests.kits.stand_in_kit import free_ports, listening
+from tests.kits.ports import free_ports
+from tests.kits.stand_in_kit import listening
 
 
 def test_a_listener_is_named() -> None:

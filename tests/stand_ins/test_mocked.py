@@ -13,7 +13,8 @@ from resilience.core.settings import Settings
 from resilience.services.mocking import Config, Mock
 from resilience.stand_ins.mocked import CONFIG
 from resilience.stand_ins.mocks import Mocks
-from tests.kits.stand_in_kit import errors, free_ports, service, team
+from tests.kits.ports import free_ports
+from tests.kits.stand_in_kit import errors, service, team
 
 
 async def test_a_mock_is_added_without_ending_the_others_for_good(checkout: Callable[..., Settings]) -> None:

@@ -15,12 +15,6 @@ from resilience.services.mocking import Config, Mock
 from resilience.stand_ins import mocks as mocks_module
 from resilience.stand_ins.mocks import Mocks, read_config, write_config
 from tests.kits.mock_kit import TOKEN, at, config, dial, used
-from tests.kits.stand_in_kit import free_ports
-
-
-@pytest.fixture
-def free_port() -> int:
-    return free_ports(1)[0]
 
 
 async def test_every_answer_says_that_it_is_a_mocks(mocks: Mocks, http: httpx.AsyncClient) -> None:

@@ -11,10 +11,10 @@ from resilience import stand_ins as local
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Settings
 from resilience.services.postgresql import stand_in as postgresql
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
     errors,
     eventually,
-    free_ports,
     needs_servers,
     processes_naming,
     service,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from resilience import stand_ins as local
 from resilience.core.settings import Settings
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
     eventually,
-    free_ports,
     needs_servers,
     team,
 )

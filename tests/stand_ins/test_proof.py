@@ -16,10 +16,10 @@ from resilience.services.place import port_open
 from resilience.services.postgresql.stand_in import PostgresServer
 from resilience.services.redis.stand_in import RedisServer
 from resilience.stand_ins import proof
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
     errors,
     eventually,
-    free_ports,
     listening,
     needs_servers,
     query,

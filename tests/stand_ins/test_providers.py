@@ -19,8 +19,9 @@ from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.providers import in_order
 from resilience.stand_ins.records import Record
 from tests.kits import records
+from tests.kits.ports import free_ports
 from tests.kits.queue_kind import QUEUE
-from tests.kits.stand_in_kit import free_ports, needs_servers, service
+from tests.kits.stand_in_kit import needs_servers, service
 
 
 @asynccontextmanager

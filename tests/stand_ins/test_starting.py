@@ -22,10 +22,10 @@ from resilience import stand_ins as local
 from resilience.core.settings import Settings
 from resilience.services.place import port_open
 from resilience.services.redis import stand_in as redis
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
     errors,
     eventually,
-    free_ports,
     needs_servers,
     processes_naming,
     query,
@@ -148,7 +148,8 @@ async def test_an_ordinary_user_with_a_private_home_can_start_all_of_them(uid: i
     code = (
         "import asyncio, os, pathlib, sys\n"
         "from resilience import stand_ins as local\n"
-        "from tests.kits.stand_in_kit import free_ports, settings_for, team\n"
+        "from tests.kits.ports import free_ports\n"
+        "from tests.kits.stand_in_kit import settings_for, team\n"
         "async def main():\n"
         "    ports = free_ports(6)\n"
         "    settings = settings_for(pathlib.Path(os.environ['HOME']), team(ports))\n"

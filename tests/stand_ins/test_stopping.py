@@ -13,10 +13,10 @@ import pytest
 from resilience import stand_ins as local
 from resilience.core.settings import Settings
 from resilience.services.place import port_open
+from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import (
     errors,
     eventually,
-    free_ports,
     needs_servers,
     processes_naming,
     team,

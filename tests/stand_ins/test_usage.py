@@ -5,7 +5,8 @@ from __future__ import annotations
 from resilience import stand_ins as local
 from resilience.core.settings import Service
 from resilience.services.registry import KINDS
-from tests.kits.stand_in_kit import free_ports, service
+from tests.kits.ports import free_ports
+from tests.kits.stand_in_kit import service
 
 
 async def test_where_nothing_answers_or_nothing_is_configured_there_is_no_count() -> None:

@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.kits.ports import free_port
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -44,10 +46,8 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIte
 
 
 def refused() -> int:
-    """Give a port on which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Return a port on which nothing listens."""
+    return free_port()
 
 
 @contextlib.contextmanager

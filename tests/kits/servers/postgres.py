@@ -13,12 +13,7 @@ import time
 from pathlib import Path
 
 from resilience.services.postgresql.stand_in import find_binaries
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+from tests.kits.ports import free_port
 
 
 def binaries() -> Path | None:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.kits.servers.postgres import free_port
+from tests.kits.ports import free_port
 
 
 def binary() -> str | None:

@@ -13,14 +13,10 @@ import pytest
 
 from resilience import stand_ins as local
 from resilience.services.clickhouse.stand_in import ClickHouseServer
-from tests.kits.stand_in_kit import eventually, free_ports, processes_naming, service, settings_for
+from tests.kits.ports import free_ports
+from tests.kits.stand_in_kit import eventually, processes_naming, service, settings_for
 
 engine = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="chdb (855 MB) is not installed: an extra")
-
-
-@pytest.fixture
-def free_port() -> int:
-    return free_ports(1)[0]
 
 
 @pytest.fixture

@@ -14,17 +14,11 @@ import pytest
 from resilience.core.errors import StandInError
 from resilience.services.postgresql import stand_in as postgresql
 from resilience.services.postgresql.stand_in import PostgresBinaries, PostgresServer
-from tests.kits.stand_in_kit import free_ports
 
 BINARIES = postgresql.find_binaries()
 pytestmark = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL binaries on this machine")
 
 USER, PASSWORD, DATABASE = 'o"brien', "pa's\\s w:/@", "my db"
-
-
-@pytest.fixture
-def free_port() -> int:
-    return free_ports(1)[0]
 
 
 async def client(port: int, user: str = USER, password: str = PASSWORD, database: str = DATABASE) -> asyncpg.Connection:

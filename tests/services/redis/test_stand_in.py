@@ -16,16 +16,10 @@ from redis.backoff import NoBackoff
 from resilience.core.errors import StandInError
 from resilience.services.redis import stand_in as local_redis
 from resilience.services.redis.stand_in import RedisBinary, RedisServer
-from tests.kits.stand_in_kit import free_ports
 
 BINARIES = local_redis.find_binaries()
 pytestmark = pytest.mark.skipif(not BINARIES, reason="no Redis binary on this machine")
 PASSWORD = 'p w"\\ü'
-
-
-@pytest.fixture
-def free_port() -> int:
-    return free_ports(1)[0]
 
 
 def client(port: int, password: str = PASSWORD, **fields: object) -> redis.asyncio.Redis:
