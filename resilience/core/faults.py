@@ -55,7 +55,7 @@ MEANINGS: Mapping[FaultCode, Meaning] = {
         YES,
         YES,
         "the resolver answered that it cannot resolve now (SERVFAIL or REFUSED)",
-        "ask the resolver itself: resolvectl query {host} (or: dig {host}); every name will fail while it is sick",
+        "ask the resolver itself: resolvectl query {host} (or: dig {host}); every name will fail until it answers",
     ),
     C.DNS_TIMEOUT: Meaning(
         YES,

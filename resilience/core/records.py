@@ -553,7 +553,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
-    """One test, once. `suspect`: a product failure whose evidence smells of infrastructure while the probe is green."""
+    """One test, once. `suspect`: a product failure whose evidence points at infrastructure while the probe is green."""
 
     __test__ = False
 
