@@ -549,8 +549,16 @@ def test_a_secret_that_others_cut_short_is_hidden_as_far_as_it_is_there() -> Non
     assert redactor.text("running tests... Xq9 is a word") == "running tests... Xq9 is a word"
 
 
+def test_a_secret_that_a_narrow_terminal_wrapped_is_hidden_on_both_lines() -> None:
+    secret = "Xq9-Zw7kLm3-Pv5tRs"
+    redactor = Redactor([secret])
+    assert redactor.text("connecting as Xq9-Zw7kLm3-P\nv5tRs and so on") == "connecting as ***\nv5tRs and so on"
+    assert redactor.text("a line\nas Xq9-Zw7k\nLm3-Pv5tRs failed\n") == "a line\nas ***\n*** failed\n"
+
+
 @pytest.mark.parametrize("size", [1, 7, 1 << 20, (1 << 20) + 5])
-def test_a_secret_in_two_reads_or_in_a_line_without_end_is_hidden(size: int, tmp_path: Path) -> None:
+async def test_a_secret_in_two_reads_or_in_a_line_without_end_is_hidden(size: int, tmp_path: Path) -> None:
+    from resilience.suite.log import Log
     from resilience.suite.pump import Pump
 
     secret = "Xq9-Zw7kLm3-Pv5tRs"
@@ -558,8 +566,9 @@ def test_a_secret_in_two_reads_or_in_a_line_without_end_is_hidden(size: int, tmp
     source, kept = tmp_path / "source", tmp_path / "kept"
     source.write_bytes(b"")
     (tmp_path / "events").write_bytes(b"")
-    with source.open("rb") as read, (tmp_path / "events").open("rb") as events, kept.open("wb") as log:
-        pump = Pump(read, events, log, lambda _: None, Redactor([secret]))
+    log = Log(kept, Redactor([secret]))
+    with source.open("rb") as read, (tmp_path / "events").open("rb") as events:
+        pump = Pump(read, events, log, lambda _: None)
         with source.open("ab") as write:
             for at in range(0, len(text), size):
                 write.write(text[at : at + size].encode())
@@ -567,7 +576,7 @@ def test_a_secret_in_two_reads_or_in_a_line_without_end_is_hidden(size: int, tmp
                 pump.output()
         while pump.output():
             pass
-        pump.close()
+        await log.close()
     data = kept.read_text()
     assert data.count("***") == text.count(secret)
     assert secret[:6] not in data

@@ -24,7 +24,8 @@ _LONGEST = 512
 _STUMP = re.compile(r"[^\s….]?|[%\\&<][^\s….]{0,11}")
 _STUMP_AFTER = re.compile(r"[^\s….]?|[0-9A-Za-z#]{0,11};?")
 """What may be left of an escape which was cut in two."""
-_DOTS = re.compile(r"\.{3}|…")
+_CUTS = re.compile(r"\.{3}|…|\n")
+"""Where what others shortened or wrapped ends."""
 
 
 class Redactor:
@@ -122,16 +123,18 @@ class Redactor:
             yield from _search(self._awkward, layers_in_any_order(text, strip=strip))
 
     def _find_cut(self, layers: Iterable[Layer]) -> Iterator[tuple[int, int]]:
-        """Return what is left of secrets where a text was shortened before it came to us: at dots, as pytest does, or its end."""
+        """Return what is left of secrets where a text was cut before it came to us: at dots, as pytest does, or a line's end."""
         for layer in layers if self._ends else ():
             for start, end in self._beside_cuts(layer.text):
                 yield layer.source(start, end)
 
     def _beside_cuts(self, text: str) -> Iterator[tuple[int, int]]:
-        cuts = [dots.span() for dots in _DOTS.finditer(text)] if "…" in text or "..." in text else []
-        for start, end in (*cuts, (len(text), len(text))):
+        ends = [end for end in self._ends if end[1] in text or end[2] in text]
+        if not ends:
+            return
+        for start, end in (*(cut.span() for cut in _CUTS.finditer(text)), (len(text), len(text))):
             before, after = text[max(start - _LONGEST, 0) : start], text[end : end + _LONGEST]
-            for form, head, tail in self._ends:
+            for form, head, tail in ends:
                 at = before.rfind(head)
                 if at >= 0:
                     there = _shared(form, before[at:])

@@ -193,15 +193,15 @@ async def probe_all(
     own = context or ProbeContext(settings)
     if context is not None and settings is not None:
         own.follow(settings)
+    longest = max((s.timeout_s for s in asked), default=0.0)
     try:
-        tasks = []
-        for number, service in enumerate(asked):
-            tasks.append(asyncio.ensure_future(_probe(service, own, target)))
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
-        longest = max((s.timeout_s for s in asked), default=0.0)
         with Watchdog(asyncio.get_running_loop(), grace_s=longest + _STANDSTILL_S) as watchdog:
+            tasks = []
             try:
+                for number, service in enumerate(asked):
+                    tasks.append(asyncio.ensure_future(_probe(service, own, target)))
+                    if number % _AT_ONCE == _AT_ONCE - 1:
+                        await asyncio.sleep(0)
                 seen = tuple(await asyncio.gather(*tasks))
             finally:
                 for task in tasks:

@@ -17,12 +17,16 @@ import msgspec
 from resilience.core.errors import UsageError
 from resilience.core.redact import Redactor
 from resilience.suite import groups, pseudo_terminal
+from resilience.suite.aside import Aside
 from resilience.suite.entering import Entrance
 from resilience.suite.events import Failure, Record, Test
+from resilience.suite.log import Log
 from resilience.suite.pump import Output, Pump, to_stdout
 from resilience.suite.records import Place, Turn
 
 _TICK_S = 0.02
+_AFTER_INTERRUPT_S = 1.0
+"""How long a person who pressed Ctrl-C waits for the rest of the log, and again for the events."""
 
 Heard = Callable[[str, Test | None, Failure | None], None]
 
@@ -68,16 +72,20 @@ class Executor:
         # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
         raw = self.entrance.folder / f"{turn.name}.out"
         raw.touch()
-        log = self.place.folder / "logs" / f"{turn.name}.log"
-        execution.log = f"logs/{log.name}"
+        kept = self.place.folder / "logs" / f"{turn.name}.log"
+        execution.log = f"logs/{kept.name}"
         began = time.monotonic()
         read, written = pseudo_terminal.pair() if self.on_terminal else (raw.open("rb"), raw.open("ab"))
-        with read as source, written as sink, events.open("rb") as stream, log.open("wb") as kept:
+        with read as source, written as sink, events.open("rb") as stream:
             process = self._start(turn, environ, sink)
-            pump = Pump(source, stream, kept, self.output, self.redactor)
+            log = Log(kept, self.redactor)
+            pump = Pump(source, stream, log, self.output)
+            rest_s = None
             try:
                 await self._watch(process, pump, execution, limit, heard, on_step)
+                await log.close()
             except asyncio.CancelledError:
+                rest_s = _AFTER_INTERRUPT_S
                 await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run, gently=True)))
                 _drain(pump, execution.record, heard)
                 execution.exit_code, execution.duration_s = 130, time.monotonic() - began
@@ -85,12 +93,11 @@ class Executor:
             finally:
                 if process.poll() is None:
                     await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run)))
-                pump.close()
-                self._redact_events(events, told_here)
+                await asyncio.shield(asyncio.create_task(self._finish(log, events, told_here, rest_s)))
         execution.duration_s = time.monotonic() - began
         code = process.returncode
         execution.exit_code = 128 - code if code < 0 else code
-        execution.tail = pump.tail
+        execution.tail = log.tail
         if execution.timed_out:
             execution.stacks = _stacks(self.entrance.stacks, execution.record)
 
@@ -126,18 +133,31 @@ class Executor:
                 await groups.end(process, self.entrance.run)
                 _drain(pump, execution.record, heard)
                 return
-            await asyncio.sleep(0 if busy else _TICK_S)
+            await asyncio.sleep(0 if busy and not pump.log.full else _TICK_S)
 
-    def _redact_events(self, raw: Path, told: Path) -> None:
-        """Write to the run's folder what the plug-in told, without secrets."""
-        aside = told.with_suffix(".new")
+    async def _finish(self, log: Log, raw: Path, told: Path, within_s: float | None) -> None:
+        """Bring the log and the events file to their end, off the event loop; where interrupted, within these seconds each."""
+        await log.close(within_s)
+        if log.trouble:
+            self.notes.append(self.redactor.text(log.trouble))
+        aside = Aside(lambda: self._redact_events(raw, told, aside), "events of the tests")
+        aside.start()
+        if not await aside.done(within_s):
+            self.notes.append(f"{told.name} was not written: the run was interrupted")
+
+    def _redact_events(self, raw: Path, told: Path, aside: Aside) -> None:
+        """Write to the run's folder what the plug-in told, without secrets; nothing where it is stopped before its end."""
+        new = told.with_suffix(".new")
         try:
-            with raw.open("rb") as source, aside.open("wb") as target:
+            with raw.open("rb") as source, new.open("wb") as target:
                 for line in source:
+                    if aside.stopped:
+                        new.unlink()
+                        return
                     if not line.startswith((b'{"k":"b"', b'{"k":"t"')):
                         line = self.redactor.text(line.decode("utf-8", "replace").rstrip("\n")).encode() + b"\n"
                     target.write(line)
-            aside.replace(told)
+            new.replace(told)
         except OSError as exc:
             self.notes.append(f"the events file could not be written: {exc.strerror}")
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -24,10 +25,47 @@ async def test_code_that_spins_is_interrupted_and_named() -> None:
             pass
 
     with Watchdog(asyncio.get_running_loop(), grace_s=0.4) as watchdog:
-        with pytest.raises(LoopBlocked):
+        with pytest.raises(LoopBlocked, match="this probe kept the event loop from running"):
             spin()
         await asyncio.sleep(0)
     assert watchdog.where.startswith("spin (")
+
+
+async def test_a_callback_of_a_probe_that_spins_is_interrupted_as_well() -> None:
+    """As a driver's protocol, which is called by the loop and not by the probe's task."""
+    ended = asyncio.get_running_loop().create_future()
+
+    def spin() -> None:
+        try:
+            while True:
+                pass
+        except LoopBlocked as exc:
+            ended.set_exception(exc)
+
+    with Watchdog(asyncio.get_running_loop(), grace_s=0.4):
+        asyncio.get_running_loop().call_soon(spin)
+        with pytest.raises(LoopBlocked):
+            await ended
+
+
+async def test_other_work_that_holds_the_loop_is_named_and_goes_on_to_its_end() -> None:
+    begin = asyncio.Event()
+    noticed: list[bool] = []
+
+    async def redacts() -> str:
+        await begin.wait()
+        until = time.monotonic() + 20
+        while not watchdog.where and time.monotonic() < until:
+            pass
+        noticed.append(bool(watchdog.where))
+        return "done"
+
+    other = asyncio.create_task(redacts())
+    with Watchdog(asyncio.get_running_loop(), grace_s=0.4) as watchdog:
+        begin.set()
+        assert await other == "done"
+    assert noticed == [True]
+    assert watchdog.where.startswith("redacts (")
 
 
 async def test_a_loop_that_runs_is_left_alone() -> None:
