@@ -24,6 +24,8 @@ from resilience.host.files import read_env_file, remove_asides, sync_folder, wri
 from resilience.host.vantage import vantage
 
 FILE = "journal.json"
+NOT_AS_BEFORE = "not as before"
+"""How a step of the undo begins that could not put something beside the bytes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +236,7 @@ def restore_files(
         journal = _step_if_there_is_room(state, journal, f"put back {path.name}", on_step=on_step)
         if lost := originals.not_as_before(file):
             journal = _step_if_there_is_room(
-                state, journal, f"of {path.name} these are not as before: {', '.join(lost)}", on_step=on_step
+                state, journal, f"{NOT_AS_BEFORE} of {path.name}: {', '.join(lost)}", on_step=on_step
             )
     return tuple(restored), tuple(kept)
 
