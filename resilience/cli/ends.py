@@ -24,8 +24,10 @@ class EndedBySignalError(ResilienceError):
     terminated = False
     """Whether it was SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
 
-    def __init__(self) -> None:
-        super().__init__("terminated." if self.terminated else "interrupted.")
+    def __init__(self, due: str = "", hint: str = "") -> None:
+        """`due` is what the command leaves to be undone, which its last line must say; `hint` the command for it."""
+        what = "terminated" if self.terminated else "interrupted"
+        super().__init__(f"{what}; {due}." if due else f"{what}.", hint=hint)
         self.exit_code = 143 if self.terminated else 130
 
 
@@ -78,11 +80,15 @@ def _fail(exc: BaseException) -> NoReturn:
 
     # Values of secret settings are not at hand here; structure is all that can be redacted.
     text = Redactor(()).text("".join(traceback.format_exception(exc)))
-    with tempfile.NamedTemporaryFile("w", prefix="resilience-", suffix=".log", delete=False) as file:
-        file.write(text)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="resilience-", suffix=".log", delete=False) as file:
+            file.write(text)
+        hint = f"attach {file.name} to an issue"
+    except OSError as full:
+        hint = f"no log could be written ({full.strerror or full}); df -h"
     _complain(
         f"the runbook failed ({type(exc).__name__}: {Redactor(()).text(str(exc))[:200]}); nothing is known about your tests. "
-        f"Hint: attach {file.name} to an issue",
+        f"Hint: {hint}",
         30,
     )
 

@@ -14,6 +14,7 @@ from resilience.core.errors import LockedError, RecordError, ResilienceError
 from resilience.core.mode import decide
 from resilience.core.records import Decision, InfrastructureHealth, TestExecutionMode, Verdict
 from resilience.core.settings import Settings
+from resilience.fallback.due import due
 from resilience.host.lock import holder
 from resilience.runs.runbook import Run, applied_run
 from resilience.settings.build import require_configured
@@ -39,12 +40,15 @@ def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) 
 
 @contextmanager
 def recording_the_end(run: Run) -> Iterator[None]:
-    """Write the verdict of a run that breaks off, so that no record says "running" for ever."""
+    """Write the verdict of a run that breaks off, so that no record says "running" for ever.
+
+    After a signal the last line also says what is applied and not undone: nobody looks for that in a report.
+    """
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as exc:
         write_report(run, verdict=Verdict.INTERRUPTED, exit_code=EndedBySignalError().exit_code)
-        raise
+        raise EndedBySignalError(*due(run.settings.state)) from exc
     except Exception as exc:
         code = exc.exit_code if isinstance(exc, ResilienceError) else 30
         write_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=code)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 from resilience.core.envtext import render
+from resilience.core.errors import EditedError
 from resilience.core.plan import files_written, words_to_note, words_to_start, words_to_write
 from resilience.core.records import Applied, Plan, StandIn
 from resilience.core.settings import Places, Service
@@ -82,10 +83,14 @@ async def apply(
         attempt = _begin(plan, values, places, origin, tell, say)
         for service in wanted:
             tell(words_to_start(planned[service.name], service.kind))
-        stand_ins = await start(wanted) if wanted else ()
-        failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
-        if not attempt.same:
-            _finish(attempt, stand_ins, places, tell, say)
+        try:
+            stand_ins = await start(wanted) if wanted else ()
+            failed = tuple(stand_in.service for stand_in in stand_ins if not stand_in.ready)
+            if not attempt.same:
+                _finish(attempt, stand_ins, places, tell, say)
+        except BaseException:
+            _give_up(attempt, places, started=bool(wanted))
+            raise
     applied = AppliedHere(
         run=attempt.journal.run,
         mode=plan.mode,
@@ -113,6 +118,8 @@ class _Attempt:
     count: int
     same: bool
     """Whether exactly this is applied already, so that no file and no journal needs a change."""
+    first: bool
+    """Whether nothing was applied or half-applied before, so that what is noted is what was there just now."""
 
 
 def _begin(
@@ -131,14 +138,14 @@ def _begin(
         origin = replace(origin, run=applied.run)
     text = render(values, header=_header(plan, origin.run)).encode()
     if applied is not None and all(_holds(path, text) for path in places.env_files):
-        return _Attempt(journal=applied, text=text, count=len(values), same=True)
+        return _Attempt(journal=applied, text=text, count=len(values), same=True, first=False)
     if earlier is not None:
         journals.check_unedited(earlier)
     tell(words_to_note(files_written(places)))
     journal = journals.begin(
         places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
     )
-    return _Attempt(journal=journal, text=text, count=len(values), same=False)
+    return _Attempt(journal=journal, text=text, count=len(values), same=False, first=earlier is None)
 
 
 def _finish(attempt: _Attempt, stand_ins: Sequence[StandIn], places: Places, tell: OnStep, say: OnStep | None) -> None:
@@ -159,6 +166,22 @@ def _finish(attempt: _Attempt, stand_ins: Sequence[StandIn], places: Places, tel
         journals.step(places.state, journal, "applied", on_step=say, status="applied")
     elif not any(file.written for file in journal.files) and not journal.stand_ins:
         journals.close(places.state)
+
+
+def _give_up(attempt: _Attempt, places: Places, *, started: bool) -> None:
+    """Put the files back after an error or a signal in the middle, where this apply was the first to change them.
+
+    The journal stays where stand-ins may have been started, because `restore` ends them by it; and where an earlier apply
+    is changed, since what is noted is what was there before that one.
+    """
+    if not attempt.first:
+        return
+    with suppress(OSError, EditedError):
+        # From the disk: it alone knows how far the writing came.
+        journal = journals.load(places.state) or attempt.journal
+        journals.restore_files(places.state, journal)
+        if not started and journals.identical(journal):
+            journals.close(places.state)
 
 
 def _header(plan: Plan, run: str) -> tuple[str, ...]:

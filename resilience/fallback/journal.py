@@ -18,29 +18,14 @@ from dotenv import dotenv_values
 from resilience.core.codec import from_json, to_json
 from resilience.core.envtext import changed_names, read_env_text
 from resilience.core.errors import EditedError, LockedError, RecordError
+from resilience.fallback import originals
+from resilience.fallback.originals import UndoFile
 from resilience.host.files import read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.host.vantage import vantage
 
 FILE = "journal.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndoFile:
-    """One file as it was before the first change: bytes in base64, permission bits, whether it was there.
-
-    `written` are the digests of what we wrote since; any other content was somebody's edit.
-    """
-
-    path: str
-    existed: bool
-    original: str
-    mode: int
-    written: tuple[str, ...] = ()
-    last: str = ""
-    """What we wrote last, in base64, to name the variables that an edit changed."""
-
-    def bytes_before(self) -> bytes:
-        return base64.b64decode(self.original)
+NOT_AS_BEFORE = "not as before"
+"""How a step of the undo begins that could not put something beside the bytes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +131,9 @@ def begin(
             hint=f"on {earlier.host}: resilience restore",
         )
     known = {file.path: file for file in earlier.files} if earlier else {}
-    files = tuple(known.get(str(path)) or _note(path) for path in paths)
+    if earlier is None:
+        originals.forget_all(state)
+    files = tuple(known.get(str(path)) or originals.note(path) for path in paths)
     files += tuple(file for path, file in known.items() if path not in {str(p) for p in paths})
     journal = Journal(
         run=origin.run,
@@ -188,7 +175,9 @@ def write(state: Path, journal: Journal, path: Path, data: bytes, *, on_step: On
     )
     journal = step(state, journal, f"about to write {path.name}", on_step=on_step, files=files)
     before = next(file for file in journal.files if file.path == str(path))
-    write_atomically(path, data, mode=before.mode if before.existed else 0o600)
+    originals.keep(before, state)
+    owner = (before.uid, before.gid) if before.existed else None
+    write_atomically(before.target, data, mode=before.mode if before.existed else 0o600, owner=owner)
     return step(state, journal, f"wrote {path.name}", on_step=on_step)
 
 
@@ -196,6 +185,11 @@ def check_unedited(journal: Journal) -> None:
     """Raise EditedError naming the variables that somebody changed since we wrote; values are never shown."""
     for file in journal.files:
         path = Path(file.path)
+        if file.link and path.exists() and not (path.is_symlink() and os.readlink(path) == file.link):
+            raise EditedError(
+                f"{path} was a link to {file.link} and is none any more.",
+                hint="keep a copy of what is there and restore the link: resilience restore --force",
+            )
         try:
             now = path.read_bytes()
         except FileNotFoundError:
@@ -223,7 +217,7 @@ def restore_files(
     """Put every noted file back: bytes, permission bits, existence. Give (files restored, copies of edits kept)."""
     if not force:
         check_unedited(journal)
-    journal = step(
+    journal = _step_if_there_is_room(
         state,
         journal,
         "restoring",
@@ -237,27 +231,31 @@ def restore_files(
         path = Path(file.path)
         if force:
             kept += _keep_edit(path, file)
-        if file.existed:
-            write_atomically(path, file.bytes_before(), mode=file.mode)
-        else:
-            with suppress(FileNotFoundError):
-                path.unlink()
-                sync_folder(path.parent)
-        remove_asides(path)
-        restored.append(str(path))
-        journal = step(state, journal, f"put back {path.name}", on_step=on_step)
+        originals.put_back(file, state)
+        restored.append(file.path)
+        journal = _step_if_there_is_room(state, journal, f"put back {path.name}", on_step=on_step)
+        if lost := originals.not_as_before(file):
+            journal = _step_if_there_is_room(
+                state, journal, f"{NOT_AS_BEFORE} of {path.name}: {', '.join(lost)}", on_step=on_step
+            )
     return tuple(restored), tuple(kept)
 
 
+def _step_if_there_is_room(
+    state: Path, journal: Journal, what: str, *, on_step: OnStep | None, **changes: object
+) -> Journal:
+    """Do as `step`; on a full disk the journal stays as it is, from which an undo can begin again at any point."""
+    try:
+        return step(state, journal, what, on_step=on_step, **changes)
+    except OSError:
+        if on_step:
+            on_step(what)
+        return journal
+
+
 def identical(journal: Journal) -> bool:
-    """Say whether every noted file is as it was: bytes, permission bits, existence."""
-    for file in journal.files:
-        path = Path(file.path)
-        if path.exists() != file.existed:
-            return False
-        if file.existed and (path.read_bytes() != file.bytes_before() or path.stat().st_mode & 0o7777 != file.mode):
-            return False
-    return True
+    """Say whether every noted file is as it was: bytes, permission bits, existence, and the symlink to it."""
+    return all(map(originals.is_as_before, journal.files))
 
 
 def close(state: Path) -> None:
@@ -268,16 +266,6 @@ def close(state: Path) -> None:
     remove_asides(state / FILE)
 
 
-def _note(path: Path) -> UndoFile:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return UndoFile(path=str(path), existed=False, original="", mode=0o600)
-    return UndoFile(
-        path=str(path), existed=True, original=base64.b64encode(data).decode(), mode=path.stat().st_mode & 0o7777
-    )
-
-
 def _keep_edit(path: Path, file: UndoFile) -> list[str]:
     try:
         now = path.read_bytes()
@@ -286,7 +274,8 @@ def _keep_edit(path: Path, file: UndoFile) -> list[str]:
     if _digest(now) in file.written or (file.existed and now == file.bytes_before()):
         return []
     copy = path.with_name(f"{path.name}.edited-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    write_atomically(copy, now, mode=path.stat().st_mode & 0o7777)
+    # Renamed, which needs no room on a full disk; behind a symlink it is the file that goes, not the link.
+    os.replace(path.resolve(), copy)
     return [str(copy)]
 
 

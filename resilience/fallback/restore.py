@@ -60,7 +60,13 @@ async def restore(
         files, kept = journals.restore_files(state, journal, force=force, on_step=tell)
         # One that was killed while stand-ins came up had no time to note them; `stop` ends what nobody wrote down.
         to_end = journal.stand_ins or journal.status != "applied"
-        stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
+        try:
+            stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
+        except OSError as exc:
+            raise RunbookError(
+                f"{', '.join(files)}: as before; the stand-ins could not be ended: {exc.strerror or exc}. The undo data are kept.",
+                hint="resilience restore",
+            ) from exc
         if stopped:
             tell(f"stopped {', '.join(stopped)}")
         same = journals.identical(journal)

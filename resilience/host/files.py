@@ -11,10 +11,13 @@ from pathlib import Path
 from resilience.core.envtext import read_env_text
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, data: bytes, *, mode: int | None = None, owner: tuple[int, int] | None = None, durable: bool = True
+) -> None:
     """Write aside, fsync, rename. `mode`: permission bits; None keeps those of the file there, else 0600.
 
-    `durable=False` leaves out the fsyncs, for files that can be made again. Raises OSError; then the old file stands.
+    `owner`: user and group that get the file, as far as we may give it. `durable=False` leaves out the fsyncs, for files
+    that can be made again. Raises OSError; then the old file stands.
     """
     make_folder(path.parent)
     if mode is None:
@@ -27,7 +30,10 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None, durabl
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                with suppress(PermissionError):
+                    os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)  # after the owner, as giving a file away takes bits from it
             if durable:
                 os.fsync(file.fileno())
         os.replace(name, path)

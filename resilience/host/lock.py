@@ -91,7 +91,8 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
             since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             run=run,
         )
-        write_atomically(state / "lock.json", json.dumps(asdict(me)).encode(), mode=0o644, durable=False)
+        with suppress(OSError):  # a full disk: the lock holds without its name, and an undo needs no room
+            write_atomically(state / "lock.json", json.dumps(asdict(me)).encode(), mode=0o600, durable=False)
         try:
             yield
         finally:

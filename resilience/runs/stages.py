@@ -420,6 +420,9 @@ async def validate_recovery(
     return recovery
 
 
+NOT_RECORDED = "the undo could not be recorded"
+
+
 async def restore(
     run: RunFolder,
     *,
@@ -428,16 +431,22 @@ async def restore(
     on_step: Callable[[str], None] | None = None,
     take_over: bool = False,
 ) -> Restored:
-    """Put everything back to the byte and stop what apply started. Raises EditedError for a file edited since."""
+    """Put everything back to the byte and stop what apply started. Raises EditedError for a file edited since.
+
+    Where the run's folder cannot be written (a full disk, read-only outputs) the undo counts, and its steps say so.
+    """
     restored = await put_back(
         run.settings, force=force, keep_stand_ins=keep_stand_ins, on_step=on_step, take_over=take_over
     )
-    run.save(restored=restored)
     if not restored.nothing_to_do:
         run.event(
             "restored to the byte", ", ".join(Path(file).name for file in restored.files), kind=EventKind.RESTORED
         )
-        run.save()
+    try:
+        run.save(restored=restored)
+    except OSError as exc:
+        lost = f"{NOT_RECORDED} in {run.folder}: {exc.strerror or exc}"
+        restored = replace(restored, steps=(*restored.steps, lost))
     return restored
 
 

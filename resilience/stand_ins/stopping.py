@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from resilience.services.place import port_open
 from resilience.services.registry import KINDS
@@ -51,7 +52,10 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
             for name, record in kept.items()
             if record.supervised or record.composed or port_open(record.bind, record.port)
         }
-        write_records(checkout.data, stay)
+        with suppress(
+            OSError
+        ):  # a full disk: they are ended all the same, and what is written of the dead is checked by pid
+            write_records(checkout.data, stay)
         return tuple(stopped)
 
 

@@ -40,8 +40,15 @@ async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: fl
     wanted = [name for name in state.services if names is None or name in names]
     running = tuple(name for name in wanted if state.services[name].alive)
     if state.alive:
-        with contextlib.suppress(StandInError):
-            await _ask(folder, {"stop": None if names is None else wanted}, start=False, timeout_s=timeout_s)
+        try:
+            with contextlib.suppress(StandInError):
+                await _ask(folder, {"stop": None if names is None else wanted}, start=False, timeout_s=timeout_s)
+        except OSError:
+            if names is not None:
+                raise
+            # No room for a request on a full disk; by this signal the supervisor ends all, too.
+            send(state.pid, state.identity, signal.SIGTERM)
+            await asyncio.to_thread(wait_gone, state.pid, state.identity, timeout_s)
     for name in wanted:  # of a supervisor that is gone, where the system has no parent-death signal
         await asyncio.to_thread(end_recorded, state.services[name])
     if names is None:

@@ -18,8 +18,11 @@ from resilience.core.records import Restored
 from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
 from resilience.core.words import staging_line
+from resilience.fallback import journal as journals
+from resilience.fallback.journal import NOT_AS_BEFORE
 from resilience.fallback.undo_settings import settings_for_restore
 from resilience.runs import runbook
+from resilience.runs.stages import NOT_RECORDED
 from resilience.show import terminal
 
 app = verb()
@@ -40,7 +43,8 @@ def restore(
     """Put the env file back to the byte and stop the stand-ins. No database is touched."""
     log_to_stderr(verbose)
     settings, unreadable = settings_for_restore(config, environment=environment)
-    run = _run_to_restore(settings, unreadable)
+    journals.load(settings.state)  # one that cannot be read is an error, unlike the record of its run
+    run = _run_to_restore(settings)
     console = terminal.err if as_json else terminal.out
 
     async def go() -> Restored:
@@ -50,6 +54,7 @@ def restore(
 
     restored = asyncio.run(go())
     terminal.show_restored(restored, console=console)
+    _say_what_is_not_as_before(restored)
     if unreadable:
         why = Redactor(settings.secrets).text(unreadable)
         sys.stderr.write(f"resilience: the configuration could not be read, and was not needed to restore: {why}\n")
@@ -60,21 +65,27 @@ def restore(
     leave(0)
 
 
+def _say_what_is_not_as_before(restored: Restored) -> None:
+    for step in restored.steps:
+        if step.startswith((NOT_AS_BEFORE, NOT_RECORDED)):
+            sys.stderr.write(f"resilience: restored; {step}\n")
+
+
 def _say_how_staging_is(console: Console, config: str, environment: str) -> None:
     """Look once after the undo. The exit code is about the undo, which is done, so that a failed look is only said."""
     try:
         # Read anew: what was applied decided about the settings until now.
         settings = settings_from(config, environment)
         terminal.headline(console, staging_line(asyncio.run(runbook.look(settings))))
-    except ResilienceError as exc:
+    except (ResilienceError, OSError) as exc:
         sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
 
 
-def _run_to_restore(settings: Settings, unreadable: str) -> runbook.Run | None:
+def _run_to_restore(settings: Settings) -> runbook.Run | None:
     """Return the applied run; None where its record cannot be read, without which the files are put back all the same."""
     try:
         return runbook.applied_run(settings)
-    except ResilienceError:
-        if not unreadable:
-            raise
+    except (ResilienceError, OSError) as exc:
+        why = Redactor(settings.secrets).text(str(exc))
+        sys.stderr.write(f"resilience: the record of the applied run could not be read, and is not needed: {why}\n")
         return None
