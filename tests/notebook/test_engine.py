@@ -93,7 +93,10 @@ async def test_a_run_that_only_looks_goes_through_and_says_so(team: Path) -> Non
     run = new_run(team)
     executed = await go(run, when=seen.append)
     assert {moment.stage for moment in seen} == set(LOOK)
-    assert any(moment.cell == "assess" and moment.cells == 10 for moment in seen)
+    written = json.loads((notebooks_folder() / "01_assess.ipynb").read_text())["cells"]
+    assert {moment.cells for moment in seen if moment.cell == "assess"} == {len(written) + 1}, (
+        "one more: the parameters"
+    )
     assert any("backend_api" in moment.text or "STAGING" in moment.text for moment in seen)
     incident = read_incident(run.folder)
     assert executed.exit_code == 0
@@ -152,7 +155,9 @@ async def test_a_killed_kernel_is_reported_as_killed_and_the_report_is_made(team
     report = (run.folder / "report.md").read_text()
     assert "assess" in report
     assert "resume" in report
-    assert statuses(run, "01_assess")[-3:] == ["failed", "pending", "pending"]
+    before, _, after = " ".join(statuses(run, "01_assess")).partition("failed")
+    assert set(before.split()) == {"completed"}
+    assert set(after.split()) == {"pending"}
     assert "KernelDied" in json.dumps(notebook(run, "01_assess"))
 
 
@@ -369,7 +374,9 @@ async def test_an_env_file_edited_in_the_middle_is_kept_and_the_run_says_so(
 @pytest.mark.slow
 def test_the_runner_killed_leaves_neither_kernel_nor_tests_running(team: Path, tmp_path: Path) -> None:
     """SIGKILL of the runner: the next start finds the run as it was left, and nothing of it still works."""
-    (team / "tests" / "test_slow.py").write_text("import time\n\n\ndef test_slow():\n    time.sleep(60)\n")
+    (team / "tests" / "test_slow.py").write_text(
+        "import time\n\n\ndef test_slow():\n    open('began', 'w').close()\n    time.sleep(60)\n"
+    )
     mark = f"RESILIENCE_TEST_MARK={os.getpid()}-{time.monotonic_ns()}"
     name, _, value = mark.partition("=")
     script = (
@@ -388,7 +395,7 @@ def test_the_runner_killed_leaves_neither_kernel_nor_tests_running(team: Path, t
     assert runner.stdout is not None
     folder = Path(runner.stdout.readline().strip())
     try:
-        _until(lambda: any("test_slow" in path.read_text() for path in folder.glob("logs/*events*")), 60)
+        _until((team / "began").exists, 60)
     finally:
         runner.kill()
         runner.wait()
