@@ -59,6 +59,23 @@ class Run(RunFolder):
         """Return the result of a test run that did not take place, because infrastructure blocks it."""
         return testing.blocked_result(self.incident.decision)
 
+    def record_interruption(self, code: int, *, before: TestSuiteResult | None) -> TestSuiteResult:
+        """Return what is known of the tests that a signal ended with this exit code, and put it down where there is anything.
+
+        `before` are the tests that the record held when the command began: one incident may see several test runs.
+        """
+        partial = self.incident.tests if self.incident.tests is not before else None
+        result = testing.interrupted_result(self.incident.decision, partial, code)
+        if partial is not None:
+            self.save(tests=result)
+        return result
+
+    def narrowed(self, select: str = "") -> str:
+        """Return what the mode leaves out of a command that a person typed; empty where it is `select` or nothing."""
+        decision = self.incident.decision
+        chosen = testing.selection(self.settings, decision.mode) if decision and not select else ""
+        return testing.narrowed(decision.mode, chosen) if decision and chosen else ""
+
     def headline(self) -> tuple[str, str]:
         """Return the two lines that start with STAGING: and TESTS:."""
         health, decision = self.incident.latest, self.incident.decision

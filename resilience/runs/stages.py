@@ -295,12 +295,18 @@ async def run_tests(
     wait_for_services_s: float | None = None,
     exit_code: str = "ours",
     output: Callable[[bytes], None] | None = None,
+    folder: Path | None = None,
     take_over: bool = False,
 ) -> TestSuiteResult:
     """Stage 4: run the team's commands in the mode; an outage never looks like a bug, nor a bug like an outage.
 
-    `commands` replace those configured for the mode. Raises LockedError (75), SettingsError where none is known.
+    `commands` replace those configured for the mode, and run in `folder`; the configured ones run at the repository's root.
+    What a cancelled run knew is in the record before the cancellation goes on. Raises LockedError (75), SettingsError where
+    no command is known, UsageError for a selection that is none and for commands that are not there.
     """
+    # Here, as in `testing.run_commands`.
+    from resilience.suite.testrun import TestRunInterrupted
+
     options = SuiteOptions(
         on_progress=on_progress,
         timeout_s=timeout_s,
@@ -308,6 +314,7 @@ async def run_tests(
         wait_for_services_s=wait_for_services_s,
         exit_code=exit_code,
         output=output,
+        folder=folder if commands else None,
     )
     with run.stage(StageName.RUN_TESTS, notebook="04_run_tests.ipynb"):
         health = needed(run, run.incident.latest, StageName.ASSESS)
@@ -320,8 +327,15 @@ async def run_tests(
         with locked(run.settings.state, "test", run=run.incident.run, take_over=take_over):
             run.event("tests started", "; ".join(command.command for command in planned), kind=EventKind.TESTS_STARTED)
             run.save()
-            async with testing.sampling(run, StageName.RUN_TESTS.value):
-                result = await testing.run_commands(run, planned, decision, health, options)
+            try:
+                async with testing.sampling(run, StageName.RUN_TESTS.value):
+                    result = await testing.run_commands(run, planned, decision, health, options)
+            except TestRunInterrupted as exc:
+                run.save(tests=exc.partial)
+                raise
+        if commands and not select and (left_out := testing.left_out_by_mode(result)):
+            said = f"{testing.narrowed(decision.mode, planned[0].select)} (left out: {left_out})"
+            result = replace(result, notes=(said, *result.notes))
         run.save(tests=result)
         if exit_code == "ours":
             testing.refuse_unstarted(result)

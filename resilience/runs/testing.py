@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from resilience import stand_ins as local
 from resilience.core import codec
-from resilience.core.errors import ResilienceError, RunbookError, SettingsError
+from resilience.core.errors import ResilienceError, SettingsError, UsageError
 from resilience.core.plan import SELECT, child_environment, held_markers
 from resilience.core.records import (
     Decision,
     ExitCode,
     InfrastructureHealth,
+    Outcome,
     Plan,
     PlannedCommand,
     TestExecutionMode,
@@ -36,6 +38,7 @@ class SuiteOptions:
     """How a test run is told about, and where it is stopped. Limits in seconds; None: no limit.
 
     `exit_code` is "ours" or "original": what the command line ends with. `output` gets the bytes that the commands print.
+    `folder` is where the commands run; None: at the repository's root, as those of the configuration do.
     """
 
     on_progress: Callable[[Progress], None] | None = None
@@ -44,6 +47,7 @@ class SuiteOptions:
     wait_for_services_s: float | None = None
     exit_code: str = "ours"
     output: Callable[[bytes], None] | None = None
+    folder: Path | None = None
 
 
 def selection(settings: Settings, mode: TestExecutionMode) -> str:
@@ -108,7 +112,7 @@ async def run_commands(
                 wait_s=options.wait_for_services_s,
             ),
             Place(
-                root=settings.root,
+                root=options.folder or settings.root,
                 folder=run.folder,
                 environ=environ,
                 env_command=settings.env_command,
@@ -148,14 +152,34 @@ async def sampling(run: RunFolder, stage: str) -> AsyncIterator[None]:
 
 
 def refuse_unstarted(result: TestSuiteResult) -> None:
-    """Raise RunbookError for a command that the shell did not find, or may not run: it says nothing about the product."""
-    for command in result.commands:
-        if command.kind == "other" and command.exit_code in (126, 127):
-            found = "was not found" if command.exit_code == 127 else "may not be run"
-            raise RunbookError(
-                f"the test command {command.command!r} {found} (exit code {command.exit_code} of the shell).",
-                hint="check it where you type this, or [modes.*] commands in the configuration",
-            )
+    """Raise UsageError where the shell found none of the commands, or may run none: that says nothing about the product.
+
+    Beside a command that ran it is no reason to drop that one's result, which then tells of the others in its notes.
+    """
+    unstarted = [command for command in result.commands if command.kind == "other" and command.exit_code in (126, 127)]
+    if unstarted and len(unstarted) == len(result.commands):
+        first = unstarted[0]
+        found = "was not found" if first.exit_code == 127 else "may not be run"
+        raise UsageError(
+            f"the test command {first.command!r} {found} (exit code {first.exit_code} of the shell).",
+            hint="check it where you type this, or [modes.*] commands in the configuration",
+        )
+
+
+def narrowed(mode: TestExecutionMode, select: str) -> str:
+    """Return what the mode leaves out of a command that a person typed, and what to type to run all of it."""
+    return (
+        f'mode {mode.value} runs only the tests marked "{select}". '
+        "All tests of your command: resilience test --force full -- COMMAND; other markers: --select EXPRESSION"
+    )
+
+
+def left_out_by_mode(result: TestSuiteResult) -> int:
+    """Count the tests that the mode's selection left out, those of the command's own selection not among them."""
+    return sum(
+        test.outcome is Outcome.DESELECTED and (test.reason or "").startswith("left out by mode")
+        for test in result.tests
+    )
 
 
 def selected_nothing(result: TestSuiteResult) -> bool:
@@ -178,3 +202,9 @@ def blocked_result(decision: Decision | None) -> TestSuiteResult:
         notes=decision.reasons if decision else (),
         held=decision.held if decision else {},
     )
+
+
+def interrupted_result(decision: Decision | None, partial: TestSuiteResult | None, code: int) -> TestSuiteResult:
+    """Return what is known of a test run that a signal ended with this exit code: its partial result, or one without tests."""
+    known = partial or replace(blocked_result(decision), notes=("interrupted before the first test",))
+    return replace(known, verdict=Verdict.INTERRUPTED, exit_code=code)

@@ -19,7 +19,7 @@ from resilience.suite.execution import Execution, Executor
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
 from resilience.suite.records import Place, Request, Turn
-from resilience.suite.whole_commands import judge_whole
+from resilience.suite.whole_commands import judge_whole, usage_error
 
 MARKERS = frozenset(
     {"staging", "real_services", "real_database", "real_redis", "clickhouse", "websocket", "critical",
@@ -269,13 +269,15 @@ class Rounds:
         outcome = next((one for one in _WORST_FIRST if one in found), Outcome.PASSED)
         if last.timed_out:
             return Outcome.TIMEOUT, last.timed_out
+        failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
+        refused = last.exit_code == 4 or any(session.exit == 4 for session in record.sessions.values())
+        if refused and outcome in (Outcome.PASSED, Outcome.NOT_RUN) and not failing:
+            said = usage_error(last.tail)
+            return Outcome.NOT_RUN, f"pytest could not start: {said or 'usage'} (exit code 4)"
         if not record.complete:
             ended = f"pytest ended in the middle: no finish line, exit code {last.exit_code}"
             return Outcome.NOT_RUN if outcome is Outcome.PASSED else outcome, ended
-        failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
         if outcome is Outcome.PASSED and last.exit_code not in (0, 5) and not failing:
-            if any(session.exit == 4 for session in record.sessions.values()) or last.exit_code == 4:
-                return Outcome.NOT_RUN, "pytest could not start: exit code 4 (usage)"
             return Outcome.FAILED, f"exit code {last.exit_code}, although no test failed"
         if outcome is Outcome.PASSED and not record.collected:
             return Outcome.NOT_RUN, f"nothing was collected (exit code {last.exit_code})"

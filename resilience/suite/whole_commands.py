@@ -138,3 +138,9 @@ def nothing_proven(output: str, exit_code: int) -> str:
             f"a program did not start (exit code {exit_code}: {'not found' if exit_code == 127 else 'not executable'})"
         )
     return ""
+
+
+def usage_error(output: str) -> str:
+    """Return pytest's own words on a node id, file or option that it does not know; empty where it has none."""
+    found = re.findall(r"(?m)^(?:ERROR|.{1,80}: error): (?!usage:)(.+)$", output)
+    return str(found[-1])[:300] if found else ""

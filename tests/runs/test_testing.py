@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.core.errors import RunbookError, SettingsError
+from resilience.core.errors import SettingsError, UsageError
 from resilience.core.records import CommandResult, Outcome, TestExecutionMode as M, TestSuiteResult, TestTotals, Verdict
 from resilience.core.settings import ModeSettings
 from resilience.runs import testing
@@ -59,14 +59,18 @@ async def test_the_planned_commands_are_taken_and_a_selection_that_was_asked_for
 
 @pytest.mark.parametrize(("code", "words"), [(127, "was not found"), (126, "may not be run")])
 def test_a_command_that_the_shell_could_not_start_proves_nothing(code: int, words: str) -> None:
-    with pytest.raises(RunbookError, match=f"'c{code}' {words}"):
-        testing.refuse_unstarted(result(0, code))
+    with pytest.raises(UsageError, match=f"'c{code}' {words}"):
+        testing.refuse_unstarted(result(code))
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 125, 128, 137])
 def test_any_other_exit_code_is_the_commands_own(code: int) -> None:
     testing.refuse_unstarted(result(code))
     testing.refuse_unstarted(result(127, kind="pytest"))
+
+
+def test_a_command_that_is_not_there_takes_nothing_from_the_one_beside_it() -> None:
+    testing.refuse_unstarted(result(1, 127))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import asyncio
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
+from resilience.cli.ends import EndedBySignalError
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
@@ -19,6 +21,7 @@ from resilience.core.errors import UsageError
 from resilience.core.records import TestSuiteResult
 from resilience.core.words import progress_line
 from resilience.show import terminal
+from resilience.suite.expressions import check
 from resilience.suite.records import Progress
 
 app = verb()
@@ -30,7 +33,10 @@ app = verb()
 def test(
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="A command after --; else those configured for the mode.", metavar="[-- COMMAND...]"),
+        typer.Argument(
+            help="A command after --, run in this folder; else those configured for the mode, at the repository's root.",
+            metavar="[-- COMMAND...]",
+        ),
     ] = None,
     force: Force = "",
     select: Annotated[str, typer.Option("--select", help="A marker expression instead of the mode's.")] = "",
@@ -62,7 +68,10 @@ def test(
     check_seconds("--wait-for-services", wait_for_services, zero=True)
     forced, settings = mode_from(force), settings_from(config, environment)
     refuse_where_locked(settings, "test", take_over)
+    if select:
+        check(select)
     run = applied_or_new_run(settings, "test")
+    before = run.incident.tests
     given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
 
     async def go() -> TestSuiteResult | None:
@@ -76,6 +85,8 @@ def test(
             terminal.headline(terminal.out, *run.headline())
         if decision.blocked and not force and given is None:
             return None
+        if given and (said := run.narrowed(select)):
+            sys.stderr.write(f"{said}\n")
         return await run.run_tests(
             given,
             select=select,
@@ -84,22 +95,28 @@ def test(
             wait_for_services_s=wait_for_services,
             exit_code=exit_code,
             output=_nowhere if progress else pass_through(sys.stderr) if as_json else None,
+            folder=Path.cwd(),
             on_progress=_tell_progress if progress else None,
             take_over=take_over,
         )
 
     with recording_the_end(run):
-        result = asyncio.run(go())
+        try:
+            result = asyncio.run(go())
+        except KeyboardInterrupt:
+            partial = run.record_interruption(EndedBySignalError().exit_code, before=before)
+            if as_json:
+                print_json(builtins_of(partial))
+            raise
     if progress and sys.stderr.isatty():
         sys.stderr.write("\r\x1b[2K")
+    if as_json:
+        # Before the report, which a second signal may end.
+        print_json(builtins_of(result or run.blocked_result()))
     page = write_report(run)
     if result is None:
-        if as_json:
-            print_json(builtins_of(run.blocked_result()))
         leave(20, exit_zero)
-    if as_json:
-        print_json(builtins_of(result))
-    else:
+    if not as_json:
         terminal.show_tests(result)
         if page:
             terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
