@@ -1,4 +1,10 @@
-"""Turn observations into InfrastructureHealth: each service judged, shared causes named, staging as a whole."""
+"""Turn observations into InfrastructureHealth: each service judged, shared causes named, staging as a whole.
+
+Pure: the observations, the clock and what earlier looks reached come in as arguments. A probe's fault is judged here
+and nowhere else, so that every room has the same word for a service. The statuses in short: available where the probe
+met no fault; degraded where the service answered, if not as it should; unavailable where it did not answer; unknown
+where the fault speaks of this side.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +50,13 @@ def judge(
     never_reached: bool = False,
     flapping: bool = False,
 ) -> ConnectivityResult:
-    """Judge one service from what a probe found; None: it is not configured, so nothing was asked."""
+    """Judge one service from what a probe found; None: it is not configured, so nothing was asked.
+
+    A fault that the probe met comes before anything its facts say. `never_reached` adds the question for the VPN to
+    detail and hint; `flapping` makes an available service degraded and never changes any other status, as a good
+    answer of a service that comes and goes proves little. `detail` and `hint` are copied from the fault, whose texts
+    the probe has already redacted.
+    """
     if observation is None or not service.configured:
         return _not_configured(service)
     found = observation.fault or _finding(service, observation)
@@ -114,6 +126,12 @@ def _not_configured(service: Service) -> ConnectivityResult:
 
 
 def _status(observation: Observation, found: Fault | None) -> ConnectivityStatus:
+    """Return the status that a fault means; None is available.
+
+    Unknown where the fault speaks of us alone. Degraded where the service answered: the fault is our own finding
+    about its answer (the observation has none), it is one that only an answering service has, or a read succeeded
+    before something else was refused (the fact `reads` is "ok"). Everything else is unavailable.
+    """
     if found is None:
         return S.AVAILABLE
     if found.code in ABOUT_US:
@@ -152,6 +170,7 @@ _SLOW_IN: Mapping[Phase, str] = {
 
 
 def _slowest(phases: Phases) -> tuple[Phase, float]:
+    """Return the phase that took the longest, and its seconds; a phase that was not reached counts as 0."""
     took = {
         Phase.DNS: phases.dns_s,
         Phase.TCP: phases.tcp_s,
@@ -183,6 +202,13 @@ def assess(
     `observations` by service name; `reached_before` are names or endpoints once reached from this host (None: no
     history). `unset_critical_counts`: any critical service without configuration makes the whole unknown at best; False
     (the shipped configuration) only where no critical service is configured at all.
+
+    `should_use_fallback`: stand-ins are not forbidden, and either a person's variable asks for one or a service that
+    is down has a usable one. `should_skip_tests`: skipping is on, and a critical service that is down has no stand-in
+    that may be used. `is_staging_available` is true for degraded too: then no critical service is down.
+
+    Controls that show this machine itself to be offline turn the statuses of what they explain into unknown, and only
+    then is the whole judged, so that our own dead network never reads "staging down".
     """
     wishes = wishes or Wishes()
     results = tuple(
@@ -220,7 +246,11 @@ def assess(
 
 
 def overall_status(results: Sequence[ConnectivityResult], *, unset_critical_counts: bool = True) -> ConnectivityStatus:
-    """Unavailable when a critical service is; else unknown when one is unknown; else degraded when anything is unwell.
+    """Return the status of staging as a whole, from those of its services.
+
+    Unavailable when a critical service is; else unknown when a critical one is, or all are; else degraded when
+    anything is unwell, a dead service that is not critical included, since tests are left that can run; else
+    available.
 
     Nothing asked is unknown, and so is a critical service that is not configured (but see `assess`).
     """
@@ -237,6 +267,11 @@ def overall_status(results: Sequence[ConnectivityResult], *, unset_critical_coun
 
 
 def _never_reached(service: Service, observation: Observation | None, reached: Collection[str] | None) -> bool:
+    """Say whether this service was never reached from this host and network, so that VPN or tunnel are the first guess.
+
+    Not where the way is known to be open or was not tried: TCP connected, the host refused, the host is on the deny
+    list, or the configuration is wrong. Without a history (None) nothing is claimed.
+    """
     if reached is None or observation is None or observation.fault is None:
         return False
     if observation.phases.tcp_s is not None or observation.fault.code in (
@@ -254,7 +289,11 @@ def _blame_us(results: tuple[ConnectivityResult, ...], names: Collection[str]) -
 
 
 def is_good(health: InfrastructureHealth) -> tuple[bool, str]:
-    """Whether this look counts towards recovery, and why not: all configured available, none slow or flapping."""
+    """Whether this look counts towards recovery, and why not: all configured available, none slow or flapping.
+
+    Stricter than `is_staging_available`, since tests go back to staging on it: a slow service is not back yet. The
+    second value is empty for a good look; services that are not configured are left out of account.
+    """
     if not health.checked:
         return False, "nothing was checked"
     unwell = [r for r in health.services if r.status not in (S.AVAILABLE, S.NOT_CONFIGURED)]

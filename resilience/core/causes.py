@@ -1,6 +1,10 @@
 """Turn judged services into the causes they share, each with its evidence and the next thing to do.
 
 The rules stand in order; a service is explained by the first that fits, and its own fault stays in the evidence.
+
+A cause is worth naming when it changes what to do first: five services behind one dead VPC connector are one call to
+make, not five. The order runs from our own machine over the network to the single service, so that what explains more
+is asked first.
 """
 
 from __future__ import annotations
@@ -45,7 +49,11 @@ WORKAROUND_1278 = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What the rules look at. `left` are the unwell services that no rule before has explained."""
+    """What the rules look at. `left` are the unwell services that no rule before has explained.
+
+    `asked` are the services that were probed, `answering` those of them whose host was reached. A host on the deny
+    list was not asked, and so is no evidence for or against anything.
+    """
 
     services: Mapping[str, Service]
     results: tuple[ConnectivityResult, ...]
@@ -55,6 +63,7 @@ class Scene:
 
     @property
     def asked(self) -> tuple[ConnectivityResult, ...]:
+        """The services that were probed: configured, and not on the deny list."""
         return tuple(
             r
             for r in self.results
@@ -63,7 +72,10 @@ class Scene:
 
     @property
     def answering(self) -> tuple[ConnectivityResult, ...]:
-        """Services whose host was reached, well or not."""
+        """Services whose host was reached, well or not.
+
+        A refused connection counts: the host itself said no, so the way there is open.
+        """
         return tuple(r for r in self.asked if r.phases.tcp_s is not None or r.fault is C.TCP_REFUSED)
 
     def has(self, result: ConnectivityResult, role: Role) -> bool:
@@ -77,7 +89,11 @@ Rule = Callable[[Scene], Iterable[Cause]]
 def find_causes(
     services: Sequence[Service], results: Sequence[ConnectivityResult], controls: Sequence[Observation] = ()
 ) -> tuple[Cause, ...]:
-    """Go through the rules; every unwell service ends up in exactly one cause."""
+    """Go through the rules; every unwell service ends up in exactly one cause.
+
+    A rule may yield a cause that stands already with more services in it (`dependency` adds symptoms to a cause that
+    an earlier rule named): the new one takes the old one's place, known by its name and its first service.
+    """
     scene = Scene(
         services={s.name: s for s in services},
         results=tuple(results),
@@ -110,7 +126,11 @@ def own_process(scene: Scene) -> Iterator[Cause]:
 
 
 def control_targets(scene: Scene) -> Iterator[Cause]:
-    """Nothing off this machine answers, the control targets neither: we are offline, since they share nothing with staging."""
+    """Nothing off this machine answers, nor do the control targets, which share nothing with staging: we are offline.
+
+    A target whose name is not even found counts as silent: the resolver of a closed network answers for no outside
+    name. One target that answers is enough to rule this out.
+    """
     lost, _ = _cut_off(scene)
     targets = _targets(scene)
     silent = [c for c in targets if c.fault is not None and c.fault.code in _SILENT_TARGET]
@@ -126,7 +146,11 @@ def no_route(scene: Scene) -> Iterator[Cause]:
 
 
 def staging_or_this_machine(scene: Scene) -> Iterator[Cause]:
-    """All off this machine timed out and there is no control target: staging and our own network look the same."""
+    """All off this machine timed out and there is no control target: staging and our own network look the same.
+
+    Here the honest answer is "cannot tell": without `[control] targets` nothing outside of staging was asked, and a
+    time-out looks the same from both sides. The statuses stay unavailable.
+    """
     lost, every = _cut_off(scene)
     if not every or _targets(scene) or not any(r.fault in _LOST for r in lost):
         return
@@ -168,7 +192,11 @@ def _offline(lost: Sequence[ConnectivityResult], evidence: Sequence[str]) -> Cau
 
 
 def dns_resolver(scene: Scene) -> Iterator[Cause]:
-    """Two names or more that the resolver does not answer for."""
+    """Two names or more that the resolver does not answer for.
+
+    One name alone may be mistyped or its zone missing; two different ones have nothing in common but the resolver.
+    Names that did resolve are told as evidence, as they speak for a partial outage of the resolver.
+    """
     unresolved = [r for r in scene.left if r.fault in _UNRESOLVED]
     if len({_host(r) for r in unresolved}) >= 2:
         fine = [
@@ -186,7 +214,12 @@ def dns_resolver(scene: Scene) -> Iterator[Cause]:
 
 
 def issue_1278(scene: Scene) -> Iterator[Cause]:
-    """The guide's issue: the database cannot be reached, the backend says 502 or 503, and others answer."""
+    """The guide's issue: the database cannot be reached, the backend says 502 or 503, and others answer.
+
+    The database is lost where packets are (time-out, no route), or where a proxy accepts and is silent, closes, or
+    says itself that it is not ready. A host that is reported unreachable, or a reset, does not count. Other lost
+    services of the database's declared network join the cause.
+    """
     databases = [
         r
         for r in scene.left
@@ -233,7 +266,12 @@ def _reached(others: Sequence[ConnectivityResult]) -> str:
 
 
 def vpc_connector(scene: Scene) -> Iterator[Cause]:
-    """All services of one network are lost while others answer."""
+    """All services of one network are lost while others answer.
+
+    The network is the declared one, else the private range of the address. All of its services must be lost and at
+    least one service elsewhere must have been reached, else our own network would explain it as well. A network of
+    one service is named too, with the remark that its host itself may be dead.
+    """
     groups: dict[str, list[ConnectivityResult]] = {}
     for result in scene.asked:
         network = _network(scene.services[result.name], result)
@@ -262,7 +300,11 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
 
 
 def cloud_sql_proxy(scene: Scene) -> Iterator[Cause]:
-    """A database on loopback or a unix socket accepts and says nothing: the Auth Proxy cannot reach the instance."""
+    """A database on loopback or a unix socket accepts and says nothing: the Auth Proxy cannot reach the instance.
+
+    The proxy listens before it can reach the instance: a client sees the connection accepted and nothing after it,
+    for up to 30 s, and then a close. So TCP alone looks well here.
+    """
     for result in scene.left:
         local = result.endpoint.startswith("/") or _is_loopback(_host(result)) or result.fault is C.APP_PROXY_NOT_READY
         if scene.has(result, Role.CLOUD_SQL) and local and result.fault in _CUT:
@@ -276,7 +318,12 @@ def cloud_sql_proxy(scene: Scene) -> Iterator[Cause]:
 
 
 def dependency(scene: Scene) -> Iterator[Cause]:
-    """A service answers 5xx and one that it needs is down: the needed one is the cause, the other a symptom."""
+    """A service answers 5xx and one that it needs is down: the needed one is the cause, the other a symptom.
+
+    The order of blame follows `depends_on` to the last service that is unwell. A database that Cloud SQL may run is
+    never a symptom. Where an earlier rule has explained the root, the symptoms join that cause instead of making a
+    new one.
+    """
     fault = {r.name: r for r in scene.results if r.fault is not None}
     roots: dict[str, list[ConnectivityResult]] = {}
     for result in scene.left:
@@ -330,7 +377,12 @@ def _edges(service: Service, services: Mapping[str, Service]) -> tuple[str, ...]
 
 
 def authentication(scene: Scene) -> Iterator[Cause]:
-    """A service refuses credentials and the authentication service it needs is down."""
+    """A service refuses credentials and the authentication service it needs is down.
+
+    It takes both: credentials refused beside a healthy authentication service mean a wrong secret, which is a matter
+    of that service alone. Which service authenticates is told by the words of its name; see
+    `core.kind.is_authentication`.
+    """
     down = {
         r.name: r
         for r in scene.results
@@ -355,7 +407,11 @@ def authentication(scene: Scene) -> Iterator[Cause]:
 
 
 def clock_or_ca(scene: Scene) -> Iterator[Cause]:
-    """Every TLS service has a certificate that is not believed: our clock, or a proxy that opens TLS."""
+    """Every TLS service has a certificate that is not believed: our clock, or a proxy that opens TLS.
+
+    One certificate that is not believed may be that server's. Two or more, without a single TLS handshake that
+    succeeded, have only this machine in common.
+    """
     distrusted = [r for r in scene.left if r.fault in _DISTRUST]
     trusted = [r for r in scene.asked if r.phases.tls_s is not None]
     if len(distrusted) >= 2 and not trusted:
@@ -404,7 +460,11 @@ def _names(results: Iterable[ConnectivityResult]) -> tuple[str, ...]:
 
 
 def _own(results: Iterable[ConnectivityResult]) -> list[str]:
-    """Each service's own evidence, which no shared cause replaces."""
+    """Each service's own evidence, which no shared cause replaces.
+
+    One line a service: endpoint, fault, phase, seconds. It is repeated under the shared cause, so that a wrong guess
+    of ours can be seen through.
+    """
     lines = []
     for r in results:
         phase = f" in phase {r.phase.value}" if isinstance(r.phase, Phase) else ""
@@ -415,6 +475,7 @@ def _own(results: Iterable[ConnectivityResult]) -> list[str]:
 
 
 def _host(result: ConnectivityResult) -> str:
+    """Return the host of an endpoint, without port and brackets; of a unix socket its path."""
     return result.endpoint if result.endpoint.startswith("/") else result.endpoint.rpartition(":")[0].strip("[]")
 
 
@@ -443,7 +504,11 @@ _PRIVATE = tuple(
 
 
 def _network(service: Service, result: ConnectivityResult) -> str:
-    """The declared network, else the private range the address lies in."""
+    """The declared network, else the private range the address lies in.
+
+    The ranges are those of RFC 1918, of RFC 6598 (100.64.0.0/10) and of RFC 4193 (fc00::/7). A host that is given by
+    name is in none: names are not looked up here.
+    """
     if service.network:
         return service.network
     address = _literal(_host(result))

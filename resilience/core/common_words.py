@@ -33,7 +33,10 @@ CHOSEN = (
 
 
 def words_of_records() -> Iterator[str]:
-    """Return the names of fields and the values of enums: the words that each of our documents is made of."""
+    """Return the names of fields and the values of enums: the words that each of our documents is made of.
+
+    They are taken from the code, not listed, so that a field or a status added later is left readable by itself.
+    """
     for thing in vars(model).values():
         if isinstance(thing, type) and issubclass(thing, enum.Enum):
             yield from (str(member.value).lower() for member in thing)
@@ -48,8 +51,12 @@ _WORDS = frozenset(_COMMON.split())
 def too_common(value: str) -> bool:
     """Say whether hiding this value wherever it stands would deface the report instead of keeping a secret.
 
-    It would where the value is a word of ours or of everybody's, has few characters or few digits, or is short and a part
-    of such a word: "able" would be hidden in every "unavailable". A longer part of a word may be somebody's password.
+    It would where the value is a word of ours or of everybody's, has few characters or few digits, or is short and a
+    part of such a word: "able" would be hidden in every "unavailable". A longer part of a word may be somebody's
+    password.
+
+    Lengths are in characters. Only stars, dots and blanks are no secret at all. A number of fewer than six digits
+    would be found in ports, counts and times; case does not count for whole words.
     """
     if len(value) < SHORTEST or not value.strip("*. \t\n"):
         return True

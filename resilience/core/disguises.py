@@ -23,6 +23,12 @@ class Needle:
 
 
 def needles_of(values: Iterable[str]) -> tuple[Needle, ...]:
+    """Return every form in which these secrets are looked for, of the longest secret first.
+
+    A secret of several lines is also looked for line by line, as logs print keys; a line of fewer than 16 characters
+    is left out, since it may be an ordinary word. Parts that are too common are left out as well: hiding them would
+    deface the text.
+    """
     needles: dict[str, Needle] = {}
     for value in sorted(values, key=lambda value: (-len(value), value)):
         for part in dict.fromkeys((value, value.strip(), *(line.strip() for line in value.splitlines()))):
@@ -38,7 +44,12 @@ def needles_of(values: Iterable[str]) -> tuple[Needle, ...]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Return the value as it stands, as bytes read in another code page, in forms, shells and hexadecimal."""
+    """Return the value as it stands, as bytes read in another code page, in forms, shells and hexadecimal.
+
+    The spellings are those in which passwords were met: UTF-8 read as Latin-1 and the reverse, a form's `+` for a
+    blank, a quote as POSIX shells and SQL write it, hexadecimal dumps from five bytes on. Percent, JSON and HTML
+    escapes are not among them: the text is freed of these instead (`layers_at_once`).
+    """
     raw = value.encode("utf-8", "surrogatepass")
     yield value
     yield plain(value) if not too_common(plain(value)) else value
@@ -60,7 +71,12 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """Return what base64 makes of the value at each of its three places inside a longer text, in both alphabets."""
+    """Return what base64 makes of the value at each of its three places inside a longer text, in both alphabets.
+
+    Base64 (RFC 4648) packs three bytes into four characters, so a value looks different by whether it begins at the
+    first, second or third byte of a group. Characters that mix with a neighbour's bits are cut off; fewer than six
+    are left to chance and not looked for.
+    """
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(raw).decode()
         if whole.endswith("="):
@@ -85,6 +101,7 @@ _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "
 
 
 def _percent(match: re.Match[str]) -> str:
+    """Return what percent escapes stand for; bytes that are not UTF-8 are read as Latin-1, which knows each byte."""
     data = bytes.fromhex(match[0].replace("%", ""))
     try:
         return data.decode("utf-8")
@@ -93,6 +110,10 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _backslash(match: re.Match[str]) -> str:
+    """Return what a backslash escape of JSON, Python, C or JavaScript stands for.
+
+    Two halves of a surrogate pair make one character; a number beyond Unicode stays as it is written.
+    """
     text = match[0]
     if len(text) == 2:
         return _CONTROLS.get(text[1], text[1])
@@ -127,7 +148,11 @@ _DECODERS: Sequence[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]]
 
 
 class Layer:
-    """A text with one kind of escape taken out, which knows where each of its characters came from."""
+    """A text with one kind of escape taken out, which knows where each of its characters came from.
+
+    Layers are stacked: each knows the one that it was made of, and `source` leads a find back to the very first text,
+    which is where it is hidden. The map of places is built at the first find, as most texts hold nothing.
+    """
 
     __slots__ = ("_ends", "_parent", "_pattern", "_replace", "_starts", "_stops", "text")
 
@@ -165,7 +190,10 @@ class Layer:
         return self._starts
 
     def source(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span in the first text from which this span was made; no escape is cut in two."""
+        """Return the span in the first text from which this span was made; no escape is cut in two.
+
+        An escape that is touched counts whole, since half of one would be left behind as rubbish.
+        """
         if self._parent is None:
             return start, end
         starts = self._places()
@@ -209,7 +237,11 @@ def _escaped(text: str) -> bool:
 
 
 def layers_at_once(text: str, *, strip: bool) -> Iterator[Layer]:
-    """Return the text with all escapes taken out at once, again and again, and each of that without tags."""
+    """Return the text with all escapes taken out at once, again and again, and each of that without tags.
+
+    The cheap look: each pass takes out all escapes of all kinds. A secret that holds a %, \\, & or < itself may not
+    survive that; for those there is `layers_in_any_order`.
+    """
     for root in _roots(text, strip=strip):
         layer = root
         for _ in range(_DEPTH + 1):
@@ -228,7 +260,11 @@ def layers_at_once(text: str, *, strip: bool) -> Iterator[Layer]:
 
 
 def layers_in_any_order(text: str, *, strip: bool) -> Iterator[Layer]:
-    """Return what the text becomes as percent, backslash and HTML escapes and tags are taken out in any order."""
+    """Return what the text becomes as percent, backslash and HTML escapes and tags are taken out in any order.
+
+    Up to four deep, each text once. It costs a multiple of `layers_at_once`, and is asked only for secrets with a
+    sign of `AWKWARD` in them.
+    """
     waiting = _roots(text, strip=strip)
     seen = {layer.text for layer in waiting}
     for depth in range(_DEPTH + 1):

@@ -16,7 +16,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*\Z")
 
 
 def render(values: Mapping[str, str], *, header: Iterable[str] = ()) -> str:
-    """Return the text of an env file. Raises SettingsError for a value that the two readers would read differently."""
+    """Return the text of an env file. Raises SettingsError for a value that the two readers would read differently.
+
+    The names are sorted, so that equal variables are equal bytes; each line of `header` becomes a comment.
+    """
     lines = [f"# {line}" for line in header]
     lines += [f"{name}={quote(name, value)}" for name, value in sorted(values.items())]
     return "\n".join(lines) + "\n"
@@ -27,6 +30,8 @@ def quote(name: str, value: str) -> str:
 
     Inside single quotes a shell undoes nothing and dotenv undoes `\\\\` and `\\'`; inside double quotes a shell expands
     `$` and backquotes, and both undo `\\\\` and `\\"`. What fits neither is refused.
+
+    A `${` is refused even inside single quotes: python-dotenv fills it in there, and a shell does not.
     """
     if not _NAME.match(name):
         raise SettingsError(name=name, expected="letters, digits and underscores in a variable's name")
@@ -47,7 +52,10 @@ def quote(name: str, value: str) -> str:
 
 
 def export_lines(values: Mapping[str, str]) -> str:
-    """Return `export NAME=…` lines for `eval "$(resilience env)"`."""
+    """Return `export NAME=…` lines for `eval "$(resilience env)"`.
+
+    Quoted for POSIX shells alone, so that any value can be written, also one that `quote` refuses.
+    """
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
 
 
@@ -57,7 +65,10 @@ def unset_lines(names: Iterable[str]) -> str:
 
 
 def changed_names(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return the names of the variables that differ between two env files, in order."""
+    """Return the names of the variables that differ between two env files, in order.
+
+    A variable without a value (None) differs from one that is absent.
+    """
     return tuple(sorted(name for name in {*one, *other} if one.get(name, ...) != other.get(name, ...)))
 
 
@@ -65,6 +76,9 @@ def read_env_text(text: str, source: str) -> dict[str, tuple[str, int]]:
     """Read an env file's text: variable → value, line. A `$` in a value stands for itself.
 
     Raises SettingsError by line where a line is not NAME=value.
+
+    Comments and empty lines are left out; where a variable is named twice, the last one counts, as for a shell. Lines
+    are counted from 1 and named in errors, together with `source`; the values are not.
     """
     found: dict[str, tuple[str, int]] = {}
     for binding in parse_stream(io.StringIO(text)):

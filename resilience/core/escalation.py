@@ -1,4 +1,8 @@
-"""Turn an incident so far into whom to tell, and why."""
+"""Turn an incident so far into whom to tell, and why.
+
+The four reasons and their limits are the outage guide's. Whom to tell is configured (`[escalation] mention`); nothing
+is sent here.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from resilience.core.settings import EscalationSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoFar:
-    """What the rules ask of an incident: staging now, minutes since it went bad, test runs lost to it in a row."""
+    """What the rules ask of an incident: staging now, minutes since it went bad, test runs lost to it in a row.
+
+    `minutes` are counted over runs where the history knows the outage, else from this run's first bad sample.
+    """
 
     health: InfrastructureHealth
     minutes: float
@@ -78,6 +85,9 @@ def notices(
 
     `down_since` is the first bad sample of the outage that lasts; `failures_in_a_row` counts suites that infrastructure
     took.
+
+    `issue` is the configured tracking issue; where it is empty, that of the first cause that has one is named. The
+    caller leaves out what was told before: this returns what is due now, every time.
     """
     lasted = timedelta(0) if down_since is None else now - down_since
     so_far = SoFar(health=health, minutes=lasted.total_seconds() / 60, failures_in_a_row=failures_in_a_row)

@@ -11,7 +11,10 @@ from resilience.core.records import Outcome, TestOutcome, TestSuiteResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupKind:
-    """One group: which tests belong to it, and what that says about them."""
+    """One group: which tests belong to it, and what that says about them.
+
+    `title` and `meaning` are read by people; `key` is the group's anchor in the page.
+    """
 
     key: str
     title: str
@@ -35,7 +38,10 @@ class TestGroup:
 
 
 def held_back(test: TestOutcome) -> bool:
-    """Say whether a test lost to infrastructure was never started, as against one that ran and failed from it."""
+    """Say whether a test lost to infrastructure was never started, as against one that ran and failed from it.
+
+    Rounds are counted from 1 for a test that ran, so 0 is one that no process ever began.
+    """
     return test.rounds == 0
 
 
@@ -114,7 +120,10 @@ GROUPS: tuple[GroupKind, ...] = (
 
 
 def groups(result: TestSuiteResult) -> tuple[TestGroup, ...]:
-    """Return the tests worth reading, the product's failures first; a group without a test is left out."""
+    """Return the tests worth reading, the product's failures first; a group without a test is left out.
+
+    Within a group the tests keep the order of the run.
+    """
     found = ((kind, tuple(filter(kind.belongs, result.tests))) for kind in GROUPS)
     return tuple(
         TestGroup(key=kind.key, title=kind.title, meaning=kind.meaning, messages=kind.messages, tests=tests)

@@ -1,4 +1,8 @@
-"""What the rest must know of one kind of service, as a record: values, pure functions, and dotted names of what acts."""
+"""What the rest must know of one kind of service, as a record: values, pure functions, and dotted names of what acts.
+
+It imports no driver and no probe: what acts is named by a dotted name and imported when it is used, so that a look at
+Redis does not pay for asyncpg. `docs/adding-a-service.md` walks through one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,10 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """A URL scheme of a kind. `port` is where its servers listen by default; None: a URL must name it."""
+    """A URL scheme of a kind. `port` is where its servers listen by default; None: a URL must name it.
+
+    None as a port is right where any would be a guess, as for tcp://, or where there is none (a socket).
+    """
 
     port: int | None = None
     tls: bool = False
@@ -45,7 +52,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is not right about a service that answered; the hint of the fault's own words where none is given."""
+    """What is not right about a service that answered; the hint of the fault's own words where none is given.
+
+    A finding makes the service degraded and never unavailable: it did answer.
+    """
 
     code: FaultCode
     detail: str
@@ -63,7 +73,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A service as `init` recognises and writes it, under the guide's name."""
+    """A service as `init` recognises and writes it, under the guide's name.
+
+    `url`, `local` and `exports` are texts with ${VARIABLES} and {parts}, filled in when a configuration is read.
+    `needs` are edges for the cause "dependency" where no service of a configuration declares `depends_on`.
+    """
 
     name: str
     label: str
@@ -105,7 +119,10 @@ class Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubles:
-    """How a service of this kind is stood in for on this machine. Texts with a colon are dotted names, module:attribute."""
+    """How a service of this kind is stood in for on this machine. Texts with a colon are dotted names: module:attribute.
+
+    `install` and `unavailable` end in a command to type: they are the hint of a stand-in that cannot be had.
+    """
 
     mock: str = ""
     """Which mock of ours imitates it; empty: a real server does."""
@@ -144,6 +161,10 @@ class Kind:
 
     `name` is the `type` in a configuration and in every document; `title` is the product's name for people. A kind
     equals only itself.
+
+    It is made once, as `KIND` of the folder's `kind.py`, and handed on as a value. Fields that are left out have a
+    default that says "nothing of its own"; required are a name, a title, a scheme of a host and port, and a probe
+    (see `check_kind`).
     """
 
     name: str
@@ -223,6 +244,7 @@ class Kind:
 
     @property
     def local_schemes(self) -> tuple[str, ...]:
+        """The schemes that a stand-in's URL may begin with, the one to suggest first."""
         return tuple(name for name, scheme in self.schemes.items() if scheme.local)
 
     @property
@@ -236,7 +258,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_kind(kind: object, name: str, source: str) -> Kind:
-    """Return a kind that `source` registers under this name, or raise SettingsError that says what breaks its record."""
+    """Return a kind that `source` registers under this name, or raise SettingsError that says what breaks its record.
+
+    What is checked is what would otherwise fail in the middle of a look, far from the package that is to blame: the
+    name, the schemes and their ports, aliases, keys, and that what is to be imported is a dotted name. Nothing is
+    imported here.
+    """
 
     def broken(found: str, expected: str) -> SettingsError:
         hint = "docs/adding-a-service.md says what a kind holds"
@@ -273,7 +300,10 @@ def _nothing() -> Mapping[str, Callable[[], Kind]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinds:
-    """The kinds of services: those of this package, and those that others register, which are loaded when asked for."""
+    """The kinds of services: those of this package, and those that others register, which are loaded when asked for.
+
+    Iterating gives the built-in ones only: another package's code is not run before a configuration names its kind.
+    """
 
     built_in: tuple[Kind, ...]
     others: Register = _nothing
@@ -282,7 +312,10 @@ class Kinds:
         return iter(self.built_in)
 
     def __getitem__(self, name: str) -> Kind:
-        """Return the kind of this name; KeyError where there is none."""
+        """Return the kind of this name; KeyError where there is none.
+
+        SettingsError where two packages register the name, or where what is registered is not a kind.
+        """
         for kind in self.built_in:
             if kind.name == name:
                 return kind
@@ -296,6 +329,7 @@ class Kinds:
             return None
 
     def names(self) -> tuple[str, ...]:
+        """Return all names that a configuration may use as `type`; of other packages only the names are read."""
         return tuple(dict.fromkeys((*(kind.name for kind in self.built_in), *self.others())))
 
     def unknown(self, name: str) -> str:
@@ -306,6 +340,9 @@ class Kinds:
         """Return the kind that a URL's scheme alone names, and the URL without the kind's prefix.
 
         A scheme that several kinds have is that of the one without a prefix.
+
+        So http:// is a backend, and clickhouse+http:// a ClickHouse. Other packages' kinds are loaded only where no
+        built-in one knows the scheme. Raises SettingsError for one of those that is broken.
         """
         scheme = url.partition("://")[0].lower()
         if "://" not in url:
@@ -345,5 +382,8 @@ _AUTHENTICATION = frozenset({"auth", "authentication", "authn", "oidc", "sso", "
 
 
 def is_authentication(service_name: str) -> bool:
-    """Whether a service is the one that checks who somebody is, by the words of its name: auth_service, not author_api."""
+    """Whether a service is the one that checks who somebody is, by the words of its name: auth_service, not author_api.
+
+    A name is all there is: the guide's auth_service has the same type as a backend.
+    """
     return bool(_AUTHENTICATION & set(re.split(r"[_-]+", service_name.lower())))

@@ -15,7 +15,10 @@ from resilience.core.records import ConnectivityStatus, FaultCode, Outcome, Stag
 
 
 class Tone(StrEnum):
-    """How good or bad news is. A tone has one sign and one set of colours; the values are the page's class names."""
+    """How good or bad news is. A tone has one sign and one set of colours; the values are the page's class names.
+
+    `UNKNOWN` is a tone of its own and not a lighter "bad": whoever reads "unknown" must look, not repair.
+    """
 
     GOOD = "good"
     PARTIAL = "partial"
@@ -27,7 +30,11 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a tone looks. `ink` holds 4.5:1 against white, as text and below white text; `ink_dark` against the dark page."""
+    """How a tone looks. `ink` holds 4.5:1 against white, as text and below white text, `ink_dark` against the dark page.
+
+    4.5:1 is what WCAG 2 asks of text at level AA. The signs differ in shape, so that they are told apart without
+    colour.
+    """
 
     sign: str
     ink: str
@@ -130,7 +137,11 @@ def outcome_word(name: str) -> str:
 
 
 class Blame(StrEnum):
-    """Who has to act on an outcome: the one classification that every rendering uses."""
+    """Who has to act on an outcome: the one classification that every rendering uses.
+
+    Not who is guilty: who can do something about it now. A test that failed from an outage is infrastructure's even
+    where the product handles that outage badly.
+    """
 
     PRODUCT = "product"
     INFRASTRUCTURE = "infrastructure"

@@ -33,7 +33,11 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the rules ask of a health: its results by what can be done with them."""
+    """What the rules ask of a health: its results by what can be done with them.
+
+    `dead` counts unknown as well: what is not known cannot carry a test. `slow` are the degraded ones, whatever the
+    reason.
+    """
 
     overall: ConnectivityStatus
     configured: tuple[ConnectivityResult, ...]
@@ -57,7 +61,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A state of staging → a mode. `reason` is said after the services that are not well; empty: these say enough."""
+    """A state of staging → a mode. `reason` is said after the services that are not well; empty: these say enough.
+
+    `because` is why the rule is so, for who maintains it; `reason` is what a person is told about this case.
+    """
 
     mode: TestExecutionMode
     holds: Callable[[Seen], bool]
@@ -165,10 +172,13 @@ def decide(
     """Return the mode by the table of design.md; a parameter (`force`) overrules, then the guide's variables.
 
     `failed_stand_ins` are services whose stand-in was tried and did not come up: the second decision of design.md.
-    `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach these,
-    whatever staging does.
+    `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach
+    these, whatever staging does.
 
     Tests are blocked only where nobody asked for a mode: who asks, wants them run and told apart.
+
+    `force` is a parameter of this run, and `asked_by` names it in the report. `would_be` of the result is the mode by
+    health, where somebody overruled it. Pure: `now` is the decision's time, and nothing is looked up.
     """
     wishes = settings.wishes
     by_health, reasons = mode_by_health(health, failed_stand_ins)
@@ -200,7 +210,10 @@ def decide(
 def mode_by_health(
     health: InfrastructureHealth, failed: Collection[str] = ()
 ) -> tuple[TestExecutionMode, tuple[str, ...]]:
-    """Return what the first rule that holds says, with its reasons: the services that are not well, then the rule's own."""
+    """Return what the first rule that holds says, with its reasons: the services not well, then the rule's own.
+
+    The last rule holds always, so that there is a mode for any health, an empty one included.
+    """
     seen = look_at(health, failed)
     rule = next(rule for rule in RULES if rule.holds(seen))
     unwell = tuple(
@@ -269,7 +282,10 @@ def _usable(health: InfrastructureHealth) -> Mapping[str, bool]:
 
 
 def _wished(settings: Settings) -> tuple[str, ...]:
-    """Services a variable asks to be stood in for, whatever the probe says."""
+    """Services a variable asks to be stood in for, whatever the probe says.
+
+    A wish for the private network's workaround means every service that declares a `network`.
+    """
     wishes = settings.wishes
     private = [service.name for service in settings.services if service.network] if wishes.private_network_down else []
     return tuple(dict.fromkeys([*wishes.local_services, *private]))
@@ -304,7 +320,10 @@ def _stand_ins(
 
 
 def _needs_stand_in(service: Service, health: InfrastructureHealth, mode: TestExecutionMode) -> bool:
-    """Say whether tests need something else than staging's service: it is dead, not to be reached, or a critical gap."""
+    """Say whether tests need something else than staging's service: it is dead, not to be reached, or a critical gap.
+
+    A service that is only slow keeps its place: it answers, and a stand-in would hide how it answers.
+    """
     result = health.result(service.name)
     status = result.status if result else ConnectivityStatus.NOT_CONFIGURED
     if mode is TestExecutionMode.OFFLINE or status in _DEAD:
@@ -319,7 +338,11 @@ def _held(
     stand_ins: Collection[str],
     failed: Collection[str],
 ) -> dict[str, str]:
-    """Return service → why tests that need it are held back: dead, and nothing stands in for it."""
+    """Return service → why tests that need it are held back: dead, and nothing stands in for it.
+
+    In mode offline also what is well is held back, as nothing off this machine is to be reached. Nothing is held
+    where a person switched skipping, or the whole of it, off.
+    """
     wishes = settings.wishes
     if not wishes.skip_on_failure or not wishes.resilience_enabled:
         return {}
@@ -348,5 +371,8 @@ def _why_none(service: Service, health: InfrastructureHealth, settings: Settings
 
 
 def stricter(one: TestExecutionMode, other: TestExecutionMode) -> TestExecutionMode:
-    """Return the mode that trusts staging less."""
+    """Return the mode that trusts staging less.
+
+    From the least strict: full, degraded, critical_only, offline.
+    """
     return max(one, other, key=_ORDER.index)

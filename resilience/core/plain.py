@@ -19,7 +19,11 @@ _BROKEN = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def plain(text: str) -> str:
-    """Return the text without ANSI sequences, control, bidi and zero-width characters; lines end in a newline."""
+    """Return the text without ANSI sequences, control, bidi and zero-width characters; lines end in a newline.
+
+    It also replaces halves of surrogate pairs, which cannot be written as UTF-8. The patterns have bounds, so that a
+    hostile text costs no more than its length.
+    """
     if text.isascii() and text.isprintable():
         return text
     text = _LINES.sub("\n", ESCAPES.sub("", text))
@@ -30,6 +34,8 @@ def clean(text: str | bytes, limit: int = 300, *, one_line: bool = True) -> str:
     """Return a text that a service supplied as one that may be shown: plain, at most `limit` characters long.
 
     It hides nothing: where secrets may be in it, `Redactor.short` is the one to call, as cutting comes after hiding.
+
+    Bytes are read as UTF-8, and no more than 64 times `limit` of them. A text that was cut ends in "…", which counts.
     """
     if isinstance(text, bytes):
         text = text[: limit * 64].decode("utf-8", "replace")

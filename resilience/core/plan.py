@@ -1,4 +1,7 @@
-"""Turn a decision into all that would be done: what to start, what to change, which tests to run, how to undo."""
+"""Turn a decision into all that would be done: what to start, what to change, which tests to run, how to undo.
+
+Planning and applying say the same words: the texts of the steps are made here once, and `apply` says them as it goes.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,11 @@ def make_plan(
     before: Mapping[str, str],
     run: str = "",
 ) -> Plan:
-    """Return the plan. `before` is what the env file holds now; secrets are masked in the result."""
+    """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
+
+    The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
+    RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
+    """
     mode = decision.mode
     redactor = Redactor(settings.secrets)
     values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
@@ -69,7 +76,10 @@ def make_plan(
 
 
 def changes_anything(decision: Decision) -> bool:
-    """Say whether applying this decision would write or start anything."""
+    """Say whether applying this decision would write or start anything.
+
+    Mode full is the team's own environment, and a blocked run has no tests to prepare for.
+    """
     return decision.mode is not TestExecutionMode.FULL and not decision.blocked
 
 
@@ -86,6 +96,9 @@ def values_to_apply(
     What was there (`before`) stays where nothing overrides it, since a healthy service may be configured by it.
     Variables that only make up the stand-in of a service which is not stood in for are left out, so that the tests of a
     healthy service are not sent to a port where nothing listens.
+
+    Later ones win: `before`, the profile, the guide's switches, the values of each `local` URL, its exports. A
+    guide's switch that does not hold now is taken away, also where `before` has it.
     """
     mode = decision.mode
     chosen = _chosen(decision, settings)
@@ -137,6 +150,8 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
 
     Tests of a dead service without a stand-in; and tests marked `staging` or `real_services`, which never run against
     mocks, nor pass for the real thing while staging is down.
+
+    The service's own name counts as a marker beside those that are configured for it.
     """
     if not settings.wishes.resilience_enabled:
         return {}
@@ -184,6 +199,12 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
 
 
 def _change(name: str, before: str | None, after: str, redactor: Redactor) -> EnvChange:
+    """Return a variable's change with its secret values masked.
+
+    `secret` says that a mask stands there. A value is masked whole where the variable's name says so, and in part
+    where it holds a known secret, as a URL with a password does.
+    """
+
     def shown(value: str | None) -> str | None:
         return None if value is None else "***" if looks_secret(name) and value else redactor.text(value)
 
@@ -235,7 +256,11 @@ def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], fil
 def _by_hand(
     chosen: Sequence[Service], changes: tuple[EnvChange, ...], settings: Settings, mode: TestExecutionMode
 ) -> tuple[str, ...]:
-    """The same in commands a person can type without this tool; secrets are named, not shown."""
+    """The same in commands a person can type without this tool; secrets are named, not shown.
+
+    It is what somebody types at three in the morning when this tool itself is broken: compose, a copy of the profile,
+    and the shell's own `set -a`.
+    """
     if not changes:
         return ()
     lines = []

@@ -34,7 +34,11 @@ _PRIVATE = tuple(
 
 
 class Pseudonyms:
-    """Names for what strangers need not know; the same thing has the same name in every text of one report."""
+    """Names for what strangers need not know; the same thing has the same name in every text of one report.
+
+    With a `key` a name is the first 8 hexadecimal digits of an HMAC-SHA256, the same in every run, and not to be
+    guessed from a list of likely names; without one it is a number.
+    """
 
     def __init__(self, hosts: Sequence[str], projects: Sequence[str], key: bytes) -> None:
         self._key = key
@@ -45,6 +49,12 @@ class Pseudonyms:
         self._given = {"host": _any_of(given), "project": _any_of(projects)}
 
     def replace(self, text: str) -> str:
+        """Return the text with people, instances, projects, internal hosts and private addresses under other names.
+
+        E-mail goes first, as its domain may be an internal name; addresses last. Loopback addresses stay, and public
+        ones that are not of `hosts`. Doing it twice changes nothing more: `mail.invalid` and names of this form are
+        known again (RFC 2606 keeps .invalid out of the DNS).
+        """
         text = _EMAIL.sub(self._person, text)
         text = _INSTANCE.sub(lambda m: f"{self._name('project', m[1])}{m[2]}{self._name('instance', m[3])}", text)
         text = _PROJECT.sub(lambda m: f"{m[1]}{self._name('project', m[2])}", text)

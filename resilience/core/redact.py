@@ -33,6 +33,8 @@ class Redactor:
 
     `hosts` and `projects` are internal names that `public` replaces too; `key` makes its pseudonyms the same in every
     run, without one they are numbered in the order in which they are met.
+
+    It costs time, not only memory: up to seconds a megabyte of short lines. Large texts belong on a thread.
     """
 
     def __init__(
@@ -63,7 +65,10 @@ class Redactor:
         return f"Redactor({len(self._simple) + len(self._awkward)} forms)"
 
     def text(self, text: str) -> str:
-        """Return the text with everything secret as `***`; doing it twice changes nothing more."""
+        """Return the text with everything secret as `***`; doing it twice changes nothing more.
+
+        What was hidden may bring two halves of something else together, hence several passes, four at most.
+        """
         text = plain(text)
         for _ in range(4):
             hidden = hide_by_signs(self._by_value(text))
@@ -83,7 +88,11 @@ class Redactor:
         return self._pseudonyms.replace(self.text(text))
 
     def leaks(self, data: bytes | str) -> int | None:
-        """Return the offset in bytes of the first form of a secret in what is about to leave, or None."""
+        """Return the offset in bytes of the first form of a secret in what is about to leave, or None.
+
+        Looked for by value alone, in all encodings and with unseen characters taken out. Pseudonyms are not checked.
+        Bytes that are not UTF-8 do no harm, so a picture may be asked as well.
+        """
         text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
         found = min(self._find(text, strip=True), default=None)
         if found is None:
@@ -91,7 +100,10 @@ class Redactor:
         return len(text[: found[0]].encode("utf-8", "surrogatepass" if isinstance(data, str) else "surrogateescape"))
 
     def cut(self, text: str, at: int) -> int:
-        """Return the last place at or before `at` where the text can be cut without cutting a secret in two."""
+        """Return the last place at or before `at` where the text can be cut without cutting a secret in two.
+
+        It looks 16,384 characters to either side, so a longer secret may be cut all the same.
+        """
         begin = max(at - 16_384, 0)
         spans = sorted(self._find(text[begin : at + 16_384]))
         for start, end in reversed(list(_merged(spans)) if spans else []):
@@ -100,6 +112,7 @@ class Redactor:
         return at
 
     def _by_value(self, text: str) -> str:
+        """Return the text with every known secret as `***`, in whatever encoding it stands there."""
         layers = tuple(layers_at_once(text, strip=False)) if self._simple or self._ends else ()
         found = sorted((*self._find(text, layers=layers), *self._find_cut(layers)))
         if not found:
@@ -129,6 +142,12 @@ class Redactor:
                 yield layer.source(start, end)
 
     def _beside_cuts(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where a part of a secret stands beside a cut: its beginning before one, or its end after one.
+
+        Only secrets of eight characters or more are looked for in parts, by their first or last eight characters or,
+        of shorter ones, by half of them: less is met by chance. What stands between the part and the cut may be one
+        stump of an escape, and no more.
+        """
         ends = [end for end in self._ends if end[1] in text or end[2] in text]
         if not ends:
             return
@@ -151,6 +170,11 @@ class Redactor:
 
 
 def _search(needles: Sequence[Needle], layers: Iterable[Layer]) -> Iterator[tuple[int, int]]:
+    """Yield where needles stand in the first text, layer by layer.
+
+    Needles under six characters are passed over inside long runs of base64, where they are met by chance. Of a base64
+    needle the whole token is yielded, since its outer characters belong to it and are not known.
+    """
     for layer in layers:
         for needle in needles:
             at = layer.text.find(needle.text)
@@ -176,6 +200,7 @@ def _least(form: str) -> int:
 
 
 def _merged(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the spans with those that overlap joined; they must be sorted, and at least one."""
     start, end = spans[0]
     for begin, finish in spans[1:]:
         if begin > end:

@@ -6,7 +6,11 @@ import re
 
 
 class Secret(str):
-    """A text that shows itself as `***`; `reveal()` gives the value. (pydantic's SecretStr costs 0.08 s to import.)"""
+    """A text that shows itself as `***`; `reveal()` gives the value. (pydantic's SecretStr costs 0.08 s to import.)
+
+    As a `str` it is the three stars, so that whatever formats, joins or logs it by mistake shows these; its length is
+    theirs as well. Two are equal by their values, and none equals a plain text.
+    """
 
     __slots__ = ("_value",)
     _value: str
@@ -17,6 +21,7 @@ class Secret(str):
         return self
 
     def reveal(self) -> str:
+        """Return the true value: for what connects, and for the redactor; never for a text that is shown."""
         return self._value
 
     def __repr__(self) -> str:
@@ -41,5 +46,9 @@ _SECRET_NAME = re.compile(
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a variable's or header's name says that its value is a secret."""
+    """Whether a variable's or header's name says that its value is a secret.
+
+    Hyphens count as underscores, and case does not. Each word is asked for whole or as an end, so that DB_PASS and
+    X-Api-Key are secret and KEYBOARD is not.
+    """
     return bool(_SECRET_NAME.search(name.upper().replace("-", "_"))) or name.upper() in ("AUTHORIZATION", "PGPASSWORD")

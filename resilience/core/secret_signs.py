@@ -77,7 +77,10 @@ _TOKEN_SIGNS = (
 
 
 def hide_by_signs(text: str) -> str:
-    """Return the text with everything that looks like a secret as `***`; what it stood in stays readable."""
+    """Return the text with everything that looks like a secret as `***`; what it stood in stays readable.
+
+    Line by line, as signs do not reach over lines; only a private key in PEM does, and goes first.
+    """
     if "PRIVATE KEY" in text:
         text = _PEM.sub(rf"\1 {HIDDEN} \2", text)
     return "\n".join(map(_line_by_structure, text.split("\n")))
@@ -135,11 +138,13 @@ def _hide_keyed(match: re.Match[str]) -> str:
 
 
 def _hide_bearer(match: re.Match[str]) -> str:
+    """Hide a bearer token (RFC 6750), told from prose such as "bearer authentication" by a digit or by its length."""
     like_token = any(sign.isdigit() for sign in match[2]) or len(match[2]) >= 24
     return f"{match[1]}{HIDDEN}" if like_token else match[0]
 
 
 def _hide_basic(match: re.Match[str]) -> str:
+    """Hide basic authentication (RFC 7617): base64 that holds a colon; "basic functionality" does not decode to one."""
     try:
         decoded = base64.b64decode(match[2] + "=" * (-len(match[2]) % 4), altchars=b"-_" if "-" in match[2] else None)
     except binascii.Error:

@@ -15,7 +15,11 @@ _NONE = Secret("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured."""
+    """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured.
+
+    Times are in seconds. `degraded_above_s` is the response time above which a service that answered well is
+    degraded; `network` names the path that services share; `depends_on` names other services.
+    """
 
     name: str
     kind: Kind
@@ -70,7 +74,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeSettings:
-    """How tests run in one mode: the team's commands and a marker expression joined to their own -m by "and"."""
+    """How tests run in one mode: the team's commands and a marker expression joined to their own -m by "and".
+
+    A mode without commands is refused by a test run, which says what to write, and left out by a recovery. An empty
+    `select` means the guide's.
+    """
 
     commands: tuple[str, ...] = ()
     select: str = ""
@@ -78,6 +86,12 @@ class ModeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverySettings:
+    """When staging counts as back: `good` deep checks in a row, `interval_s` apart, over at least `dwell_s`.
+
+    Five, since a brown-out that fails 40 % of probes passes 5 in a row by luck with probability 0.08, 2 in a row with
+    0.36 (simulated).
+    """
+
     good: int = 5
     interval_s: float = 10.0
     dwell_s: float = 60.0
@@ -85,6 +99,8 @@ class RecoverySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationSettings:
+    """The limits of the guide's rules of whom to tell, and how it is labelled; see `core.escalation` for the rules."""
+
     critical_down_minutes: float = 30.0
     suite_failures: int = 3
     persistent_minutes: float = 15.0
@@ -121,7 +137,12 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """Seconds, from the guide's variables. The limit for health checks, when set, cuts the longer ones of probes."""
+    """Seconds, from the guide's variables. The limit for health checks, when set, cuts the longer ones of probes.
+
+    `None` for the limit means that none is set. The agent's are handed on to the mock and the tests; nothing here
+    waits by them. `fallback_activation_s` bounds the switch to prepared stand-ins, `fallback_prepare_s` making their
+    data.
+    """
 
     health_check_s: float | None = None
     staging_connection_s: float = 10.0
@@ -163,7 +184,11 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports."""
+    """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports.
+
+    It is made by `resilience.settings` and not changed afterwards. What needs only a part gets only that: `places`
+    for what writes, `services` for what looks, `secrets` for the redactor.
+    """
 
     root: Path
     source: Path | None
@@ -209,6 +234,7 @@ class Settings:
         )
 
     def service(self, name: str) -> Service | None:
+        """Return the service of this name, or None; short names of the guide are not known here."""
         return next((service for service in self.services if service.name == name), None)
 
     def path(self, before: str) -> str:

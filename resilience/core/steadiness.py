@@ -14,7 +14,11 @@ from resilience.core.records import ConnectivityStatus, Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One service's samples. Times are of samples that got an answer; `loss` is the share that got none, 0 to 1."""
+    """One service's samples. Times are of samples that got an answer; `loss` is the share that got none, 0 to 1.
+
+    `samples` counts all of them; `loss` and `transitions` leave out those that are unknown or not configured.
+    Percentiles are of the nearest rank, so each is a time that was measured.
+    """
 
     service: str
     samples: int
@@ -76,7 +80,10 @@ def rank(count: int, share: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A steady state that changed. `state`: up, down or flapping."""
+    """A steady state that changed. `state`: up, down or flapping.
+
+    `before` may also be unknown: nothing was seen yet.
+    """
 
     at: datetime
     service: str
@@ -115,6 +122,12 @@ class Steadiness:
         return Transition(at=sample.at, service=self.service, before=before, state=self.state)
 
     def _next(self) -> str:
+        """Return the state after this look: flapping is asked first, then down, then up.
+
+        Flapping ends only when at most one change is left in the window: by `down` failures at its end, by a good
+        later half, or by a full window with at most `up` failures. Down ends only by such a window. Up needs one good
+        look at the very beginning, so that a first look already says something.
+        """
         seen = list(self._good)
         bad = seen.count(False)
         changes = sum(a != b for a, b in pairwise(seen))
@@ -133,6 +146,7 @@ class Steadiness:
         return self.state
 
     def _settled(self, seen: list[bool]) -> str:
+        """Return up where the later half of the window was good; else it flaps on."""
         return "up" if all(seen[-self.window // 2 :]) else "flapping"
 
 

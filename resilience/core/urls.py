@@ -16,7 +16,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlParts:
-    """A service's URL taken apart and decoded. `host` is a folder or socket where it begins with a slash."""
+    """A service's URL taken apart and decoded. `host` is a folder or socket where it begins with a slash.
+
+    `path` and `query` stay as they are written; user, password, host and socket are decoded.
+    """
 
     scheme: str
     """As the kind writes it: without the kind's prefix, without a driver, an alias resolved."""
@@ -37,12 +40,18 @@ class UrlParts:
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine itself is meant: loopback, localhost or a socket in the file system."""
+        """Whether this machine itself is meant: loopback, localhost or a socket in the file system.
+
+        By the writing alone: a name that happens to resolve to 127.0.0.1 is not local.
+        """
         return is_loopback(self.host)
 
 
 class UrlError(ValueError):
-    """A URL that cannot be used; the text says what is wrong and never shows a value."""
+    """A URL that cannot be used; the text says what is wrong and never shows a value.
+
+    Its text goes into messages and reports, so it names the sign that is wrong and not what stands around it.
+    """
 
 
 class SchemeError(UrlError):
@@ -54,6 +63,12 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
 
     A host named in the query counts where the kind says so: a socket's folder always, as libpq has it, a host where the
     URL has no other. Raises UrlError, and SchemeError where the scheme is not the kind's.
+
+    Stricter than RFC 3986, since an unescaped sign in a password silently leads to another host, user or database:
+    such a URL is refused, with the sign named. User and password end at the last @ before the path.
+
+    >>> url_parts("redis://:s3cret@cache.internal/2", KINDS["redis"]).port
+    6379
     """
     text = url.reveal() if isinstance(url, Secret) else url
     if not text:
@@ -99,6 +114,10 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
 
 
 def _scheme(written: str, kind: Kind) -> tuple[str, Scheme]:
+    """Return the scheme as the kind writes it, and what is known of it. Raises SchemeError.
+
+    The kind's prefix and a driver (`postgresql+asyncpg`) are taken off, and an alias becomes what it stands for.
+    """
     plain = written.removeprefix(kind.url_prefix)
     if kind.driver_in_scheme:
         plain = plain.partition("+")[0]
@@ -155,6 +174,7 @@ def _host_and_port(address: str, tail: str) -> tuple[str, int | None]:
 
 
 def _port(text: str) -> int:
+    """Return the number of a port. Raises UrlError for anything but ASCII digits from 1 to 65535."""
     if not text.isdecimal() or not text.isascii():
         raise UrlError("a port that is not a number")
     number = int(text) if len(text) < 10 else 10**9
@@ -164,7 +184,10 @@ def _port(text: str) -> int:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name, address or socket is this machine by its writing alone; nothing is looked up."""
+    """Whether a host name, address or socket is this machine by its writing alone; nothing is looked up.
+
+    All of 127.0.0.0/8, ::1, IPv4-mapped forms of these, `localhost` and names below it (RFC 6761), and any path.
+    """
     name = host.strip("[]").rstrip(".").lower()
     if name.startswith("/") or name == "localhost" or name.endswith(".localhost"):
         return True

@@ -37,7 +37,11 @@ class Writes(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuideVariable:
-    """One row of the table "The guide's variables" in contracts.md."""
+    """One row of the table "The guide's variables" in contracts.md.
+
+    `wish` is read, `writes` is written: the two meet only here, so that a variable cannot be read as one thing and
+    written as another.
+    """
 
     name: str
     asks: Asks

@@ -27,7 +27,10 @@ from resilience.core.records import (
 
 
 def totals(tests: Iterable[TestOutcome]) -> TestTotals:
-    """Count tests by outcome; `retried` and `passed_on_retry` overlap the others."""
+    """Count tests by outcome; `retried` and `passed_on_retry` overlap the others.
+
+    A test that was held back counts by its outcome and not as retried, as it has no round.
+    """
     counts: dict[str, int] = {}
     retried = passed = 0
     for test in tests:
@@ -43,7 +46,11 @@ def totals(tests: Iterable[TestOutcome]) -> TestTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What one test run left, as the rules ask for it."""
+    """What one test run left, as the rules ask for it.
+
+    `reached` are the stand-ins' own counts; `runner_failed` is our own error, in words, and empty where there was
+    none.
+    """
 
     mode: TestExecutionMode
     counts: TestTotals
@@ -69,6 +76,7 @@ class Results:
 
     @property
     def ran(self) -> int:
+        """How many tests got to say something: held back, timed out, never reached and deselected ones did not."""
         counts = self.counts
         said = counts.passed + counts.failed + counts.error + counts.skipped + counts.xfailed + counts.xpassed
         return said + counts.stand_in_gap + counts.undecided
@@ -82,6 +90,9 @@ class Rule:
     """One rule of what a test run proves: the exit code where it applies, the notes it leaves, and why it is so.
 
     `applies` returns the notes that go into the result, or whether the rule applies where it has nothing to add.
+
+    A rule that applies always counts; which one becomes the verdict is decided by the order of the codes, not by its
+    place.
     """
 
     name: str
@@ -226,14 +237,20 @@ _SHARED: Mapping[Verdict, int] = {
 
 
 def code_of(verdict: Verdict) -> int:
-    """Return the exit code of a verdict, also where the tests' own was replaced by that of the team's command."""
+    """Return the exit code of a verdict, also where the tests' own was replaced by that of the team's command.
+
+    A verdict without a code of its own, `running`, is 0.
+    """
     own = next((code for code, found in VERDICTS.items() if found is verdict), ExitCode.PASSED)
     return _SHARED.get(verdict, own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What a test run proved. `because` names the rules that applied."""
+    """What a test run proved. `because` names the rules that applied.
+
+    `notes` are sentences for people, each once, in the order of the rules.
+    """
 
     verdict: Verdict
     exit_code: int
@@ -242,7 +259,10 @@ class Proof:
 
 
 def prove(results: Results) -> Proof:
-    """Return what a test run proved: of all rules that apply, the one whose code stands first in `ExitCode.ORDER`."""
+    """Return what a test run proved: of all rules that apply, the one whose code stands first in `ExitCode.ORDER`.
+
+    No rule applies to tests that all passed in mode full on staging: that alone is `passed`, and 0.
+    """
     fitting = [(rule, found) for rule in RULES if (found := rule.applies(results))]
     codes = [results.interrupted or ExitCode.INTERRUPTED if rule.code is None else rule.code for rule, _ in fitting]
     code = ExitCode.worst(*codes)
@@ -348,7 +368,10 @@ RUN_RULES: tuple[RunRule, ...] = (
 
 
 def judge_run(incident: Incident) -> tuple[Verdict, int]:
-    """Return the verdict and the exit code of a run from its records, never from a notebook."""
+    """Return the verdict and the exit code of a run from its records, never from a notebook.
+
+    The last rule fits every run, so there is always an answer; a run that only looked is judged by its last look.
+    """
     return next(found for rule in RUN_RULES if (found := rule.judge(incident)) is not None)
 
 
@@ -361,7 +384,11 @@ def judge_tests(incident: Incident) -> tuple[Verdict, int] | None:
 
 
 class FailOn(StrEnum):
-    """Which results make the last cell of a notebook fail, and `resilience run` exit with another code than 0."""
+    """Which results make the last cell of a notebook fail, and `resilience run` exit with another code than 0.
+
+    `never` hides product failures too, `failures` hides all but these, `degraded` hides nothing. What is hidden is
+    said.
+    """
 
     NEVER = "never"
     FAILURES = "failures"
@@ -378,5 +405,8 @@ HIDDEN: Mapping[FailOn, frozenset[int]] = {
 
 
 def counts_as_failure(code: int, fail_on: FailOn | str) -> bool:
-    """Whether an exit code of ours fails the caller; an empty `fail_on` hides nothing."""
+    """Whether an exit code of ours fails the caller; an empty `fail_on` hides nothing.
+
+    Raises ValueError for a word that is none of FailOn's.
+    """
     return code != ExitCode.PASSED and (not fail_on or code not in HIDDEN[FailOn(fail_on)])

@@ -77,7 +77,10 @@ def fault_phrase(result: ConnectivityResult) -> str:
 
 
 def staging_line(health: InfrastructureHealth) -> str:
-    """Return the line that starts with STAGING:, naming what is unwell, critical services first."""
+    """Return the line that starts with STAGING:, naming what is unwell, critical services first.
+
+    Four services are named and the rest counted, so that it stays one line on a terminal.
+    """
     word = STAGING[health.overall_status]
     wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
     unwell = [result for status in wanted for result in health.services if result.status is status]
@@ -124,7 +127,12 @@ def _counted(outcome: Outcome, count: int) -> str:
 
 
 def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
-    """Return the lines after a test run: the verdict in capitals, the counts, and what they do not prove."""
+    """Return the lines after a test run: the verdict in capitals, the counts, and what they do not prove.
+
+    The first line carries the verdict, the second the counts. Below stand only what would mislead if it were left
+    out: undecided tests, passes at the second try, and whose the failures are where infrastructure took tests as
+    well.
+    """
     counts = result.totals
     phrase = verdict_phrase(result.verdict, result.mode)
     if result.verdict is Verdict.UNDECIDED:
@@ -179,7 +187,10 @@ _OF_STAGING = {
 
 
 def exit_code_phrase(code: int, *, looked: bool = False) -> str:
-    """Return what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests."""
+    """Return what an exit code of ours means; where we only `looked`, it speaks of staging and not of tests.
+
+    A code that is none of ours is the team's own command's (`--exit-code original`).
+    """
     if looked and code in _OF_STAGING:
         return _OF_STAGING[code]
     return {
