@@ -40,7 +40,10 @@ def make_plan(
     before: Mapping[str, str],
     run: str = "",
 ) -> Plan:
-    """Return the plan. `before` is what the env file holds now; secrets are masked in the result."""
+    """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
+
+    Masked are commands, too, so that what runs is read from the settings and never from a plan.
+    """
     mode = decision.mode
     redactor = Redactor(settings.secrets)
     values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
@@ -50,7 +53,9 @@ def make_plan(
     held = held_markers(decision, settings)
     modes = settings.modes.get(mode)
     select = (modes.select if modes else "") or SELECT.get(mode, "")
-    commands = tuple(PlannedCommand(command=command, select=select) for command in (modes.commands if modes else ()))
+    commands = tuple(
+        PlannedCommand(command=redactor.text(command), select=select) for command in (modes.commands if modes else ())
+    )
     files = files_written(settings.places)
     return Plan(
         mode=mode,
@@ -178,8 +183,8 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
         type=service.type,
         provider=found.provider if found else "",
         local=redactor.text(service.local.reveal()),
-        prepare=service.prepare,
-        ready_query=service.ready_query,
+        prepare=tuple(redactor.text(command) for command in service.prepare),
+        ready_query=redactor.text(service.ready_query),
     )
 
 
