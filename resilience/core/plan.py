@@ -45,8 +45,12 @@ def make_plan(
 ) -> Plan:
     """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
 
+<<<<<<< HEAD
     The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
     RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
+=======
+    Masked are commands, too, so that what runs is read from the settings and never from a plan.
+>>>>>>> undo
     """
     mode = decision.mode
     redactor = Redactor(settings.secrets)
@@ -57,7 +61,9 @@ def make_plan(
     held = held_markers(decision, settings)
     modes = settings.modes.get(mode)
     select = (modes.select if modes else "") or SELECT.get(mode, "")
-    commands = tuple(PlannedCommand(command=command, select=select) for command in (modes.commands if modes else ()))
+    commands = tuple(
+        PlannedCommand(command=redactor.text(command), select=select) for command in (modes.commands if modes else ())
+    )
     files = files_written(settings.places)
     return Plan(
         mode=mode,
@@ -193,8 +199,8 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
         type=service.type,
         provider=found.provider if found else "",
         local=redactor.text(service.local.reveal()),
-        prepare=service.prepare,
-        ready_query=service.ready_query,
+        prepare=tuple(redactor.text(command) for command in service.prepare),
+        ready_query=redactor.text(service.ready_query),
     )
 
 

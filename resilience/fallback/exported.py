@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from resilience.fallback import journal as journals
-from resilience.host.files import write_atomically
+from resilience.host.files import make_private_folder, write_atomically
 
 _EXPORTED = "exported"
 
@@ -17,6 +17,7 @@ def note_exported(state: Path, names: Iterable[str]) -> None:
     if journal is not None and not journal.exported:
         journals.step(state, journal, "a shell took over the variables", exported=True)
     known = {*exported_names(state), *names}
+    make_private_folder(state)
     write_atomically(state / _EXPORTED, "\n".join(sorted(known)).encode(), mode=0o600)
 
 

@@ -20,7 +20,7 @@ from resilience.core.envtext import changed_names, read_env_text
 from resilience.core.errors import EditedError, LockedError, RecordError
 from resilience.fallback import originals
 from resilience.fallback.originals import UndoFile
-from resilience.host.files import read_env_file, remove_asides, sync_folder, write_atomically
+from resilience.host.files import make_private_folder, read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.host.vantage import vantage
 
 FILE = "journal.json"
@@ -158,6 +158,7 @@ def begin(
 def step(state: Path, journal: Journal, what: str, *, on_step: OnStep | None = None, **changes: object) -> Journal:
     """Put a finished step, and what it changed in the journal, on disk; then tell `on_step`."""
     journal = replace(journal, steps=(*journal.steps, Step(at=datetime.now(UTC), what=what)), **changes)  # type: ignore[arg-type]
+    make_private_folder(state)
     write_atomically(state / FILE, to_json(journal, indent=0), mode=0o600)
     if on_step:
         on_step(what)

@@ -17,6 +17,7 @@ from pathlib import Path
 from resilience import stand_ins as local
 from resilience.core.errors import ResilienceError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
+from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal
 from resilience.settings.environment import CONFIG_NAMES, shipped
@@ -53,6 +54,7 @@ def diagnose(
         *_ignored(settings),
         _writable(settings),
         *_commands(settings, environ),
+        *_said_commands(settings),
         _engine(),
         _jupyter(),
         _drilled(settings),
@@ -264,6 +266,20 @@ def _commands(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
         )
     elif not missing:
         yield Finding(what="test commands", found="all can be run")
+
+
+def _said_commands(settings: Settings) -> Iterator[Finding]:
+    """Show each command that the configuration may have us run, so that trusting a repository is a choice with open eyes."""
+    redactor = Redactor.of(settings)
+    where = _near(settings.source, settings.root)
+    told = (
+        *((f"mode {mode.value}", mode_settings.commands) for mode, mode_settings in settings.modes.items()),
+        *((f"the stand-in of {service.name}, to prepare it", service.prepare) for service in settings.services),
+        ("the tests' environment (env_command)", (settings.env_command,) if settings.env_command else ()),
+    )
+    for what, commands in told:
+        for command in commands:
+            yield Finding(what=f"{where} runs", found=f"{redactor.short(command)}   # for {what}")
 
 
 def _first_word(command: str) -> str:

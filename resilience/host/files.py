@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,6 +59,19 @@ def make_folder(folder: Path) -> None:
             return
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make the state folder, which only its owner may enter; of an earlier version's the bits are taken away.
+
+    A folder that was there and is not ours by its name, such as one that RESILIENCE_STATE names, is left as it is.
+    """
+    new = not folder.is_dir()
+    make_folder(folder)
+    if new or (folder.name == "state" and folder.parent.name == ".resilience"):
+        with suppress(OSError):
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
+
+
 def read_env_file(path: Path) -> dict[str, str]:
     """Return the variables of an env file, none where it is not there. Raises SettingsError by line for a broken one."""
     try:
@@ -66,16 +81,37 @@ def read_env_file(path: Path) -> dict[str, str]:
     return {name: value for name, (value, _line) in read_env_text(text, str(path)).items()}
 
 
+SCRATCH = ("resilience-tests", "resilience-pdf", "rb")
+"""What our temporary folders begin with. The last is short because a socket's path holds at most 107 characters."""
+
+
 def scratch(prefix: str) -> Path:
     """Make a private temporary folder named after this process, and remove those of processes of ours that were killed."""
+    sweep((prefix, *SCRATCH))
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-"))
+
+
+def sweep(prefixes: Iterable[str] = SCRATCH) -> tuple[Path, ...]:
+    """Remove the temporary folders of processes of ours that were killed, and return them: tests' raw output is in them.
+
+    Whose pid another process has by now is told by that process's start: it is later than the last change of the folder.
+    """
     import psutil  # not on the way to an assessment, which writes files too
 
-    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
-        pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
-        with suppress(OSError):
-            if pid.isdigit() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
+    removed: list[Path] = []
+    for prefix in dict.fromkeys(prefixes):
+        for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
+            pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
+            with suppress(OSError, psutil.AccessDenied):
+                found = folder.lstat()
+                if not pid.isdigit() or found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+                    continue
+                with suppress(psutil.NoSuchProcess):
+                    if psutil.Process(int(pid)).create_time() <= found.st_mtime + 1:
+                        continue
                 shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-"))
+                removed.append(folder)
+    return tuple(removed)
 
 
 def sync_folder(folder: Path) -> None:

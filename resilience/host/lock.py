@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from resilience.core.errors import LockedError
-from resilience.host.files import make_folder, write_atomically
+from resilience.host.files import make_private_folder, write_atomically
 from resilience.host.vantage import vantage
 
 _SETTLE_S = 0.6
@@ -60,8 +60,8 @@ def locked(state: Path, verb: str, *, run: str = "", take_over: bool = False) ->
 
     `take_over` interrupts the holder on this host as Ctrl-C would and waits until it has put down its work.
     """
-    make_folder(state)
-    with (state / "lock").open("a+b") as file:
+    make_private_folder(state)
+    with open(state / "lock", "a+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         until = time.monotonic() + _SETTLE_S
         while not (taken := _try(file.fileno())) and _read(state) is None and time.monotonic() < until:
             time.sleep(0.01)

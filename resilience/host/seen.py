@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.records import ConnectivityStatus, InfrastructureHealth
-from resilience.host.files import write_atomically
+from resilience.host.files import make_private_folder, write_atomically
 
 FILE = "seen.json"
 _NETWORKS = 8
@@ -53,4 +53,5 @@ def remember(state: Path, seen: Mapping[str, Mapping[str, Any]], health: Infrast
         }
     if noted != seen:
         with suppress(OSError):
+            make_private_folder(state)
             write_atomically(state / FILE, json.dumps(noted, indent=1).encode(), mode=0o600, durable=False)

@@ -7,9 +7,10 @@ import contextlib
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from resilience.host.files import scratch
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "chrome")
 TIMEOUT_S = 30.0
@@ -40,7 +41,7 @@ async def to_pdf(page: Path, pdf: Path, *, chromium: str, timeout_s: float = TIM
     The page was scanned for secrets before; the PDF holds no text that is not in it. The browser's process group and profile
     are gone when this returns.
     """
-    profile = Path(tempfile.mkdtemp(prefix="resilience-pdf-"))
+    profile = scratch("resilience-pdf")
     aside = pdf.with_name(f".{pdf.name}.{os.getpid()}.part.pdf")
     try:
         process = await asyncio.create_subprocess_exec(

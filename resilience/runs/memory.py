@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from resilience.core.records import Incident, Sample
 from resilience.core.settings import Settings
-from resilience.host.files import write_atomically
+from resilience.host.files import make_private_folder, write_atomically
 
 if TYPE_CHECKING:
     from resilience.runs.history import History
@@ -24,6 +24,7 @@ _SHORT_S = 0.2
 def note_snapshot(state: Path, document: bytes) -> None:
     """Keep the last look at all services for `is_service_available`; only lost where the folder cannot be written."""
     with suppress(OSError):
+        make_private_folder(state)
         write_atomically(snapshot(state), document, mode=0o600, durable=False)
 
 

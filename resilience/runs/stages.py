@@ -259,6 +259,7 @@ async def _carry_out(
         )
     settings, health = run.settings, needed(run, run.incident.latest, StageName.ASSESS)
     before = journals.variables_before(settings.state, settings.env_file)
+    say = tell.on_progress or tell.on_step
     return await applying.apply(
         plan,
         values_to_apply(decision, health, settings, run=run.applied_id, before=before),
@@ -271,7 +272,11 @@ async def _carry_out(
             commit=run.incident.commit,
         ),
         start=lambda services: local.start(
-            services, settings, fresh=fresh, on_progress=tell.on_progress or tell.on_step
+            services,
+            settings,
+            fresh=fresh,
+            # What prepares a stand-in is said with its command, in which a password may stand.
+            on_progress=None if say is None else lambda what: say(run.redactor.text(what)),
         ),
         on_step=tell.on_step,
         on_progress=tell.on_progress,
@@ -323,7 +328,7 @@ async def run_tests(
             chosen = select or testing.selection(run.settings, decision.mode)
             planned = tuple(PlannedCommand(command=command, select=chosen) for command in commands)
         else:
-            planned = testing.commands_of(run.incident.plan or make_plan(run), decision.mode, run.settings, select)
+            planned = testing.commands_of(decision.mode, run.settings, select)
         with locked(run.settings.state, "test", run=run.incident.run, take_over=take_over):
             run.event("tests started", "; ".join(command.command for command in planned), kind=EventKind.TESTS_STARTED)
             run.save()

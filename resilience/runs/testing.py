@@ -19,7 +19,6 @@ from resilience.core.records import (
     ExitCode,
     InfrastructureHealth,
     Outcome,
-    Plan,
     PlannedCommand,
     TestExecutionMode,
     TestSuiteResult,
@@ -56,16 +55,21 @@ def selection(settings: Settings, mode: TestExecutionMode) -> str:
     return (modes.select if modes else "") or SELECT.get(mode, "")
 
 
-def commands_of(plan: Plan, mode: TestExecutionMode, settings: Settings, select: str) -> tuple[PlannedCommand, ...]:
-    """Return the planned commands, with `select` in the place of their own selection. Raises SettingsError for none."""
-    if not plan.commands:
+def commands_of(mode: TestExecutionMode, settings: Settings, select: str) -> tuple[PlannedCommand, ...]:
+    """Return the configured commands of a mode, with `select` in the place of its selection. Raises SettingsError for none.
+
+    The plan shows the same commands with their secrets masked; a plan that was read from a record cannot be run.
+    """
+    modes = settings.modes.get(mode)
+    if modes is None or not modes.commands:
         raise SettingsError(
             name=f"[modes.{mode.value}] commands",
             source=str(settings.source or ""),
             expected="the commands that run your tests",
             hint="resilience test -- pytest tests/",
         )
-    return tuple(replace(command, select=select or command.select) for command in plan.commands)
+    chosen = select or selection(settings, mode)
+    return tuple(PlannedCommand(command=command, select=chosen) for command in modes.commands)
 
 
 async def run_commands(

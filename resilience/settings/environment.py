@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -61,8 +62,7 @@ def find_config(cwd: Path) -> Path | None:
     for folder in (cwd, *cwd.parents):
         for name in CONFIG_NAMES:
             if (found := folder / name).is_file():
-                if folder != cwd:
-                    _refuse_foreign(found, cwd)
+                _refuse_foreign(found)
                 return found
         if (folder / ".git").exists():
             return None
@@ -202,17 +202,25 @@ def _given(config: Path | str | None, environ: Mapping[str, str], cwd: Path) -> 
     return path.resolve()
 
 
-def _refuse_foreign(found: Path, cwd: Path) -> None:
-    """A configuration names commands to run, so one that a stranger put above us is not followed.
+def _refuse_foreign(found: Path) -> None:
+    """Refuse a configuration that a stranger may have put here: it names commands that we would run.
 
-    The owner of the folder we stand in is none: in containers, checkouts often belong to somebody else altogether.
+    Followed is one of ours, of root's, or of the owner of the repository's root, who in a container is often somebody else
+    altogether; and which not everybody may write. Naming it (`--config`, RESILIENCE_CONFIG) is the other way to trust it.
     """
-    if hasattr(os, "getuid") and found.stat().st_uid not in (0, os.getuid(), cwd.stat().st_uid):
+    if not hasattr(os, "getuid"):
+        return
+    named = f"RESILIENCE_CONFIG={shlex.quote(str(found))} resilience …   # if you trust it"
+    if not {found.stat().st_uid, found.lstat().st_uid} <= {0, os.getuid(), find_root(found).stat().st_uid}:
+        raise SettingsError(
+            name=str(found), found="(owned by another user)", expected="a configuration of your own", hint=named
+        )
+    if found.stat().st_mode & stat.S_IWOTH:
         raise SettingsError(
             name=str(found),
-            found="(owned by another user)",
-            expected="a configuration of your own",
-            hint=f"resilience --config {found} … if you trust it",
+            found="(everybody may write it)",
+            expected="a configuration that only its owner and group may write",
+            hint=f"chmod o-w {shlex.quote(str(found))}; or {named}",
         )
 
 

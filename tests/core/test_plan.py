@@ -30,7 +30,7 @@ from resilience.core.records import (
     StandIn,
     TestExecutionMode as M,
 )
-from resilience.core.settings import PROFILE_FILES, Deadlines, Service, Settings, Wishes
+from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, Service, Settings, Wishes
 from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
 from resilience.fallback.journal import Origin
@@ -226,6 +226,20 @@ def test_a_secret_that_was_in_the_env_file_is_masked_by_its_name_and_by_its_plac
     plan = make_plan(chosen(M.DEGRADED), health({}), settings, before=before)
     assert "tok-0123456789" not in repr(plan)
     assert "hunter2-long" not in repr(plan)
+
+
+def test_a_secret_that_stands_in_a_command_is_masked_in_the_plan(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    command = "PGPASSWORD=p1ain-in-command pytest --token local-pw --dsn postgresql://me:hunter2-long@10.0.0.1/db"
+    services = tuple(replace(service, prepare=(command,), ready_query=command) for service in settings.services)
+    settings = replace(settings, services=services, modes={M.DEGRADED: ModeSettings(commands=(command,))})
+    found = health({"database": S.UNAVAILABLE}, usable=("database",))
+    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    masked = "PGPASSWORD=*** pytest --token *** --dsn postgresql://***@10.0.0.1/db"
+    assert [planned.command for planned in plan.commands] == [masked]
+    assert [(stand_in.prepare, stand_in.ready_query) for stand_in in plan.stand_ins] == [((masked,), masked)]
+    assert not {"p1ain-in-command", "local-pw", "hunter2-long"} & set(repr(plan).replace("'", " ").split())
+    assert "p1ain-in-command" not in repr(plan)
 
 
 # --------------------------------------------------------------------------- the guide's scenarios

@@ -98,3 +98,20 @@ def test_doctor_knows_that_the_configuration_is_not_ones_own(tmp_path: Path) -> 
     found = by_what(diagnose(load_settings(cwd=tmp_path, environ=environ(tmp_path)), environ=environ(tmp_path)))
     assert found["configuration"].hint == "resilience init"
     assert list(tmp_path.iterdir()) == [tmp_path / ".git"]
+
+
+def test_doctor_shows_each_command_that_the_configuration_may_have_us_run(repository: Path) -> None:
+    put(
+        repository / "resilience.toml",
+        '[runbook]\nenv_command = "echo from-env"\n[modes.full]\ncommands = ["pytest a", "curl -u me --token t0ps3cret-t0ken x"]\n'
+        '[[service]]\nname = "redis"\ntype = "redis"\nurl = "redis://:t0ps3cret-t0ken@r.example"\n'
+        'local = "redis://127.0.0.1:1/0"\nprepare = ["make seed"]\n',
+    )
+    findings = diagnose(load_settings(cwd=repository, environ=environ(repository)), environ=environ(repository))
+    said = [finding.found for finding in findings if finding.what == "resilience.toml runs"]
+    assert said == [
+        "pytest a   # for mode full",
+        "curl -u me --token *** x   # for mode full",
+        "make seed   # for the stand-in of redis, to prepare it",
+        "echo from-env   # for the tests' environment (env_command)",
+    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from resilience.core.errors import SettingsError
-from resilience.host.files import make_folder, read_env_file, remove_asides, scratch, write_atomically
+from resilience.host.files import make_folder, read_env_file, remove_asides, scratch, sweep, write_atomically
 
 
 def asides(folder: Path) -> list[str]:
@@ -118,3 +118,19 @@ def test_a_scratch_folder_is_private_and_those_of_the_killed_are_removed(
     assert folder.name.startswith(f"lab-{os.getpid()}-")
     left = {path.name for path in tmp_path.iterdir()} - {folder.name}
     assert left == {f"lab-{os.getppid()}-used", f"other-{gone.pid}-theirs", "lab-notes-mine"}
+
+
+def test_the_scratch_folders_of_the_killed_go_also_where_their_pid_is_anothers_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    names = (f"rb-{gone.pid}-a", f"resilience-tests-{os.getpid()}-recycled", f"resilience-tests-{os.getpid()}-mine")
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / names[0] / "raw").write_text("raw output")
+    (tmp_path / f"rb-{gone.pid}-link").symlink_to(tmp_path)
+    os.utime(tmp_path / names[1], (1_000_000_000, 1_000_000_000))
+    assert {path.name for path in sweep()} == set(names[:2])
+    assert {path.name for path in tmp_path.iterdir()} == {names[2], f"rb-{gone.pid}-link"}

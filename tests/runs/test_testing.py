@@ -12,6 +12,7 @@ import pytest
 
 from resilience.core.errors import SettingsError, UsageError
 from resilience.core.records import CommandResult, Outcome, TestExecutionMode as M, TestSuiteResult, TestTotals, Verdict
+from resilience.core.secret import Secret
 from resilience.core.settings import ModeSettings
 from resilience.runs import testing
 from resilience.runs.runbook import Run
@@ -48,13 +49,15 @@ async def test_the_planned_commands_are_taken_and_a_selection_that_was_asked_for
     run = Run.create(settings_of(team))
     await run.assess()
     run.choose_mode()
-    plan = run.make_plan()
-    assert [command.command for command in testing.commands_of(plan, M.FULL, run.settings, "")] == [
+    secret = replace(run.settings, secrets=(Secret("p1ain-in-command"),))
+    edited = replace(secret, modes={M.FULL: ModeSettings(commands=("pytest --key p1ain-in-command",))})
+    assert [c.command for c in testing.commands_of(M.FULL, edited, "")] == ["pytest --key p1ain-in-command"], "unmasked"
+    assert [command.command for command in testing.commands_of(M.FULL, run.settings, "")] == [
         f"{sys.executable} -m pytest -q -p no:cacheprovider tests"
     ]
-    assert {command.select for command in testing.commands_of(plan, M.FULL, run.settings, "mine")} == {"mine"}
-    with pytest.raises(SettingsError, match=r"\[modes\.full\] commands.*resilience test -- pytest tests/"):
-        testing.commands_of(replace(plan, commands=()), M.FULL, run.settings, "")
+    assert {command.select for command in testing.commands_of(M.FULL, run.settings, "mine")} == {"mine"}
+    with pytest.raises(SettingsError, match=r"\[modes\.offline\] commands.*resilience test -- pytest tests/"):
+        testing.commands_of(M.OFFLINE, run.settings, "")
 
 
 @pytest.mark.parametrize(("code", "words"), [(127, "was not found"), (126, "may not be run")])

@@ -164,14 +164,32 @@ def test_a_certificate_that_is_not_there_is_refused(repository: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give a file away")
-def test_a_configuration_that_another_user_put_above_us_is_not_followed(repository: Path) -> None:
+@pytest.mark.parametrize("folder", [".", "src"])
+def test_a_configuration_is_followed_if_its_owner_has_the_repository_too(repository: Path, folder: str) -> None:
     path = write(repository / "resilience.toml", SERVICE)
+    cwd = repository / folder
     os.chown(path, 12345, -1)
+    with pytest.raises(SettingsError, match="owned by another user") as caught:
+        load_settings(cwd=cwd, environ={})
+    assert f"RESILIENCE_CONFIG={path} resilience" in caught.value.hint
+    assert load_settings(path, cwd=cwd, environ={}).source == path
+    assert load_settings(cwd=cwd, environ={"RESILIENCE_CONFIG": str(path)}).source == path
+    os.chown(cwd / "src" if folder == "." else cwd, 12345, -1)
     with pytest.raises(SettingsError, match="owned by another user"):
-        load_settings(cwd=repository / "src", environ={})
-    assert load_settings(path, cwd=repository / "src", environ={}).source == path
-    os.chown(repository / "src", 12345, -1)
-    assert load_settings(cwd=repository / "src", environ={}).source == path
+        load_settings(cwd=cwd, environ={})
+    os.chown(repository, 12345, -1)
+    assert load_settings(cwd=cwd, environ={}).source == path, "as in containers, whose checkout is somebody else's"
+
+
+def test_a_configuration_that_everybody_may_write_is_followed_only_when_it_is_named(repository: Path) -> None:
+    path = write(repository / "resilience.toml", SERVICE)
+    path.chmod(0o646)
+    with pytest.raises(SettingsError, match="everybody") as caught:
+        load_settings(cwd=repository, environ={})
+    assert caught.value.hint.startswith(f"chmod o-w {path}")
+    assert load_settings(path, cwd=repository, environ={}).source == path
+    path.chmod(0o664)
+    assert load_settings(cwd=repository, environ={}).source == path
 
 
 def test_a_look_by_url_needs_no_configuration(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from resilience.core.words import staging_line
 from resilience.fallback import journal as journals
 from resilience.fallback.journal import NOT_AS_BEFORE
 from resilience.fallback.undo_settings import settings_for_restore
+from resilience.host.files import sweep
 from resilience.runs import runbook
 from resilience.runs.stages import NOT_RECORDED
 from resilience.show import terminal
@@ -53,6 +54,7 @@ def restore(
         return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
 
     restored = asyncio.run(go())
+    sweep()
     terminal.show_restored(restored, console=console)
     _say_what_is_not_as_before(restored)
     if unreadable:

@@ -19,6 +19,7 @@ from resilience.core.records import SCHEMA, StageName
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host import lock
+from resilience.host.files import sweep
 from resilience.host.vantage import vantage
 from resilience.runs.folder import latest, read_incident
 from resilience.show import terminal
@@ -35,6 +36,7 @@ def status(
 ) -> None:
     """What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer."""
     settings = settings_from(config, environment)
+    sweep()
     found = gather(settings)
     if as_json:
         print_json(found)

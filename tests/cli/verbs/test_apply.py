@@ -132,3 +132,22 @@ def test_apply_that_is_blocked_exits_20_and_changes_nothing(type_in: Type, team:
     assert said.code == 20
     assert "blocked" in said.out
     assert not (team / ".env.test.active").exists()
+
+
+def test_only_their_owner_reads_what_is_kept_of_a_checkout(type_in: Type, team: Path, staging: SmallStaging) -> None:
+    with_stand_in(team)
+    staging.status = 503
+    state = team / ".resilience" / "state"
+    state.mkdir(parents=True, mode=0o755)
+    assert type_in("assess").code
+    assert type_in("apply").code == 0
+    try:
+        kept = [state, *state.rglob("*"), *(team.parent / "xdg").rglob("*")]
+        assert {path.name for path in kept} >= {"lock", "journal.json", "snapshot.json", "stand_ins.json"}
+        ways = [path for path in kept if state in (path, *path.parents)] + [team.parent / "xdg" / "resilience"]
+        open_to_others = [path for path in ways if path.stat().st_mode & 0o077 and path.parent != team.parent / "xdg"]
+        assert not open_to_others
+        [data] = (team.parent / "xdg" / "resilience").iterdir()
+        assert data.stat().st_mode & 0o077 == 0
+    finally:
+        assert type_in("restore").code == 0

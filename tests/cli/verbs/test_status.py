@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run, restore
 from tests.kits.small_staging import SmallStaging, project
 from tests.kits.stand_in_kit import eventually
+from tests.kits.typing_in import Type
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KILLED = """
@@ -255,3 +257,17 @@ def test_the_latest_run_is_shown_also_where_its_record_is_cut(team: Team, capsys
     file.write_bytes(file.read_bytes()[:40])
     assert "incident.json" in shown(team, capsys)
     assert "incident.json" in shown(team, capsys, hand_over=True)
+
+
+@pytest.mark.parametrize("verb", ["status", "restore"])
+def test_the_temporary_folder_of_a_killed_run_goes(
+    type_in: Type, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    left = tmp_path / f"resilience-tests-{gone.pid}-left"
+    left.mkdir()
+    (left / "raw.txt").write_text("raw output")
+    assert type_in(verb).code == 0
+    assert not left.exists()
