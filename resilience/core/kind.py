@@ -119,7 +119,7 @@ class Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubles:
-    """How a service of this kind is stood in for on this machine. Texts with a colon are dotted names: module:attribute.
+    """How services of this kind are stood in for on this machine; texts with a colon are dotted names.
 
     `install` and `unavailable` end in a command to type: they are the hint of a stand-in that cannot be had.
     """

@@ -52,7 +52,10 @@ class PostgresBinaries:
 
 
 def find_binaries(*, prefer_major: int = 0) -> tuple[PostgresBinaries, ...]:
-    """Return what is installed here, the system's first, each group with the wished major version or else the newest first."""
+    """Return what is installed here, the system's first, and in each group the nearest to the wished major version first.
+
+    `prefer_major` is staging's own, since dumps and extensions fit no other version so well; 0: the newest.
+    """
     found = [
         *(PostgresBinaries(folder=folder, provider="system", major=_major(folder)) for folder in _system_folders()),
         *(PostgresBinaries(folder=folder, provider="wheel", major=_major(folder)) for folder in _wheel_folders()),

@@ -62,6 +62,10 @@ def _protocols(request: web.Request) -> tuple[str, ...]:
 async def _answer(
     socket: web.WebSocketResponse, text: str, mock: Mock, config: Config, agents: set[asyncio.Task[None]]
 ) -> None:
+    """Answer one message: a ping by its pong, a request for an agent by its events, all else by an echo.
+
+    Both "ping" as a plain text and a JSON message of type `ping` count; of the latter all other fields come back.
+    """
     try:
         message = json.loads(text)
     except ValueError:
