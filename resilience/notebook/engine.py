@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,8 +116,7 @@ async def execute(
         asked=asked,
         stopping=Stopping(total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s),
         tell=on_progress or (lambda _moment: None),
-        # Each write of the record redacts all of it, and most of its texts are those of the write before.
-        redact=lru_cache(maxsize=16_384)(redact or (lambda text: text)),
+        redact=redact or (lambda text: text),
         grace_s=grace_s,
     )
     return await run.go(wanted, environ=os.environ if environ is None else environ, restore=restore, report=report)
