@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from resilience.services.redis.stand_in import find_binaries
+from tests.kits.installed import installed, snapshot
 from tests.kits.interpreters import environment_of
 
 pytestmark = pytest.mark.slow
@@ -359,3 +360,17 @@ def test_trouble_inside_our_plugin_makes_the_verdict_unknown(team: Team, where: 
     assert said["verdict"] == "unknown", said
     assert said["exit_code"] == 21
     assert counted(said) == 2
+
+
+def test_where_a_team_installed_it_staging_tests_skip_themselves(team: Team, tmp_path: Path) -> None:
+    folder = team.root / "staged"
+    folder.mkdir()
+    (folder / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.staging\ndef test_staging(): pass\ndef test_pure(): pass\n"
+    )
+    found = snapshot(tmp_path / "s.json", redis="unavailable")
+    env = team.environ | {"PYTHONPATH": str(installed(tmp_path / "site")), "RESILIENCE_SNAPSHOT": str(found)}
+    words = team.pytest("staged", "--strict-markers", "-rs", "-W", "error", "-p", "no:asyncio")
+    done = subprocess.run(words, cwd=team.root, env=env, capture_output=True, text=True, check=False)
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "staging is unavailable since" in done.stdout

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,21 +16,8 @@ import pytest
 
 from resilience.suite import pytest_plugin as plugin
 from tests.kits import plugin_tables
+from tests.kits.installed import installed, snapshot
 from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, by_id, environment_with, run, write
-
-MODULE = Path(plugin.__file__)
-
-
-def snapshot(path: Path, *, age: timedelta = timedelta(0), **statuses: str) -> Path:
-    document = {
-        "schema": 1,
-        "started_at": (datetime.now(UTC) - age).isoformat().replace("+00:00", "Z"),
-        "overall_status": "unavailable",
-        "is_staging_available": "unavailable" not in statuses.values(),
-        "services": [{"name": name, "status": status} for name, status in statuses.items()],
-    }
-    path.write_text(json.dumps(document))
-    return path
 
 
 def test_a_service_is_available_as_the_last_assessment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,16 +70,6 @@ def test_an_exception_that_breaks_when_looked_at_is_still_described() -> None:
     nodes = plugin.describe(exc)
     assert len(nodes) == 1
     json.dumps(nodes)
-
-
-def installed(folder: Path) -> Path:
-    """Lay the module as an installed distribution would."""
-    info = folder / "resilience_pytest_plugin-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    shutil.copyfile(MODULE, folder / "resilience_pytest_plugin.py")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resilience-pytest-plugin\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text("[pytest11]\nresilience = resilience_pytest_plugin\n")
-    return folder
 
 
 def alone(root: Path, path: Path, **env: str) -> str:
