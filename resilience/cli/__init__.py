@@ -13,7 +13,11 @@ from resilience.cli.group import Verbs
 
 
 def main() -> NoReturn:
-    """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md."""
+    """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md.
+
+    Codes are those of `core.records.ExitCode`; an error that nobody foresaw is 30, with its traceback in a file of
+    the user's own.
+    """
     heed_signals()
     _give_watch_its_default(sys.argv)
     try:

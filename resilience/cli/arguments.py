@@ -14,7 +14,10 @@ from resilience.runs.stages import parse_mode
 
 
 def settings_from(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
-    """Return the settings of `--config`, or those of `--url` alone, which need no configuration."""
+    """Return the settings of `--config`, or those of `--url` alone, which need no configuration.
+
+    Raises SettingsError. `--url` leaves every configuration file aside.
+    """
     if urls:
         return configuration.settings_for_url(urls)
     return configuration.load_settings(config or None, environment=environment)
@@ -44,7 +47,10 @@ def pairs_from(given: Sequence[str] | None) -> dict[str, object]:
 
 
 def run_folder(settings: Settings, name: str) -> Path:
-    """Return the folder of a run by its path, or by its name in outputs; of the newest for `latest`."""
+    """Return the folder of a run by its path, or by its name in outputs; of the newest for `latest`.
+
+    Raises UsageError for a run that is not there, or none at all.
+    """
     if name in ("", "latest"):
         return latest(settings)
     for path in (Path(name), settings.outputs / name):
@@ -54,7 +60,10 @@ def run_folder(settings: Settings, name: str) -> Path:
 
 
 def services_named(settings: Settings, names: Sequence[str] | None) -> list[Service]:
-    """Return the services of these names; all that have a stand-in where none is named."""
+    """Return the services of these names; all that have a stand-in where none is named.
+
+    Raises UsageError, with the nearest name. The order is that of the configuration.
+    """
     known = [service.name for service in settings.services]
     for name in names or ():
         if name not in known:

@@ -11,7 +11,11 @@ from resilience.runs.runbook import samples_of
 class Changes:
     """Follow the services from look to look.
 
-    A service is down after 3 bad looks of 10 and up again when at most 1 of 10 was bad; in between, or to and fro, it flaps.
+    A service is down after 3 bad looks of 10 and up again when at most 1 of 10 was bad; in between, or to and fro, it
+    flaps.
+
+    Status by status it tells at once; that a service is down, up or flaps only after several looks, since one bad
+    look in ten is nobody's alarm.
     """
 
     def __init__(self) -> None:

@@ -32,7 +32,11 @@ class EndedBySignalError(ResilienceError):
 
 
 def heed_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP all end the command as Ctrl-C does."""
+    """Let SIGINT, SIGTERM and SIGHUP all end the command as Ctrl-C does.
+
+    SIGTERM goes the way of Ctrl-C, so that tests are put down and records written, and then exits with 143. A second
+    SIGTERM is ignored.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _terminate)
@@ -42,6 +46,7 @@ def heed_signals() -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """Remember that it was SIGTERM, and go the way of Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     EndedBySignalError.terminated = True
     # A running event loop has a handler of its own for Ctrl-C, which cancels what runs; an exception from here would tear it.
@@ -49,7 +54,10 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def end_by(exc: BaseException) -> NoReturn:
-    """Say in one line what ended the command, and exit with its code; no traceback reaches a user."""
+    """Say in one line what ended the command, and exit with its code; no traceback reaches a user.
+
+    A closed pipe, as behind `| head`, is no error: 0. An error of click's own is 2.
+    """
     match exc:
         case ResilienceError():
             _complain(str(exc), exc.exit_code)

@@ -51,7 +51,11 @@ def verb(**settings: Any) -> typer.Typer:
 
 
 class Verbs(typer.core.TyperGroup):
-    """All verbs, each imported when it is called or explained; a mistyped one gets "did you mean"."""
+    """All verbs, each imported when it is called or explained; a mistyped one gets "did you mean".
+
+    A mistyped verb is refused before anything is imported; `--help` imports none either, as it takes the rows of
+    VERBS.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="resilience", help=_HELP, no_args_is_help=True, rich_markup_mode=None)

@@ -20,6 +20,7 @@ def builtins_of(record: object) -> Any:
 
 
 def print_json(document: object) -> None:
+    """Write one JSON document to stdout, not escaped beyond need; a reader that is gone is no error."""
     text = json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
     try:
         sys.stdout.write(text)
@@ -37,6 +38,7 @@ def leave(code: int, exit_zero: bool = False, *, looked: bool = False) -> NoRetu
 
 
 def log_to_stderr(verbose: bool) -> None:
+    """Send log lines to stderr: errors alone, or with --verbose from INFO on."""
     logging.basicConfig(
         stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.ERROR
     )

@@ -21,7 +21,11 @@ from resilience.settings.build import require_configured
 
 
 def refuse_where_locked(settings: Settings, verb: str, take_over: bool) -> None:
-    """Refuse before anything is made where another is at work; the lock itself is taken later, for as long as needed."""
+    """Refuse before anything is made where another is at work; the lock itself is taken later, for as long as needed.
+
+    Raises LockedError (75). It is a courtesy, not a guarantee: another may take the lock a moment later, and is then
+    met there.
+    """
     who = None if take_over else holder(settings.state)
     if who is not None:
         raise LockedError(
@@ -30,7 +34,10 @@ def refuse_where_locked(settings: Settings, verb: str, take_over: bool) -> None:
 
 
 def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) -> Run:
-    """Return the run that is applied here, which a verb adds to; else a new one. One incident is one folder."""
+    """Return the run that is applied here, which a verb adds to; else a new one. One incident is one folder.
+
+    Raises NotConfiguredError where no service has a URL, before a folder is made.
+    """
     run = applied_run(settings)
     if run is None:
         require_configured(settings)
@@ -43,6 +50,8 @@ def recording_the_end(run: Run) -> Iterator[None]:
     """Write the verdict of a run that breaks off, so that no record says "running" for ever.
 
     After a signal the last line also says what is applied and not undone: nobody looks for that in a report.
+
+    The error goes on to `cli.ends`, which says it; a report is left all the same.
     """
     try:
         yield

@@ -30,10 +30,10 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a tone looks. `ink` holds 4.5:1 against white, as text and below white text, `ink_dark` against the dark page.
+    """How a tone looks. `ink` is for text on white and for a ground below white text, `ink_dark` for the dark page.
 
-    4.5:1 is what WCAG 2 asks of text at level AA. The signs differ in shape, so that they are told apart without
-    colour.
+    Both hold a contrast of 4.5:1, which is what WCAG 2 asks of text at level AA. The signs differ in shape, so that
+    they are told apart without colour.
     """
 
     sign: str

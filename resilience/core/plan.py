@@ -45,12 +45,10 @@ def make_plan(
 ) -> Plan:
     """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
 
-    <<<<<<< HEAD
-        The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
-        RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
-    =======
-        Masked are commands, too, so that what runs is read from the settings and never from a plan.
-    >>>>>>> undo
+    Masked are commands, too, so that what runs is read from the settings and never from a plan.
+
+    The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
+    RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
     """
     mode = decision.mode
     redactor = Redactor(settings.secrets)

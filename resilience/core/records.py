@@ -16,7 +16,11 @@ SCHEMA = 1
 
 
 class ConnectivityStatus(StrEnum):
-    """How a service, or the whole of staging, is. No answer about ourselves is `unknown`, never `available`."""
+    """How a service, or the whole of staging, is. No answer about ourselves is `unknown`, never `available`.
+
+    `degraded`: it answers, but slowly, read-only, lagging or now and then. `unavailable`: it does not answer, or
+    refuses what it is there for. `unknown`: the look says nothing about it. `not_configured`: it was not looked at.
+    """
 
     AVAILABLE = "available"
     DEGRADED = "degraded"
@@ -26,7 +30,12 @@ class ConnectivityStatus(StrEnum):
 
 
 class TestExecutionMode(StrEnum):
-    """How the tests are run."""
+    """How the tests are run.
+
+    `full`: everything, on real staging. `degraded`: everything that the living services and stand-ins can carry.
+    `offline`: nothing off this machine is reached. `critical_only`: a selection, as a full suite would make staging
+    worse or asks for what is not there.
+    """
 
     __test__ = False
 
@@ -37,7 +46,10 @@ class TestExecutionMode(StrEnum):
 
 
 class Phase(StrEnum):
-    """The part of a probe in which something happened, in the order they are gone through."""
+    """The part of a probe in which something happened, in the order they are gone through.
+
+    `config` is before anything is sent; `first_byte` ends with the first byte of an answer, `query` with the last.
+    """
 
     CONFIG = "config"
     DNS = "dns"
@@ -48,7 +60,12 @@ class Phase(StrEnum):
 
 
 class FaultCode(StrEnum):
-    """What went wrong, as a type. The codes are a contract; what each means stands in `resilience.core.faults`."""
+    """What went wrong, as a type. The codes are a contract; what each means stands in `resilience.core.faults`.
+
+    By their beginning: `dns_` the name, `tcp_` the way there, `proto_` the connection after it was accepted, `tls_`
+    the handshake, `app_` what the server itself said; the others speak of us. A new code needs a row in
+    `core.faults.MEANINGS` and one in `core.marks.FAULTS`.
+    """
 
     DNS_NXDOMAIN = "dns_nxdomain"
     DNS_NODATA = "dns_nodata"
@@ -108,7 +125,10 @@ class FaultCode(StrEnum):
 
 
 class CauseName(StrEnum):
-    """A cause that several services share, or the one service that is its own."""
+    """A cause that several services share, or the one service that is its own.
+
+    The order is that in which `core.causes` asks; what each takes to be named stands with its rule.
+    """
 
     THIS_MACHINE = "this_machine"
     STAGING_OR_THIS_MACHINE = "staging_or_this_machine"
@@ -125,6 +145,9 @@ class Outcome(StrEnum):
     """What became of one test. `failed` and `error` are the product's; an outage is never one of them.
 
     `undecided` is what cannot be told apart: it failed without a sign of its own while a service it used was unwell.
+
+    `stand_in_gap`: something is missing on a stand-in that staging has. `timeout`: it was still running when the time
+    was up. `not_run`: never reached. `deselected`: not of this mode. The values are keys of `TestTotals`.
     """
 
     PASSED = "passed"
@@ -142,7 +165,11 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a run proved, in one word."""
+    """What a run proved, in one word.
+
+    `running` is what a run has until it is judged. What each proves, and with which exit code, is a table in
+    `core.verdict`.
+    """
 
     RUNNING = "running"
     PASSED = "passed"
@@ -158,7 +185,12 @@ class Verdict(StrEnum):
 
 
 class ExitCode:
-    """The exit codes of `contracts.md`; `worst` orders them where several apply."""
+    """The exit codes of `contracts.md`; `worst` orders them where several apply.
+
+    20 says that tests were kept from speaking or are undecided, 21 that nothing was proved; 75 is EX_TEMPFAIL
+    (sysexits.h), 124 that of timeout(1), 130 and 143 are 128 and the number of the signal, as shells have it. 2 and
+    75 stand outside of the order, and win over all in `worst`.
+    """
 
     PASSED = 0
     PRODUCT_FAILURES = 1
@@ -181,7 +213,11 @@ class ExitCode:
 
 
 class StageName(StrEnum):
-    """The stages of the runbook, in order."""
+    """The stages of the runbook, in order.
+
+    The values are part of `incident.json`, of file names in a drill's `signals`, and of what `status` and `resume`
+    say.
+    """
 
     ASSESS = "assess"
     CHOOSE_MODE = "choose_mode"
@@ -192,7 +228,10 @@ class StageName(StrEnum):
 
 
 class StageStatus(StrEnum):
-    """What became of a stage."""
+    """What became of a stage.
+
+    A stage that still is `started` when its process is gone was killed. `done_by_hand` counts as finished.
+    """
 
     STARTED = "started"
     FINISHED = "finished"
@@ -239,12 +278,16 @@ class ServiceName(str):
 
     @property
     def value(self) -> str:
+        """The name itself: the guide's services were members of an enum."""
         return str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
-    """From where something was seen. `network` names the local network coarsely (a digest), never an address."""
+    """From where something was seen. `network` names the local network coarsely (a digest), never an address.
+
+    What one host cannot see another may: each judgement holds from here only, and every report says so.
+    """
 
     host: str
     user: str
@@ -255,7 +298,11 @@ class Vantage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What an error means. `weak` evidence (a time-out, an empty text, context only) needs a red probe beside it."""
+    """What an error means. `weak` evidence (a time-out, an empty text, context only) needs a red probe beside it.
+
+    `retryable`: trying again soon may help. `infrastructure`: a failure with it may be the outage's. `cause` is a
+    sentence on what it means, `hint` a command to type, `detail` what was found.
+    """
 
     code: FaultCode
     phase: Phase | None
@@ -269,7 +316,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
-    """Seconds from the start of each phase to its end; None where it was not reached."""
+    """Seconds from the start of each phase to its end; None where it was not reached.
+
+    They add up to the response time only where every phase ended: what is left over was waited for in vain.
+    """
 
     dns_s: float | None = None
     tcp_s: float | None = None
@@ -280,7 +330,12 @@ class Phases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a probe found, not judged. `facts` are short cleaned texts such as role, server_version, extensions."""
+    """What a probe found, not judged. `facts` are short cleaned texts such as role, server_version, extensions.
+
+    `fault` is what the probe met; None where the service answered as its protocol wants. `response_time_s` is from
+    the begin of the probe to its end, which is the deadline at the latest. `endpoint` is host:port, `[v6]:port` or a
+    socket's path, without credentials.
+    """
 
     name: str
     started_at: datetime
@@ -295,7 +350,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectivityResult:
-    """One service as judged from its observation; the fields are the keys of `assess --json`."""
+    """One service as judged from its observation; the fields are the keys of `assess --json`.
+
+    `endpoint`, `detail` and `hint` are safe to show. `fault` is None where none was met, also of a service that only
+    flaps; `response_time_s` where it was not asked. `expected` and `found` stand beside each other in reports.
+    `never_reached`: not once from this host and network.
+    """
 
     name: str
     type: str
@@ -326,7 +386,11 @@ class ConnectivityResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why services are unwell together, with the evidence and the next thing to do."""
+    """Why services are unwell together, with the evidence and the next thing to do.
+
+    `services` are in the order of blame, the root first where one is known. `evidence` are sentences, each service's
+    own among them; `next` says what to do, with commands to type, `issue` the guide's number where it has one.
+    """
 
     cause: CauseName
     services: tuple[str, ...]
@@ -337,7 +401,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandInAvailability:
-    """Whether a service could be stood in for on this machine, found out without starting anything."""
+    """Whether a service could be stood in for on this machine, found out without starting anything.
+
+    `reason` is said either way: by what it could be, or why it could not and what to install.
+    """
 
     service: str
     usable: bool
@@ -347,7 +414,16 @@ class StandInAvailability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfrastructureHealth:
-    """Staging at one moment. The guide's properties are its own; `services` holds one result per service."""
+    """Staging at one moment. The guide's properties are its own; `services` holds one result per service.
+
+    For the rule of `overall_status` see `core.assess`. `should_use_fallback` and `should_skip_tests` are advice for
+    these services and stand-ins; the mode is decided in `core.mode`. `checked` and `not_configured` count services.
+
+    >>> health.get_unavailable_services()
+    ('database', 'backend_api')
+    >>> health.result("database").fault.value
+    'tcp_timeout'
+    """
 
     environment: str
     started_at: datetime
@@ -372,18 +448,25 @@ class InfrastructureHealth:
         return tuple(ServiceName(result.name) for result in self.services if result.status in statuses)
 
     def get_unavailable_services(self) -> tuple[ServiceName, ...]:
+        """Return the names of the services that do not answer; unknown ones are not among them."""
         return self.named(ConnectivityStatus.UNAVAILABLE)
 
     def get_degraded_services(self) -> tuple[ServiceName, ...]:
+        """Return the names of the services that answer, but not as they should."""
         return self.named(ConnectivityStatus.DEGRADED)
 
     def get_available_services(self) -> tuple[ServiceName, ...]:
+        """Return the names of the services that are well; degraded ones are not among them."""
         return self.named(ConnectivityStatus.AVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One probe of one service, for charts and history. `target` is staging, or stand_in: never mixed in one line."""
+    """One probe of one service, for charts and history. `target` is staging, or stand_in: never mixed in one line.
+
+    `response_time_s` of a failed probe is how long it was waited for: no latency. `stage` is the stage's value, or a
+    word such as "before" outside of stages.
+    """
 
     at: datetime
     service: str
@@ -397,7 +480,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """How to run the tests, and why. `asked_by` names who overruled the health: a parameter, a variable, a person."""
+    """How to run the tests, and why. `asked_by` names who overruled the health: a parameter, a variable, a person.
+
+    `reasons` are sentences, what is not well first. `forced`: by a parameter. `blocked`: no tests are to run at all.
+    `would_be` is the mode by health where somebody overruled it, else None.
+    """
 
     mode: TestExecutionMode
     reasons: tuple[str, ...]
@@ -414,7 +501,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvChange:
-    """One variable's change. Secret values are masked in both; the true ones are only in the env file."""
+    """One variable's change. Secret values are masked in both; the true ones are only in the env file.
+
+    None: the variable is not there before, or is taken away.
+    """
 
     name: str
     before: str | None
@@ -444,7 +534,12 @@ class PlannedCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that `apply` would do, in the words it will use; nothing has been done."""
+    """All that `apply` would do, in the words it will use; nothing has been done.
+
+    `undo` and `by_hand` are lines to type. `select` is a pytest marker expression, `profile` the mode's env file by
+    name, `env_file` the file that is written, relative to the root. Nothing to change: `changes` is empty, and
+    `steps` says so.
+    """
 
     mode: TestExecutionMode
     stand_ins: tuple[PlannedStandIn, ...]
@@ -463,7 +558,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandIn:
-    """A service on this machine that stands in for staging's. `provider`: running, compose, system, wheel, mock."""
+    """A service on this machine that stands in for staging's. `provider`: running, compose, system, wheel, mock.
+
+    `ready`: it answered with the env file's credentials and its ready query. `started_here`: it is ours to stop.
+    `passed_over` says of each provider before why it was not used, `gaps` what it lacks against staging, `error` why
+    it is not ready. Times are in seconds.
+    """
 
     service: str
     type: str
@@ -484,7 +584,12 @@ class StandIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What was applied, and where its undo data are. `run` is the value of RESILIENCE_APPLIED."""
+    """What was applied, and where its undo data are. `run` is the value of RESILIENCE_APPLIED.
+
+    `failed` are services whose stand-in did not come up; `redecided`: a second decision was applied without them.
+    `already`: this very thing was applied before, and no file was changed. `run` and `env_file` are empty where the
+    mode changes nothing.
+    """
 
     run: str
     mode: TestExecutionMode
@@ -502,7 +607,11 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What restoring found and did. `identical`: every byte, mode and existence is as before the first change."""
+    """What restoring found and did. `identical`: every byte, mode and existence is as before the first change.
+
+    `shell_variables` are what a shell that took the values over must unset itself; `kept_copies` are files that
+    somebody had edited. `nothing_to_do`: no fallback was applied.
+    """
 
     run: str
     restored_at: datetime
@@ -553,7 +662,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
-    """One test, once. `suspect`: a product failure whose evidence points at infrastructure while the probe is green."""
+    """One test, once. `suspect`: a product failure whose evidence points at infrastructure while the probe is green.
+
+    `id` is pytest's node id. `rounds` is 0 for a test that was held back, 1 for one run, more where it was run again;
+    `message` is what its error said, `previous` what it said in an earlier round, `reason` why it was judged so or
+    skipped. Texts are redacted.
+    """
 
     __test__ = False
 
@@ -579,7 +693,10 @@ class TestOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """One command. `kind`: pytest, junit, or other (judged by exit code and output). `evidence` says what was seen."""
+    """One command. `kind`: pytest, junit, or other (judged by exit code and output). `evidence` says what was seen.
+
+    `exit_code` is the command's own. `rounds` counts how often it was run; `log` is a file of the run's folder.
+    """
 
     command: str
     kind: str
@@ -596,7 +713,11 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestTotals:
-    """Tests by outcome. All up to `deselected` add up to what plain pytest collects; the last two overlap them."""
+    """Tests by outcome. All up to `deselected` add up to what plain pytest collects; the last two overlap them.
+
+    `retried` were run more than once; `passed_on_retry` of them passed in the end. The names up to `deselected` are
+    Outcome's.
+    """
 
     __test__ = False
 
@@ -618,7 +739,10 @@ class TestTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """Whether tests reached a stand-in, by its own count of connections; None where it cannot count."""
+    """Whether tests reached a stand-in, by its own count of connections; None where it cannot count.
+
+    `canary`: True, they did; False, they surely used something else; None, it cannot be told.
+    """
 
     service: str
     connections: int | None
@@ -628,7 +752,14 @@ class Reached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestSuiteResult:
-    """What the test run gave; the fields are the keys of `test --json`, `exit_code` is one of ours."""
+    """What the test run gave; the fields are the keys of `test --json`, `exit_code` is one of ours.
+
+    `notes` are sentences on what the result does not prove; `held` is marker or service → why its tests were held
+    back.
+
+    >>> result.verdict.value, result.exit_code, result.totals.failed
+    ('passed_on_stand_ins', 10, 0)
+    """
 
     __test__ = False
 
@@ -651,6 +782,7 @@ class TestSuiteResult:
 
     @property
     def total_tests(self) -> int:
+        """How many tests there are, each once: what plain pytest collects, deselected ones included."""
         t = self.totals
         return (
             t.passed
@@ -673,6 +805,7 @@ class TestSuiteResult:
 
     @property
     def failed_tests(self) -> int:
+        """How many failed as the product's, errors in set-up and tear-down included; an outage's are not among them."""
         return self.totals.failed + self.totals.error
 
     @property
@@ -686,7 +819,10 @@ class TestSuiteResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCheck:
-    """One look at staging while waiting for it to stay healthy."""
+    """One look at staging while waiting for it to stay healthy.
+
+    `why` is empty for a good one; `in_a_row` counts this one, and is 0 for a bad one.
+    """
 
     at: datetime
     good: bool
@@ -696,7 +832,11 @@ class RecoveryCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """Whether staging stayed healthy: `good_needed` deep checks in a row over at least `dwell_s`."""
+    """Whether staging stayed healthy: `good_needed` deep checks in a row over at least `dwell_s`.
+
+    `first_good_at` is the first of the good checks in a row, which is when staging came back; `reason` why it has
+    not.
+    """
 
     recovered: bool
     started_at: datetime
@@ -711,7 +851,11 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of a run. `error` is what happened, to what, and what to type; never a traceback."""
+    """One stage of a run. `error` is what happened, to what, and what to type; never a traceback.
+
+    `finished_at` is None while it runs, or where its process was killed. `cell` says in which cell a notebook broke,
+    `by` who ran it or did it by hand, `note` why it was skipped or how it was done.
+    """
 
     name: StageName
     status: StageStatus
@@ -738,7 +882,10 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Whom to tell, and why; nothing has been sent."""
+    """Whom to tell, and why; nothing has been sent.
+
+    `reason` is a sentence with the limit that was passed; `whom`, `label` and `issue` are those of the configuration.
+    """
 
     at: datetime
     reason: str
@@ -749,7 +896,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A run of the runbook from first look to restored; `incident.json` is this record, written after every stage."""
+    """A run of the runbook from first look to restored; `incident.json` is this record, written after every stage.
+
+    `health` is the first look, by which the mode was decided, `latest` the last one. `applies`: this run may change
+    things. `outage_started_at` is the first bad sample of staging; `incident_id` names the outage over all runs that
+    saw it. What is None has not come to pass. All texts are redacted as it is written.
+    """
 
     run: str
     slug: str

@@ -116,7 +116,10 @@ class HistorySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked."""
+    """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked.
+
+    Values that carry RESILIENCE_APPLIED ask for nothing: `apply` wrote them, and no person.
+    """
 
     resilience_enabled: bool = True
     """CONNECTIVITY_RESILIENCE_ENABLED: false never plans a fallback."""

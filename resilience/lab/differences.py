@@ -19,7 +19,10 @@ _FACTS: tuple[tuple[str, Callable[[Expectation], object], Callable[[Incident], o
 
 
 def differences(expect: Expectation, incident: Incident) -> list[str]:
-    """Return a sentence for each thing that is not as expected; what the scenario does not name is not looked at."""
+    """Return a sentence for each thing that is not as expected; what the scenario does not name is not looked at.
+
+    Empty: the runbook did what the scenario expects. The sentences name what was expected and what was found.
+    """
     return [
         *_unlike_facts(expect, incident),
         *_unlike_services(expect, incident),

@@ -52,6 +52,13 @@ class Lab:
     It runs on a thread of its own, so that whatever blocks the caller's loop (notebooks do) holds up no server and no
     timetable. `settings` are those of `config`; another process gets the same ones with `environ`. The watcher turns
     the dials when the runbook leaves `run_tests.started` and `run_tests.finished` in `signals`.
+
+    Servers, proxies and the project are real, on 127.0.0.1 and on free ports; nothing of the person's own
+    configuration, env files or running stand-ins is read or touched. A process that is killed is cleaned up after by
+    the reaper.
+
+    >>> async with Lab("database-unavailable", folder) as lab:
+    ...     await lab.begin_outage()
     """
 
     def __init__(
@@ -117,7 +124,10 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End servers, proxies and the thread; the folder stays for its owner to remove. Safe to call again."""
+        """End servers, proxies and the thread; the folder stays for its owner to remove. Safe to call again.
+
+        It may block for up to 40 s, and is also called at the interpreter's end.
+        """
         atexit.unregister(self.close)
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
@@ -132,7 +142,11 @@ class Lab:
                 self._reaper.dismiss()
 
     async def at(self, moment: At | str) -> None:
-        """Let a moment of the timetable come, once: what has no delay has happened when this returns."""
+        """Let a moment of the timetable come, once: what has no delay has happened when this returns.
+
+        "recovered" is read as recovery. Raises RunbookError where the lab is closed, ValueError for an unknown
+        moment.
+        """
         await self._call(self._at(At("recovery" if moment == "recovered" else moment)))
 
     async def begin_outage(self) -> None:
@@ -147,7 +161,10 @@ class Lab:
         self._happened.discard(moment)
 
     async def turn(self, service: str, dial: Dial) -> None:
-        """Turn one dial by hand."""
+        """Turn one dial by hand.
+
+        Raises KeyError for a service that the lab has not.
+        """
         await self._call(self._turn(service, dial))
 
     def connections(self) -> dict[str, int]:
@@ -174,6 +191,7 @@ class Lab:
         atexit.register(self.close)
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work on the lab's own loop and await it on the caller's. Raises RunbookError where the lab is closed."""
         if self._loop is None:
             work.close()
             raise RunbookError("the lab is closed.", hint="async with Lab(…) as lab: …")
@@ -221,6 +239,12 @@ class Lab:
             await asyncio.sleep(_POLL_S)
 
     async def _at(self, moment: At) -> None:
+        """Turn the dials of a moment that has no delay, and follow the other steps in tasks of their own.
+
+        Each moment comes once.
+
+        At the recovery what is still to come is cancelled first, and every dial turned back.
+        """
         if moment in self._happened:
             return
         self._happened.add(moment)
@@ -236,6 +260,7 @@ class Lab:
                 self._spawn(self._follow(step, begun=step in now), "step")
 
     async def _follow(self, step: Step, *, begun: bool) -> None:
+        """Wait for the step's seconds or connections, turn its dials, and turn them back where it ends by itself."""
         if not begun:
             await asyncio.sleep(step.after_s)
             if step.after_connections:
@@ -262,6 +287,10 @@ class Lab:
     # The files
 
     def _write_project(self) -> None:
+        """Copy the shop that is tested into the empty folder, with what makes it look like a repository of its own.
+
+        Raises RunbookError where the folder holds anything.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if any(self.folder.iterdir()):
             raise RunbookError(f"the lab's folder {self.folder} is not empty.", hint="give it a new one")
@@ -418,6 +447,8 @@ async def serve(scenario: str, folder: Path, *, say: Callable[[str], None], ask:
     """Run the lab by hand: show what it is, and turn dials as the lines of `ask` say, until it gives None.
 
     `say` shows a line; `ask` blocks for the next line (it is called on a thread) and gives None at the end of input.
+
+    `say` and `ask` keep the terminal out of here, so that a test can type. Raises UsageError for an unknown scenario.
     """
     async with Lab(scenario, folder, on_event=lambda event: say(event.what)) as lab:
         say(f"{lab.scenario.title}: staging is up; its configuration is {lab.config}")

@@ -20,7 +20,12 @@ _GARBAGE = b"\xde\xad\xbe\xef this is no protocol anybody speaks \xc3\x28\r\n\r\
 
 
 class Mode(StrEnum):
-    """What a client meets at the proxy."""
+    """What a client meets at the proxy.
+
+    `black_hole` drops the first packet, `silent` accepts and says nothing, `cut` ends in the middle of an answer,
+    `rate` drips it, `flapping` fails some connections by turns. What each looks like to a client is what a probe must
+    tell apart.
+    """
 
     HEALTHY = "healthy"
     REFUSE = "refuse"
@@ -42,7 +47,10 @@ _FROZEN = frozenset({Mode.BLACK_HOLE, Mode.SILENT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
-    """A mode with its figures; each figure belongs to the mode named with it."""
+    """A mode with its figures; each figure belongs to the mode named with it.
+
+    Seconds and bytes. Figures of other modes are without effect, and a scenario that names one is refused.
+    """
 
     mode: Mode = Mode.HEALTHY
     after_bytes: int = 16
@@ -83,6 +91,8 @@ class FaultProxy:
     A black hole is a full accept queue: the kernel drops the SYN, so that a client's connect really times out. In the
     modes black_hole and silent open connections freeze, as when packets are lost; they are reset when the dial is
     turned on. All other dead modes reset them at once.
+
+    No iptables and no root: all of it is done with listening sockets, so that a drill runs in any container.
     """
 
     def __init__(self, upstream: tuple[str, int], *, name: str = "") -> None:
@@ -117,6 +127,7 @@ class FaultProxy:
         await self.stop()
 
     async def start(self) -> None:
+        """Take a free port and listen. Raises OSError."""
         # A second, bound socket that never listens keeps the port ours while the mode is `refuse`: the kernel answers
         # RST, and neither another server nor the source port of some client can take it.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -127,6 +138,7 @@ class FaultProxy:
         self._listen()
 
     async def stop(self) -> None:
+        """Close the port and reset what is open; safe to call again."""
         async with self._turn:
             self._close_listener()
             self._drop_connections()
@@ -138,7 +150,10 @@ class FaultProxy:
                 self._holder = None
 
     async def set(self, dial: Dial) -> None:
-        """Turn the dial; when this returns, new connections meet the new mode and the open ones are dealt with."""
+        """Turn the dial; when this returns, new connections meet the new mode and the open ones are dealt with.
+
+        Raises RuntimeError where the proxy is not open, or where the system's accept queue cannot be filled.
+        """
         async with self._turn:
             if self._holder is None:
                 raise RuntimeError(f"the proxy {self.name or self.port} is not open")
@@ -187,7 +202,11 @@ class FaultProxy:
             self._listener = None
 
     async def _enter_black_hole(self) -> None:
-        """Fill the accept queue and leave it so: the next SYN is dropped by the kernel."""
+        """Fill the accept queue and leave it so: the next SYN is dropped by the kernel.
+
+        Up to eight fillers, as systems round the length of the queue; the last one that does not connect shows that
+        it is full.
+        """
         loop = asyncio.get_running_loop()
         listener = self._listener
         assert listener is not None
@@ -209,6 +228,7 @@ class FaultProxy:
         )
 
     def _leave_black_hole(self) -> None:
+        """Take our own fillers out of the queue, and accept connections again."""
         listener = self._listener
         assert listener is not None
         ours = {filler.getsockname() for filler in self._fillers}
@@ -285,6 +305,7 @@ class FaultProxy:
             writer.close()
 
     async def _answer_status(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the head of a request with the dialled status, and wait for the client to go, at most a second."""
         head = b""
         while b"\r\n\r\n" not in head:
             data = await reader.read(_CHUNK)
@@ -392,6 +413,7 @@ class FaultProxy:
             await asyncio.gather(taker, return_exceptions=True)
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """Send at once, or in steps of a twentieth of a second while the dial says `rate`."""
         while data and self.dial.mode is Mode.RATE:
             rate = max(self.dial.bytes_per_s, 0.1)
             step = max(1, int(rate * 0.05))

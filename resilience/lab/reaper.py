@@ -24,7 +24,10 @@ _STOP_S = 30.0
 
 
 class Reaper:
-    """The lab's side: a process in a session of its own that waits for our death."""
+    """The lab's side: a process in a session of its own that waits for our death.
+
+    No pid is watched, which another process could have by then: the pipe closes with whoever held it.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(

@@ -27,7 +27,10 @@ class At(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One turn of dials. Counted from `at`: after so many seconds, or so many connections to the first service."""
+    """One turn of dials. Counted from `at`: after so many seconds, or so many connections to the first service.
+
+    With neither it happens at once; with both the seconds are waited for first.
+    """
 
     at: At
     services: tuple[str, ...]
@@ -92,7 +95,11 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """An outage of the guide as a timetable of faults, and what the runbook should make of it."""
+    """An outage of the guide as a timetable of faults, and what the runbook should make of it.
+
+    `guide` names the part of the outage guide that it stands for. The file's format is that of
+    `config/drills/*.toml`.
+    """
 
     name: str
     title: str

@@ -70,7 +70,11 @@ def load_scenario(name: str | Path) -> Scenario:
 
 
 def parse_scenario(text: str, *, name: str, source: str) -> Scenario:
-    """Turn the text of a scenario into a Scenario; unknown keys, services, faults and words are refused by name."""
+    """Turn the text of a scenario into a Scenario; unknown keys, services, faults and words are refused by name.
+
+    Raises SettingsError, with the table and the key. A fault's figure beside another fault is refused, as it would be
+    without effect.
+    """
     try:
         top = _Table(tomllib.loads(text), source=source)
     except tomllib.TOMLDecodeError as exc:

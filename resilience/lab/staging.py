@@ -38,7 +38,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Staging:
-    """The lab's staging: `doors` are the proxies that clients talk to, by service name. `start` and `stop` it."""
+    """The lab's staging: `doors` are the proxies that clients talk to, by service name. `start` and `stop` it.
+
+    The password is new each time. A service that is asked for what the shop's tests do not need answers 404.
+    """
 
     def __init__(self, folder: Path, services: tuple[str, ...], *, sql: tuple[Path, ...], cache: Path) -> None:
         self.folder = folder
@@ -52,7 +55,10 @@ class Staging:
         self._agents: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start all at once; nothing is left where one fails."""
+        """Start all at once; nothing is left where one fails.
+
+        Raises StandInError where PostgreSQL or Redis cannot be had on this machine.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._start_database())
@@ -180,6 +186,10 @@ class Staging:
         return web.json_response({"status": "ok"})
 
     async def _backend_health(self, _: web.Request) -> web.StreamResponse:
+        """Say 503 with Retry-After while the database does not answer through its own door.
+
+        A symptom, as of a real backend.
+        """
         try:
             async with self._connection(timeout_s=_HEALTH_S) as connection:
                 await connection.fetchval("select 1")

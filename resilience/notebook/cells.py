@@ -35,7 +35,11 @@ _EXPLORE = "explore"
 
 
 class Session:
-    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through."""
+    """One notebook in one kernel: what our papermill engine does with it. `broke` says why it did not come through.
+
+    What stops a cell is seen from outside of it: a kernel that was killed cannot say so, and papermill's own record
+    calls each of its cells completed (measured, 2.7.0).
+    """
 
     def __init__(
         self,
@@ -119,6 +123,8 @@ class Session:
 
         A dead kernel goes before an error, as the cell's error is then only how the client met the death; the death is
         told from the process itself, not from a message.
+
+        None: it came through. The cell has been put down, or its kernel has ended, when a break is returned.
         """
         limit = self.stopping.remaining(self.started)
         await asyncio.wait({work, stop, died}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -208,7 +214,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
 
 
 class Manager(NotebookExecutionManager):  # type: ignore[misc]
-    """Saves once a cell, whole or not at all, and never calls a cell completed that did not run."""
+    """Saves once a cell, whole or not at all, and never calls a cell completed that did not run.
+
+    papermill's own writes are not atomic and not redacted, and its last save marks every cell as completed.
+    """
 
     output_path: str | None
 
@@ -218,6 +227,10 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         self._redact = lru_cache(maxsize=4096)(redact)
 
     def save(self, **kwargs: Any) -> None:
+        """Write the whole notebook, redacted, aside and rename it.
+
+        Who reads it while it runs sees one state or the other.
+        """
         if kwargs.get("nb"):
             self.nb = kwargs["nb"]
         if self.output_path:
@@ -254,7 +267,11 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
 
 
 class WarmEngine(Engine):  # type: ignore[misc]
-    """Runs the cells in a kernel that is already there."""
+    """Runs the cells in a kernel that is already there.
+
+    papermill calls it in a thread; the cells are executed on the loop that the session was made on, where its sockets
+    are.
+    """
 
     @classmethod
     def execute_notebook(

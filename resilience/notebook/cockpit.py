@@ -43,7 +43,14 @@ _RESTORE = "This puts the env file back to the byte and stops the stand-ins that
 
 
 class Notebook(Steps):
-    """The runbook in a notebook. Each verb is one cell: it shows its result below itself and returns the record."""
+    """The runbook in a notebook. Each verb is one cell: it shows its result below itself and returns the record.
+
+    `interactive` decides between two worlds: buttons and tasks for a person, or one pass in which an error is the
+    cell's. A verb returns None where its step was left out.
+
+    >>> notebook = open_notebook(globals())
+    >>> await notebook.assess()
+    """
 
     def __init__(self, run: Run, parameters: ParameterValues, *, interactive: bool = False) -> None:
         super().__init__(run, parameters, interactive=interactive)
@@ -92,7 +99,10 @@ class Notebook(Steps):
     # What only looks
 
     async def assess(self) -> InfrastructureHealth | None:
-        """Look at staging, and show each service, what was found, and the likely causes."""
+        """Look at staging, and show each service, what was found, and the likely causes.
+
+        Raises as `runs.stages.assess` does; after a click the error is shown instead.
+        """
         section = self._section("assess")
         section.buttons(
             {
@@ -114,7 +124,10 @@ class Notebook(Steps):
         self._section("assess").show(views.health_view(health, self.run.samples()), views.text(health))
 
     def choose_mode(self) -> Decision | None:
-        """Choose how to run the tests, and say why; a person may overrule it."""
+        """Choose how to run the tests, and say why; a person may overrule it.
+
+        Raises OrderError where the look is missing, or older than `max_age_minutes`.
+        """
         self._fresh(self.incident.latest, StageName.ASSESS)
         section = self._section("mode")
         section.chooser(self.parameters.get("mode", "") or "by health", self._mode_picked)
@@ -161,6 +174,8 @@ class Notebook(Steps):
 
         Agreed is: `apply` is True, or a person's click, never a default. A note in `done_by_hand` records the step and
         carries out nothing. A decision that is older than `max_age_minutes` is refused, as staging may have changed.
+
+        Raises LockedError, EditedError, StandInError; after a click the error is shown instead.
         """
         section = self._section("apply")
         if self._by_hand(section, StageName.APPLY_FALLBACK):
@@ -238,6 +253,8 @@ class Notebook(Steps):
 
         In front of a person it waits for a click, as it may take an hour during which no other cell runs. `if_needed`
         leaves it out where nothing was applied or tested in this run.
+
+        `wait_minutes` of the parameters is how long to go on after a bad look, 0 to give up at the first.
         """
         section = self._section("recovery")
         if self._by_hand(section, StageName.VALIDATE_RECOVERY):

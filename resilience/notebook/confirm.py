@@ -18,7 +18,10 @@ class Confirmation:
 
 
 def confirm(action: str, *, parameter: str, declared: bool, clicked_by: str = "") -> Confirmation:
-    """Confirm `action` for both worlds. Never waits: a click arrives as `clicked_by`, headless there is none."""
+    """Confirm `action` for both worlds. Never waits: a click arrives as `clicked_by`, headless there is none.
+
+    An agreement is an event of the timeline, with `by`: the report says who agreed to what.
+    """
     if clicked_by:
         return Confirmation(given=True, by=f"a click by {clicked_by}")
     if declared:

@@ -20,7 +20,10 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Why a notebook did not come through. `cell` says in which cell, of how many; texts are not redacted yet."""
+    """Why a notebook did not come through. `cell` says in which cell, of how many; texts are not redacted yet.
+
+    `message` begins with the error's name, by which `exit_code` finds the code of an error of ours.
+    """
 
     status: StageStatus
     cell: str = ""
@@ -37,7 +40,10 @@ def failed(error: BaseException, where: str) -> Break:
 
 
 def killed(code: int, where: str, *, run: str) -> Break:
-    """Return the break of a cell whose kernel ended by itself with this code; below zero: by this signal."""
+    """Return the break of a cell whose kernel ended by itself with this code; below zero: by this signal.
+
+    The out-of-memory killer is the likely one for SIGKILL; a cell's own os._exit gives an exit code.
+    """
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return Break(
         StageStatus.KILLED,

@@ -45,6 +45,9 @@ def run_all(
     Whatever is wrong with the question is refused before a folder is made: UsageError, SettingsError,
     NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
     the stages that look are gone through. The limits are in seconds, None for none.
+
+    `parameters` are those of the notebooks, `out` a folder in place of the configured one. The report's path is the
+    last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
@@ -65,7 +68,11 @@ def run_all(
 
 
 def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) -> int:
-    """Continue at the first stage that did not come through; what came through is not done again."""
+    """Continue at the first stage that did not come through; what came through is not done again.
+
+    Whether it applies is what the run was made with, unless `parameters` say otherwise. Raises UsageError,
+    RecordError, SettingsError.
+    """
     run = Run.open(folder)
     stages = LOOKING if not run.incident.applies else tuple(StageName)
     done = (StageStatus.FINISHED, StageStatus.DONE_BY_HAND)
@@ -129,6 +136,8 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
 
     A signal goes before everything else that was found; else what broke the engine counts with the records' own code,
     the worse of the two.
+
+    `fail_on` hides codes from the caller and not from the record, which keeps the true one.
     """
     incident = run.refresh()
     verdict, code = judge_run(incident)

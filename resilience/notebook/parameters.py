@@ -34,7 +34,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter as a notebook declares it. `unit_s`: how many seconds a plain number of a duration means."""
+    """One parameter as a notebook declares it. `unit_s`: how many seconds a plain number of a duration means.
+
+    `least` is the smallest allowed value in the parameter's own unit; `help` is what `papermill --help-notebook`
+    shows, and must hold no "=", with which papermill loses the whole parameter.
+    """
 
     name: str
     kind: Kind

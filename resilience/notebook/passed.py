@@ -12,7 +12,10 @@ from resilience.notebook.values import value_of
 
 
 class ParameterValues(Mapping[str, Any]):
-    """The values asked for, by name and as attributes: `asked.samples`."""
+    """The values asked for, by name and as attributes: `asked.samples`.
+
+    A name that is not among them raises AttributeError, with the nearest.
+    """
 
     __slots__ = ("_values",)
 
@@ -63,6 +66,12 @@ def parse(
     """Parse what was passed, strings included. `declared` limits the names; all of ours otherwise.
 
     Raises SettingsError for the first name or value that cannot be used.
+
+    Measured of papermill 2.7: `-p apply false` and `-p apply no` arrive as texts, which are true; so each value is
+    read anew here.
+
+    >>> parse({"apply": "no", "wait_minutes": "90 s"})
+    apply=False, wait_minutes=1.5
     """
     known = tuple(BY_NAME if declared is None else declared)
     for name in values:

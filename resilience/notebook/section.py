@@ -13,7 +13,11 @@ from resilience.show import notebook as views
 
 
 class Section:
-    """A step's result. Here nobody sits: what would show a control shows none; `controls.ControlledSection` does."""
+    """A step's result. Here nobody sits: what would show a control shows none; `controls.ControlledSection` does.
+
+    Results are never widgets, which are blank in a page that is opened later: they are plain HTML beside plain text,
+    and only controls are widgets.
+    """
 
     def __init__(self) -> None:
         self.html = ""

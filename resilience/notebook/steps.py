@@ -19,7 +19,10 @@ from resilience.show import notebook as views
 
 
 class Steps:
-    """How the steps of one notebook are carried out. One at a time: while a clicked step runs, no other is begun."""
+    """How the steps of one notebook are carried out. One at a time: while a clicked step runs, no other is begun.
+
+    Clicks arrive on the kernel's loop while a cell awaits; an error in a callback is seen nowhere, hence `_start`.
+    """
 
     def __init__(self, run: Run, parameters: ParameterValues, *, interactive: bool = False) -> None:
         self.run = run

@@ -10,7 +10,10 @@ from contextlib import contextmanager, suppress
 
 
 class Stopping:
-    """What stops a run. Limits are in seconds, None for none; `signal` is the first one heard."""
+    """What stops a run. Limits are in seconds, None for none; `signal` is the first one heard.
+
+    Time is monotonic: a clock that is set does not end a run.
+    """
 
     def __init__(self, *, total_timeout_s: float | None = None, stage_timeout_s: float | None = None) -> None:
         self.started = time.monotonic()
@@ -31,7 +34,10 @@ class Stopping:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as "stop" within this block, on the loop that is running."""
+        """Take SIGINT and SIGTERM as "stop" within this block, on the loop that is running.
+
+        The first signal counts; a second one changes nothing.
+        """
         loop = asyncio.get_running_loop()
         heard: list[signal.Signals] = []
 

@@ -28,6 +28,7 @@ class Teller:
     """What a run is followed by: give its `tell` to `execute`."""
 
     def tell(self, moment: Moment) -> None:
+        """Write a line where a stage has ended, and on a terminal rewrite the current one as its cell goes on."""
         live = sys.stderr.isatty()
         name = moment.stage.value.replace("_", " ")
         if moment.status is not StageStatus.STARTED:

@@ -38,6 +38,9 @@ def value_of(parameter: Parameter, value: object, source: str) -> str | bool | i
 
     A value that looks like a credential is refused before its kind is asked, and not shown: papermill writes parameters
     into the notebook. `source` is where it was passed, for the message. Raises SettingsError.
+
+    >>> value_of(BY_NAME["timeout_minutes"], "2 h", "a test")
+    120.0
     """
     if value is None:
         return parameter.default

@@ -17,7 +17,10 @@ __all__ = ["Past", "generate_resilience_report", "html", "junit", "markdown", "r
 
 
 def markdown(incident: Incident, samples: Iterable[Sample] | Columns = ()) -> str:
-    """Return the report as Markdown for a GitHub comment, at most 60,000 characters."""
+    """Return the report as Markdown for a GitHub comment, at most 60,000 characters.
+
+    Texts are taken as they are: pass records through `report.texts.redacted` first. `render` does so by itself.
+    """
     return _markdown(build(incident, Columns.of(samples)))
 
 

@@ -76,7 +76,10 @@ FRAMES: Mapping[str, Callable[[Incident, Iterable[Sample]], Any]] = {
 
 
 def frame(name: str, incident: Incident, samples: Iterable[Sample]) -> Any:
-    """Return the frame of this name; UsageError names those that there are."""
+    """Return the frame of this name; UsageError names those that there are.
+
+    Texts are not redacted here. pandas is imported with this module, so import it only where a person wants a frame.
+    """
     if name not in FRAMES:
         raise UsageError(f"there is no frame {name!r}.", hint=did_you_mean(name, FRAMES))
     return FRAMES[name](incident, samples)

@@ -32,7 +32,10 @@ class Past(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where a report comes from. `redactor` None: nothing is secret; `public`: names of ours become pseudonyms."""
+    """Where a report comes from. `redactor` None: nothing is secret; `public`: names of ours become pseudonyms.
+
+    `samples` may be a generator: they are read once. `folder` is the run's, with the report.md of before.
+    """
 
     incident: Incident
     samples: Iterable[Sample] | Columns
@@ -82,6 +85,10 @@ def _joined(sources: Sources, losses: Losses) -> Incident:
 
 
 def _columns(sources: Sources, incident: Incident, losses: Losses) -> Columns:
+    """Return the samples of the incident's earlier runs and of this one behind them.
+
+    Each that cannot be read is a loss.
+    """
     earlier = Columns()
     if sources.history is not None and incident.incident_id:
         try:
@@ -96,6 +103,7 @@ def _columns(sources: Sources, incident: Incident, losses: Losses) -> Columns:
 
 
 def _past(history: Past | None, incident: Incident, losses: Losses) -> tuple[tuple[PastRun, ...], tuple[Day, ...]]:
+    """Return the runs of the same incident and the last 30 days, redacted; none of either where the history fails."""
     if history is None:
         return (), ()
     runs: tuple[PastRun, ...] = ()

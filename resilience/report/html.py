@@ -81,7 +81,11 @@ def style() -> str:
 
 
 def html(view: View, *, charts: tuple[Chart, ...] = ()) -> str:
-    """Return the page. Every text is escaped but our style sheet and our own SVG, whose texts were escaped when drawn."""
+    """Return the page. Every text is escaped but our style sheet and our own SVG, whose texts were escaped when drawn.
+
+    The content security policy forbids scripts and any request, so that a page that a service's text got into can do
+    nothing.
+    """
     page: str = _template().render(
         view=view,
         incident=view.incident,

@@ -16,7 +16,10 @@ class Losses:
         self._missing = list(known)
 
     def lost(self, what: str, exc: BaseException) -> None:
-        """Note that something could not be made; the exception's own words are cut, the log has all of it."""
+        """Note that something could not be made; the exception's own words are cut, the log has all of it.
+
+        What the log has is not redacted and stays on this machine.
+        """
         _log.debug("%s could not be made", what, exc_info=exc)
         said = self.text(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
         self.say(f"{what}: could not be made ({said[:200]})")

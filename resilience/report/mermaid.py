@@ -17,7 +17,11 @@ LONGEST = 40
 
 
 def gantt(view: View) -> str:
-    """Return the diagram's text, or nothing where there is no sample to draw. Times are UTC."""
+    """Return the diagram's text, or nothing where there is no sample to draw. Times are UTC.
+
+    A gantt, as a chart of Mermaid draws no gaps and a timeline cannot hold "10:00 :". Names of services lose what is
+    not a letter, a digit, a blank, _ or -; nothing else that is drawn comes from outside.
+    """
     lines = [line for line in view.columns.staging() if len(line)]
     if not lines:
         return ""

@@ -15,6 +15,8 @@ def offered(package: ModuleType, name: str, kind: type[T]) -> tuple[T, ...]:
 
     Helpers that stand in the same folder offer nothing and are passed over; a value of another type raises TypeError,
     as a file that was meant to offer something must not be left out in silence.
+
+    Importing a module of the folder runs it: what is slow stands in a folder that is imported late.
     """
     found: list[T] = []
     for info in iter_modules(package.__path__, f"{package.__name__}."):

@@ -17,7 +17,11 @@ _SECTION = re.compile(r"<!-- people:([a-z-]+) -->\n?(.*?)\n?<!-- /people:\1 -->"
 
 
 def written_by_people(report: str) -> tuple[dict[str, str], bool]:
-    """Return what stands between the marks of a report.md, and whether every mark was found."""
+    """Return what stands between the marks of a report.md, and whether every mark was found.
+
+    A section that is too long is cut in what is returned, and the whole is then called not found, so that the file of
+    before is kept.
+    """
     found = {}
     whole = True
     for key, text in _SECTION.findall(report):

@@ -33,8 +33,13 @@ def render(
 ) -> tuple[Path, ...]:
     """Write the report into the run's folder and return the files written, texts before charts.
 
-    What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been written
-    where a file would have held a secret; that file was not written. `missing` is what the caller knows to be lacking.
+    What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been
+    written where a file would have held a secret; that file was not written. `missing` is what the caller knows to be
+    lacking.
+
+    `public` puts pseudonyms in the place of private addresses, internal names and people; `charts` False leaves
+    drawings out. `history` None shows this run alone. Each file is written aside, scanned and renamed: none is ever
+    half there.
     """
     sources = Sources(
         incident=incident, samples=samples, folder=folder, redactor=redactor, history=history, public=public

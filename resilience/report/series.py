@@ -53,7 +53,11 @@ def moment(at: int) -> datetime:
 
 @dataclass(slots=True)
 class Line:
-    """The samples of one service on one target, by time. `at` in microseconds, `seconds` NaN where there is none."""
+    """The samples of one service on one target, by time. `at` in microseconds, `seconds` NaN where there is none.
+
+    `status`, `fault` and `stage` are numbers: of STATUSES, of FAULTS (255: none) and of `Columns.stages`. `ordered`
+    is whether the samples came by time.
+    """
 
     service: str
     target: str
@@ -90,7 +94,10 @@ class Line:
 
 @dataclass(slots=True)
 class Columns:
-    """All samples, by service and target, in the order in which they came."""
+    """All samples, by service and target, in the order in which they came.
+
+    `after` changes the earlier columns and returns them: hand them on, do not keep them.
+    """
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
     order: array[int] = field(default_factory=lambda: array("H"))
@@ -101,7 +108,10 @@ class Columns:
 
     @classmethod
     def of(cls, samples: Iterable[Sample] | Columns) -> Columns:
-        """Take samples in one pass, then put each line into the order of time."""
+        """Take samples in one pass, then put each line into the order of time.
+
+        Two samples of one service may have the same time; their order is kept.
+        """
         if isinstance(samples, Columns):
             return samples
         self = cls()
@@ -170,7 +180,11 @@ class Columns:
         return tuple(line for line in self.lines.values() if line.target == "staging")
 
     def csv(self) -> Iterator[str]:
-        """Return samples.csv in pieces of whole lines, in the order recorded."""
+        """Return samples.csv in pieces of whole lines, in the order recorded.
+
+        Times are UTC with microseconds, latencies in seconds; a field that is not known is empty. A cell that a
+        spreadsheet would run as a formula begins with an apostrophe.
+        """
         yield _HEAD
         rows = [
             zip(line.at, line.stage, line.status, line.seconds, line.fault, zip(*line.phases, strict=True), strict=True)
@@ -219,6 +233,7 @@ def _cell(text: str) -> str:
 
 
 def _sort(line: Line) -> None:
+    """Put a line into the order of time; samples of one time keep theirs."""
     by_time = sorted(range(len(line.at)), key=line.at.__getitem__)
     for column in line.columns():
         values: Any = [column[index] for index in by_time]
@@ -241,6 +256,9 @@ def intervals(line: Line, *, until: int | None = None, resolution: int = 0) -> t
     """Return the stretches of one status, at most one per `resolution` microseconds, the worst status winning.
 
     A stretch ends where nobody looked for over ten usual distances (at least 30 s): a gap is not an outage.
+
+    `until` is where the picture ends: the last stretch reaches it where somebody looked shortly before. With a
+    `resolution` a short outage of one sample is still seen, as the worst of those joined is kept.
     """
     if not len(line):
         return ()
@@ -276,7 +294,11 @@ def _merged(raw: Iterable[tuple[int, int, int, int, int]], resolution: int) -> l
 
 
 def _stretches(line: Line) -> tuple[int, int, list[tuple[int, int, int, int, int]]]:
-    """Return the usual distance, the longest that is no gap, and start, end, status, last sample and count of each stretch."""
+    """Return the usual distance, the longest that is no gap, and each stretch.
+
+    A stretch is start, end, status, last sample and count. The usual distance is the median of some thousand
+    distances, in microseconds: a million would cost time and tell no more.
+    """
     count, at, status = len(line), line.at, line.status
     usual = 0
     if count > 1:
@@ -315,7 +337,11 @@ class Stats:
 
 
 def stats(line: Line, start: int | None = None, end: int | None = None) -> Stats:
-    """Return the figures of the samples with `start` <= at < `end`."""
+    """Return the figures of the samples with `start` <= at < `end`.
+
+    Microseconds; None leaves that side open. `lost` are unavailable ones; unknown samples count neither as lost nor
+    as samples.
+    """
     first = 0 if start is None else bisect_left(line.at, start)
     last = len(line) if end is None else bisect_left(line.at, end)
     took = sorted(answered(line, first, last))
@@ -348,6 +374,8 @@ def outage(lines: Sequence[Line], *, started: int | None = None, ended: int | No
     """Return the stretch from the first bad sample to the first moment after which all were well, or None.
 
     `started` and `ended` are what is known from elsewhere and win.
+
+    A line whose last sample is bad makes it last: `end` is None. The lines are those of staging.
     """
     first = min((line.at[i] for line in lines for i in _first_bad(line)), default=None)
     start = started if started is not None and (first is None or started <= first) else first
@@ -384,7 +412,12 @@ def _last_bad(line: Line) -> int | None:
 
 
 def remarkable(line: Line) -> dict[str, int]:
-    """Return the indices of the median probe of those answered and of the worst: the longest failed one, else the longest."""
+    """Return the indices of the median probe of those answered and of the worst.
+
+    The longest failed one, else the longest.
+
+    The keys are "median", and "failed" or "worst": a failed probe says more than a slow one.
+    """
     if not len(line):
         return {}
     known = [index for index in range(len(line)) if line.seconds[index] == line.seconds[index]]

@@ -25,7 +25,10 @@ class Redacts(Protocol):
 
 
 def redacted(record: T, text: Callable[[str], str]) -> T:
-    """Return the record with every string changed by `text`; enums, numbers and times stay as they are."""
+    """Return the record with every string changed by `text`; enums, numbers and times stay as they are.
+
+    It is for records, tuples and mappings of them; equal texts are changed once.
+    """
     return _walk(record, lru_cache(maxsize=65_536)(text))  # type: ignore[no-any-return]
 
 
@@ -77,7 +80,10 @@ _MARKS = re.compile(r"\bGH-\d|://|\bwww\.|^\s*(?:[-+]|\d+[.)])\s|^\s*=+\s*$|\bdu
 
 
 def prose(text: str) -> str:
-    """Return a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code."""
+    """Return a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code.
+
+    Unknown characters are no reason to trust: what is not on the list of harmless ones makes the whole sentence code.
+    """
     text = " ".join(text.split())
     if _HARMLESS.fullmatch(text) and not _MARKS.search(text):
         return text.replace("_", "\\_")
@@ -97,7 +103,11 @@ _AROUND = re.compile(r"([\s;,:.()—]*)(.*?)([\s;,:.()—]*)", re.DOTALL)
 
 
 def pieces(text: str) -> list[tuple[bool, str]]:
-    """Return a hint as pieces, each with whether it is to be typed: commands, and settings of variables."""
+    """Return a hint as pieces, each with whether it is to be typed: commands, and settings of variables.
+
+    By the words that hints are made of: programs that are known here or to a kind of service, `resilience` and its
+    verbs, and NAME=value.
+    """
     found: list[tuple[bool, str]] = []
     at = 0
     for match in _COMMAND.finditer(text):

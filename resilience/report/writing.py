@@ -19,7 +19,11 @@ def publish(
 ) -> Path:
     """Write the file as a whole or not at all. `texts` is all of it that is not numbers of ours, where that is known.
 
-    Raises SecretLeakError, naming file and offset but never the value, where a secret is in the bytes; nothing is left then.
+    Raises SecretLeakError, naming file and offset but never the value, where a secret is in the bytes; nothing is
+    left then.
+
+    `redactor` None leaves the scan out, for who has no secrets. The bytes are on the disk (fsync) before the name
+    appears. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -69,6 +73,8 @@ def check(folder: Path, redactor: Redacts, patterns: Iterable[str] = ("**/*",)) 
     """Scan every file that stands in a run's folder, executed notebooks and logs included; return those scanned.
 
     Raises SecretLeakError at the first that holds a secret, naming file and offset.
+
+    Symbolic links are not followed. For who publishes a folder that others may have written into.
     """
     seen: list[Path] = []
     for pattern in patterns:

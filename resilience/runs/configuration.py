@@ -20,6 +20,10 @@ def load_settings(
     """Return the settings of the configuration that counts here, or raise SettingsError.
 
     `resilience.settings.environment.load_settings` says which one that is.
+
+    The only door to settings that knows the registry of kinds: rooms below take Settings as a value.
+
+    >>> [service.name for service in load_settings().services if service.configured]
     """
     return reading.load_settings(config, kinds=KINDS, environment=environment, cwd=cwd, environ=environ)
 

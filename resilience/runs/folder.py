@@ -47,7 +47,11 @@ def holds_run(folder: Path) -> bool:
 
 
 def read_incident(folder: Path) -> Incident:
-    """Return the record of the run in this folder. Raises RecordError, FileNotFoundError."""
+    """Return the record of the run in this folder. Raises RecordError, FileNotFoundError.
+
+    A record that was cut cannot come from us, as it is written aside and renamed; see `runs.remains` for what is left
+    then.
+    """
     return _read(folder)[0]
 
 
@@ -58,7 +62,11 @@ def _read(folder: Path) -> tuple[Incident, bytes]:
 
 
 def write_incident(folder: Path, incident: Incident, redact: Callable[[str], str], *, saved: bytes = b"") -> bytes:
-    """Write the record redacted and atomically, unless it would be what is `saved` already; return what is on disk."""
+    """Write the record redacted and atomically, unless it would be what is `saved` already; return what is on disk.
+
+    Texts are redacted, keys of the record are not. Two processes do not meet: while a notebook's kernel runs a stage,
+    the runner that watches it writes only before and after. Raises OSError.
+    """
     document = codec.mapped(codec.to_builtins(incident), redact, keep=codec.FIELDS)
     data = codec.to_json(document)
     if data != saved:
@@ -67,7 +75,11 @@ def write_incident(folder: Path, incident: Incident, redact: Callable[[str], str
 
 
 def change_incident(folder: Path, redact: Callable[[str], str], **changes: object) -> Incident:
-    """Read the record, change these fields of it, and write it; for who watches a run from outside its process."""
+    """Read the record, change these fields of it, and write it; for who watches a run from outside its process.
+
+    Raises RecordError, OSError. Not for the process that has the run open: what that has in memory would be written
+    over it.
+    """
     incident: Incident = replace(read_incident(folder), **changes)  # type: ignore[arg-type]
     write_incident(folder, incident, redact)
     return incident
@@ -98,6 +110,8 @@ def read_samples(folder: Path, *, problems: list[str] | None = None) -> Iterator
     """Return the samples of the run in this folder as they were taken, passing over lines that cannot be read.
 
     Such as a last one that a kill cut off; `problems` is told how many. One after the other, as there may be a million.
+
+    Of no file there are none. The lines are those that `RunFolder.add_samples` appends.
     """
     decoder = msgspec.json.Decoder(Sample)
     lost = 0
@@ -114,7 +128,11 @@ def read_samples(folder: Path, *, problems: list[str] | None = None) -> Iterator
 
 
 class RunFolder:
-    """One run: its folder, its record in memory and on disk, and the settings that it goes by."""
+    """One run: its folder, its record in memory and on disk, and the settings that it goes by.
+
+    What is in memory is written by `save`; `refresh` reads what another process wrote since. Times of records are
+    aware and UTC.
+    """
 
     def __init__(self, settings: Settings, folder: Path, incident: Incident) -> None:
         self.settings = settings
@@ -163,7 +181,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, folder: Path | str, settings: Settings | None = None) -> Self:
-        """Open a run's folder; its configuration is the one it was made with. Raises UsageError, RecordError."""
+        """Open a run's folder; its configuration is the one it was made with. Raises UsageError, RecordError.
+
+        What it remembers (history, latest) goes beside the folder, wherever that was made.
+        """
         path = Path(folder)
         if not holds_run(path):
             raise UsageError(f"{path} holds no run (no {INCIDENT}).", hint="resilience status")
@@ -182,7 +203,10 @@ class RunFolder:
         return self.incident
 
     def save(self, **changes: object) -> Incident:
-        """Put the incident, with these fields changed, on disk."""
+        """Put the incident, with these fields changed, on disk.
+
+        Equal bytes are not written again. Raises OSError where the folder cannot be written.
+        """
         if changes:
             self.incident = replace(self.incident, **changes)  # type: ignore[arg-type]
         self._saved = write_incident(self.folder, self.incident, self.redactor.text, saved=self._saved)
@@ -197,7 +221,10 @@ class RunFolder:
         at: datetime | None = None,
         link: str = "",
     ) -> None:
-        """Add an event to the timeline (saved with the next save)."""
+        """Add an event to the timeline (saved with the next save).
+
+        Events are kept by time, so that what is learnt late, such as the first bad sample, stands where it belongs.
+        """
         entry = TimelineEvent(
             at=at or datetime.now(UTC), what=what, detail=self.redactor.text(detail), kind=kind, link=link
         )
@@ -237,7 +264,11 @@ class RunFolder:
 
     @contextmanager
     def stage(self, name: StageName, *, notebook: str = "") -> Iterator[None]:
-        """Record that a stage started, and how it ended; errors are recorded and raised on."""
+        """Record that a stage started, and how it ended; errors are recorded and raised on.
+
+        It is on disk as started before its work begins: a stage that is still "started" when its process is gone was
+        killed. An interruption is recorded as that and not as a failure. Whatever is raised is raised on.
+        """
         stage = Stage(name=name, status=StageStatus.STARTED, started_at=datetime.now(UTC), notebook=notebook, by=_who())
         self._put(stage)
         self._signal(f"{name.value}.started")
@@ -276,7 +307,10 @@ class RunFolder:
         self._put(Stage(name=name, status=StageStatus.SKIPPED, started_at=now, finished_at=now, note=why))
 
     def done_by_hand(self, name: StageName, note: str) -> Stage:
-        """Record that a person did this stage by hand, with the note that says how."""
+        """Record that a person did this stage by hand, with the note that says how.
+
+        The stage counts as finished for the verdict, and `resume` does not run it again.
+        """
         now = datetime.now(UTC)
         stage = Stage(
             name=name,
@@ -293,7 +327,10 @@ class RunFolder:
 
 
 def latest(settings: Settings) -> Path:
-    """Return the folder of the newest run. Raises UsageError where there is none."""
+    """Return the folder of the newest run. Raises UsageError where there is none.
+
+    `outputs/latest` is a symbolic link that each new run turns to itself.
+    """
     pointer = settings.outputs / "latest"
     if pointer.exists():
         return pointer.resolve()
@@ -323,6 +360,7 @@ def _new_folder(outputs: Path, now: datetime, slug: str) -> Path:
 
 
 def _point_latest(outputs: Path, folder: Path) -> None:
+    """Turn the link to this folder by renaming a new one over it; where links cannot be made, there is none."""
     aside = outputs / f".latest-{os.getpid()}"
     with suppress(OSError):
         aside.unlink(missing_ok=True)

@@ -44,6 +44,9 @@ async def look(
 
     `flapping` are services that earlier looks found to come and go: their good answer alone is not believed.
     Raises NotConfiguredError where no service has a URL, SettingsError where an endpoint changed during an incident.
+
+    `names` restricts it, and then `critical` restricts it further. With `remember` false nothing is noted for later
+    looks: not the last good facts of a service, nor the snapshot that tests ask. It reads and never locks.
     """
     services = _asked_for(settings, critical=critical, names=names)
     # A look by URL alone says nothing of the services that are called the same here.
@@ -134,7 +137,11 @@ def check_endpoints(first: InfrastructureHealth | None, health: InfrastructureHe
 async def look_as_tests_do(
     settings: Settings, names: Sequence[str], *, stood_in: Sequence[str]
 ) -> Mapping[str, ConnectivityResult]:
-    """Look afresh at what the tests reach under these names: the stand-in where one is used, else staging."""
+    """Look afresh at what the tests reach under these names: the stand-in where one is used, else staging.
+
+    Judged by itself: neither history nor other services' faults count, as a test knows neither. It takes as long as
+    the slowest probe.
+    """
     services = [service for service in settings.services if service.name in names]
     async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
         context.follow(settings)
@@ -158,7 +165,10 @@ def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[st
 
 
 def samples_of(health: InfrastructureHealth, stage: str, target: str = "staging") -> list[Sample]:
-    """Return one sample per probed service."""
+    """Return one sample per probed service.
+
+    `stage` is a stage's value, `target` "staging" or "stand_in". A result without a time of its own gets the look's.
+    """
     return [
         Sample(
             at=result.started_at or health.started_at,

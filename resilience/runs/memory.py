@@ -34,7 +34,10 @@ def snapshot(state: Path) -> Path:
 
 
 def commit(root: Path) -> str:
-    """Return the commit checked out in the repository at or above `root`, or nothing; no git is run."""
+    """Return the commit checked out in the repository at or above `root`, or nothing; no git is run.
+
+    Read from .git itself, in worktrees too: git may be missing, slow, or ask for trust in the folder.
+    """
     for folder in (root, *root.parents):
         git = folder / ".git"
         with suppress(OSError):
@@ -54,7 +57,10 @@ def commit(root: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a reader of the report may ask for."""
+    """Return the versions that a reader of the report may ask for.
+
+    A package that is not installed is left out.
+    """
     found = {"python": platform.python_version()}
     for name in ("resilience-runbook", "papermill", "asyncpg", "redis"):
         with suppress(importlib.metadata.PackageNotFoundError):

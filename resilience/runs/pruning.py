@@ -39,7 +39,11 @@ def prune(
     max_bytes: int = MAX_BYTES,
     budget_s: float = BUDGET_S,
 ) -> int:
-    """Forget what is too old or too much; return how many samples went. Raises sqlite3.Error where it is locked."""
+    """Forget what is too old or too much; return how many samples went. Raises sqlite3.Error where it is locked.
+
+    `budget_s` bounds the deleting, of which each transaction takes some 50 ms; the newest run is never emptied by
+    size. The space goes back to the file system page by page where the file allows it.
+    """
     until = time.monotonic() + budget_s
     gone = 0
     for run in _too_old(database, keep_days, now):

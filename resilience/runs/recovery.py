@@ -20,10 +20,16 @@ async def recover(
     take_over: bool = False,
     output: Callable[[bytes], None] | None = None,
 ) -> int:
-    """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite; return the exit code.
+    """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite.
 
-    Waiting never locks. Where staging does not come back in `wait_s` seconds nothing is changed: exit code 124, or that
-    of `assess` where nothing was waited for. The full suite is left out where infrastructure takes the critical tests.
+    Return the exit code.
+
+    Waiting never locks. Where staging does not come back in `wait_s` seconds nothing is changed: exit code 124, or
+    that of `assess` where nothing was waited for. The full suite is left out where infrastructure takes the critical
+    tests.
+
+    `tests` false ends after the restore. `on_check` is told of each look. Raises EditedError, LockedError from the
+    restore: then staging is back and the fallback is still applied.
     """
     recovery = await stages.validate_recovery(run, wait_s=wait_s, on_check=on_check)
     if not recovery.recovered:

@@ -17,6 +17,9 @@ def load(folder: Path) -> tuple[Incident, Columns, tuple[str, ...]]:
     """Return what is left of a run in its folder: the incident, its samples as they are read, and what is missing.
 
     Of a record by a newer version the known part is taken; in place of one that cannot be read stands one that says so.
+
+    It never raises for what is in the folder: a report is wanted most where a run went wrong. The third value says in
+    sentences what is missing.
     """
     problems: list[str] = []
     try:

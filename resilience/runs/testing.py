@@ -38,6 +38,10 @@ class SuiteOptions:
 
     `exit_code` is "ours" or "original": what the command line ends with. `output` gets the bytes that the commands print.
     `folder` is where the commands run; None: at the repository's root, as those of the configuration do.
+
+    `timeout_s` is for one command with all its rounds, `total_timeout_s` for all commands, `wait_for_services_s` for
+    services to be back before tests are run again (None: attempts times delay). `on_progress` is called on the event
+    loop and should return at once.
     """
 
     on_progress: Callable[[Progress], None] | None = None
@@ -85,6 +89,9 @@ async def run_commands(
 
     The children get the environment of this process with the env file's values over it, and a snapshot of the last
     assessment, from which `is_service_available` answers inside the tests. The stand-ins are held while tests use them.
+
+    The snapshot is redacted and may be read by the tests; secrets reach them only by the environment. Raises what
+    `run_suite` raises; a hold on the stand-ins is released in any case.
     """
     # Here, as it brings the plug-in and the reader of events, 0.1 s that a look does without.
     from resilience.suite.testrun import run_suite
@@ -137,7 +144,11 @@ async def run_commands(
 
 @asynccontextmanager
 async def sampling(run: RunFolder, stage: str) -> AsyncIterator[None]:
-    """Look at staging in the background, so that the charts show what it did meanwhile."""
+    """Look at staging in the background, so that the charts show what it did meanwhile.
+
+    An error of a look is passed over: the tests are what matters now. The first look comes after `interval_s` seconds
+    of [recovery].
+    """
 
     async def go_on() -> None:
         while True:
@@ -187,7 +198,10 @@ def left_out_by_mode(result: TestSuiteResult) -> int:
 
 
 def selected_nothing(result: TestSuiteResult) -> bool:
-    """Say whether all tests there are were deselected, as where a team marks none as critical."""
+    """Say whether all tests there are were deselected, as where a team marks none as critical.
+
+    Only where every command is pytest: of others nothing is known of what was selected.
+    """
     counted = all(command.kind == "pytest" for command in result.commands)
     return counted and 0 < result.total_tests == result.totals.deselected
 

@@ -37,7 +37,10 @@ _AT_ONCE = 16
 
 
 def load(kinds: Iterable[Kind]) -> None:
-    """Import what probes of these kinds need. Done before the clock starts: imports would count as slow answers."""
+    """Import what probes of these kinds need. Done before the clock starts: imports would count as slow answers.
+
+    A driver takes up to 0.25 s to import, which would be the slowest answer of the run.
+    """
     for dotted in {kind.preload for kind in kinds} - {""}:
         named = resolve(dotted)
         if callable(named):
@@ -50,7 +53,11 @@ def _door(kind: Kind) -> Probe:
 
 
 async def probe(service: Service, *, context: ProbeContext, target: Target = "staging") -> Observation:
-    """Look at one service once. Never raises for the service; ends at its deadline whatever the far side does."""
+    """Look at one service once. Never raises for the service; ends at its deadline whatever the far side does.
+
+    `target` "stand_in" looks at the service's `local` URL and leaves the Cloud SQL proxy of staging out of account.
+    Whatever goes wrong, also in our own code, is a fault of the observation; `response_time_s` is there in any case.
+    """
     load([service.kind])
     return await _probe(service, context, target)
 
@@ -137,7 +144,11 @@ def _endpoint(service: Service, url: str) -> str:
 
 
 async def _bounded(look: Awaitable[None], trace: Trace, context: ProbeContext) -> None:
-    """Await a probe that runs a driver's code, and leave it behind where it does not end."""
+    """Await a probe that runs a driver's code, and leave it behind where it does not end.
+
+    Raises TimeoutError at the deadline, plus 0.05 s for the driver to notice. What is left behind is kept in
+    `context.stragglers`, so that it is not lost with a warning, and is ended with the context.
+    """
     task = asyncio.ensure_future(look)
     try:
         done, _ = await asyncio.wait({task}, timeout=trace.left_s)
@@ -157,6 +168,8 @@ async def _bounded(look: Awaitable[None], trace: Trace, context: ProbeContext) -
 
 
 def _forget(context: ProbeContext) -> Callable[[asyncio.Future[None]], None]:
+    """Return what takes a straggler off the list when it ends, and reads its exception so that asyncio logs none."""
+
     def forget(task: asyncio.Future[None]) -> None:
         context.stragglers.discard(task)
         if not task.cancelled():
@@ -166,7 +179,11 @@ def _forget(context: ProbeContext) -> Callable[[asyncio.Future[None]], None]:
 
 
 def _timed_out(trace: Trace, service: Service) -> Fault:
-    """The fault of a deadline that passed: silent, or too slow where something had come."""
+    """The fault of a deadline that passed: silent, or too slow where something had come.
+
+    The phase decides: DNS, TCP and TLS have codes of their own, as each leads somewhere else. After the connection,
+    bytes that came mean too slow, unless a read had succeeded: then it is the next question that was not answered.
+    """
     phase = trace.phase
     if phase in (Phase.FIRST_BYTE, Phase.QUERY):
         code = FaultCode.PROTO_SLOW if trace.started_bytes and not trace.facts.get("reads") else FaultCode.PROTO_SILENT
@@ -186,7 +203,12 @@ async def probe_all(
     context: ProbeContext | None = None,
     target: Target = "staging",
 ) -> tuple[Observation, ...]:
-    """Look at all services at once, in the time of the slowest; in their order, those without URL left out."""
+    """Look at all services at once, in the time of the slowest; in their order, those without URL left out.
+
+    `settings` are taken over into a `context` that is given. A watchdog interrupts a probe that keeps the event loop
+    from running 5 s longer than the longest deadline; then all that ran into a deadline meanwhile is `internal`, as
+    it proves nothing.
+    """
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
     load({service.kind for service in asked})
     _allow_files(len(asked))
@@ -221,7 +243,10 @@ def _stood_still(seen: Observation, where: str) -> Observation:
 
 
 def _allow_files(count: int) -> None:
-    """Raise the soft limit on open files where this many probes at once would meet it."""
+    """Raise the soft limit on open files where this many probes at once would meet it.
+
+    Four a probe and 256 to spare. A limit that may not be raised is left: the probes that meet it say so.
+    """
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -239,6 +264,8 @@ async def control(
     """Connect to each control target (host:port, or an http(s) URL), to tell "staging" from "this machine".
 
     Where this process cannot even connect to itself, an observation named LOOPBACK_CHECK says so, targets or not.
+
+    `timeout_s` is each target's own, and they are asked at once. A target without a port is asked at 443.
     """
     own = context or ProbeContext()
     try:
@@ -300,7 +327,10 @@ async def _control(target: str, context: ProbeContext, timeout_s: float) -> Obse
 
 
 async def loop_is_alive(timeout_s: float = 1.0) -> bool:
-    """Whether this process can connect to itself: if not, what the probes found says nothing about staging."""
+    """Whether this process can connect to itself: if not, what the probes found says nothing about staging.
+
+    Not if the machine has no open file or port left, or the loop is starved for `timeout_s` seconds.
+    """
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

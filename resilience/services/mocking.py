@@ -13,7 +13,10 @@ HEALTH = ("health", "healthz", "ready", "readyz", "live", "livez", "ping", "stat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
-    """What is wrong with a mock on purpose. `fail_next` counts down; -1: every request. `fail_rate` draws by lot."""
+    """What is wrong with a mock on purpose. `fail_next` counts down; -1: every request. `fail_rate` draws by lot.
+
+    The drill turns it while the mock runs; times are in seconds. With nothing dialled a mock never fails.
+    """
 
     latency_s: float = 0.0
     fail_status: int = 503
@@ -32,7 +35,10 @@ class Dial:
 
 @dataclass(slots=True, kw_only=True)
 class Mock:
-    """One service to imitate."""
+    """One service to imitate.
+
+    `port` 0 takes a free one. `used` counts requests of others than us, which proves that tests reached it.
+    """
 
     name: str
     kind: str
@@ -65,6 +71,10 @@ class Mock:
         return self.path.rstrip("/"), self.base, f"{self.base}/health"
 
     def health(self) -> web.Response:
+        """Answer a health check with what the team expects of the real one, so that their own check is content.
+
+        `mock` says the truth.
+        """
         body: dict[str, Any] = {"status": "ok", "service": self.name, "mock": True}
         if self.expect_body:
             body["expected"] = self.expect_body
@@ -90,6 +100,7 @@ class Config:
 
 
 def bearer(request: web.Request) -> str:
+    """Return the bearer token of a request (RFC 6750); empty where it has none."""
     kind, _, value = request.headers.get("Authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
 

@@ -19,7 +19,10 @@ COUNTS = "/__resilience__/connections"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a stand-in answers. `bind` is the one loopback address it is bound to."""
+    """Where a stand-in answers. `bind` is the one loopback address it is bound to.
+
+    `host` is what the team wrote, such as localhost, and is shown; clients of ours go to `bind`.
+    """
 
     kind: Kind
     host: str
@@ -71,9 +74,14 @@ def netloc(bind: str, port: int) -> str:
 def ask(
     where: str, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[dict[str, str], str]:
-    """Ask over HTTP, past any proxy of the environment; return the headers in lower case and the first 64 KiB of the body.
+    """Ask over HTTP, past any proxy of the environment.
+
+    Return the headers in lower case and the first 64 KiB of the body.
 
     `where` is an address and a port; see `netloc`.
+
+    Raises urllib.error.HTTPError for a status of 400 or more, OSError where nothing answers in `timeout_s` seconds a
+    read. Blocking: call it on a thread.
     """
     request = urllib.request.Request(
         f"http://{where}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
@@ -91,7 +99,10 @@ def ask_json(where: str, path: str, timeout_s: float) -> Any:
 
 
 def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
-    """Say whether something listens there. On loopback the answer takes microseconds."""
+    """Say whether something listens there. On loopback the answer takes microseconds.
+
+    It proves nothing of what listens: a tunnel or a stray server answers as well. Blocking, for at most `timeout_s`.
+    """
     try:
         with socket.create_connection((host, port), timeout=timeout_s):
             return True

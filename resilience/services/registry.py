@@ -31,6 +31,8 @@ def registered() -> Mapping[str, Callable[[], Kind]]:
     Only the names are read here; a package's code is imported when its kind is asked for. A name that two packages
     register is refused when it is asked for, and one of ours at once, as ours would be taken for it without a word: in
     both cases it cannot be told which was meant.
+
+    A name that is registered and never configured costs nothing and breaks nothing.
     """
     # Asked for by few configurations, and slow: an assessment must not pay for it.
     from importlib.metadata import entry_points
@@ -70,6 +72,11 @@ def _package(point: Any) -> str:
 
 
 def _loader(point: Any) -> Callable[[], Kind]:
+    """Return what loads and checks a registered kind, once.
+
+    Whatever its import raises becomes a SettingsError that names it.
+    """
+
     @cache
     def load() -> Kind:
         try:
@@ -92,6 +99,9 @@ KINDS = Kinds(built_in=BUILT_IN, others=registered)
 
 
 def resolve(dotted: str) -> Any:
-    """Return what a dotted name names, module:attribute, or the module where there is no colon; it is imported now."""
+    """Return what a dotted name names, module:attribute, or the module where there is no colon; it is imported now.
+
+    Raises ImportError, AttributeError: a name in a kind's record that leads nowhere is a defect of that kind.
+    """
     module, _, attribute = dotted.partition(":")
     return getattr(import_module(module), attribute) if attribute else import_module(module)

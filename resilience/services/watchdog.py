@@ -69,6 +69,7 @@ class Watchdog:
             faulthandler.dump_traceback_later(self._last_resort_s, exit=True, file=sys.__stderr__ or sys.stderr)
 
     def _watch(self) -> None:
+        """Wait for the pulse to fail; then interrupt what is watched, note where the loop stood, and wait anew."""
         while not self._stop.wait(self._every_s):
             if time.monotonic() - self._beat < self._grace_s:
                 continue

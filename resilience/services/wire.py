@@ -31,7 +31,10 @@ HAPPY_EYEBALLS_S = 0.25
 
 
 class Refused(Exception):
-    """A probe found a fault by itself; `fault` is complete."""
+    """A probe found a fault by itself; `fault` is complete.
+
+    It ends a probe early and is no error of ours: `looking` takes its fault as the finding.
+    """
 
     def __init__(self, found: Fault) -> None:
         super().__init__(found.detail)
@@ -39,7 +42,11 @@ class Refused(Exception):
 
 
 class Trace:
-    """Which phase a probe is in, and how long each took. A phase that was not finished has no time."""
+    """Which phase a probe is in, and how long each took. A phase that was not finished has no time.
+
+    The clock is monotonic and the deadline fixed at the start, so that every wait of a probe shares one total. Facts
+    are short texts for the findings of the kind; `expected` and `found` are said beside each other in reports.
+    """
 
     __slots__ = (
         "_at",
@@ -79,10 +86,12 @@ class Trace:
         self.phase, self._at = phase, now
 
     def finish(self) -> None:
+        """End the phase that is running, so that it has a time: for a probe that met no fault."""
         self.enter(self.phase)
 
     @property
     def left_s(self) -> float:
+        """Seconds that are left of the probe's total deadline, never less than 0."""
         return max(0.0, self.deadline - self._clock())
 
     @property
@@ -171,6 +180,9 @@ class ProbeContext:
 
     Use it as a context manager. Look-ups run in daemon threads of their own, so that a dead resolver neither starves
     other probes nor holds up the exit.
+
+    A look-up is waited for by whoever needs it and is not cancelled with them. Leaving the context ends the look-ups
+    and the stragglers that are still there.
     """
 
     def __init__(self, settings: Settings | None = None, *, deny_hosts: Sequence[str] = ()) -> None:
@@ -211,11 +223,18 @@ class ProbeContext:
         self.secrets = settings.secrets
 
     def denied(self, host: str) -> bool:
-        """Whether the host, or an address, is on the list: names with wildcards, addresses, or ranges."""
+        """Whether the host, or an address, is on the list: names with wildcards, addresses, or ranges.
+
+        No name is looked up for it: `dial` asks a second time with each address that a name led to.
+        """
         return any(_denies(pattern, host) for pattern in self.deny_hosts)
 
     def tls(self, ca: str = "", *, verify: bool = True, hostname: bool = True) -> ssl.SSLContext:
-        """Return the run's one context for this CA file (28 ms to build). Raises Refused where the file is unusable."""
+        """Return the run's one context for this CA file (28 ms to build). Raises Refused where the file is unusable.
+
+        `verify=False` takes any certificate, as libpq's sslmode=require does; `hostname=False` leaves the name
+        unchecked.
+        """
         key = (ca, verify, hostname)
         if key not in self._tls:
             try:
@@ -229,7 +248,11 @@ class ProbeContext:
         return self._tls[key]
 
     async def resolve(self, host: str, port: int) -> list[SockAddr]:
-        """Return the host's addresses, IPv6 and IPv4 in turn; each name is looked up once per run."""
+        """Return the host's addresses, IPv6 and IPv4 in turn; each name is looked up once per run.
+
+        Raises socket.gaierror, with the seconds it took in `elapsed_s`, and UnicodeError for what is no name. Literal
+        addresses are not looked up.
+        """
         literal = _literal(host, port)
         if literal:
             return literal
@@ -318,7 +341,10 @@ def _interleave(addresses: list[SockAddr]) -> list[SockAddr]:
 
 
 async def dial(address: Address, trace: Trace, context: ProbeContext) -> socket.socket:
-    """Return a connected, non-blocking socket; the phases dns and tcp are in the trace. The caller closes it."""
+    """Return a connected, non-blocking socket; the phases dns and tcp are in the trace. The caller closes it.
+
+    Raises Refused for a denied host, OSError, TimeoutError. Unix sockets have no phase dns and are never denied.
+    """
     if address.socket_path:
         trace.enter(Phase.TCP)
         return await _attempt(socket.AF_UNIX, address.socket_path)
@@ -378,7 +404,11 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 
 async def _race(addresses: Sequence[SockAddr]) -> socket.socket:
-    """Connect to the first address that answers; each next one starts after 0.25 s or when one has failed."""
+    """Connect to the first address that answers; each next one starts after 0.25 s or when one has failed.
+
+    That is RFC 8305. A probe on the first address alone would call a service dead whose IPv6 is dropped on the way,
+    and the drivers do. Raises the most telling error of all attempts.
+    """
     waiting = list(addresses)
     running: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
@@ -416,7 +446,11 @@ def _close_late(task: asyncio.Task[socket.socket]) -> None:
 
 
 class Wire(asyncio.Protocol):
-    """Bytes of one connection, pulled; never holds more than it was told to, however much is sent."""
+    """Bytes of one connection, pulled; never holds more than it was told to, however much is sent.
+
+    Reading stops at 256 KiB that nobody has taken, and goes on when more is asked for. The first byte that comes ends
+    the phase first_byte.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
@@ -477,6 +511,7 @@ class Wire(asyncio.Protocol):
         return not self.eof
 
     def write(self, data: bytes) -> None:
+        """Send without waiting. Raises what broke the connection, or ConnectionResetError where it is closing."""
         if self.transport is None or self.transport.is_closing():
             raise self.error or ConnectionResetError(errno.ECONNRESET, "closed before anything was sent")
         self.transport.write(data)
@@ -487,7 +522,10 @@ class Wire(asyncio.Protocol):
 
 
 async def open_wire(service: Service, address: Address, trace: Trace, context: ProbeContext) -> Wire:
-    """Connect, with TLS where the scheme asks for it; phase first_byte begins. The caller aborts the wire."""
+    """Connect, with TLS where the scheme asks for it; phase first_byte begins. The caller aborts the wire.
+
+    Raises Refused, ssl.SSLError, OSError; the socket is closed then.
+    """
     tls = context.tls(service.tls_ca) if address.tls else None
     sock = await dial(address, trace, context)
     wire = Wire(trace)
@@ -503,7 +541,11 @@ async def upgrade(
     trace: Trace,
     tls: ssl.SSLContext | None,
 ) -> asyncio.Transport:
-    """Put a transport on the socket, after a TLS handshake where asked; closes the socket where that fails."""
+    """Put a transport on the socket, after a TLS handshake where asked; closes the socket where that fails.
+
+    The handshake's own limit is a second longer than the deadline, so that the deadline is what ends it. The version
+    of TLS is kept as the fact `tls`.
+    """
     loop = asyncio.get_running_loop()
     try:
         if tls is None:

@@ -19,7 +19,10 @@ class Folders(Protocol):
 
 
 class Checkout(Folders, Protocol):
-    """What starting needs besides: how long it may take, which hosts are denied, and how the team's commands are run."""
+    """What starting needs besides: how long it may take, which hosts are denied, and how the team's commands are run.
+
+    Settings fit, and so does a plain object of a test; `Folders` alone is enough for what only looks at records.
+    """
 
     @property
     def state(self) -> Path: ...

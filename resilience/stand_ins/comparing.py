@@ -9,7 +9,10 @@ from resilience.services.standing_in import major, stand_ins_of
 
 
 async def gaps(place: Endpoint, seen: Mapping[str, str], version: str) -> tuple[str, ...]:
-    """Name what the stand-in lacks against staging as last seen: its major version, and what its kind compares besides."""
+    """Name what the stand-in lacks against staging as last seen: its major version, and what its kind compares besides.
+
+    Each gap is a sentence. Without a good look at staging nothing is known of it, and nothing is named.
+    """
     stand_ins = stand_ins_of(place.kind)
     theirs = seen.get("server_version", "")
     other = theirs and version and major(theirs) not in stand_ins.majors(version)

@@ -43,7 +43,13 @@ def project(folders: Folders) -> str:
 
 
 async def why_not() -> str:
-    """Return why compose cannot be used, empty where an engine and compose answer. `docker --version` would prove nothing."""
+    """Return why compose cannot be used, empty where an engine and compose answer.
+
+    `docker --version` would prove nothing.
+
+    Each question has 2 s: an engine that hangs must not hold up the providers after it. An engine on another machine
+    would publish its ports there.
+    """
     if shutil.which("docker") is None:
         return "docker is not installed"
     if os.environ.get("DOCKER_HOST", "").startswith(("tcp://", "ssh://", "http://", "https://")):
@@ -70,7 +76,12 @@ async def up(folders: Folders, place: Endpoint, *, timeout_s: float) -> None:
 
 
 async def stop(folders: Folders, kind: Kind, *, remove_data: bool = False) -> None:
-    """Stop the service's container; its volume stays, unless its data are to be made anew. Never raises for a dead engine."""
+    """Stop the service's container; its volume stays, unless its data are to be made anew.
+
+    Never raises for a dead engine.
+
+    Our own compose project only; a container of the team's own project is never touched.
+    """
     name = _composed(kind).service
     steps: Sequence[tuple[str, ...]] = [("rm", "--stop", "--force", *(["--volumes"] if remove_data else []), name)]
     for step in steps:
@@ -106,7 +117,10 @@ async def _compose(folders: Folders, place: Endpoint | None, words: Sequence[str
 
 
 def variables(place: Endpoint | None) -> dict[str, str]:
-    """Return what the compose file reads. Where nothing is started, any value does: compose refuses an unset one."""
+    """Return what the compose file reads. Where nothing is started, any value does: compose refuses an unset one.
+
+    The password goes by the environment, so that it is in no file and no argument list.
+    """
     given = {f"{one.prefix}_PASSWORD": "-" for one in services()}
     if place is None:
         return given

@@ -15,12 +15,18 @@ from resilience.services.place import Endpoint, local_schemes
 
 
 def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
-    """Return where the service's `local` URL leads; its kind says what stands for a port, a user or a database not named.
+    """Return where the service's `local` URL leads.
 
-    A URL that leads off this machine's loopback is refused whatever its host resolves to: a stand-in that can be reached
-    from outside, or is not here, is none.
+    Its kind says what stands for a port, a user or a database not named.
 
-    Raises StandInError where it is not set, is not on this machine's loopback, or asks for what a stand-in has not (TLS).
+    A URL that leads off this machine's loopback is refused whatever its host resolves to: a stand-in that can be
+    reached from outside, or is not here, is none.
+
+    Raises StandInError where it is not set, is not on this machine's loopback, or asks for what a stand-in has not
+    (TLS).
+
+    `deny_hosts` are patterns with wildcards (fnmatch). What comes back holds the credentials; `Endpoint.shown` does
+    not.
     """
     if service.local_unset:
         names = ", ".join(service.local_unset)
@@ -79,7 +85,13 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
 
 
 def loopback(host: str) -> str | None:
-    """Return the loopback address to bind for this host, None for any other. Names are not looked up: only `localhost` counts."""
+    """Return the loopback address to bind for this host, None for any other.
+
+    Names are not looked up: only `localhost` counts.
+
+    For `localhost` that is 127.0.0.1, where our servers are bound; a server of somebody else's on ::1 is refused at
+    the start.
+    """
     if host.lower().rstrip(".") == "localhost":
         return "127.0.0.1"
     try:

@@ -80,6 +80,7 @@ class SupervisedGround:
         return service if service is not None and state.alive and service.alive else None
 
     async def run(self, launch: Launch) -> Running:
+        """Requests go to the supervisor one at a time, as each answer is read from the one state file."""
         async with self._one_at_a_time:
             running = (await supervision.ensure(self.folder, [launch], self.lease)).get(launch.name)
         if running is None or not running.pid:

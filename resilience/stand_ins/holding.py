@@ -10,7 +10,12 @@ from resilience.stand_ins.state import read_state
 
 
 def hold(folders: Folders, reason: str) -> None:
-    """Keep the stand-ins from ending by themselves while this process lives, or until `release`. Without any, nothing is done."""
+    """Keep the stand-ins from ending by themselves while this process lives, or until `release`.
+
+    Without any, nothing is done.
+
+    Several holds may be there at once, also of one process: `reason` tells them apart.
+    """
     if folder(folders).is_dir():
         lease.hold(folder(folders), reason)
 

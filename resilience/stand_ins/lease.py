@@ -21,7 +21,11 @@ LOCK_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """How long stand-ins stay when nobody asks for them, and what puts the env file back before they end."""
+    """How long stand-ins stay when nobody asks for them, and what puts the env file back before they end.
+
+    Seconds: 8 hours by default, which is a shift, with a warning 15 minutes before. `retry_s` is the pause after a
+    hook that failed; `hook` is a command with its arguments, empty for none.
+    """
 
     seconds: float = LEASE_S
     warn_s: float = WARN_S
@@ -50,7 +54,10 @@ def release(folder: Path, reason: str = "") -> None:
 
 
 def read_lease(folder: Path) -> tuple[float, tuple[dict[str, Any], ...]]:
-    """Return when the lease began (seconds since the epoch, 0 where never), and the holds of processes that live."""
+    """Return when the lease began (seconds since the epoch, 0 where never), and the holds of processes that live.
+
+    A hold counts while its process lives, known by pid and start: a recycled pid holds nothing.
+    """
     try:
         raw = json.loads((folder / "lease.json").read_bytes())
         holds = tuple(item for item in raw["holds"] if is_alive(int(item["pid"]), str(item["identity"])))

@@ -23,7 +23,10 @@ class Listener:
 
 
 def listener(port: int) -> Listener:
-    """Find who listens on the port."""
+    """Find who listens on the port.
+
+    Without a pid where nothing listens, or where it belongs to a user whose processes we may not see.
+    """
     with contextlib.suppress(psutil.Error, OSError):
         pid = _listening_pid(port) if sys.platform == "linux" else _listening_pid_by_psutil(port)
         if pid:
@@ -32,6 +35,7 @@ def listener(port: int) -> Listener:
 
 
 def _listening_pid(port: int) -> int | None:
+    """Return the process that holds a listening socket of this port, by the kernel's tables (state 0A is LISTEN)."""
     # Not psutil.net_connections, which gives up altogether when some process ends while it looks.
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

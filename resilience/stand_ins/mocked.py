@@ -30,8 +30,12 @@ CONFIG = "mocks.json"
 async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[str]) -> Sequence[Server]:
     """Return a mock for each of these services, or the real server that answers in its place already.
 
-    One process has all of them, beside those it mocks already, since a process a mock would cost 40 MB and 0.3 s each. It
-    is replaced where its configuration changes, and so the mocks that go on are started with those that are new.
+    One process has all of them, beside those it mocks already, since a process a mock would cost 40 MB and 0.3 s
+    each. It is replaced where its configuration changes, and so the mocks that go on are started with those that are
+    new.
+
+    `passed` is told why no real server was used. Raises StandInError for all of the group where the process does not
+    come up.
     """
     now = ground.running(MOCKS)
     before = read_config(ground.data)
@@ -115,7 +119,10 @@ def _item(wanted: Wanted) -> dict[str, Any]:
 async def _run(
     ground: SupervisedGround, items: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Have one process mock these, the later of two with one name, and return when the expected ones answer."""
+    """Have one process mock these, the later of two with one name, and return when the expected ones answer.
+
+    The token is kept over starts, so that the same services are the same bytes, and the process is kept as well.
+    """
     by_name = {str(item["name"]): item for item in items}
     limits = ground.deadlines
     config = {

@@ -35,7 +35,10 @@ ADMIN = COUNTS.rpartition("/")[0] + "/"
 
 
 def read_config(text: str | bytes) -> Config:
-    """Read the configuration; an unknown key or kind is a ValueError or TypeError."""
+    """Read the configuration; an unknown key or kind is a ValueError or TypeError.
+
+    A configuration of the version before, which names only `kind`, is read as well: its stand-ins may still run.
+    """
     raw = json.loads(text)
     services = []
     for item in raw.pop("services"):
@@ -63,7 +66,10 @@ def our_mocks() -> dict[str, str]:
 
 
 class Mocks:
-    """The servers, one per port. `start` and `stop`; `ports` says where they listen."""
+    """The servers, one per port. `start` and `stop`; `ports` says where they listen.
+
+    Services on one port share a server; port 0 takes a free one, which stands in the mock afterwards.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -75,6 +81,7 @@ class Mocks:
         self.runners: list[web.AppRunner] = []
 
     async def start(self) -> Mocks:
+        """Listen on every port, or on none. Raises OSError where one is taken."""
         places: dict[tuple[str, int], list[Mock]] = {}
         for number, mock in enumerate(self.config.services):
             places.setdefault((mock.bind, mock.port or -number), []).append(mock)
@@ -166,6 +173,7 @@ class _Place:
         return await imitation.answer(request, mock)
 
     def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
+        """Answer with the dialled status, or cut the connection; a count of failures to come goes down by one."""
         dial = mock.dial
         if dial.fail_next > 0:
             mock.dial = replace(dial, fail_next=dial.fail_next - 1)
@@ -194,6 +202,10 @@ class _Place:
         return web.json_response({"error": "known: connections, dial"}, status=404)
 
     async def turn(self, request: web.Request) -> None:
+        """Set the named figures of one service's dial, or of all; `reset` makes it healthy.
+
+        Raises for what it does not know.
+        """
         wanted = await request.json()
         known = {mock.name: mock for mock in self.all.config.services}
         for mock in [known[wanted.pop("service")]] if "service" in wanted else known.values():

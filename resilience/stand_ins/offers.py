@@ -24,6 +24,9 @@ def availability(services: Sequence[Service], checkout: Checkout) -> tuple[Stand
 
     Files are looked for. Connected to are only the container engine's own socket, for the mere presence of its command
     proves nothing, and the port of a service whose kind has no stand-in of ours.
+
+    An offer is no promise: whether it comes up is seen when it is started, and a failure then leads to a second
+    decision.
     """
     return tuple(_available(service, checkout) for service in services)
 
@@ -59,6 +62,10 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
 
 
 def _engine_socket() -> bool:
+    """Say whether a container engine of this machine listens on its socket.
+
+    Its command alone may be there without one.
+    """
     if shutil.which("docker") is None:
         return False
     url = urlsplit(os.environ.get("DOCKER_HOST", ""))

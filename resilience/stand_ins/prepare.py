@@ -25,8 +25,11 @@ async def prepare(
 ) -> None:
     """Run the service's `prepare` commands in the project's root, one after the other, output to the log.
 
-    They run each time, because only they know whether the schema has changed since. Raises StandInError at the first that
-    fails or is not done in time.
+    They run each time, because only they know whether the schema has changed since. Raises StandInError at the first
+    that fails or is not done in time.
+
+    `timeout_s` is for all of them together. They get our environment, the team's PATH and `exports`, and run in a
+    process group of their own, of which nothing is left running.
     """
     until = time.monotonic() + timeout_s
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,10 @@ from resilience.stand_ins.state import State, read_state
 
 
 def status(folders: Folders) -> tuple[StandIn, ...]:
-    """Return the stand-ins that were started, as they are now: one that died says so in `error`."""
+    """Return the stand-ins that were started, as they are now: one that died says so in `error`.
+
+    Nothing is asked but whether the process lives or the port is open; a server that hangs looks well here.
+    """
     state = read_state(supervised_folder(folders))
     return tuple(_now(record, state) for record in read_records(folders.data).values())
 

@@ -47,9 +47,12 @@ class Found:
 async def prove(service: Service, place: Endpoint, *, timeout_s: float = 3.0) -> Found:
     """Return the server that answers on this port, where something listens, with the env file's credentials.
 
-    The probe says whether it is well, as it does of staging. A proof needs more: that the server is on this machine. A
-    tunnel to staging answers just as well, and tests that write would write there. Raises StandInError where the port is
-    somebody else's, or may lead to another machine.
+    The probe says whether it is well, as it does of staging. A proof needs more: that the server is on this machine.
+    A tunnel to staging answers just as well, and tests that write would write there. Raises StandInError where the
+    port is somebody else's, or may lead to another machine.
+
+    `version` and `pid` may be unknown. A container's port counts as this machine's where its engine's own forwarder
+    holds it.
     """
     who = await asyncio.to_thread(listener, place.port)
     if who.name.lower() in FORWARDERS:
@@ -97,7 +100,10 @@ def _taken(service: Service, place: Endpoint, who: Listener, why: str) -> StandI
 
 
 def _on_this_machine(address: str) -> bool:
-    """Say whether the server's own address is this machine's, or a container's on one of its bridges."""
+    """Say whether the server's own address is this machine's, or a container's on one of its bridges.
+
+    Raises ValueError for what is no address.
+    """
     wanted = ipaddress.ip_address(address.partition("%")[0])
     if wanted.is_loopback:
         return True

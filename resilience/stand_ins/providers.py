@@ -15,15 +15,20 @@ from resilience.stand_ins.records import Record, write_records
 
 
 class PassedOverError(Exception):
-    """A provider that cannot be used here, and why: the next one is asked."""
+    """A provider that cannot be used here, and why: the next one is asked.
+
+    Not an error of ours, which would end the start: it is caught where the next provider is asked.
+    """
 
 
 async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: list[str]) -> Sequence[Server]:
     """Return a server for each of these services, which share one; `passed` gets why each provider before was not it.
 
-    The order: what listens there already, the team's container, then what the kind itself can start. Only "cannot be used
-    here" leads to the next. A port that is somebody else's, or a start that took too long, is the answer: another
-    provider would meet the same port, or begin with making its data.
+    The order: what listens there already, the team's container, then what the kind itself can start. Only "cannot be
+    used here" leads to the next. A port that is somebody else's, or a start that took too long, is the answer:
+    another provider would meet the same port, or begin with making its data.
+
+    Raises StandInError, with what was tried and how to install one, where all were passed over.
     """
     for provider in in_order(ground, group):
         try:
@@ -119,7 +124,10 @@ async def _container(ground: SupervisedGround, wanted: Wanted) -> Server:
 
 
 def failed(service: Service, shown: str, exc: BaseException, passed: Sequence[str] = (), provider: str = "") -> StandIn:
-    """Return the record of a stand-in that cannot be used, and why."""
+    """Return the record of a stand-in that cannot be used, and why.
+
+    `passed` are the providers tried before; the error's hint is part of its text.
+    """
     text = str(exc) if isinstance(exc, ResilienceError) else f"{type(exc).__name__}: {exc}"
     return StandIn(
         service=service.name,

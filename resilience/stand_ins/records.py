@@ -18,7 +18,10 @@ from resilience.stand_ins.locks import try_lock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A stand-in as it was started. `supervised`: the supervisor's name of its process; `composed`: by compose."""
+    """A stand-in as it was started. `supervised`: the supervisor's name of its process; `composed`: by compose.
+
+    What outlives the process that started it: `stop`, also of a later version, finds by it what is to be ended.
+    """
 
     stand_in: StandIn
     bind: str
@@ -36,7 +39,10 @@ class Records:
 
 
 def read_records(data: Path) -> dict[str, Record]:
-    """Return what was started and not stopped since."""
+    """Return what was started and not stopped since.
+
+    A file that is missing or cannot be read counts as none: then the supervisor's state still tells what runs.
+    """
     path = data / "stand_ins.json"
     try:
         return dict(from_json(path.read_bytes(), Records, source=path).by_service)
@@ -50,7 +56,11 @@ def write_records(data: Path, records: Mapping[str, Record]) -> None:
 
 @asynccontextmanager
 async def only_one(data: Path, *, timeout_s: float) -> AsyncIterator[None]:
-    """Let one process at a time start or stop the stand-ins of this checkout."""
+    """Let one process at a time start or stop the stand-ins of this checkout.
+
+    Raises StandInError after `timeout_s` seconds. The lock is the kernel's, so a process that is killed leaves none
+    behind.
+    """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (data / "start.lock").open("ab") as file:
         until = time.monotonic() + timeout_s

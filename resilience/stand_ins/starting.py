@@ -39,9 +39,12 @@ async def start(
 
     What runs already is kept. `fresh` throws the data of earlier runs away. Never raises for one service.
 
-    All servers are there before the first is prepared, since a service's commands may read the exports of any other. What
-    came up is written down last, under the lock: `stop` ends what the supervisor runs and nobody wrote down, so that a
-    start that is killed in the middle leaves nothing.
+    All servers are there before the first is prepared, since a service's commands may read the exports of any other.
+    What came up is written down last, under the lock: `stop` ends what the supervisor runs and nobody wrote down, so
+    that a start that is killed in the middle leaves nothing.
+
+    `on_progress` is told in sentences what is being done. Raises StandInError only where another process is starting
+    or stopping those of this checkout.
     """
     began = time.monotonic()
     wanted, refused = _places(services, checkout)
@@ -85,7 +88,10 @@ def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wante
 
 
 def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Return the services that share one server together: those of one type on one port, and all that are mocked."""
+    """Return the services that share one server together: those of one type on one port, and all that are mocked.
+
+    Two services of different types on one port stay apart, and the second finds the port taken.
+    """
     groups: dict[tuple[str, str, int], list[Wanted]] = {}
     for one in wanted:
         place = one.place
@@ -110,7 +116,10 @@ async def _provided(ground: SupervisedGround, group: Sequence[Wanted]) -> list[P
 
 
 async def _finished(ground: SupervisedGround, provided: Provided, exports: Mapping[str, str], began: float) -> StandIn:
-    """Prepare a server that answers, ask it, and compare it with staging. An error becomes the service's record."""
+    """Prepare a server that answers, ask it, and compare it with staging. An error becomes the service's record.
+
+    Preparing has FALLBACK_PREPARE_TIMEOUT, asking and comparing FALLBACK_ACTIVATION_TIMEOUT and 2 s more.
+    """
     service, place, server = provided.wanted.service, provided.wanted.place, provided.server
     if server is None:
         return provided.failed or failed(service, place.shown, StandInError("no server came up"))

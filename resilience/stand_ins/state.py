@@ -17,7 +17,11 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A service as the supervisor last wrote it down. `ended` is how it ended, empty while it lives."""
+    """A service as the supervisor last wrote it down. `ended` is how it ended, empty while it lives.
+
+    `identity` is pid and start together, by which a recycled pid is never taken for it; `digest` names its
+    configuration.
+    """
 
     name: str
     pid: int
@@ -35,7 +39,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What `state.json` says."""
+    """What `state.json` says.
+
+    `pid` is the supervisor's. `lease_ends_at` is in seconds since 1970.
+    """
 
     pid: int = 0
     identity: str = ""
@@ -76,7 +83,10 @@ def write_whole(path: Path, value: object) -> None:
 
 
 def end_recorded(service: Running) -> None:
-    """End a process that was written down and has no supervisor any more: its signals in order, then SIGKILL."""
+    """End a process that was written down and has no supervisor any more: its signals in order, then SIGKILL.
+
+    Each signal has 5 s. Only a process of the recorded identity is sent one.
+    """
     for number in (*service.stop_signals, int(signal.SIGKILL)):
         if not service.alive or not send(service.pid, service.identity, number):
             return

@@ -22,11 +22,14 @@ LOCK_S = 30.0
 async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """End the stand-ins of these services, or all; return the names of the services whose stand-in ran.
 
-    Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs is left.
+    Returns when they are gone and their ports free, or after a bounded wait. Data are kept. What somebody else runs
+    is left.
 
-    A server that a service which stays also uses goes on; the process of the mocks is replaced by one with fewer. What the
-    supervisor runs and nobody wrote down is of a start that was killed: it ends too. Written down stays what is ours, and
-    what somebody else still runs.
+    A server that a service which stays also uses goes on; the process of the mocks is replaced by one with fewer.
+    What the supervisor runs and nobody wrote down is of a start that was killed: it ends too. Written down stays what
+    is ours, and what somebody else still runs.
+
+    The lock is waited for 30 s. Raises StandInError where it cannot be had.
     """
     if not checkout.data.is_dir():
         return ()

@@ -26,6 +26,8 @@ async def ensure(
     """Have these run: start a supervisor where none is, keep what runs with the same digest, replace what does not.
 
     Returns what the supervisor wrote down of them. Raises StandInError where it does not answer in time.
+
+    `timeout_s` is for the supervisor to act, not for the services to answer: that is for who starts them to find out.
     """
     request = {"start": [asdict(launch) for launch in launches], "lease": asdict(lease)}
     await _ask(folder, request, start=True, timeout_s=timeout_s)
@@ -34,7 +36,11 @@ async def ensure(
 
 
 async def end(folder: Path, names: Sequence[str] | None = None, *, timeout_s: float = 20.0) -> tuple[str, ...]:
-    """End these services, or all of them and the supervisor. Return the names of those that ran, when they are gone."""
+    """End these services, or all of them and the supervisor. Return the names of those that ran, when they are gone.
+
+    A supervisor that does not act is not waited for longer than `timeout_s`: its services are then ended by their
+    recorded pids.
+    """
     await asyncio.to_thread(_wait_booted, folder)
     state = read_state(folder)
     wanted = [name for name in state.services if names is None or name in names]

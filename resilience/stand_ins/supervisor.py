@@ -42,7 +42,10 @@ HOOK_TRIES = 3
 
 
 class Supervisor:
-    """One loop in one thread: requests, children that ended, the lease."""
+    """One loop in one thread: requests, children that ended, the lease.
+
+    It imports no kind and no driver: it must come up at once, and knows only commands, signals and files.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,6 +74,7 @@ class Supervisor:
         self.write()
 
     def write(self) -> None:
+        """Write the whole state; who asked us reads it when the request's file is gone."""
         write_whole(
             self.folder / "state.json",
             {
@@ -122,6 +126,7 @@ class Supervisor:
         return TICK_S if holds else min(TICK_S, max(0.05, due))
 
     def _folder_is_ours(self) -> bool:
+        """Say whether the state still names us: a folder that was removed, or taken over, is the sign to end."""
         try:
             raw = json.loads((self.folder / "state.json").read_bytes())
         except (OSError, ValueError):
@@ -195,6 +200,7 @@ class Supervisor:
             self.say(f"{launch.name} started, pid {process.pid}")
 
     def reap(self) -> None:
+        """Write down which services have ended, how and when; nothing is started again by itself."""
         ended = False
         for name, (_, process) in list(self.children.items()):
             code = process.poll()
@@ -211,7 +217,12 @@ class Supervisor:
             self.write()
 
     def end(self, names: Sequence[str], why: str = "") -> None:
-        """End these at once and side by side; each gets its signals in order, then SIGKILL. Without a `why` they are forgotten."""
+        """End these at once and side by side; each gets its signals in order, then SIGKILL.
+
+        Without a `why` they are forgotten.
+
+        All of them have 5 s for each of their signals.
+        """
         left = {name: self.children.pop(name) for name in names if name in self.children}
         steps = {name: [*launch.stop_signals, int(signal.SIGKILL)] for name, (launch, _) in left.items()}
         while left and any(steps[name] for name in left):
@@ -266,6 +277,7 @@ class Supervisor:
         self.ending, self.why = True, f"because nobody had asked for it for {self.lease.seconds / 3600:.3g} h"
 
     def _start_hook(self) -> None:
+        """Run the command that puts the env file back, in a session of its own, for at most 120 s."""
         self.hook_tries += 1
         self.hook_until = time.monotonic() + HOOK_S
         self.say(f"the lease is over: putting the env file back ({' '.join(self.lease.hook)})")
@@ -306,6 +318,7 @@ class Supervisor:
             self._hook_failed(f"exit code {code}")
 
     def _hook_failed(self, why: str) -> None:
+        """Note why, say it as the warning, and try again after the lease's pause."""
         self.hook_after = time.monotonic() + self.lease.retry_s
         self.say(
             f"the env file could not be put back ({why}); try {self.hook_tries} of {HOOK_TRIES}: resilience restore"

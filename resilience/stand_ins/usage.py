@@ -10,9 +10,13 @@ from resilience.stand_ins.endpoints import endpoint
 
 
 async def connections(service: Service) -> int | None:
-    """Count how often the stand-in of this service was connected to, our own looks left out; None where it cannot count.
+    """Count how often the stand-in of this service was connected to, our own looks left out.
+
+    None where it cannot count.
 
     The count only grows while the stand-in lives; take the difference of two.
+
+    It takes 5 s at most. None is no zero: whoever reads it must not conclude that nothing was used.
     """
     try:
         place = endpoint(service)

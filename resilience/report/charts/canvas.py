@@ -50,6 +50,7 @@ class Sheet:
         self.figure = figure_of(frame, height)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Any:
+        """Return axes at this place, in inches from the top left, without a frame at the top and the right."""
         axes = self.figure.add_axes(
             (left / self.frame.width, 1 - (top + height) / self.height, width / self.frame.width, height / self.height)
         )

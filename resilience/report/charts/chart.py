@@ -15,8 +15,11 @@ from resilience.report.view import Section, View
 class ChartKind:
     """One chart. `draw` gives None where there is nothing to draw; it is called twice, for wide and for narrow pages.
 
-    `say` gives the sentence below the chart, and the same for those who cannot see it. Charts of one section stand in the
-    order of their names.
+    `say` gives the sentence below the chart, and the same for those who cannot see it. Charts of one section stand in
+    the order of their names.
+
+    What `draw` or `say` raises costs this chart alone, and the report names it. A new chart is one file of this
+    folder.
     """
 
     name: str

@@ -12,6 +12,10 @@ DOWN = STATUSES.index(ConnectivityStatus.UNAVAILABLE)
 
 
 def drawn_lines(view: View) -> list[Line]:
+    """Return the services to draw, at most `SHOWN`, in the order of the table of services.
+
+    Stand-ins are never among them.
+    """
     lines = [line for line in view.columns.staging() if len(line)]
     if len(lines) > SHOWN:
         lines.sort(key=lambda line: -line.status.count(DOWN))
@@ -25,12 +29,17 @@ def since(view: View, at: int) -> float:
 
 
 def threshold(view: View, service: str) -> float | None:
+    """Return the seconds above which this service counts as degraded; None where the first look does not say."""
     result = view.incident.health.result(service) if view.incident.health else None
     return getattr(result, "degraded_above_s", None) if result is not None else None
 
 
 def event_marks(view: View) -> tuple[TimelineEvent, ...]:
-    """Return the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored."""
+    """Return the few events worth a line across a chart: mode chosen, fallback, tests, recovery, restored.
+
+    Only those within the time that is drawn; a timeline has many more events, and more than a few lines hide the
+    data.
+    """
     wanted = {
         *(EventKind.MODE, EventKind.APPLIED, EventKind.TESTS_STARTED, EventKind.TESTS_FINISHED),
         *(EventKind.RECOVERED, EventKind.RESTORED),

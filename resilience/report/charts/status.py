@@ -67,6 +67,7 @@ def _stretches(axes: Any, view: View, line: Line, place: int, length: float) -> 
 
 
 def _down_s(line: Line) -> float:
+    """Return for how many seconds a service was unavailable or degraded, as far as anybody looked."""
     bad = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
     return sum(one.end - one.start for one in intervals(line) if one.status in bad) / 1e6
 

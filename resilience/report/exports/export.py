@@ -10,7 +10,12 @@ from resilience.report.view import View
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file below the run's folder. `texts` is all of it that is not numbers of ours, where that is known."""
+    """One file below the run's folder. `texts` is all of it that is not numbers of ours, where that is known.
+
+    `path` is relative to the run's folder. `content` in pieces is written as it comes, so that a day of samples is
+    never whole in memory. Where `texts` is given, only that is scanned for secrets: digits of ours may look like a
+    password of digits.
+    """
 
     path: str
     content: str | Iterable[str]

@@ -49,10 +49,12 @@ _SLOTS = {"failure": 1, "error": 2, "skipped": 3}
 def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
     """Return the XML: one suite a command, each test once.
 
-    A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of the
-    same type. What is undecided, a stand-in's gap and a time-out are errors of type undecided, stand_in_gap and timeout:
-    whoever reads nothing but this must not see green. What was never reached is `skipped` of type not_run. Rounds, service,
-    fault and suspicion are properties of the test.
+    A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of
+    the same type. What is undecided, a stand-in's gap and a time-out are errors of type undecided, stand_in_gap and
+    timeout: whoever reads nothing but this must not see green. What was never reached is `skipped` of type not_run.
+    Rounds, service, fault and suspicion are properties of the test.
+
+    No result gives an empty document. Characters that XML 1.0 does not allow are replaced, and times are UTC.
     """
     root = ET.Element("testsuites", {"name": "resilience"})
     whole = [0, 0, 0, 0]
@@ -118,6 +120,10 @@ def _properties(element: ET.Element, values: Mapping[str, str]) -> None:
 
 
 def _suites(result: TestSuiteResult) -> list[tuple[CommandResult | None, list[TestOutcome]]]:
+    """Return the commands with their tests, deselected ones left out.
+
+    Tests of a command that is not known come last.
+    """
     by_command: dict[int, list[TestOutcome]] = {number: [] for number in range(len(result.commands))}
     for test in result.tests:
         if test.outcome is not Outcome.DESELECTED:
@@ -129,6 +135,7 @@ def _suites(result: TestSuiteResult) -> list[tuple[CommandResult | None, list[Te
 
 
 def _of_command(command: CommandResult) -> TestOutcome:
+    """Return a command that is judged as a whole as one test of its own, with what it was judged by."""
     return TestOutcome(
         id=command.command,
         outcome=command.outcome,

@@ -11,7 +11,11 @@ from resilience.report.view.suites import TOTALS
 
 
 def metrics(incident: Incident) -> str:
-    """Return the metrics in the text exposition format; a service without a result has no sample, never a made-up 0."""
+    """Return the metrics in the text exposition format; a service without a result has no sample, never a made-up 0.
+
+    Where blackbox_exporter has a name for it, that is taken (probe_success, probe_duration_seconds). All are gauges;
+    times are in seconds, labels escaped as the format has it.
+    """
     health = incident.latest or incident.health
     environment = incident.environment
     blocks: list[str] = []

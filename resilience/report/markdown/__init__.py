@@ -21,7 +21,10 @@ LIMIT = 60_000
 
 
 def markdown(view: View, *, limit: int = LIMIT) -> str:
-    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order of `cut.LEVELS`."""
+    """Return the report as GitHub-flavoured Markdown of at most `limit` characters, cut in the order of `cut.LEVELS`.
+
+    No text of a service can mention anybody, close an issue or draw a picture: see `report.texts.prose` and `code`.
+    """
     text = ""
     for level in LEVELS:
         text = _render(view, level)

@@ -12,11 +12,13 @@ def plain(text: str) -> str:
 
 
 def sentence(line: str) -> str:
+    """Return a line with its noun in bold (STAGING:, TESTS:), and the rest as prose."""
     head, colon, rest = line.partition(": ")
     return f"**{prose(head)}:** {prose(rest)}" if colon and head.isupper() else prose(line)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already; a pipe or a line's end in one is made harmless."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join(lines)

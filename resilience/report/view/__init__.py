@@ -57,7 +57,10 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One service on one day of the history: share of samples that were answered, and their p95."""
+    """One service on one day of the history: share of samples that were answered, and their p95.
+
+    `day` is a date of UTC as 2026-11-22, `availability` 0 to 1. A day without samples has no record.
+    """
 
     day: str
     service: str
@@ -68,7 +71,10 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything a rendering needs; all texts are already safe to leave."""
+    """Everything a rendering needs; all texts are already safe to leave.
+
+    Renderings differ in form and never in words or numbers: what two of them show is computed here, once.
+    """
 
     incident: Incident
     columns: Columns

@@ -13,6 +13,7 @@ from resilience.report.view.services import UNWELL
 
 
 def title(incident: Incident, window: Window | None) -> str:
+    """Return the title: environment, what it was, and when it began in UTC; a drill says so first."""
     drill = f"Drill “{incident.drill}”: " if incident.drill else ""
     at = moment(window.start) if window else incident.started_at
     what = "outage" if window or unwell(incident.health) else "look"
@@ -28,6 +29,11 @@ def unwell(health: InfrastructureHealth | None) -> bool:
 
 
 def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
+    """Return the verdict as a sentence, the tone of its sign, and a sentence each on staging, tests and recovery.
+
+    A run that only looked passed nothing, and says so; one that failed after its tests had run does not take back
+    what they said.
+    """
     mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
     phrase = verdict_phrase(incident.verdict, mode)
     kind = VERDICTS[incident.verdict].tone
@@ -43,6 +49,10 @@ def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
 
 
 def _staging_sentence(incident: Incident) -> str:
+    """Say how staging was at the first look, and how it is now where that is another.
+
+    Once recovered it WAS down, and is UP.
+    """
     health = incident.health
     if health is None:
         return f"{incident.environment.upper()}: UNKNOWN (it was not assessed)."
@@ -61,6 +71,7 @@ def _staging_sentence(incident: Incident) -> str:
 
 
 def _tests_sentence(incident: Incident) -> str:
+    """Say how the tests were run, and on what, before the counts: a number without that is read as a full run."""
     tests, decision = incident.tests, incident.decision
     if tests is None:
         if decision is not None and decision.blocked:

@@ -23,7 +23,10 @@ class LatencyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRow:
-    """Where the seconds of one probe went; `rest_s` is spent waiting in the phase that did not end."""
+    """Where the seconds of one probe went; `rest_s` is spent waiting in the phase that did not end.
+
+    `which`: median, failed or worst. `parts` are phase and seconds, in their order; `total_s` is the whole probe.
+    """
 
     service: str
     which: str
@@ -36,6 +39,7 @@ class PhaseRow:
 
 
 def latency(lines: Sequence[Line], window: Window | None) -> tuple[LatencyRow, ...]:
+    """Return a row a service; without an outage all samples are "before"."""
     rows = []
     for line in lines:
         if window is None:

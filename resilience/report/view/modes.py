@@ -19,7 +19,10 @@ class ModeSpan:
 
 
 def mode_spans(incident: Incident, starts: datetime, ends: datetime) -> tuple[ModeSpan, ...]:
-    """Return what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended."""
+    """Return what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended.
+
+    Full is one stretch, as it changes nothing. A fallback that was never restored is in force until the end.
+    """
     decision, applied = incident.decision, incident.applied
     if decision is None:
         return ()

@@ -15,7 +15,11 @@ UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED, Connectiv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRow:
-    """One service: how it was at the first look, how it is now, and why."""
+    """One service: how it was at the first look, how it is now, and why.
+
+    `since` is the first time it was seen bad, `until` the last time it ceased to be, None while it is; `down_s` is
+    all bad stretches together, in seconds.
+    """
 
     first: ConnectivityResult
     now: ConnectivityStatus

@@ -16,7 +16,10 @@ from resilience.report.view.services import DOWN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of the timeline."""
+    """One row of the timeline.
+
+    `link` names the file of the run's folder in which the data behind it are.
+    """
 
     at: datetime
     what: str
@@ -45,6 +48,7 @@ def timeline(incident: Incident, lines: Sequence[Line], window: Window | None) -
 
 
 def _bad_stretches(lines: Sequence[Line]) -> Iterator[Row]:
+    """Return a row where each bad stretch of a service begins, with its first fault and how long it lasted."""
     for line in lines:
         for one in intervals(line):
             if one.status not in DOWN:

@@ -12,6 +12,11 @@ from resilience.report.view.services import DOWN
 
 
 def window_of(incident: Incident, lines: Sequence[Line]) -> Window | None:
+    """Return the outage by which services are compared: the incident's own begin, and a confirmed recovery as its end.
+
+    Without a begin on record the first look counts as one, where it found a service bad. A recovery that was
+    confirmed wins over samples, as it took several in a row.
+    """
     started = micros(incident.outage_started_at) if incident.outage_started_at else None
     if started is None and unwell(incident.health) and incident.health is not None:
         known = any(r.status in DOWN for r in incident.health.services)
@@ -21,6 +26,10 @@ def window_of(incident: Incident, lines: Sequence[Line]) -> Window | None:
 
 
 def bounds(incident: Incident, columns: Columns, window: Window | None) -> tuple[datetime, datetime]:
+    """Return from when to when the report looks: from the first sample to the last thing recorded, at least a second.
+
+    The report's own stage is left out, as it has not ended while this is made.
+    """
     starts = [incident.started_at]
     ends = [incident.started_at + timedelta(seconds=1)]
     for line in columns.lines.values():

@@ -42,7 +42,10 @@ INSERT = re.compile(rb"\A\s*INSERT\s+INTO\s.*?\bFORMAT\s+(\w+)[ \t]*(?:\r?\n|;|\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A request, read: the statement and the data that came with it."""
+    """A request, read: the statement and the data that came with it.
+
+    `format` is the one to answer in; `data` is what an INSERT inserts, in the format that its statement names.
+    """
 
     sql: str
     data: bytes | None = None
@@ -50,7 +53,11 @@ class Query:
 
 
 def read_query(text: str, body: bytes, default_format: str) -> Query:
-    """Split what came in the URL and in the body, unpacked, into statement and data, as the server does."""
+    """Split what came in the URL and in the body, unpacked, into statement and data, as the server does.
+
+    A statement in the URL and one in the body are one statement, the URL's part first. Data follow an INSERT …
+    FORMAT; the format `values` is no data but SQL, and stays with the statement.
+    """
     if text:
         head = INSERT.match(text.encode())
         if head and body and head[1].lower() != b"values":
@@ -77,6 +84,12 @@ class Front:
         self.session.query(f"CREATE DATABASE IF NOT EXISTS `{name}`")
 
     def allowed(self, request: Any) -> bool:
+        """Say whether user and password are the configured ones, wherever a client puts them.
+
+        URL, headers, basic authentication.
+
+        Passwords are compared in constant time; no user means `default`, as a server has it.
+        """
         user = request.query.get("user") or request.headers.get("X-ClickHouse-User") or ""
         password = request.query.get("password") or request.headers.get("X-ClickHouse-Key") or ""
         kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
@@ -142,7 +155,10 @@ class Front:
         return b""
 
     def unpack(self, body: bytes, packing: str) -> bytes:
-        """Unpack a body with the engine's own means: lz4, zstd, br, gzip, deflate and more."""
+        """Unpack a body with the engine's own means: lz4, zstd, br, gzip, deflate and more.
+
+        Raises ValueError with ClickHouse's code 77 for a name that is no name of a codec.
+        """
         if not packing.isalnum():
             raise ValueError(
                 f"Code: 77. DB::Exception: unknown Content-Encoding {packing!r}. (UNKNOWN_COMPRESSION_METHOD)"
@@ -160,6 +176,12 @@ class Front:
             yield file.name
 
     def refused(self, text: str, headers: dict[str, str]) -> web.Response:
+        """Return an error as the server words it: `Code: N.
+
+        DB::Exception: …`, with the code in the header and its status.
+
+        Text without a code of the engine is given 1000 (POCO_EXCEPTION in its ErrorCodes.cpp).
+        """
         found = CODE.search(text)
         code = int(found[1]) if found else 1000
         shown = text if found else f"Code: {code}. DB::Exception: {text}"

@@ -15,7 +15,11 @@ _PASSWORD = "local-stand-in-only"  # noqa: S105  guards nothing: loopback only, 
 
 
 def clickhouse_fault(code: int, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what a ClickHouse error code means (ErrorCodes.cpp); its HTTP status says less."""
+    """Return what a ClickHouse error code means (ErrorCodes.cpp); its HTTP status says less.
+
+    Measured on 18.16: a wrong password comes as 401, a missing database as 404, a read-only table as 500, so that the
+    status alone would blame the wrong thing. 319 and 999 pass by themselves; 242 and 252 wait for somebody's action.
+    """
     meant = _CLICKHOUSE.get(code, C.APP_ERROR)
     retry = True if code in (319, 999) else False if code in (242, 252) else None
     infrastructure = True if code in (319, 999) else None

@@ -18,7 +18,11 @@ REPLICAS = "SELECT sum(is_readonly), max(absolute_delay), count() FROM system.re
 
 
 async def probe_clickhouse(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
-    """Ask `SELECT 1` and the replicas; with write_check also make a temporary table."""
+    """Ask `SELECT 1` and the replicas; with write_check also make a temporary table.
+
+    `/ping` is not asked: it answers "Ok." without a login, and beside replicas that take no writes. Raises Refused
+    with the fault; the facts hold reads, writes, replicas, readonly_replicas and replica_delay_s (seconds).
+    """
     address = parse(service.kind, url)
     trace.expected = "SELECT 1 gives 1"
     client = _Client(service, address, trace, context)
@@ -38,6 +42,10 @@ async def probe_clickhouse(service: Service, url: str, trace: Trace, context: Pr
 
 
 async def _replicas(client: _Client, trace: Trace) -> None:
+    """Note how many replicas there are, are read-only, and lag by how many seconds.
+
+    A user without the right to ask is no fault.
+    """
     try:
         answer = await client.ask(REPLICAS)
     except Refused as exc:
@@ -54,12 +62,18 @@ async def _replicas(client: _Client, trace: Trace) -> None:
 
 
 class _Client:
+    """One connection, kept for the probe's few questions and opened again where the server closed it."""
+
     def __init__(self, service: Service, address: Address, trace: Trace, context: ProbeContext) -> None:
         self.service, self.address, self.trace, self.context = service, address, trace, context
         self.wire: Wire | None = None
 
     async def ask(self, sql: str, *, write: bool = False) -> bytes:
-        """Return the answer's body; raises Refused where it is an error, at its end too."""
+        """Return the answer's body; raises Refused where it is an error, at its end too.
+
+        A read gets the probe's remaining time as the server's own limit (max_execution_time), so that nothing goes on
+        there after we left. A write is a POST in a session of its own, in which the temporary table lives and dies.
+        """
         # The HTTP interface answers 404 to any path but /: the URL's path is a database, as in every other URL of one.
         target = "/?"
         parameters = {name: value for name, value in self.address.query.items() if name != "query"}

@@ -46,7 +46,10 @@ class Config:
 
 
 class ClickHouseServer:
-    """The front with its own data folder. `start` and `stop` run it as a plain child; `launch` is for a supervisor."""
+    """The front with its own data folder. `start` and `stop` run it as a plain child; `launch` is for a supervisor.
+
+    An extra of its own, since the wheel takes 855 MB; see `front` for what of a server is missing.
+    """
 
     def __init__(
         self,
@@ -99,7 +102,10 @@ class ClickHouseServer:
         )
 
     async def start(self, *, timeout_s: float = 30.0) -> ClickHouseServer:
-        """Prepare, run as a plain child, and return when it answers."""
+        """Prepare, run as a plain child, and return when it answers.
+
+        Raises TimeoutError, and StandInError as `wait_ready` does; then nothing is left running.
+        """
         async with asyncio.timeout(timeout_s):
             await self.prepare()
             child = self.child = Child(self.launch())
@@ -117,7 +123,10 @@ class ClickHouseServer:
             self.child = None
 
     async def wait_ready(self, *, alive: Callable[[], bool] = lambda: True) -> None:
-        """Return when it answers a query with the user and password. Bound it with a time-out."""
+        """Return when it answers a query with the user and password. Bound it with a time-out.
+
+        Raises StandInError where the front ended, or where its display name shows that another server holds the port.
+        """
         config = self.config
         where = netloc(config.bind, config.port)
         headers = {"X-ClickHouse-User": config.user, "X-ClickHouse-Key": config.password}

@@ -64,7 +64,10 @@ async def _echo(request: web.Request, mock: Mock) -> web.StreamResponse:
 
 
 def _route_status(method: str, path: str, routes: Sequence[str]) -> int | None:
-    """Return the status of the first route that matches; `{name}` stands for one segment."""
+    """Return the status of the first route that matches; `{name}` stands for one segment.
+
+    A route is `METHOD /path STATUS`; `*` stands for any method, and HEAD is answered where GET is.
+    """
     for route in routes:
         words = route.split()
         wanted = words.pop(0).upper() if not words[0].startswith("/") else "GET"

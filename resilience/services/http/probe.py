@@ -41,7 +41,12 @@ class Response:
 
 
 async def probe_http(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
-    """Ask for the URL and compare status, body or JSON fields with what is expected."""
+    """Ask for the URL and compare status, body or JSON fields with what is expected.
+
+    A fresh connection each time: one that was kept alive and closed meanwhile would look like an outage. No proxy of
+    the environment is used, as a dead HTTP_PROXY would look like a dead service. Raises Refused, and what broke the
+    connection.
+    """
     address = parse(service.kind, url)
     trace.expected = "status " + " or ".join(map(str, service.expect_status))
     asked = request("GET", address, headers=headers_of(service, address))
@@ -55,7 +60,11 @@ async def probe_http(service: Service, url: str, trace: Trace, context: ProbeCon
 
 
 def judge_response(service: Service, response: Response, trace: Trace, address: Address) -> None:
-    """Compare an answer with what the service is expected to say; raises Refused where it differs."""
+    """Compare an answer with what the service is expected to say; raises Refused where it differs.
+
+    The status is asked first, then HTML in place of an answer, then the body. An expected 3xx is well; any other is
+    app_http_status with the host that it leads to.
+    """
     endpoint = address.endpoint
     trace.found = f"status {response.status}"
     trace.facts["status"] = str(response.status)
@@ -105,7 +114,11 @@ def as_json(response: Response, endpoint: str) -> object:
 
 
 def _field(document: object, path: str) -> str:
-    """Return the value at a dotted path as JSON writes it (strings bare), or "absent"."""
+    """Return the value at a dotted path as JSON writes it (strings bare), or "absent".
+
+    A number in the path is an index of a list. "absent" is a word and not None, as it is shown beside what was
+    expected.
+    """
     for key in path.split("."):
         if isinstance(document, dict) and key in document:
             document = document[key]
@@ -144,7 +157,10 @@ def is_login_page(response: Response) -> bool:
 
 
 def headers_of(service: Service, address: Address) -> list[tuple[str, str]]:
-    """The service's own headers, and basic authentication where the URL holds a user."""
+    """The service's own headers, and basic authentication where the URL holds a user.
+
+    A configured Authorization wins over the URL's user.
+    """
     headers = list(quoted_headers(service.headers))
     if address.user and not any(name.lower() == "authorization" for name, _ in headers):
         token = base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
@@ -161,7 +177,11 @@ def request(
     body: bytes = b"",
     keep_alive: bool = False,
 ) -> bytes:
-    """Write an HTTP/1.1 request."""
+    """Write an HTTP/1.1 request.
+
+    `target` stands in place of path and query. Signs outside of visible ASCII are percent-encoded, what is encoded
+    already stays; a header given twice, in whatever case, is sent once, and the caller's wins over ours.
+    """
     if not target:
         target = (address.path or "/") + (f"?{address.raw_query}" if address.raw_query else "")
     target = "".join(c if "!" <= c <= "~" else "".join(f"%{b:02X}" for b in c.encode()) for c in target)
@@ -182,7 +202,11 @@ def request(
 
 
 async def read_response(wire: Wire, address: Address, *, limit: int = BODY_LIMIT, bodyless: bool = False) -> Response:
-    """Read one answer. Raises Refused where it is not HTTP, is cut, or is too long; else what broke the connection."""
+    """Read one answer. Raises Refused where it is not HTTP, is cut, or is too long; else what broke the connection.
+
+    Interim answers (1xx but 101) are passed over. `limit` is in bytes of the unpacked body; `bodyless` is for HEAD.
+    The body of 101, 204 and 304 is empty by definition (RFC 9110).
+    """
     while True:
         response = await _read_head(wire, address.endpoint)
         if response.status >= 200 or response.status == 101:

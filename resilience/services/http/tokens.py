@@ -26,12 +26,17 @@ class Keys:
         self._made: asyncio.Task[tuple[Any, dict[str, Any]]] | None = None
 
     async def get(self) -> tuple[Any, dict[str, Any]]:
-        """Return the private key and the public one as a JWK."""
+        """Return the private key and the public one as a JWK.
+
+        One key for all callers: the first begins the work on a thread, and a request that is cancelled does not end
+        it.
+        """
         if self._made is None:
             self._made = asyncio.create_task(asyncio.to_thread(self._make))
         return await asyncio.shield(self._made)
 
     def _make(self) -> tuple[Any, dict[str, Any]]:
+        """Read the key from its file, or make one of RSA 2048 and keep it there, readable by us alone."""
         if self.file is not None and self.file.is_file():
             key: Any = serialization.load_pem_private_key(self.file.read_bytes(), password=None)
         else:
@@ -54,7 +59,10 @@ class Keys:
         return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
 
     async def verified(self, token: str, issuer: str) -> dict[str, Any] | None:
-        """Return the claims of a token that this key signed for this issuer and that is still good; None for any other."""
+        """Return the claims of a token that this key signed for this issuer and that is still good; None for any other.
+
+        The audience is not checked: that is the team's own service's to do.
+        """
         key, _ = await self.get()
         try:
             options: Any = {"verify_aud": False}

@@ -18,7 +18,11 @@ from resilience.services.mocking import Dial, Imitation, Mock, bearer
 
 
 class Llm(Imitation):
-    """Models, chats and embeddings as an OpenAI-compatible server has them."""
+    """Models, chats and embeddings as an OpenAI-compatible server has them.
+
+    No model is behind it: an answer is "[mock] " and the last message, so that a test can hold what came against what
+    it sent.
+    """
 
     rank = 3
 
@@ -102,6 +106,11 @@ async def _chat(
 
 
 def _message(body: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
+    """Return the assistant's message to what was asked, and why it ended.
+
+    A tool is called only where the request demands one, as a real model would not always; its arguments are the
+    smallest that fit the schema. A JSON format is kept to; any other text is the echo.
+    """
     tools, choice = body.get("tools") or [], body.get("tool_choice")
     if tools and (choice == "required" or isinstance(choice, dict)):
         named = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["function"]["name"]
@@ -125,6 +134,7 @@ def _message(body: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
 async def _deltas(
     message: Mapping[str, Any], finish: str, pause_s: float
 ) -> AsyncIterator[tuple[dict[str, Any], str | None]]:
+    """Yield a message as the chunks of a stream: the role, a word each after a pause, and the reason of the end."""
     if calls := message.get("tool_calls"):
         yield (
             {"role": "assistant", "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]},
@@ -146,7 +156,10 @@ def _text(message: Any) -> str:
 
 
 def _instance(schema: Mapping[str, Any]) -> Any:
-    """Return the smallest value that fits a JSON schema."""
+    """Return the smallest value that fits a JSON schema.
+
+    Optional fields are left out, the first of several alternatives is taken, and a schema without a type gives None.
+    """
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -170,7 +183,11 @@ def _instance(schema: Mapping[str, Any]) -> Any:
 
 
 def _embeddings(body: Mapping[str, Any]) -> web.Response:
-    """Return unit vectors that depend on the text alone."""
+    """Return unit vectors that depend on the text alone.
+
+    The same text has the same vector in each run and on each machine. The size is `dimensions`, 8 where none is
+    given; as base64 the numbers are little-endian floats of 32 bits.
+    """
     texts = body.get("input")
     texts = texts if isinstance(texts, list) else [texts]
     size = int(body.get("dimensions") or 8)

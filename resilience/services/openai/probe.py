@@ -12,7 +12,11 @@ from resilience.services.wire import ProbeContext, Refused, Trace, open_wire, pa
 
 
 async def probe_openai(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
-    """List the models. An answer cut at 256 KiB counts where it begins as the list does."""
+    """List the models. An answer cut at 256 KiB counts where it begins as the list does.
+
+    The path is completed to /v1/models. A list that is empty is well: which models an account may use is not ours to
+    judge.
+    """
     address = parse(service.kind, url)
     path = address.path.rstrip("/")
     if not path.endswith("/models"):

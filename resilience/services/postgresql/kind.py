@@ -15,7 +15,11 @@ _PASSWORD = "local-stand-in-only"  # noqa: S105  guards nothing: loopback only, 
 
 
 def sqlstate_fault(sqlstate: str, message: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what a SQLSTATE of PostgreSQL means (PostgreSQL manual, appendix A); pgbouncer's own come as 08P01."""
+    """Return what a SQLSTATE of PostgreSQL means (PostgreSQL manual, appendix A); pgbouncer's own come as 08P01.
+
+    The full code is looked up first, then its class (the first two signs). Class 58 is damage of the system below,
+    and infrastructure whatever the code's meaning: the port is open and each login fails.
+    """
     code = _SQLSTATE.get(sqlstate) or _SQLSTATE_CLASS.get(sqlstate[:2], C.APP_ERROR)
     detail = f"SQLSTATE {clean(sqlstate, 5)}: {message}" if message else f"SQLSTATE {clean(sqlstate, 5)}"
     return fault(code, phase, detail, endpoint=endpoint, infrastructure=True if sqlstate.startswith("58") else None)
@@ -52,6 +56,10 @@ _SQLSTATE_CLASS: Mapping[str, FaultCode] = {
 
 
 def _coded(link: BaseException, _modules: frozenset[str], phase: Phase | None, endpoint: str) -> Fault | None:
+    """Read the SQLSTATE that asyncpg and psycopg keep in `sqlstate`, psycopg2 in `pgcode`.
+
+    asyncpg's own 08003 is left out: it says only that the connection is gone, and its cause says why.
+    """
     sqlstate = getattr(link, "sqlstate", None) or getattr(link, "pgcode", None)
     if isinstance(sqlstate, str) and len(sqlstate) == 5 and sqlstate != "08003":  # asyncpg's own, says nothing
         return sqlstate_fault(sqlstate, str(link), phase=phase, endpoint=endpoint)

@@ -16,6 +16,8 @@ def redis_connection() -> Any:
 
     `redis/__init__` imports every command and the cluster client. Until somebody asks the package for such a name it is
     a module that knows its path only; then its real code runs, in place.
+
+    Raises ModuleNotFoundError where redis-py is missing.
     """
     for name in ("redis", "redis.asyncio"):
         if name not in sys.modules:

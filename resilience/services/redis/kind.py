@@ -17,7 +17,11 @@ _PASSWORD = "local-stand-in-only"  # noqa: S105  guards nothing: loopback only, 
 
 
 def redis_fault(text: str, *, phase: Phase | None = Phase.QUERY, endpoint: str = "") -> Fault:
-    """Return what an error reply of Redis means; its first word is its code."""
+    """Return what an error reply of Redis means; its first word is its code.
+
+    MISCONF, BUSY and DENIED have no class in redis-py, which makes the first word the only thing to go by. A word
+    that is not known is an error of the server's own.
+    """
     first = text.split(" ", 1)[0].lstrip("-").upper() if text.strip() else ""
     code = _REDIS.get(first, C.APP_ERROR)
     # ERR is no code; this text is a constant of the server's networking.c

@@ -25,7 +25,11 @@ _TYPES = tuple(bytes([c]) for c in b"+-:$*_#,(%~>=!|")
 
 
 async def probe_redis(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
-    """Speak Redis through redis-py's connection on a socket of ours; no retries, every wait under our deadline."""
+    """Speak Redis through redis-py's connection on a socket of ours; no retries, every wait under our deadline.
+
+    redis-py 8 by itself retries ten times, a wrong password included: 4.3 s for what is known at once. The facts are
+    those of `_facts`. Raises Refused, and what redis-py raises.
+    """
     address = parse(service.kind, url)
     trace.expected = "PONG, role and state"
     tls = context.tls(service.tls_ca) if address.tls else None
@@ -89,6 +93,7 @@ async def _ask(connection: Any, service: Service, trace: Trace, address: Address
 
 
 async def _info(command: Any, trace: Trace) -> Mapping[str, str] | None:
+    """Return INFO as fields; None where an ACL forbids it, which is noted and no fault."""
     try:
         answer = await command("INFO")
     except Exception as exc:
@@ -135,7 +140,10 @@ def _facts(info: Mapping[str, str], trace: Trace) -> None:
 
 
 class _Guard(asyncio.StreamReaderProtocol):
-    """The stream's protocol, which remembers the first bytes and what broke the connection."""
+    """The stream's protocol, which remembers the first bytes and what broke the connection.
+
+    It also ends what redis-py would wait or allocate for: bytes that begin no reply, and more than 1 MiB.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, trace: Trace) -> None:
         super().__init__(reader)
@@ -148,6 +156,10 @@ class _Guard(asyncio.StreamReaderProtocol):
         self.transport: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
+        """Hand on what may be a reply.
+
+        Foreign first bytes and a flood cut the connection, and are remembered as the reason.
+        """
         self.total += len(data)
         if self.total > _TOTAL_LIMIT:
             self.flood = True  # redis-py would keep as much as a reply announces

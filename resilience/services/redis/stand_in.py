@@ -123,7 +123,10 @@ class RedisServer:
         return new
 
     def launch(self, name: str = "redis") -> Launch:
-        """Return how the server is run; the password is in its configuration file only."""
+        """Return how the server is run; the password is in its configuration file only.
+
+        The digest covers user and password too, so that a changed password replaces the server.
+        """
         argv = (str(self.binary.path), str(self.data_dir / "redis.conf"))
         words = "\0".join((*argv, self.bind, str(self.port), self.user, self.password))
         return Launch(
@@ -154,7 +157,11 @@ class RedisServer:
             self.child = None
 
     async def wait_ready(self, *, pid: Callable[[], int | None], alive: Callable[[], bool] = lambda: True) -> None:
-        """Return when *this* server (by its own pid) answers with the password. Bound it with a time-out."""
+        """Return when *this* server (by its own pid) answers with the password. Bound it with a time-out.
+
+        LOADING is waited for. Raises StandInError where the server ended, or another one answers or refuses the
+        password.
+        """
         while True:
             if not alive():
                 raise StandInError(f"Redis ended while starting: {self._last_words()}", hint=f"read {self.log}")
@@ -232,6 +239,10 @@ class RedisConnection:
         return await self._reply()
 
     async def _reply(self) -> object:
+        """Read one reply of RESP2 (redis.io, protocol specification).
+
+        Raises RedisRefused for an error, EOFError at the end.
+        """
         line = await self.reader.readuntil(b"\r\n")
         kind, text = line[:1], line[1:-2].decode("utf-8", "replace")
         match kind:
@@ -278,7 +289,13 @@ def version_of(info: dict[str, str]) -> str:
 
 
 async def count_connections(host: str, port: int, user: str, password: str) -> int | None:
-    """Count the connections since the server started, our own left out; None where it cannot tell these apart (before 7)."""
+    """Count the connections since the server started, our own left out.
+
+    None where it cannot tell these apart (before 7).
+
+    Redis counts all connections, and each command's calls: ours each send OWN_MARK once, so the difference is the
+    tests'.
+    """
     info = await ask_info(host, port, user, password, "stats", "commandstats")
     marks = info.get("cmdstat_client|reply")
     total = info.get("total_connections_received")

@@ -32,7 +32,10 @@ async def probe_tcp(service: Service, url: str, trace: Trace, context: ProbeCont
 
 
 async def _greeting(wire: Wire, expect: bytes, endpoint: str) -> bytes:
-    """Return the expected first bytes; raises Refused as soon as others come, or the connection ends before them."""
+    """Return the expected first bytes; raises Refused as soon as others come, or the connection ends before them.
+
+    No more than the expected bytes is waited for: a server that greets and then waits would otherwise look silent.
+    """
     while len(wire.buffer) < len(expect):
         if not expect.startswith(wire.buffer):
             break

@@ -14,7 +14,11 @@ C = FaultCode
 def ws_close_fault(
     code: int | None, reason: str = "", *, phase: Phase | None = Phase.QUERY, endpoint: str = ""
 ) -> Fault | None:
-    """Return what a WebSocket close code means (RFC 6455 section 7.4, IANA); None: no close frame. 1000 is no fault."""
+    """Return what a WebSocket close code means (RFC 6455 section 7.4, IANA); None: no close frame. 1000 is no fault.
+
+    Codes of 4000 and more are an application's own; 4401 and the like are read as the HTTP status in them. 1001, 1012
+    and 1013 are a restart or an overload, and pass by themselves.
+    """
     if code == 1000:
         return None
     if code is None or code == 1006:

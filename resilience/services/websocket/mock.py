@@ -84,7 +84,11 @@ async def _answer(
 
 
 async def _agent(socket: web.WebSocketResponse, message: Mapping[str, Any], dial: Dial, config: Config) -> None:
-    """Send the guide's five events in order, or `agent_error` at the limit that was passed."""
+    """Send the guide's five events in order, or `agent_error` at the limit that was passed.
+
+    `AGENT_EXECUTION_TIMEOUT` bounds the whole, the other two their step; the variable that was met is named in the
+    error. Every event carries the run's id and the seconds since the first.
+    """
     run = str(message.get("run_id") or secrets.token_hex(4))
     payload = message.get("payload")
     asked = str(

@@ -21,7 +21,11 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
 
 async def probe_websocket(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
-    """Upgrade, then have a message echoed or a ping answered; close codes become faults."""
+    """Upgrade, then have a message echoed or a ping answered; close codes become faults.
+
+    A ping is answered by the protocol's layer even where the application hangs: only an `echo` looks deeper. The
+    answer has to come within WEBSOCKET_RECV_TIMEOUT, where that is less than what is left of the deadline.
+    """
     address = parse(service.kind, url)
     trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
     key = base64.b64encode(os.urandom(16)).decode()
@@ -58,6 +62,7 @@ async def _answered_in_time(wire: Wire, service: Service, trace: Trace, address:
 
 
 async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address) -> None:
+    """Send the configured message and await it, else a ping with four random bytes and await these."""
     if service.echo:
         wire.write(_frame(_TEXT, service.echo.encode()))
         await _await_echo(wire, service.echo.encode(), trace, address)
@@ -95,6 +100,10 @@ async def _handshake(wire: Wire, address: Address, key: str, trace: Trace) -> No
 
 
 async def _await_echo(wire: Wire, expected: bytes, trace: Trace, address: Address) -> None:
+    """Return when a message holds what was sent; other messages may come first.
+
+    Raises Refused after 100, or more than 64 KiB.
+    """
     message = b""
     seen = 0
     while seen < 100:  # other messages may come first; a flood of them is no echo
@@ -113,6 +122,10 @@ async def _await_echo(wire: Wire, expected: bytes, trace: Trace, address: Addres
 
 
 async def _await_pong(wire: Wire, token: bytes, trace: Trace, address: Address) -> None:
+    """Return at the pong that carries our own bytes: a pong to nothing proves nothing.
+
+    Raises Refused after 1,000 frames.
+    """
     for _ in range(1000):
         opcode, _, payload = await _next(wire, address)
         if opcode == _PONG and payload == token:
@@ -172,6 +185,10 @@ async def _read_frame(wire: Wire, address: Address) -> tuple[int, bool, bytes]:
 
 
 async def _need(wire: Wire, size: int, address: Address) -> None:
+    """Read until so many bytes are there.
+
+    Raises Refused (1006, proto_reset) where the stream ends without a close frame.
+    """
     try:
         while len(wire.buffer) < size:
             if not await wire.more():
