@@ -326,13 +326,17 @@ class ConnectivityResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why services are unwell together, with the evidence and the next thing to do."""
+    """Why services are unwell together, with the evidence for and against it and the next thing to do."""
 
     cause: CauseName
     services: tuple[str, ...]
     evidence: tuple[str, ...]
     next: str
     issue: str = ""
+    against: tuple[str, ...] = ()
+    """What speaks against it: services that it leaves unexplained, and what is not known."""
+    also_possible: bool = False
+    """Not the cause that is named first, but one that explains what the first does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
