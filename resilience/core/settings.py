@@ -132,7 +132,10 @@ class Wishes:
     skip_on_failure: bool = True
     """TEST_SKIP_ON_INFRASTRUCTURE_FAILURE: false holds nothing back."""
     asked_by: Mapping[str, str] = field(default_factory=dict)
-    """Field above → the variable and value that asked, for the reasons."""
+    """Field above → the variable and value that asked, for the reasons.
+
+    `local_services.NAME` is who asked for that service, `nothing_to_switch` who asked for a kind of which there is none.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,7 +232,15 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
         kind=EventKind.STAND_IN_FAILED,
     )
     health = needed(run, run.incident.latest, StageName.ASSESS)
-    decision = decide(health, run.settings, now=datetime.now(UTC), failed_stand_ins=first.failed)
+    before = run.incident.decision
+    decision = decide(
+        health,
+        run.settings,
+        now=datetime.now(UTC),
+        force=before.mode if before is not None and before.forced else None,
+        asked_by=before.asked_by if before is not None else "",
+        failed_stand_ins=first.failed,
+    )
     _take(run, decision)
     second = await _carry_out(run, make_plan(run), decision, tell, fresh=False, take_over=take_over)
     whole = replace(second, redecided=True, failed=first.failed, stand_ins=(*second.stand_ins, *failed))
