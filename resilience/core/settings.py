@@ -26,6 +26,8 @@ class Service:
     url: Secret = _NONE
     """Empty: not configured; `unset` then names the variables that are missing."""
     unset: tuple[str, ...] = ()
+    url_names: tuple[str, ...] = ()
+    """The variables that staging's URLs and headers are made of: taken from the tests in mode offline."""
     local: Secret = _NONE
     local_unset: tuple[str, ...] = ()
     local_names: tuple[str, ...] = ()
