@@ -1,10 +1,10 @@
-"""Turn judged services into the causes they share, each with its evidence and the next thing to do.
+"""Turn judged services into one cause, with the evidence for and against it, and what else is possible.
 
 The rules stand in order; a service is explained by the first that fits, and its own fault stays in the evidence.
 
 A cause is worth naming when it changes what to do first: five services behind one dead VPC connector are one call to
 make, not five. The order runs from our own machine over the network to the single service, so that what explains more
-is asked first.
+is asked first. What the rules found is then ranked, and the first is the cause.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _SYMPTOM = frozenset(
 )
 _CUT = frozenset({C.PROTO_SILENT, C.PROTO_CLOSED, C.PROTO_RESET, C.APP_PROXY_NOT_READY})
 _DISTRUST = frozenset({C.TLS_EXPIRED, C.TLS_UNKNOWN_CA, C.TLS_SELF_SIGNED, C.TLS_NOT_YET_VALID})
+_OURS = (CauseName.THIS_MACHINE, CauseName.STAGING_OR_THIS_MACHINE)
+"""While these may hold, nothing else that was found can be believed."""
 LOOPBACK_CHECK = "loopback"
 """Name of the control observation of this process connecting to itself."""
 
@@ -89,7 +91,7 @@ Rule = Callable[[Scene], Iterable[Cause]]
 def find_causes(
     services: Sequence[Service], results: Sequence[ConnectivityResult], controls: Sequence[Observation] = ()
 ) -> tuple[Cause, ...]:
-    """Go through the rules; every unwell service ends up in exactly one cause.
+    """Return what the rules found, the cause first; every unwell service ends up in exactly one.
 
     A rule may yield a cause that stands already with more services in it (`dependency` adds symptoms to a cause that
     an earlier rule named): the new one takes the old one's place, known by its name and its first service.
@@ -108,7 +110,28 @@ def find_causes(
             scene = replace(
                 scene, causes=(*merged, cause), left=tuple(r for r in scene.left if r.name not in cause.services)
             )
-    return scene.causes
+    return _ranked(scene)
+
+
+def _ranked(scene: Scene) -> tuple[Cause, ...]:
+    """Return the causes by what they explain: this machine's own first, then most critical services, then most services.
+
+    Two that explain as much stay in the order of the rules, from the widest cause to a service alone. As everybody reads
+    the first one only, it says itself which services it leaves unexplained.
+    """
+    critical = {r.name for r in scene.results if r.critical}
+
+    def weight(cause: Cause) -> tuple[bool, int, int]:
+        return cause.cause not in _OURS, -len(critical.intersection(cause.services)), -len(cause.services)
+
+    ranked = sorted(scene.causes, key=weight)
+    found = {r.name: r for r in scene.results}
+    rest = [found[name] for cause in ranked[1:] for name in cause.services if name in found]
+    told = [f"it does not explain {r.name} ({r.fault.value})" for r in rest if r.fault]
+    return tuple(
+        replace(cause, also_possible=True) if place else replace(cause, against=(*cause.against, *told))
+        for place, cause in enumerate(ranked)
+    )
 
 
 # --- the rules, in order
@@ -234,12 +257,16 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
     ]
     if not databases or not backends:
         return
-    network = {scene.services[r.name].network for r in databases} - {""}
-    path = [
+    network = {_network(scene.services[r.name], r) for r in databases} - {""}
+    beside = [
         r
-        for r in scene.left
-        if r not in databases and r not in backends and r.fault in _LOST and scene.services[r.name].network in network
+        for r in scene.asked
+        if r not in databases and r not in backends and _network(scene.services[r.name], r) in network
     ]
+    if any(r in scene.answering for r in beside):
+        return  # the network is crossed by others, so the database itself is ill, and the backend its symptom
+    path = [r for r in beside if r in scene.left and r.fault in _LOST]
+    unknown = "no network is declared for the database: whether others behind the same connector answer is not known"
     others = [r for r in scene.answering if r not in databases and r not in backends and r not in path]
     answer = _reached(others) if others else "the backend itself answered, so the way to staging is open"
     yield Cause(
@@ -253,6 +280,7 @@ def issue_1278(scene: Scene) -> Iterator[Cause]:
         next="gcloud compute networks vpc-access connectors list (state must be READY), gcloud sql instances list "
         f"(RUNNABLE); meanwhile: resilience apply, which sets {WORKAROUND_1278}",
         issue="#1278",
+        against=() if beside else (unknown if not network else "no other service of its network was asked",),
     )
 
 
@@ -290,12 +318,12 @@ def vpc_connector(scene: Scene) -> Iterator[Cause]:
                 f"all {len(lost)} services of network {network} are lost, {_reached(others)}"
                 if len(lost) > 1
                 else f"{lost[0].name} on network {network} is lost, {_reached(others)}",
-                *alone,
                 *_own(lost),
             ),
             next="gcloud compute networks vpc-access connectors list (state must be READY); from here: "
             f"ip route get {_host(lost[0])}; is the VPN on?",
             issue="#1278" if any(scene.has(r, Role.CLOUD_SQL) for r in lost) else "",
+            against=tuple(alone),
         )
 
 

@@ -137,16 +137,16 @@ class Wish:
 
 WISHES: tuple[Wish, ...] = (
     Wish(
+        wish="offline",
+        mode=TestExecutionMode.OFFLINE,
+        over=_ORDER,
+        because="nothing of staging is to be touched whatever it does, also by the critical tests where these are asked for",
+    ),
+    Wish(
         wish="critical_only",
         mode=TestExecutionMode.CRITICAL_ONLY,
         over=_ORDER,
         because="fewer tests are asked for whatever staging does",
-    ),
-    Wish(
-        wish="offline",
-        mode=TestExecutionMode.OFFLINE,
-        over=_ORDER,
-        because="nothing of staging is to be touched whatever it does",
     ),
     Wish(
         wish="degraded_at_least",
@@ -182,14 +182,20 @@ def decide(
     """
     wishes = settings.wishes
     by_health, reasons = mode_by_health(health, failed_stand_ins)
-    mode, who = _overruled(by_health, settings, force, asked_by, applied, failed_stand_ins)
+    mode, who = _overruled(by_health, settings, force, asked_by, applied)
     if not wishes.resilience_enabled:
         reasons = (*reasons, f"{_who(wishes, 'resilience_enabled')}: no fallback is planned; tests run as they are")
     if who and mode is not by_health:
         reasons = (f"mode {mode.value} was asked for by {who}; by health it would be {by_health.value}", *reasons)
+    if wishes.critical_only and mode is TestExecutionMode.OFFLINE:
+        reasons = (
+            *reasons,
+            f"{_who(wishes, 'critical_only')} counts as well: of the tests that run offline, the critical ones",
+        )
 
     stand_ins = list(in_use) if applied is not None else _stand_ins(health, settings, mode, failed_stand_ins)
     held = _held(health, settings, mode, stand_ins, failed_stand_ins)
+    reasons = (*reasons, *_without_effect(health, settings, mode, stand_ins, failed_stand_ins))
     may_block = wishes.skip_on_failure and wishes.fallback_enabled and not failed_stand_ins
     blocked = not who and health.should_skip_tests and may_block
     if blocked:
@@ -248,13 +254,12 @@ def _overruled(
     force: TestExecutionMode | None,
     asked_by: str,
     applied: TestExecutionMode | None,
-    failed: Collection[str],
 ) -> tuple[TestExecutionMode, str]:
     """Return the mode and who asked for it; nobody ("") where it is the one by health.
 
     Strongest first: a parameter, given for this run; the fallback that is applied, since tests reach it whatever is
-    wished; resilience switched off; then the wishes. After a stand-in did not come up no wish counts any more: it was
-    followed in the first decision, and what it needs is not there.
+    wished; resilience switched off; then the wishes. They count as well after a stand-in did not come up: its own tests are
+    held back, and nothing that a person wanted left alone is touched because of it.
     """
     wishes = settings.wishes
     if force is not None:
@@ -263,8 +268,6 @@ def _overruled(
         return applied, "the fallback that is applied (undo: resilience restore)"
     if not wishes.resilience_enabled:
         return TestExecutionMode.FULL, _who(wishes, "resilience_enabled")
-    if failed:
-        return by_health, ""
     for row in WISHES:
         if getattr(wishes, row.wish) and by_health in row.over:
             return row.mode, _who(wishes, row.wish)
@@ -357,7 +360,49 @@ def _held(
         elif mode is TestExecutionMode.OFFLINE and result.status is not ConnectivityStatus.NOT_CONFIGURED:
             why = _why_none(service, health, settings, failed)
             held[service.name] = f"{service.name} is not reached in mode offline and {why}"
+        elif mode is not TestExecutionMode.FULL and service.name in wishes.local_services:
+            why = _why_none(service, health, settings, failed)
+            held[service.name] = f"{service.name} was asked to be local ({_local_by(wishes, service.name)}) and {why}"
     return held
+
+
+def _without_effect(
+    health: InfrastructureHealth,
+    settings: Settings,
+    mode: TestExecutionMode,
+    stand_ins: Collection[str],
+    failed: Collection[str],
+) -> list[str]:
+    """Return the switches that change nothing here, with the reason: who set one believes that it is followed.
+
+    A wish that a stronger one contains is followed: the critical tests of mode offline are critical ones, and every other
+    mode is degraded at least.
+    """
+    wishes = settings.wishes
+    followed = {
+        "offline": mode is TestExecutionMode.OFFLINE,
+        "critical_only": mode in (TestExecutionMode.CRITICAL_ONLY, TestExecutionMode.OFFLINE),
+        "degraded_at_least": mode is not TestExecutionMode.FULL,
+    }
+    said = [
+        f"{_who(wishes, wish)} has no effect: mode {mode.value} counts"
+        for wish, kept in followed.items()
+        if getattr(wishes, wish) and not kept
+    ]
+    for service in settings.services:
+        if service.name in wishes.local_services and service.name not in stand_ins:
+            why = _why_none(service, health, settings, failed)
+            why = "gets no stand-in in mode full" if mode is TestExecutionMode.FULL else why
+            said.append(f"{_local_by(wishes, service.name)} has no effect: {service.name} {why}")
+    if wishes.private_network_down and not any(service.network for service in settings.services):
+        said.append(f"{_who(wishes, 'private_network_down')} stands in for nothing: no service has a network")
+    if nothing := wishes.asked_by.get("nothing_to_switch"):
+        said.append(f"{nothing} has no effect: no service is of that kind")
+    return said
+
+
+def _local_by(wishes: Wishes, service: str) -> str:
+    return wishes.asked_by.get(f"local_services.{service}") or _who(wishes, "local_services")
 
 
 def _why_none(service: Service, health: InfrastructureHealth, settings: Settings, failed: Collection[str]) -> str:

@@ -5,7 +5,7 @@ Planning and applying say the same words: the texts of the steps are made here o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import assert_never
 
 from resilience.core.kind import Kind
@@ -22,7 +22,7 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.secret import looks_secret
-from resilience.core.settings import PROFILE_FILES, Deadlines, Places, Service, Settings
+from resilience.core.settings import PROFILE_FILES, Places, Service, Settings
 from resilience.core.variables import APPLIED, GUIDE, Writes
 from resilience.core.words import listing, plural
 
@@ -45,10 +45,9 @@ def make_plan(
 ) -> Plan:
     """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
 
-    Masked are commands, too, so that what runs is read from the settings and never from a plan.
-
     The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
     RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
+    Masked are commands, too, so that what runs is read from the settings and never from a plan.
     """
     mode = decision.mode
     redactor = Redactor(settings.secrets)
@@ -58,7 +57,7 @@ def make_plan(
     stand_ins = tuple(_planned(service, health, redactor) for service in chosen)
     held = held_markers(decision, settings)
     modes = settings.modes.get(mode)
-    select = (modes.select if modes else "") or SELECT.get(mode, "")
+    select = selection(settings, mode)
     commands = tuple(
         PlannedCommand(command=redactor.text(command), select=select) for command in (modes.commands if modes else ())
     )
@@ -77,6 +76,23 @@ def make_plan(
         profile=PROFILE_FILES.get(mode, ""),
         notes=_notes(decision, settings),
     )
+
+
+def selection(settings: Settings, mode: TestExecutionMode) -> str:
+    """Return the marker expression of a mode: the configured one, else the guide's.
+
+    Where a person asked for the critical tests as well, mode offline runs those of its own that are critical.
+    """
+    chosen = _selection(settings, mode)
+    if mode is not TestExecutionMode.OFFLINE or not settings.wishes.critical_only:
+        return chosen
+    parts = filter(None, (chosen, _selection(settings, TestExecutionMode.CRITICAL_ONLY)))
+    return " and ".join(f"({part})" for part in parts)
+
+
+def _selection(settings: Settings, mode: TestExecutionMode) -> str:
+    modes = settings.modes.get(mode)
+    return (modes.select if modes else "") or SELECT.get(mode, "")
 
 
 def changes_anything(decision: Decision) -> bool:
@@ -99,7 +115,7 @@ def values_to_apply(
 
     What was there (`before`) stays where nothing overrides it, since a healthy service may be configured by it.
     Variables that only make up the stand-in of a service which is not stood in for are left out, so that the tests of a
-    healthy service are not sent to a port where nothing listens.
+    healthy service are not sent to a port where nothing listens. In mode offline staging's own variables are left out.
 
     Later ones win: `before`, the profile, the guide's switches, the values of each `local` URL, its exports. A
     guide's switch that does not hold now is taken away, also where `before` has it.
@@ -109,8 +125,10 @@ def values_to_apply(
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
     alone = {name for service in settings.services for name in (*service.local_names, *service.exports)} - kept
     profile = {name: value for name, value in settings.profile_values.get(mode, {}).items() if name not in alone}
-    switched = _guide_values(mode, chosen, _is_issue_1278(health, settings), settings.deadlines)
-    values = {name: value for name, value in {**(before or {}), **profile, **switched}.items() if value is not None}
+    switched = _guide_values(mode, chosen, _is_issue_1278(health, settings), settings)
+    taken = taken_from_tests(decision, settings)
+    there = {name: value for name, value in (before or {}).items() if name not in taken}
+    values = {name: value for name, value in {**there, **profile, **switched}.items() if value is not None}
     for service in chosen:
         values |= service.local_values
         values |= {name: value.reveal() for name, value in service.exports.items()}
@@ -118,23 +136,24 @@ def values_to_apply(
 
 
 def _guide_values(
-    mode: TestExecutionMode, chosen: Sequence[Service], issue_1278: bool, deadlines: Deadlines
+    mode: TestExecutionMode, chosen: Sequence[Service], issue_1278: bool, settings: Settings
 ) -> dict[str, str | None]:
     """Return what the table of the guide's variables writes: a value, or None where the variable is taken away."""
     names = {service.name for service in chosen}
+    modes = {mode, TestExecutionMode.CRITICAL_ONLY} if settings.wishes.critical_only else {mode}
     written: dict[str, str | None] = {}
     for row in GUIDE:
         match row.writes:
             case Writes.ALWAYS:
                 written[row.name] = row.word
             case Writes.IN_MODES:
-                written[row.name] = row.word if mode in row.modes else None
+                written[row.name] = row.word if modes.intersection(row.modes) else None
             case Writes.FOR_STAND_IN:
                 written[row.name] = row.word if row.service in names else None
             case Writes.FOR_ISSUE_1278:
                 written[row.name] = row.word if issue_1278 else None
             case Writes.PASSED_ON:
-                value = getattr(deadlines, row.wish)
+                value = getattr(settings.deadlines, row.wish)
                 if value is not None:
                     written[row.name] = f"{value:g}"
             case Writes.NEVER:
@@ -181,9 +200,30 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
     return held
 
 
-def child_environment(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the team's commands: the caller's own, with what `apply` wrote on top."""
-    return {**environ, **values}
+_EVERYBODYS = frozenset({"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"})
+"""Variables that a URL may use and every program needs."""
+
+
+def taken_from_tests(decision: Decision, settings: Settings) -> frozenset[str]:
+    """Return the variables that must not reach the tests in mode offline, as they lead to staging; none in other modes.
+
+    Those of which staging's URLs are made, and those in which the tests find a service that nothing stands in for.
+    """
+    if decision.mode is not TestExecutionMode.OFFLINE:
+        return frozenset()
+    chosen = _chosen(decision, settings)
+    kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
+    names = {
+        name for service in settings.services for name in (*service.url_names, *service.local_names, *service.exports)
+    }
+    return frozenset(names - kept - _EVERYBODYS)
+
+
+def child_environment(
+    environ: Mapping[str, str], values: Mapping[str, str], taken: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the environment of the team's commands: the caller's own without `taken`, with what `apply` wrote on top."""
+    return {name: value for name, value in environ.items() if name not in taken} | dict(values)
 
 
 def _chosen(decision: Decision, settings: Settings) -> list[Service]:

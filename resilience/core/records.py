@@ -397,6 +397,10 @@ class Cause:
     evidence: tuple[str, ...]
     next: str
     issue: str = ""
+    against: tuple[str, ...] = ()
+    """What speaks against it: services that it leaves unexplained, and what is not known."""
+    also_possible: bool = False
+    """Not the cause that is named first, but one that explains what the first does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

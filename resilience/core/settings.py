@@ -26,6 +26,8 @@ class Service:
     url: Secret = _NONE
     """Empty: not configured; `unset` then names the variables that are missing."""
     unset: tuple[str, ...] = ()
+    url_names: tuple[str, ...] = ()
+    """The variables that staging's URLs and headers are made of: taken from the tests in mode offline."""
     local: Secret = _NONE
     local_unset: tuple[str, ...] = ()
     local_names: tuple[str, ...] = ()
@@ -135,7 +137,10 @@ class Wishes:
     skip_on_failure: bool = True
     """TEST_SKIP_ON_INFRASTRUCTURE_FAILURE: false holds nothing back."""
     asked_by: Mapping[str, str] = field(default_factory=dict)
-    """Field above → the variable and value that asked, for the reasons."""
+    """Field above → the variable and value that asked, for the reasons.
+
+    `local_services.NAME` is who asked for that service, `nothing_to_switch` who asked for a kind of which there is none.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

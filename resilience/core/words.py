@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from resilience.core.marks import BLAME, FAULTS, OUTCOMES, STAGING, STATUSES, TIMED, Blame, outcome_word
 from resilience.core.records import (
+    Cause,
     CauseName,
     ConnectivityResult,
     ConnectivityStatus,
@@ -37,6 +38,14 @@ _CAUSES = {
 def cause_title(cause: CauseName) -> str:
     """Return a cause as a person says it."""
     return _CAUSES[cause]
+
+
+def also_possible(causes: Sequence[Cause]) -> str:
+    """Return 'DNS resolver (a, b); this service alone (c)': what is possible beside the first cause, or nothing."""
+    services: dict[str, list[str]] = {}
+    for cause in causes[1:]:
+        services.setdefault(cause_title(cause.cause), []).extend(cause.services)
+    return "; ".join(f"{title} ({', '.join(names)})" for title, names in services.items())
 
 
 def plural(count: int, noun: str) -> str:

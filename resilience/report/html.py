@@ -10,7 +10,7 @@ from typing import Any
 from resilience.core.groups import held_back
 from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus
-from resilience.core.words import cause_title, plural, seconds
+from resilience.core.words import also_possible, cause_title, plural, seconds
 from resilience.report.people import PEOPLE
 from resilience.report.texts import pieces, shorten
 from resilience.report.view import Chart, Section, View
@@ -44,6 +44,7 @@ def _template() -> Any:
         pieces=pieces,
         words=lambda text: text.replace("_", " "),
         cause_title=cause_title,
+        also_possible=also_possible,
         outcome=outcome_word,
         stage=lambda status: STAGES[status].word,
         verdict=verdict_word,

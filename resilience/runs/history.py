@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
-from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, Verdict
+from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, TestExecutionMode, Verdict
 from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
 from resilience.runs import pruning
@@ -209,7 +209,7 @@ class History:
     def record(self, samples: Sequence[Sample], incident: Incident) -> int:
         """Add samples and what is known of their run; return how many were new. When it returns they are kept.
 
-        Opens an incident with the first bad look of an environment, and closes it with a confirmed recovery. Raises
+        Opens an incident with the first bad look of an environment, and closes it as staging is proved well. Raises
         OSError only where neither the history nor the spool can be written.
         """
         try:
@@ -351,19 +351,26 @@ class History:
         )
 
     def _incident(self, run: int, environment: int, incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> None:
-        """Put the run into the incident that it belongs to; open one with the first bad look, close it with a recovery.
+        """Put the run into the incident that it belongs to; open one with the first bad look, close it as staging is proved well.
 
-        A run belongs to the latest incident of its environment that was open at the time of its bad samples, or, where it
-        has none, at its start. An incident that nobody saw recover counts as open for `LAPSE_H` hours after its last bad
-        sample. A run of another host may have seen the outage earlier: then the incident begins earlier.
+        Proved by a recovery, or by a full pass on real staging that began after the last bad sample. A drill is an incident
+        of its own: its outage is made anew, and has nothing to do with the one of the drill before. Any other run belongs
+        to the latest incident of its environment that was open at the time of its bad samples, or, where it has none, at
+        its start. An incident that nobody saw recover counts as open for `LAPSE_H` hours after its last bad sample. A run
+        of another host may have seen the outage earlier: then the incident begins earlier.
         """
         bad = _bad_times(incident, fresh)
         started = micros(incident.outage_started_at) if incident.outage_started_at and bad else min(bad, default=0)
-        name = self._open_at(environment, started if bad else micros(incident.started_at), bad, incident)
+        if incident.drill:
+            name = self.incident_of(incident) or None
+        else:
+            name = self._open_at(environment, started if bad else micros(incident.started_at), bad, incident)
         if name is None:
             if not bad:
                 return
-            name = f"{incident.environment.replace(' ', '-')}-{moment(started):%Y%m%dT%H%M%SZ}"
+            name = f"{incident.environment.replace(' ', '-')}-{moment(started):%Y%m%dT%H%M%SZ}" + (
+                f"-{run}" if incident.drill else ""
+            )
             row = (name, environment, started, max(bad))
             self._db.execute("INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", row)
         elif bad:
@@ -378,6 +385,11 @@ class History:
             self._db.execute(
                 "UPDATE incident SET closed_us = max(?, opened_us) WHERE id = ? AND closed_us IS NULL",
                 (micros(back), name),
+            )
+        elif _is_full_pass(incident):
+            self._db.execute(
+                "UPDATE incident SET closed_us = ? WHERE id = ? AND closed_us IS NULL AND last_bad_us < ?",
+                (micros(incident.started_at), name, micros(incident.started_at)),
             )
 
     def _open_at(self, environment: int, since: int, bad: Sequence[int], incident: Incident) -> str | None:
@@ -513,17 +525,34 @@ class History:
         )
         return frozenset(name for (name,) in rows)
 
-    def down_since(self, environment: str) -> datetime | None:
-        """Return when the outage that lasts began, or None where none is known.
+    def down_since(
+        self, environment: str, *, good: int = 1, services: Collection[str] | None = None
+    ) -> datetime | None:
+        """Return since when the outage that lasts does so, or None where none is known.
 
-        An outage without a bad sample for LAPSE_H hours is taken to be over, though nobody saw it recover.
+        That is the first bad sample of one of these services (all where none are named) after the last time that it was
+        good for `good` samples in a row: fewer are luck, and after as many the clock begins anew.
         """
         row = self._db.execute(
-            "SELECT opened_us FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
+            "SELECT opened_us, incident.id FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
             " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
             (environment, time.time_ns() // 1000 - int(LAPSE_H * 3_600_000_000)),
         ).fetchone()
-        return moment(row[0]) if row else None
+        if row is None:
+            return None
+        opened, name = row
+        rows = self._db.execute(
+            "SELECT at_us, service.text, state.text FROM sample JOIN run ON run.id = sample.run"
+            " JOIN word AS service ON service.id = sample.service JOIN word AS state ON state.id = sample.status"
+            " JOIN word AS target ON target.id = sample.target"
+            " WHERE run.incident = ? AND target.text = 'staging' AND at_us >= ? ORDER BY at_us",
+            (name, opened),
+        )
+        looks = [look for look in rows if services is None or look[1] in services]
+        if not looks:
+            return moment(opened)
+        began = _bad_since(looks, good)
+        return None if began is None else moment(began)
 
     def suite_failures_in_a_row(self, environment: str) -> int:
         """Return how many of the latest finished runs with tests were lost to infrastructure, one after the other.
@@ -634,6 +663,37 @@ def _bad_times(incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> list[
     bad = [at for at, sample in fresh if sample.target == "staging" and sample.status in _BAD]
     health = incident.health
     return bad or ([micros(health.started_at)] if health is not None and health.overall_status in _BAD else [])
+
+
+def _bad_since(looks: Iterable[tuple[int, str, str]], good: int) -> int | None:
+    """Return the earliest time at which a service went bad that was not good `good` times in a row since; None for none.
+
+    `looks` are time, service and status by time. What is not known counts neither way.
+    """
+    since: dict[str, int] = {}
+    in_a_row: dict[str, int] = {}
+    for at, service, word in looks:
+        status = ConnectivityStatus(word)
+        if status in _BAD:
+            since.setdefault(service, at)
+            in_a_row[service] = 0
+        elif status is ConnectivityStatus.AVAILABLE:
+            in_a_row[service] = in_a_row.get(service, 0) + 1
+            if in_a_row[service] >= good:
+                since.pop(service, None)
+    return min(since.values(), default=None)
+
+
+def _is_full_pass(incident: Incident) -> bool:
+    """Say whether all tests passed on real staging, with all of it well: no less proves that an outage is over."""
+    tests, health = incident.tests, incident.latest or incident.health
+    return (
+        incident.verdict is Verdict.PASSED
+        and tests is not None
+        and tests.mode is TestExecutionMode.FULL
+        and health is not None
+        and health.overall_status is ConnectivityStatus.AVAILABLE
+    )
 
 
 def _past(row: tuple[str, int, str, str, str]) -> PastRun:

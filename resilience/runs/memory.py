@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resilience.core.records import Incident, Sample
+from resilience.core.records import ConnectivityStatus, Incident, Sample
 from resilience.core.settings import Settings
 from resilience.host.files import make_private_folder, write_atomically
 
@@ -93,14 +93,26 @@ def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) ->
 
 
 def down_since(settings: Settings, incident: Incident) -> datetime | None:
-    """Return since when the outage that lasts is known, over runs; None where there is none."""
+    """Return since when the outage that lasts does so, over runs; None where there is none.
+
+    It is that of the critical services that are down, as the escalation counts these, else of all that are unwell now.
+    """
     if not _file(settings).exists():
         return None
     kept = history(settings)
     if kept is None:
         return None
     with kept:
-        return kept.down_since(incident.environment)
+        return kept.down_since(incident.environment, good=settings.recovery.good, services=_counted(incident))
+
+
+def _counted(incident: Incident) -> tuple[str, ...] | None:
+    health = incident.latest or incident.health
+    if health is None:
+        return None
+    down = [result for result in health.services if result.status is ConnectivityStatus.UNAVAILABLE]
+    unwell = [result.name for result in health.services if result.status is ConnectivityStatus.DEGRADED]
+    return tuple(result.name for result in down if result.critical) or (*(result.name for result in down), *unwell)
 
 
 def suite_failures(settings: Settings) -> int:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from resilience.core.plan import selection
 from resilience.core.records import TestSuiteResult
 from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
@@ -80,7 +81,7 @@ class Run(RunFolder):
     def narrowed(self, select: str = "") -> str:
         """Return what the mode leaves out of a command that a person typed; empty where it is `select` or nothing."""
         decision = self.incident.decision
-        chosen = testing.selection(self.settings, decision.mode) if decision and not select else ""
+        chosen = selection(self.settings, decision.mode) if decision and not select else ""
         return testing.narrowed(decision.mode, chosen) if decision and chosen else ""
 
     def headline(self) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from resilience.core.assess import is_good
 from resilience.core.errors import OrderError, UsageError, did_you_mean
 from resilience.core.escalation import notices
 from resilience.core.mode import decide, stricter
-from resilience.core.plan import NOTHING, changes_anything, make_plan as planned_for, values_to_apply
+from resilience.core.plan import NOTHING, changes_anything, make_plan as planned_for, selection, values_to_apply
 from resilience.core.records import (
     Applied,
     ConnectivityStatus,
@@ -245,7 +245,15 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
         kind=EventKind.STAND_IN_FAILED,
     )
     health = needed(run, run.incident.latest, StageName.ASSESS)
-    decision = decide(health, run.settings, now=datetime.now(UTC), failed_stand_ins=first.failed)
+    before = run.incident.decision
+    decision = decide(
+        health,
+        run.settings,
+        now=datetime.now(UTC),
+        force=before.mode if before is not None and before.forced else None,
+        asked_by=before.asked_by if before is not None else "",
+        failed_stand_ins=first.failed,
+    )
     _take(run, decision)
     second = await _carry_out(run, make_plan(run), decision, tell, fresh=False, take_over=take_over)
     whole = replace(second, redecided=True, failed=first.failed, stand_ins=(*second.stand_ins, *failed))
@@ -341,7 +349,7 @@ async def run_tests(
         health = needed(run, run.incident.latest, StageName.ASSESS)
         decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
         if commands:
-            chosen = select or testing.selection(run.settings, decision.mode)
+            chosen = select or selection(run.settings, decision.mode)
             planned = tuple(PlannedCommand(command=command, select=chosen) for command in commands)
         else:
             planned = testing.commands_of(decision.mode, run.settings, select)
@@ -382,7 +390,7 @@ async def run_on_staging(
         return None
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = Decision(mode=TestExecutionMode.FULL, reasons=("staging has recovered",), decided_at=datetime.now(UTC))
-    select = testing.selection(run.settings, mode)
+    select = selection(run.settings, mode)
     planned = tuple(PlannedCommand(command=command, select=select) for command in modes.commands)
     with locked(run.settings.state, "recover", run=run.incident.run, take_over=take_over):
         return await testing.run_commands(run, planned, decision, health, SuiteOptions(output=output), on_staging=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, SettingsError, UsageError
-from resilience.core.plan import SELECT, child_environment, held_markers
+from resilience.core.plan import child_environment, held_markers, selection, taken_from_tests
 from resilience.core.records import (
     Decision,
     ExitCode,
@@ -51,12 +51,6 @@ class SuiteOptions:
     exit_code: str = "ours"
     output: Callable[[bytes], None] | None = None
     folder: Path | None = None
-
-
-def selection(settings: Settings, mode: TestExecutionMode) -> str:
-    """Return the marker expression of a mode: the configured one, else the guide's."""
-    modes = settings.modes.get(mode)
-    return (modes.select if modes else "") or SELECT.get(mode, "")
 
 
 def commands_of(mode: TestExecutionMode, settings: Settings, select: str) -> tuple[PlannedCommand, ...]:
@@ -104,7 +98,9 @@ async def run_commands(
     snapshot = run.folder / "snapshot.json"
     document = codec.mapped({**assess_document(health, decision), "in_use": in_use}, run.redactor.text)
     write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
-    environ = child_environment(os.environ, values) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
+    # With a fallback that is left out of account the tests are for real staging, whatever the mode.
+    taken = () if on_staging else taken_from_tests(decision, settings)
+    environ = child_environment(os.environ, values, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     local.hold(settings, run.incident.run)
     try:

@@ -73,6 +73,7 @@ def read_service(
         kind=kind,
         url=Secret("" if unset else url),
         unset=unset,
+        url_names=_url_names(table),
         local=Secret(local),
         local_unset=local_unset,
         local_names=tuple(dict.fromkeys(match[1] for match in VARIABLE.finditer(table.text("local")))),
@@ -100,6 +101,14 @@ def read_service(
         owner=table.text("owner"),
         dashboard_url=table.text("dashboard_url"),
     )
+
+
+def _url_names(table: Table) -> tuple[str, ...]:
+    """Return the variables in what says how to reach staging, whether they are set or not."""
+    headers = table.values.get("headers")
+    texts = [table.text("url"), table.text("readiness_url")]
+    texts += [str(value) for value in headers.values()] if isinstance(headers, dict) else []
+    return tuple(dict.fromkeys(match[1] for text in texts for match in VARIABLE.finditer(text)))
 
 
 def _staging_url(

@@ -98,7 +98,10 @@ def read_wishes(variables: Variables, services: Sequence[Service]) -> Wishes:
             continue
         who = f"{row.name}={found[0]}"
         if row.writes is Writes.FOR_STAND_IN:
-            local |= dict.fromkeys(_called(services, row.service), who)
+            called = _called(services, row.service)
+            local |= dict.fromkeys(called, who)
+            if not called:
+                asked["nothing_to_switch"] = ", ".join(filter(None, (asked.get("nothing_to_switch"), who)))
         else:
             given[row.wish] = row.asks is Asks.TRUE
             asked.setdefault(row.wish, who)

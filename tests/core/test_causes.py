@@ -117,6 +117,47 @@ def test_one_of_a_network_answering_clears_the_connector() -> None:
     assert [c.cause for c in made] == [N.SINGLE_SERVICE]
 
 
+@pytest.mark.parametrize("redis", [{"network": "vpc"}, {"endpoint": "10.52.0.4:6379"}])
+@pytest.mark.parametrize("code", [None, C.TCP_REFUSED, C.APP_AUTH])
+def test_the_guides_issue_blames_no_network_of_which_another_service_answers(
+    redis: dict[str, str], code: FaultCode | None
+) -> None:
+    database = one("database", C.TCP_TIMEOUT, **({"endpoint": "10.52.0.3:5432"} if "endpoint" in redis else redis))
+    made = causes(database, BACKEND_503, one("redis", code, Phase.QUERY, **redis), one("auth_service", None))
+    assert N.VPC_CONNECTOR not in [cause.cause for cause in made]
+    assert (made[0].cause, made[0].services) == (N.DEPENDENCY, ("database", "backend_api"))
+
+
+def test_the_first_cause_explains_most_and_says_what_it_does_not() -> None:
+    made = causes(
+        one("redis", C.APP_AUTH, Phase.QUERY),
+        one("clickhouse", C.DNS_TIMEOUT, Phase.DNS),
+        one("llm_service", C.DNS_TIMEOUT, Phase.DNS),
+        one("database", C.TCP_TIMEOUT, network="vpc", critical=True),
+        BACKEND_503,
+        one("auth_service", None),
+    )
+    assert [(cause.cause, cause.also_possible) for cause in made] == [
+        (N.VPC_CONNECTOR, False),
+        (N.DNS_RESOLVER, True),
+        (N.SINGLE_SERVICE, True),
+    ]
+    assert made[0].services == ("database", "backend_api")
+    assert "it does not explain redis (app_auth)" in made[0].against
+    assert "it does not explain llm_service (dns_timeout)" in made[0].against
+    assert "no other service of its network was asked" in made[0].against
+    assert made[1].against == (), "only the first is read as the cause"
+
+
+def test_what_is_wrong_with_this_machine_stands_before_all_it_makes_doubtful() -> None:
+    made = causes(
+        one("database", C.TCP_TIMEOUT, critical=False),
+        one("redis", C.APP_AUTH, Phase.QUERY, critical=True, endpoint="127.0.0.1:6379"),
+        controls=(control(C.TCP_TIMEOUT),),
+    )
+    assert [cause.cause for cause in made] == [N.THIS_MACHINE, N.SINGLE_SERVICE]
+
+
 @pytest.mark.parametrize("code", [C.TCP_TIMEOUT, C.PROTO_SILENT, C.PROTO_CLOSED, C.TCP_NO_ROUTE, C.APP_PROXY_NOT_READY])
 @pytest.mark.parametrize("status", ["502", "503"])
 @pytest.mark.parametrize("endpoint", ["10.52.0.3:5432", "127.0.0.1:40001"])

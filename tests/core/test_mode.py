@@ -201,9 +201,64 @@ def test_who_overrules_whom_strongest_first(tmp_path: Path) -> None:
     assert choose(tmp_path, {}, wishes=off, applied=M.DEGRADED, force=M.OFFLINE).mode is M.OFFLINE
     assert choose(tmp_path, {}, wishes=off, applied=M.DEGRADED).mode is M.DEGRADED
     assert choose(tmp_path, DOWN, wishes=off).mode is M.FULL
-    assert choose(tmp_path, {}, wishes=Wishes(critical_only=True, offline=True)).mode is M.CRITICAL_ONLY
-    second = choose(tmp_path, {"database": S.UNAVAILABLE}, wishes=Wishes(offline=True), failed_stand_ins=("database",))
-    assert second.mode is M.CRITICAL_ONLY, "a wish was followed by the first decision, whose stand-in is not there"
+    both = choose(tmp_path, {}, wishes=Wishes(critical_only=True, offline=True))
+    assert both.mode is M.OFFLINE, "the critical tests may touch nothing of staging either"
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"offline": True}, {"critical_only": True}, {"offline": True, "critical_only": True}]
+)
+def test_a_stand_in_that_is_late_holds_back_its_own_tests_and_changes_no_wish(
+    tmp_path: Path, wishes: dict[str, bool]
+) -> None:
+    down: dict[str, ConnectivityStatus] = {"database": S.UNAVAILABLE, "auth_service": S.UNAVAILABLE}
+    first = choose(tmp_path, down, wishes=Wishes(**wishes))  # type: ignore[arg-type]
+    second = choose(tmp_path, down, wishes=Wishes(**wishes), failed_stand_ins=("database",))  # type: ignore[arg-type]
+    assert second.mode is first.mode
+    assert second.asked_by == first.asked_by != ""
+    assert set(first.stand_ins) - set(second.stand_ins) == {"database"}
+    assert set(second.held) == {"database"}
+    assert "its stand-in did not come up" in second.held["database"]
+
+
+def test_who_wants_a_service_local_gets_no_tests_of_staging_where_it_has_no_stand_in(tmp_path: Path) -> None:
+    wishes = Wishes(local_services=("clickhouse",), asked_by={"local_services.clickhouse": "CLICKHOUSE_MODE=local"})
+    decision = choose(tmp_path, {}, usable=(), wishes=wishes)
+    assert set(decision.held) == {"clickhouse"}
+    assert decision.held["clickhouse"] == (
+        "clickhouse was asked to be local (CLICKHOUSE_MODE=local) and has no stand-in here (no binaries found)"
+    )
+    assert any(reason.startswith("CLICKHOUSE_MODE=local has no effect") for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "more", "said"),
+    [
+        (Wishes(offline=True), {"force": M.FULL}, "TEST_OFFLINE has no effect: mode full"),
+        (Wishes(critical_only=True), {"applied": M.DEGRADED}, "TEST_CRITICAL_ONLY has no effect: mode degraded"),
+        (Wishes(critical_only=True), {"force": M.OFFLINE}, ""),
+        (Wishes(offline=True, critical_only=True), {}, ""),
+        (Wishes(degraded_at_least=True), {"force": M.FULL}, "INFRASTRUCTURE_DEGRADED_MODE has no effect: mode full"),
+        (Wishes(degraded_at_least=True), {"force": M.OFFLINE}, ""),
+        (Wishes(offline=True, resilience_enabled=False), {}, "TEST_OFFLINE has no effect: mode full"),
+        (Wishes(local_services=("redis",)), {"force": M.FULL}, "DATABASE_MODE has no effect: redis"),
+        (Wishes(local_services=("redis",), fallback_enabled=False), {}, "stand-ins are switched off"),
+        (Wishes(local_services=("redis",)), {}, ""),
+        (Wishes(asked_by={"nothing_to_switch": "LLM_FALLBACK_MODE=true"}), {}, "LLM_FALLBACK_MODE=true has no effect"),
+    ],
+)
+def test_a_switch_without_effect_is_said_and_one_with_is_not(
+    tmp_path: Path, wishes: Wishes, more: dict[str, Any], said: str
+) -> None:
+    reasons = [reason for reason in choose(tmp_path, {}, wishes=wishes, **more).reasons if "has no effect" in reason]
+    assert len(reasons) == bool(said)
+    assert all(said in reason for reason in reasons)
+
+
+def test_a_mode_that_a_parameter_asked_for_is_kept_by_the_second_decision(tmp_path: Path) -> None:
+    down: dict[str, ConnectivityStatus] = {"database": S.UNAVAILABLE}
+    second = choose(tmp_path, down, force=M.OFFLINE, asked_by="--force", failed_stand_ins=("database",))
+    assert (second.mode, second.asked_by) == (M.OFFLINE, "--force")
 
 
 def test_who_asked_for_a_mode_is_never_blocked(tmp_path: Path) -> None:

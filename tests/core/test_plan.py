@@ -17,6 +17,8 @@ from resilience.core.plan import (
     child_environment,
     held_markers,
     make_plan,
+    selection,
+    taken_from_tests,
     unwell,
     values_to_apply,
 )
@@ -208,6 +210,44 @@ def test_the_tests_environment_is_the_callers_with_the_applied_values_on_top() -
 
 
 # --------------------------------------------------------------------------- secrets
+
+
+def with_staging(tmp_path: Path, **wishes: bool) -> Settings:
+    settings = config(tmp_path, wishes=Wishes(**wishes))  # type: ignore[arg-type]
+    services = tuple(
+        replace(service, url_names=(f"STAGING_{service.name.upper()}", "USER", "REDIS_URL"))
+        for service in settings.services
+    )
+    return replace(settings, services=services)
+
+
+def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_environment(tmp_path: Path) -> None:
+    settings, decision = with_staging(tmp_path), chosen(M.OFFLINE, ["database", "redis"])
+    staging = {"STAGING_DATABASE": "there", "STAGING_REDIS": "there", "AUTH_SERVICE_URL": "there", "LEVEL": "7"}
+    written = values(tmp_path, decision, settings=settings, before=staging)
+    taken = taken_from_tests(decision, settings)
+    caller = {**staging, "USER": "oncall", "REDIS_URL": "there", "POSTGRES_HOST": "there"}
+    found = child_environment(caller, written, taken)
+    assert written["LEVEL"] == found["LEVEL"] == "7"
+    assert found["USER"] == "oncall", "every program needs it"
+    assert found["REDIS_URL"] != "there", "its stand-in is exported under a name of staging's"
+    assert "there" not in {*written.values(), *found.values()}
+    assert "AUTH_SERVICE_URL" in taken, "nothing stands in for it, so it would lead to staging"
+
+
+@pytest.mark.parametrize("mode", [M.FULL, M.DEGRADED, M.CRITICAL_ONLY])
+def test_what_is_not_offline_keeps_stagings_variables(tmp_path: Path, mode: M) -> None:
+    assert taken_from_tests(chosen(mode, ["database"]), with_staging(tmp_path)) == frozenset()
+
+
+def test_offline_with_critical_only_runs_the_critical_tests_that_run_offline(tmp_path: Path) -> None:
+    settings, decision = with_staging(tmp_path, offline=True, critical_only=True), chosen(M.OFFLINE, ["database"])
+    plan = make_plan(decision, health({}), settings, before={}, run="run-1")
+    assert plan.select == f"({SELECT[M.OFFLINE]}) and ({SELECT[M.CRITICAL_ONLY]})"
+    written = values(tmp_path, decision, settings=settings)
+    for name in ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS"):
+        assert written[name] == "true"
+    assert selection(with_staging(tmp_path, offline=True), M.OFFLINE) == SELECT[M.OFFLINE]
 
 
 def test_secrets_are_masked_in_the_plan_and_true_in_the_values(tmp_path: Path) -> None:

@@ -42,6 +42,24 @@ from tests.kits.kinds import ServiceType
 NOW = datetime(2026, 11, 22, 3, 14, 7, tzinfo=UTC)
 
 
+CAUSES = (
+    Cause(
+        cause=CauseName.VPC_CONNECTOR,
+        services=("database",),
+        evidence=("lost",),
+        next="look at the connector",
+        against=("it does not explain [redis]",),
+    ),
+    *(
+        Cause(cause=name, services=(service,), evidence=("ill",), next="look", also_possible=True)
+        for name, service in (
+            (CauseName.DNS_RESOLVER, "clickhouse"),
+            (CauseName.SINGLE_SERVICE, "redis"),
+            (CauseName.SINGLE_SERVICE, "websocket"),
+        )
+    ),
+)
+"""One cause, and what else is possible."""
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 
 

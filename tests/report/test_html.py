@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ from resilience.report import render
 from resilience.report.pdf import FLAGS, browser
 from tests.kits import incident_factory as factory
 from tests.kits.markup import Tags
+from tests.kits.shown import CAUSES
+
+
+def test_one_cause_is_likely_and_the_others_stand_in_one_line(tmp_path: Path) -> None:
+    story = factory.drill()
+    assert story.incident.health is not None
+    incident = replace(story.incident, health=replace(story.incident.health, causes=CAUSES))
+    render(incident, story.samples, tmp_path, redactor=Redactor(), charts=False)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("Likely cause") == 1
+    assert "against it: it does not explain [redis]" in page
+    assert "Also possible:</strong> DNS resolver (clickhouse); this service alone (redis, websocket)" in page
 
 
 def test_hostile_texts_mean_nothing_in_the_page(tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from resilience.core import codec
-from resilience.core.records import ConnectivityStatus, FaultCode, Incident, InfrastructureHealth, Sample, Verdict
+from resilience.core.records import (
+    ConnectivityStatus,
+    FaultCode,
+    Incident,
+    InfrastructureHealth,
+    Sample,
+    TestExecutionMode,
+    Verdict,
+)
 from resilience.runs.history import History, HistoryError
 from tests.kits import incident_factory as factory
 
@@ -26,6 +34,11 @@ def well(name: str = "run-well", *, at: datetime = START, host: str = "a") -> In
     return replace(
         base, run=name, started_at=at, finished_at=at + timedelta(seconds=9), vantage=replace(base.vantage, host=host)
     )
+
+
+def looking(name: str, *, at: datetime) -> Incident:
+    """A run that only looked: nothing was tested, so nothing was proved."""
+    return replace(well(name, at=at), tests=None)
 
 
 def sample(at: datetime, *, bad: bool = False, service: str = "database", seconds: float = 0.02) -> Sample:
@@ -78,7 +91,7 @@ def test_runs_of_one_outage_belong_to_one_incident_until_a_recovery_is_confirmed
     kept.record(
         [sample(START + timedelta(minutes=20), bad=True)], well("second", at=START + timedelta(minutes=20), host="b")
     )
-    kept.record([sample(START + timedelta(minutes=40))], well("lucky look", at=START + timedelta(minutes=40)))
+    kept.record([sample(START + timedelta(minutes=40))], looking("lucky look", at=START + timedelta(minutes=40)))
     (row,) = kept.incidents("staging")
     assert (row.opened_at, row.closed_at, row.runs) == (START, None, 3)
     recovery = factory.night().incident.recovery
@@ -96,6 +109,67 @@ def test_runs_of_one_outage_belong_to_one_incident_until_a_recovery_is_confirmed
     assert [row.runs for row in kept.incidents("staging")] == [4, 1]
 
 
+def test_a_full_pass_on_real_staging_ends_an_incident_and_less_does_not(kept: History) -> None:
+    kept.record([sample(START, bad=True)], looking("down", at=START))
+    full = well("full", at=START + timedelta(minutes=10))
+    assert full.tests is not None
+    assert full.latest or full.health
+    for number, less in enumerate(
+        (
+            replace(full, tests=replace(full.tests, mode=TestExecutionMode.DEGRADED)),
+            replace(full, verdict=Verdict.PASSED_ON_STAND_INS),
+            replace(full, tests=None),
+            replace(full, started_at=START - timedelta(minutes=1)),
+        )
+    ):
+        kept.record((), replace(less, run=f"less {number}"))
+        assert [row.closed_at for row in kept.incidents()] == [None]
+    kept.record((), full)
+    assert [row.closed_at for row in kept.incidents()] == [full.started_at]
+    again = START + timedelta(minutes=20)
+    kept.record([sample(again, bad=True)], looking("again", at=again))
+    assert [(row.opened_at, row.closed_at) for row in kept.incidents()][1] == (again, None)
+
+
+def test_every_drill_is_an_incident_of_its_own(kept: History) -> None:
+    for number in range(2):
+        at = START + timedelta(minutes=number)
+        one = replace(looking(f"drill {number}", at=at), drill="database-unavailable", outage_started_at=at)
+        kept.record([sample(at, bad=True)], one)
+        kept.record([sample(at + timedelta(seconds=5), bad=True)], one)
+        assert len(list(kept.incident_samples(kept.incident_of(one)))) == 2
+    fine = replace(looking("fine", at=START + timedelta(minutes=2)), drill="all-well")
+    kept.record([sample(START + timedelta(minutes=2))], fine)
+    assert [(row.opened_at, row.runs) for row in kept.incidents()] == [(START, 1), (START + timedelta(minutes=1), 1)]
+    assert kept.incident_of(fine) == "", "nothing was bad in it"
+
+
+@pytest.mark.parametrize(
+    ("looks", "since"),
+    [("bbb", 0), ("bgb", 0), ("bggb", 0), ("bgggb", 4), ("bgggbggb", 4), ("bggg", None), ("bgg", 0), ("bggugb", 5)],
+)
+def test_down_since_begins_after_the_last_sustained_good(kept: History, looks: str, since: int | None) -> None:
+    first = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    samples = [sample(first + timedelta(minutes=n), bad=look == "b") for n, look in enumerate(looks)]
+    samples = [
+        replace(one, status=ConnectivityStatus.UNKNOWN) if look == "u" else one
+        for one, look in zip(samples, looks, strict=True)
+    ]
+    for number, one in enumerate(samples):  # each in a run of its own
+        kept.record([one], looking(f"run {number}", at=one.at))
+    expected = None if since is None else first + timedelta(minutes=since)
+    assert kept.down_since("staging", good=3) == expected
+    assert kept.down_since("staging", good=3, services=["database"]) == expected
+
+
+def test_down_since_is_that_of_the_services_asked_for(kept: History) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    early, late = now - timedelta(minutes=50), now - timedelta(minutes=5)
+    kept.record([sample(early, bad=True, service="redis"), sample(late, bad=True)], looking("one", at=early))
+    assert kept.down_since("staging") == early
+    assert kept.down_since("staging", services=["database"]) == late
+
+
 def test_an_outage_that_nobody_saw_end_is_another_one_the_day_after(kept: History) -> None:
     kept.record([sample(START, bad=True)], well("first"))
     later = START + timedelta(hours=30)
@@ -106,7 +180,7 @@ def test_an_outage_that_nobody_saw_end_is_another_one_the_day_after(kept: Histor
 def test_down_since_is_known_while_it_lasts_only(kept: History) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     assert kept.down_since("staging") is None
-    kept.record([sample(now - timedelta(minutes=5), bad=True)], well(at=now))
+    kept.record([sample(now - timedelta(minutes=5), bad=True)], looking("now", at=now))
     assert kept.down_since("staging") == now - timedelta(minutes=5)
     assert kept.down_since("production") is None
 

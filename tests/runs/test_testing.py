@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from resilience.core.errors import SettingsError, UsageError
+from resilience.core.plan import selection
 from resilience.core.records import CommandResult, Outcome, TestExecutionMode as M, TestSuiteResult, TestTotals, Verdict
 from resilience.core.secret import Secret
 from resilience.core.settings import ModeSettings
@@ -40,9 +41,9 @@ def result(*codes: int, kind: str = "other", totals: TestTotals | None = None) -
 
 def test_a_modes_own_selection_goes_before_the_guides(team: Path) -> None:
     settings = settings_of(team)
-    assert "critical" in testing.selection(settings, M.CRITICAL_ONLY)
+    assert "critical" in selection(settings, M.CRITICAL_ONLY)
     mine = replace(settings, modes={M.CRITICAL_ONLY: ModeSettings(commands=("x",), select="mine")})
-    assert testing.selection(mine, M.CRITICAL_ONLY) == "mine"
+    assert selection(mine, M.CRITICAL_ONLY) == "mine"
 
 
 async def test_the_planned_commands_are_taken_and_a_selection_that_was_asked_for_replaces_theirs(team: Path) -> None:

@@ -28,6 +28,7 @@ def test_a_service_with_an_unset_or_empty_variable_is_listed_and_never_probed(mi
     [service] = settings(DATABASE, environ, {".env.test.resilient": PROFILE}).services
     assert not service.configured
     assert service.unset == (missing,)
+    assert service.url_names == tuple(STAGING), "staging's variables by name, also where one has no value"
     assert service.local
 
 
@@ -119,6 +120,7 @@ def test_nothing_is_exported_for_a_stand_in_that_is_not_known() -> None:
 def test_a_header_with_an_unset_secret_leaves_its_service_unconfigured() -> None:
     toml = one("openai", url='"https://llm.example/v1"', headers='{ Authorization = "Bearer ${LLM_KEY}" }')
     assert settings(toml).services[0].unset == ("LLM_KEY",)
+    assert settings(toml).services[0].url_names == ("LLM_KEY",)
     [service] = settings(toml, {"LLM_KEY": "k-123456"}).services
     assert service.headers["Authorization"].reveal() == "Bearer k-123456"
 

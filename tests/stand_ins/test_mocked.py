@@ -9,7 +9,7 @@ from dataclasses import replace
 import httpx
 
 from resilience import stand_ins as local
-from resilience.core.settings import Settings
+from resilience.core.settings import Deadlines, Settings
 from resilience.services.mocking import Config, Mock
 from resilience.stand_ins.mocked import CONFIG
 from resilience.stand_ins.mocks import Mocks
@@ -84,3 +84,17 @@ async def test_a_service_that_asks_for_no_such_mock_is_refused_by_name_and_the_o
     assert not first.ready
     assert second.ready, second.error
     assert local.availability([wrong], settings)[0].reason == first.error
+
+
+async def test_the_imports_of_the_mocks_are_preparation_and_may_take_longer_than_a_switch(
+    checkout: Callable[..., Settings],
+) -> None:
+    """On a busy machine they take seconds, and a mock that was late dropped the tests of all mocks."""
+    settings = checkout(team(free_ports(6))[2:3])
+    hurried = replace(settings, deadlines=Deadlines(fallback_activation_s=0.01))
+    assert errors(await local.start(settings.services, hurried)) == []
+    await local.stop(settings)
+    short = replace(settings, deadlines=Deadlines(fallback_prepare_s=0.01))
+    (late,) = await local.start(settings.services, short)
+    assert not late.ready
+    assert "FALLBACK_PREPARE_TIMEOUT" in late.error

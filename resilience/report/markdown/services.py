@@ -1,10 +1,10 @@
-"""Write what was down: each service, the likely causes, the evidence, and why the mode was chosen."""
+"""Write what was down: each service, the likely cause, the evidence, and why the mode was chosen."""
 
 from __future__ import annotations
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import Cause, ConnectivityResult, ConnectivityStatus
-from resilience.core.words import cause_title, seconds
+from resilience.core.words import also_possible, cause_title, seconds
 from resilience.report.markdown.blocks import folded, table
 from resilience.report.texts import code, hint, prose, shorten
 from resilience.report.view import View
@@ -12,11 +12,13 @@ from resilience.report.view.formats import span, when
 
 
 def down(view: View) -> list[str]:
-    """Return the section on staging: what each service was and is, the likely causes, the evidence, and why this mode."""
+    """Return the section on staging: what each service was and is, the likely cause, the evidence, and why this mode."""
     health, decision = view.incident.health, view.incident.decision
     if health is None:
         return ["## What was down", "Nothing is known: the services were not assessed."]
-    parts = ["## What was down", _services(view), *(_cause(cause) for cause in health.causes)]
+    parts = ["## What was down", _services(view), *(_cause(cause) for cause in health.causes[:1])]
+    if others := also_possible(health.causes):
+        parts.append(f"**Also possible:** {prose(others)}")
     told = [_evidence(row.first) for row in view.services if row.first.status not in _WELL]
     if told:
         parts.append(folded("Evidence by service", "\n\n".join(told)))
@@ -49,7 +51,8 @@ def _services(view: View) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    evidence = "\n".join(f"- {code(one)}" for one in cause.evidence)
+    against = [f"- against it: {code(one)}" for one in cause.against]
+    evidence = "\n".join((*(f"- {code(one)}" for one in cause.evidence), *against))
     names = ", ".join(prose(name) for name in cause.services)
     issue = f" (see {code(cause.issue)})" if cause.issue else ""
     title = f"**Likely cause: {prose(cause_title(cause.cause))}** for {names}{issue}"

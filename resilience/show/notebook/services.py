@@ -7,7 +7,7 @@ from html import escape
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, InfrastructureHealth, Sample
-from resilience.core.words import cause_title, fault_phrase, seconds, staging_line
+from resilience.core.words import also_possible, cause_title, fault_phrase, seconds, staging_line
 from resilience.show.notebook.blocks import WARN, folded, head, marked, table
 from resilience.show.notebook.phases import phases_view
 from resilience.show.notebook.spark import spark
@@ -56,14 +56,17 @@ def _row(result: ConnectivityResult) -> list[tuple[str, str]]:
 
 
 def causes_view(health: InfrastructureHealth) -> str:
-    """Return the causes, each with its evidence and the next thing to do."""
+    """Return the cause with its evidence and the next thing to do, and in one line what else is possible."""
     parts = []
-    for cause in health.causes:
-        evidence = "".join(f"<li>{escape(line)}</li>" for line in cause.evidence)
+    for cause in health.causes[:1]:
+        against = [f"against it: {line}" for line in cause.against]
+        evidence = "".join(f"<li>{escape(line)}</li>" for line in (*cause.evidence, *against))
         name = cause_title(cause.cause)
         issue = f" ({escape(cause.issue)})" if cause.issue else ""
         parts.append(
             f"<b>Likely cause: {escape(name)}{issue}</b> — {escape(', '.join(cause.services))}<ul>{evidence}</ul>"
             + (f'<div><span class="dim">Next: </span>{escape(cause.next)}</div>' if cause.next else "")
         )
+    if others := also_possible(health.causes):
+        parts.append(f"<b>Also possible:</b> {escape(others)}")
     return "".join(f'<div class="box" style="border-color:{WARN}">{part}</div>' for part in parts)

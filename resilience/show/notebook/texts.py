@@ -20,6 +20,7 @@ from resilience.core.records import (
     TestSuiteResult,
 )
 from resilience.core.words import (
+    also_possible,
     cause_title,
     fault_phrase,
     recovery_line,
@@ -44,8 +45,10 @@ def _health_text(health: InfrastructureHealth) -> list[str]:
     for result in health.services:
         answered = seconds(result.response_time_s)
         lines.append(f"  {result.name:<14} {STATUSES[result.status].word:<15} {answered:>9}  {fault_phrase(result)}")
-    for cause in health.causes:
+    for cause in health.causes[:1]:
         lines.append(f"  likely cause: {cause_title(cause.cause)} ({', '.join(cause.services)}); next: {cause.next}")
+    if others := also_possible(health.causes):
+        lines.append(f"  also possible: {others}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Print how staging is: two headlines, a table of services, the causes with evidence, and what to type next."""
+"""Print how staging is: two headlines, a table of services, the cause with its evidence, and what to type next."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from rich.table import Table
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, Decision, InfrastructureHealth
-from resilience.core.words import cause_title, fault_phrase, seconds, staging_line, tests_line
+from resilience.core.words import also_possible, cause_title, fault_phrase, seconds, staging_line, tests_line
 from resilience.show.terminal.console import headline, out
 
 
 def show_health(health: InfrastructureHealth, decision: Decision | None, *, console: Console = out) -> None:
-    """Print the two headlines, a table of services, the causes with evidence, and what to type next."""
+    """Print the two headlines, a table of services, the cause with its evidence, and what to type next."""
     headline(console, staging_line(health), *([tests_line(decision)] if decision else []))
     console.print()
     console.print(services_table(health.services))
     _unwell(health.services, console)
-    for cause in health.causes:
+    for cause in health.causes[:1]:
         issue = f" (as in {cause.issue})" if cause.issue else ""
         console.print(
             f"[bold]Cause:[/bold] {escape(cause_title(cause.cause))}{issue}: {escape(', '.join(cause.services))}"
         )
         for evidence in cause.evidence:
             console.print(f"  · {escape(evidence)}")
+        for evidence in cause.against:
+            console.print(f"  · against it: {escape(evidence)}")
         console.print(f"  → {escape(cause.next)}", soft_wrap=True)
+    if others := also_possible(health.causes):
+        console.print(f"[bold]Also possible:[/bold] {escape(others)}")
     if decision is not None:
         console.print(f"[bold]Why mode {decision.mode.value}:[/bold] {escape('; '.join(decision.reasons))}")
 

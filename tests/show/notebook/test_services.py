@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from resilience.core.records import (
     ConnectivityStatus,
 )
 from resilience.show import notebook as views
-from tests.kits.shown import RECORDS
+from tests.kits.records import health
+from tests.kits.shown import CAUSES, RECORDS
 
 
 @pytest.mark.parametrize("status", list(ConnectivityStatus))
@@ -26,3 +29,11 @@ def test_a_health_names_cause_evidence_and_the_next_thing_to_do() -> None:
         "runner",
     ):
         assert part in shown
+
+
+def test_one_cause_is_likely_with_what_speaks_against_it_and_the_others_in_one_line() -> None:
+    seen = replace(health({}), causes=CAUSES)
+    for shown in (views.html(seen), views.text(seen)):
+        assert shown.lower().count("likely cause") == 1
+        assert "DNS resolver (clickhouse); this service alone (redis, websocket)" in shown
+    assert "against it: it does not explain [redis]" in views.html(seen)

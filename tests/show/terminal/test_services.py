@@ -8,6 +8,7 @@ from resilience.core.records import ConnectivityStatus as S, FaultCode
 from resilience.show import terminal
 from tests.kits.printed import printed
 from tests.kits.records import health, result
+from tests.kits.shown import CAUSES
 
 
 def test_the_headlines_stand_first_and_every_service_has_its_row() -> None:
@@ -33,6 +34,14 @@ def test_what_is_unwell_says_what_it_found_and_what_to_type() -> None:
     assert "→ nc -vz host 6379" in text
     assert "→ owner team cache" in text
     assert "never yet reached from this host" in text
+
+
+def test_one_cause_is_named_with_what_speaks_against_it_and_the_others_in_one_line() -> None:
+    text = printed(lambda console: terminal.show_health(replace(health({}), causes=CAUSES), None, console=console))
+    assert text.count("Cause: ") == 1
+    assert "Cause: VPC connector" in text
+    assert "· against it: it does not explain [redis]" in text
+    assert "Also possible: DNS resolver (clickhouse); this service alone (redis, websocket)\n" in text
 
 
 def test_what_is_well_says_nothing_more() -> None:
