@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from resilience.core import codec
 from resilience.core.assess import assess as judge_all, judge
@@ -20,6 +22,7 @@ from resilience.core.records import (
     Observation,
     Sample,
 )
+from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal as journals
 from resilience.host import seen as seeing
@@ -153,6 +156,41 @@ async def look_as_tests_do(
         observed = await asyncio.gather(*looks)
     found = {observation.name: observation for observation in observed}
     return {service.name: judge(service, found.get(service.name)) for service in services}
+
+
+async def look_deeper(
+    settings: Settings, name: str, *, writes: bool = False, path: str = "", stood_in: Sequence[str] = ()
+) -> ConnectivityResult | None:
+    """Look at one service as deep as a test failed there: by a write, or by a GET of this path; None where that cannot be.
+
+    A path is asked for without the test's query and body, and any answer below 500 is a good one: it is the server that is
+    asked whether it is well, not the product.
+    """
+    # As in `look`: the protocols are loaded by whoever looks.
+    from resilience.services.looking import ProbeContext, probe
+    from resilience.services.registry import KINDS
+
+    service = settings.service(name)
+    at = "local" if name in stood_in else "url"
+    if service is None or not getattr(service, at):
+        return None
+    if writes:
+        if "write_check" not in service.kind.keys:
+            return None
+        service = replace(service, write_check=True)
+    else:
+        parts = urlsplit(getattr(service, at).reveal())
+        if parts.scheme not in KINDS["http"].schemes or not path.startswith("/"):
+            return None
+        url = Secret(urlunsplit((parts.scheme, parts.netloc, path, "", "")))
+        service = replace(
+            service, kind=KINDS["http"], expect_status=tuple(range(100, 500)), expect_body="", expect_json={}
+        )
+        service = replace(service, local=url) if at == "local" else replace(service, url=url)
+    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
+        context.follow(settings)
+        observed = await probe(service, context=context, target="stand_in" if at == "local" else "staging")
+    return judge(service, observed)
 
 
 def assess_document(health: InfrastructureHealth, decision: Decision) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from resilience.core.records import (
 from resilience.core.settings import Settings
 from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
-from resilience.runs.looking import assess_document, look, look_as_tests_do, samples_of
+from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
 from resilience.suite.records import Instruments, Place, Progress, Request
 
 
@@ -129,6 +129,9 @@ async def run_commands(
             ),
             Instruments(
                 probe=lambda names: look_as_tests_do(settings, names, stood_in=in_use),
+                deeper=lambda name, depth: look_deeper(
+                    settings, name, writes=depth.writes, path=depth.path, stood_in=in_use
+                ),
                 connections=local.connections,
                 on_event=options.on_progress,
                 output=options.output,

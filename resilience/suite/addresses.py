@@ -19,9 +19,13 @@ from resilience.suite.endpoints import Endpoint
 def endpoints_of(
     services: Iterable[Service], stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0
 ) -> tuple[Endpoint, ...]:
-    """Return where tests may find each service: its staging address, and its stand-in's where one is ready."""
+    """Return where tests may find each service: its staging address, and its stand-in's where one is ready.
+
+    The address of a stand-in that is not applied is `idle`: who is refused there came to a stand-in that does not run.
+    """
     standing = {one.service: one for one in stand_ins if one.ready}
     found: list[tuple[Service, str, int | None, bool]] = []
+    idle: list[tuple[Service, str, int | None, bool]] = []
     for service in services:
         for url, stand_in in (
             (service.url, False),
@@ -31,10 +35,14 @@ def endpoints_of(
             if pair is not None:
                 found.append((service, *pair, stand_in))
         one = standing.get(service.name)
-        pair = _of_endpoint(one.endpoint) if one is not None else None
-        if pair is not None and (service, *pair, True) not in found:
+        pair = _of_endpoint(one.endpoint) if one is not None else _of_url(service.local, service.kind)
+        if pair is not None and one is None:
+            idle.append((service, *pair, True))
+        elif pair is not None and (service, *pair, True) not in found:
             found.append((service, *pair, True))
-    aliases = _resolve({host for _, host, _, _ in found}, resolve_s)
+    taken = {(host, port) for _, host, port, _ in found}
+    idle = [one for one in idle if one[1:3] not in taken]
+    aliases = _resolve({host for _, host, _, _ in (*found, *idle)}, resolve_s)
     return tuple(
         Endpoint(
             service=service.name,
@@ -42,10 +50,13 @@ def endpoints_of(
             host=host,
             port=port,
             stand_in=stand_in,
+            prepared=bool(service.prepare) and service.name in standing and not standing[service.name].error,
+            idle=number >= len(found),
+            deadline_s=service.timeout_s,
             aliases=aliases.get(host, frozenset()),
             markers=frozenset(service.markers),
         )
-        for service, host, port, stand_in in found
+        for number, (service, host, port, stand_in) in enumerate((*found, *idle))
     )
 
 

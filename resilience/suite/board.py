@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
-from resilience.core.records import Outcome, TestOutcome
-from resilience.suite.endpoints import Endpoint
+from resilience.core.records import Evidence, Outcome, TestOutcome
+from resilience.suite.again import Again, settle
 from resilience.suite.events import Record, Test
-from resilience.suite.evidence import Judged, Look, judge_test
+from resilience.suite.evidence import Judged, Scene, judge_test
+
+Key = tuple[str, str]
+"""Rootdir and node id."""
 
 
 @dataclass(slots=True)
@@ -24,9 +27,18 @@ class Standing:
     root: str = ""
     planned: bool = False
     """Held back by the plan, before the run began."""
+    first: Judged | None = None
+    """What its first run came to, where that failed."""
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def keep(self, judged: Judged) -> None:
+        """Take a judgement, and its evidence, for what stands."""
+        self.judged = judged
+        if judged.evidence is not None:
+            self.evidence.append(judged.evidence)
 
     def outcome(self, name: str) -> TestOutcome:
-        judged = self.judged
+        judged, test = self.judged, self.test
         return TestOutcome(
             id=name,
             outcome=judged.outcome,
@@ -37,10 +49,24 @@ class Standing:
             suspect=judged.suspect,
             message=judged.message or None,
             reason=judged.reason or None,
-            markers=self.test.markers,
+            markers=test.markers,
             command=self.command,
             previous=self.previous,
+            where=f"{test.file or test.id.partition('::')[0]}:{test.line}" if test.line else None,
+            evidence=tuple(self.evidence),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Tests that are run again together, in a new process. `whole`: with their whole class or file."""
+
+    standings: Mapping[Key, Standing]
+    whole: bool = False
+
+
+ALONE_AT_MOST = 8
+"""So many tests get a process of their own; further ones share one."""
 
 
 _RANK = (
@@ -61,51 +87,76 @@ class Board:
         self.standings: dict[tuple[str, str], Standing] = {}
 
     def take(
-        self, record: Record, *, command: int, round: int, endpoints: Sequence[Endpoint], looks: Sequence[Look],
-        planned: Collection[str] = (), not_run: str = "",
+        self, record: Record, scene: Scene, *, command: int, planned: Collection[str] = (), not_run: str = "",
+        batch: Batch | None = None, more: bool = True,
     ) -> None:  # fmt: skip
-        """Take one execution. From the second round on only tests that ran, or are newly seen, say something."""
+        """Take one execution. From the second round on only tests that were asked for, or are newly seen, say something.
+
+        `planned` are the reasons of the plan for holding tests back, `not_run` says why tests never ran, `more` whether
+        another round is allowed.
+        """
         collected_roots = {root for (root, _), test in record.tests.items() if not test.collector}
         for key, test in record.tests.items():
-            judged = judge_test(test, endpoints=endpoints, looks=looks)
-            if judged.outcome is Outcome.NOT_RUN and not_run:
+            judged = judge_test(test, scene)
+            if judged.outcome is Outcome.NOT_RUN and not_run and not test.failures:
                 reason = not_run.replace("never reached", "began and never ended") if test.begun else not_run
-                judged = Judged(Outcome.NOT_RUN, reason=reason)
+                judged = Judged(outcome=Outcome.NOT_RUN, rule=2, reason=reason)
             held_by_plan = test.held is not None and test.held[0] in planned and not test.failures
             ran = (test.begun and test.held is None) or test.collector
             known = self.standings.get(key)
             if known is None:
-                self.standings[key] = Standing(
-                    test, judged, 1 if ran else 0, test.duration_s, command=command, root=key[0], planned=held_by_plan
-                )
-                continue
-            if round > 1 and known.command == command:
-                if not (test.begun or test.failures):
-                    continue
-                if (
-                    test.held is not None
-                    and not test.failures
-                    and known.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE
-                ):
-                    continue
-                if known.rounds:
-                    known.previous = known.judged.message or known.judged.reason or known.judged.outcome.value
-                known.test.markers = known.test.markers or test.markers
-                known.judged, known.planned = judged, held_by_plan
-                known.rounds += 1
+                self._new(key, test, judged, command, ran=ran, planned=held_by_plan)
+            elif scene.round > 1 and known.command == command:
+                if batch is None or key in batch.standings:
+                    self._again(known, test, judged, batch, planned=held_by_plan, more=more)
+            else:
+                self._elsewhere(known, judged, command, ran=ran, planned=held_by_plan)
                 known.duration_s += test.duration_s
-                continue
-            if known.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and judged.outcome in _SAID:
-                # A later command ran the same test after all.
-                known.previous = known.judged.message or known.judged.reason or None
-                known.judged, known.planned, known.command = judged, False, command
-                known.rounds += 1
-            elif _RANK.index(judged.outcome) > _RANK.index(known.judged.outcome):
-                known.judged, known.planned, known.command = judged, held_by_plan, command
-            known.rounds = max(known.rounds, 1 if ran else 0)
-            known.duration_s += test.duration_s
-        if round > 1:
+        if scene.round > 1:
             self._drop_collected(record, command, collected_roots)
+
+    def _new(self, key: Key, test: Test, judged: Judged, command: int, *, ran: bool, planned: bool) -> None:
+        standing = Standing(
+            test, judged, 1 if ran else 0, test.duration_s, command=command, root=key[0], planned=planned
+        )
+        standing.keep(judged)
+        if test.failures:
+            standing.first = judged
+        self.standings[key] = standing
+
+    def _again(
+        self, known: Standing, test: Test, judged: Judged, batch: Batch | None, *, planned: bool, more: bool
+    ) -> None:  # fmt: skip
+        """Settle a test that was run again; where it did not begin, or was held back, what stood before stands."""
+        if not (test.begun or test.failures):
+            return
+        if test.held is not None and not test.failures:
+            return
+        if known.rounds:
+            known.previous = known.judged.message or known.judged.reason or known.judged.outcome.value
+        if known.first is not None:
+            whole = batch is not None and batch.whole
+            judged = settle(Again(first=known.first, now=judged, whole=whole, more=more))
+        elif test.failures:
+            known.first = judged
+        known.test.markers = known.test.markers or test.markers
+        known.keep(judged)
+        known.planned = planned
+        known.rounds += 1
+        known.duration_s += test.duration_s
+
+    def _elsewhere(self, known: Standing, judged: Judged, command: int, *, ran: bool, planned: bool) -> None:
+        """Take what another command said of the same test: the worse of the two, but for an outage that the other did not meet."""
+        lost = known.judged.outcome in (Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.UNDECIDED)
+        if lost and judged.outcome in _SAID:
+            known.previous = known.judged.message or known.judged.reason or None
+            known.keep(judged)
+            known.planned, known.command = False, command
+            known.rounds += 1
+        elif _RANK.index(judged.outcome) > _RANK.index(known.judged.outcome):
+            known.keep(judged)
+            known.planned, known.command = planned, command
+        known.rounds = max(known.rounds, 1 if ran else 0)
 
     def _drop_collected(self, record: Record, command: int, roots: Collection[str]) -> None:
         """Drop modules that could not be collected before and now could: their tests are listed instead."""
@@ -122,31 +173,44 @@ class Board:
         for key in gone:
             del self.standings[key]
 
-    def again(self, command: int, back: Collection[str]) -> dict[tuple[str, str], Standing]:
-        """Return the tests to run again: failed from infrastructure or held back, and their service is back.
+    def again(self, command: int, well: Callable[[str], bool]) -> tuple[Batch, ...]:
+        """Return what to run again, each batch in a process of its own: what a second run settles, its services being well.
 
         Where nothing but an outage ended the run early (-x, --maxfail), what it left is run with them.
         """
         mine = {key: standing for key, standing in self.standings.items() if standing.command == command}
         found = {
-            key: standing
-            for key, standing in mine.items()
-            if standing.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and standing.judged.service in back
+            key: one for key, one in mine.items() if one.judged.again and all(well(name) for name in one.judged.needs)
         }
-        if found and not any(standing.judged.outcome in (Outcome.FAILED, Outcome.ERROR) for standing in mine.values()):
-            found |= {
+        if not found:
+            return ()
+        surely = any(
+            one.judged.outcome in (Outcome.FAILED, Outcome.ERROR) and not one.judged.again for one in mine.values()
+        )
+        whole = {key: one for key, one in found.items() if one.judged.rule == 17}
+        alone = [key for key, one in found.items() if one.judged.alone][:ALONE_AT_MOST]
+        together = {key: one for key, one in found.items() if key not in whole and key not in alone}
+        if not surely:
+            together |= {
                 key: one for key, one in mine.items() if one.judged.outcome is Outcome.NOT_RUN and not one.test.begun
             }
-        return found
+        return tuple(
+            batch
+            for batch in (
+                Batch(standings=together),
+                *(Batch(standings={key: found[key]}) for key in alone),
+                Batch(standings=whole, whole=True),
+            )
+            if batch.standings
+        )
 
     def missed(self, command: int) -> frozenset[str]:
-        """Return the services that tests of this command missed."""
+        """Return the services that have to be well before tests of this command can be run again."""
         return frozenset(
-            standing.judged.service
+            name
             for standing in self.standings.values()
-            if standing.command == command
-            and standing.judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE
-            and standing.judged.service is not None
+            if standing.command == command and standing.judged.again
+            for name in standing.judged.needs
         )
 
     def outcomes(self) -> tuple[TestOutcome, ...]:

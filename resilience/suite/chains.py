@@ -98,6 +98,7 @@ def _revive_one(node: Mapping[str, Any]) -> BaseException:
         "response": SimpleNamespace(status_code=node["status"]) if node.get("status") else None,
         "status_code": node.get("status_word"),
         "verify_code": node.get("verify_code"),
+        "reason": node.get("ssl_reason"),
         "rcvd": SimpleNamespace(code=node["close_code"], reason="") if node.get("close_code") else None,
     }
     for name, value in given.items():

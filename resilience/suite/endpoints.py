@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resilience.core.kind import Kind
+from resilience.core.records import FaultCode
 from resilience.services.registry import KINDS
 from resilience.suite.chains import modules
 from resilience.suite.events import Failure
+from resilience.suite.signs import Reading, Said
+
+Pair = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,12 @@ class Endpoint:
     host: str
     port: int | None
     stand_in: bool = False
+    prepared: bool = False
+    """Whether a stand-in was prepared, and nothing failed in it: what is missing there may be missing everywhere."""
+    idle: bool = False
+    """The address of a stand-in that is not applied: nothing of ours listens there."""
+    deadline_s: float = 10.0
+    """How long a look at the service may take."""
     aliases: frozenset[str] = frozenset()
     markers: frozenset[str] = frozenset()
 
@@ -40,19 +51,23 @@ _PAIRS = (
 )
 
 
-def addresses_of(failure: Failure) -> tuple[tuple[str, int | None], ...]:
-    """Return the addresses a failure names: its exceptions' own first, then those in their texts."""
-    found: dict[tuple[str, int | None], None] = {}
-    for node in failure.chain:
+def addresses_in(chain: Sequence[Mapping[str, Any]]) -> tuple[Pair, ...]:
+    """Return the addresses that exceptions name: their own and their clients' frames' first, then those in their texts."""
+    found: dict[Pair, None] = {}
+    for node in chain:
         for host, port in node.get("addresses", ()):
             found[str(host), port] = None
-    for node in failure.chain:
+    for node in chain:
         text = str(node.get("text", ""))
         for pattern in _PAIRS:
             for host, port in pattern.findall(text):
                 if 0 < int(port) < 65536:
                     found[host.strip("[]"), int(port)] = None
-    return tuple(found)
+    return tuple(pair for pair in found if pair[0].lower() not in _NOBODY)
+
+
+_NOBODY = frozenset({"testserver", "test", "testserver.local", "asgi", "wsgi"})
+"""Hosts that test clients of web frameworks invent: nobody was spoken to."""
 
 
 def _same_host(host: str, endpoint: Endpoint) -> bool:
@@ -65,26 +80,11 @@ def _same_host(host: str, endpoint: Endpoint) -> bool:
     )
 
 
-def whose(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Return the endpoint that one of these addresses belongs to. A port must agree wherever both sides name one."""
-    by_host: Endpoint | None = None
+def whose(pairs: Iterable[Pair], endpoints: Sequence[Endpoint]) -> Endpoint | None:
+    """Return the endpoint that one of these addresses belongs to: host and port, never the host alone."""
     for host, port in pairs:
         for endpoint in endpoints:
-            if not _same_host(host, endpoint):
-                continue
-            if port is not None and endpoint.port is not None:
-                if port == endpoint.port:
-                    return endpoint
-            elif port is None and host.lower() not in _LOOPBACK:
-                by_host = by_host or endpoint
-    return by_host
-
-
-def _foreign_port(pairs: Iterable[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """Return the endpoint of a configured host that is spoken to on another port; this machine has too many for that."""
-    for host, _ in pairs:
-        for endpoint in endpoints:
-            if host.lower() not in _LOOPBACK and _same_host(host, endpoint):
+            if port is not None and port == endpoint.port and _same_host(host, endpoint):
                 return endpoint
     return None
 
@@ -105,36 +105,92 @@ def _one_service(fitting: Sequence[Endpoint]) -> Endpoint | None:
     return fitting[0] if len({endpoint.service for endpoint in fitting}) == 1 else None
 
 
-def attribute(
-    failure: Failure, markers: Collection[str], endpoints: Sequence[Endpoint]
-) -> tuple[Endpoint | None, str, tuple[str, int | None] | None]:
-    """Return the endpoint a failure speaks of, how that is known (address, host, protocol, marker, ""), and a foreign address."""
-    named = addresses_of(failure)
-    endpoint = whose(named, endpoints)
-    if endpoint is not None:
-        return endpoint, "address", None
-    spoke = tuple(failure.spoke)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom the failing operation was for. Both None: the failure names nobody."""
+
+    endpoint: Endpoint | None = None
+    foreign: Pair | None = None
+    """An address that no configured service has."""
+
+
+def target_of(failure: Failure, reading: Reading, endpoints: Sequence[Endpoint]) -> Target:
+    """Return whom the failing operation was for: the socket that failed, not one that was open before.
+
+    The addresses of the link that says it come first, then those of the others. Where none is named, the last connection that
+    was tried is the one that failed, if connecting is what failed. Only a name that could not be resolved needs no port.
+    """
+    node = failure.chain[reading.node : reading.node + 1]
+    named = addresses_in(node) or addresses_in(failure.chain)
+    if not named and reading.connecting:
+        named = tuple(failure.spoke[-1:])
     if not named:
-        endpoint = whose(tuple(reversed(spoke)), endpoints)
+        return Target(endpoint=_by_client(failure, endpoints))
+    for pair in named:
+        endpoint = whose([pair], endpoints)
+        if endpoint is None and pair[1] is None and reading.code in _RESOLVING:
+            endpoint = next((one for one in endpoints if _same_host(pair[0], one)), None)
         if endpoint is not None:
-            return endpoint, "address", None
-    endpoint = _foreign_port(named or spoke, endpoints)
-    if endpoint is not None:
-        return endpoint, "host", None
-    foreign = next(iter(named), None) or (spoke[-1] if spoke else None)
-    if foreign is not None:
-        return None, "", foreign
-    endpoint = by_protocol(failure.chain, endpoints)
-    if endpoint is not None:
-        return endpoint, "protocol", None
-    endpoint = by_marker(markers, endpoints)
-    return (endpoint, "marker", None) if endpoint is not None else (None, "", None)
+            return Target(endpoint=endpoint)
+    own = {(str(host), port) for link in node or failure.chain for host, port in link.get("addresses", ())}
+    own |= set(failure.spoke[-1:])
+    return Target(foreign=next((p for p in named if p[1] is not None and (p in own or _is_address(p[0]))), None))
 
 
-def elsewhere(pairs: Sequence[tuple[str, int | None]], endpoints: Sequence[Endpoint]) -> bool:
-    return bool(pairs) and whose(pairs, endpoints) is None
+def _is_address(host: str) -> bool:
+    """Whether a text's host is one: `12:30` and `models.py:12` look like host and port as well."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return True
 
 
-def address_text(pair: tuple[str, int | None]) -> str:
+def _by_client(failure: Failure, endpoints: Sequence[Endpoint]) -> Endpoint | None:
+    """Return whom a client spoke to whose error names nobody: the only service of its kind that the test connected to.
+
+    A server's answer and a lost connection come from a connection of that very client. Where none was seen, as it was opened
+    before the test, it is the only service of the kind, unless the test spoke to strangers.
+    """
+    live = [endpoint for endpoint in endpoints if not endpoint.idle]
+    mine = [endpoint for endpoint in live if not modules(failure.chain).isdisjoint(endpoint.kind.clients)]
+    pairs = (*failure.spoke, *failure.used)
+    met = [endpoint for endpoint in mine if whose(pairs, [endpoint]) is not None]
+    if met:
+        return _one_service(met)
+    strangers = any(whose([pair], endpoints) is None for pair in pairs)
+    return None if strangers else _one_service(mine)
+
+
+_RESOLVING = frozenset({FaultCode.DNS_NXDOMAIN, FaultCode.DNS_NODATA, FaultCode.DNS_TEMPFAIL, FaultCode.DNS_TIMEOUT})
+
+
+def used_by(
+    failure: Failure, reading: Reading, markers: Collection[str], endpoints: Sequence[Endpoint]
+) -> frozenset[str]:
+    """Return the services that a test used, by what it connected to, what was open, what its fixtures and markers say.
+
+    What an error names counts only where it speaks of a connection; the only service of the client that raised it, only where
+    it names nobody: a client that was told wrongly never tried.
+    """
+    speaks = reading.said is not Said.NOTHING and not reading.wrongly
+    named = addresses_in(failure.chain) if speaks else ()
+    pairs = (*failure.spoke, *failure.used, *named, *((seen[0], seen[1]) for seen in failure.seen))
+    found = {endpoint.service for pair in pairs if (endpoint := whose([pair], endpoints)) is not None}
+    found |= {endpoint.service for endpoint in endpoints if endpoint.markers & set(markers)}
+    only = by_protocol(failure.chain, endpoints) if reading.said is Said.SIGN and not named else None
+    return frozenset(found | ({only.service} if only is not None else set()))
+
+
+def may_use(failure: Failure, endpoints: Sequence[Endpoint]) -> frozenset[str]:
+    """Return the services that a test may have used unseen: by a child process, or by a client in C."""
+    if failure.children:
+        return frozenset(endpoint.service for endpoint in endpoints)
+    unseen = set(failure.unseen)
+    return frozenset(endpoint.service for endpoint in endpoints if not unseen.isdisjoint(endpoint.kind.clients))
+
+
+def address_text(pair: Pair) -> str:
+    """Return an address as people write it."""
     host, port = pair
     return f"[{host}]:{port}" if ":" in host and port else f"{host}:{port}" if port else host

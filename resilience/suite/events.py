@@ -19,6 +19,16 @@ class Failure:
     text: str = ""
     duration_s: float = 0.0
     fixtures: tuple[str, ...] = ()
+    used: tuple[tuple[str, int | None], ...] = ()
+    """What its fixtures connected to, and what the process had open."""
+    children: bool = False
+    """Whether it had processes of its own, which may have connected to anything."""
+    unseen: tuple[str, ...] = ()
+    """Clients in C that are loaded: what they connect to is not seen."""
+    seen: tuple[tuple[str, int | None, int, str], ...] = ()
+    """Answers that lay in the test's hands: host, port, status, path."""
+    lost: bool = False
+    """Whether our plug-in had trouble reading the error."""
 
 
 @dataclass(slots=True)
@@ -38,6 +48,12 @@ class Test:
     reason: str = ""
     markers: tuple[str, ...] = ()
     collector: bool = False
+    spoke: tuple[tuple[str, int | None], ...] = ()
+    """What it connected to, where it passed."""
+    ended: float = 0.0
+    line: int = 0
+    file: str = ""
+    """Of the test function, where that is another file than the node id's."""
 
 
 @dataclass(slots=True)
@@ -105,13 +121,15 @@ class Record:
             session = self.sessions[name] = Session(name)
         if kind == "b":
             test = self._test(session, event.get("i", event.get("id")))
-            test.begun = True
-            session.current, session.since = test.id, now
+            self._begin(session, test, event, now)
+            return kind, test, None
+        if kind == "u":
+            test = self._test(session, event.get("i", event.get("id")))
+            test.spoke = _pairs(event.get("p"))
             return kind, test, None
         if kind == "begin":
             test = self._test(session, event.get("id"))
-            test.begun = True
-            session.current, session.since = test.id, now
+            self._begin(session, test, event, now)
             return "b", test, None
         if kind in ("t", "end"):
             return "t", self._finish(session, event), None
@@ -133,6 +151,11 @@ class Record:
             test.failures.clear()
             return kind, test, None
         return kind, None, self._about_session(kind, session, event)
+
+    def _begin(self, session: Session, test: Test, event: Mapping[str, Any], now: float) -> None:
+        test.begun = True
+        test.line, test.file = int(event.get("l") or 0), str(event.get("f") or "")
+        session.current, session.since = test.id, now
 
     def _finish(self, session: Session, event: Mapping[str, Any]) -> Test:
         test = self._test(session, event.get("i", event.get("id")))
@@ -233,10 +256,19 @@ _WORST = {"passed": 1, "xfailed": 1, "skipped": 1, "xpassed": 1, "held": 2, "unk
 def _failure(event: Mapping[str, Any], session: Session) -> Failure:
     return Failure(
         chain=tuple(event.get("chain") or ()),
-        spoke=tuple((str(pair[0]), pair[1]) for pair in event.get("spoke") or () if len(pair) == 2),
+        spoke=_pairs(event.get("spoke")),
         when=str(event.get("when", "call")),
         at=float(event.get("at") or 0.0),
         text=str(event.get("text", "")),
         duration_s=float(event.get("d") or 0.0),
         fixtures=tuple(event.get("fixtures") or ()),
+        used=_pairs(event.get("used")),
+        children=bool(event.get("children")),
+        unseen=tuple(str(name) for name in event.get("unseen") or ()),
+        seen=tuple((str(one[0]), one[1], int(one[2]), str(one[3])) for one in event.get("seen") or () if len(one) == 4),
+        lost=bool(event.get("lost")),
     )
+
+
+def _pairs(found: Any) -> tuple[tuple[str, int | None], ...]:
+    return tuple((str(pair[0]), pair[1]) for pair in found or () if len(pair) == 2)

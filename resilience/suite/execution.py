@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shlex
 import subprocess
 import time
@@ -11,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from resilience.core.errors import UsageError
 from resilience.core.redact import Redactor
@@ -23,6 +22,7 @@ from resilience.suite.events import Failure, Record, Test
 from resilience.suite.log import Log
 from resilience.suite.pump import Output, Pump, to_stdout
 from resilience.suite.records import Place, Turn
+from resilience.suite.signed import Signed
 
 _TICK_S = 0.02
 _AFTER_INTERRUPT_S = 1.0
@@ -38,6 +38,8 @@ class Execution:
     record: Record
     exit_code: int = 0
     duration_s: float = 0.0
+    ended: float = 0.0
+    """When its process ended, in seconds since the epoch."""
     timed_out: str = ""
     stacks: Mapping[str, str] = field(default_factory=dict)
     tail: str = ""
@@ -67,7 +69,9 @@ class Executor:
         events.touch(mode=0o600)
         told_here = self.place.folder / "logs" / events.name
         told_here.unlink(missing_ok=True)
-        configuration = self.entrance.configure(turn.name, {**told, "events": str(events.resolve())})
+        key = secrets.token_hex(16)
+        signed = Signed(key)
+        configuration = self.entrance.configure(turn.name, {**told, "events": str(events.resolve()), "sign": key})
         environ = self.entrance.environment(self.place.environ, configuration, self.place.root)
         # To a file, not a pipe: what outlives the command and holds its output would keep a pipe open.
         raw = self.entrance.folder / f"{turn.name}.out"
@@ -81,20 +85,25 @@ class Executor:
             log = Log(kept, self.redactor)
             pump = Pump(source, stream, log, self.output)
             rest_s = None
+
+            def drain() -> bool:
+                return _drain(pump, signed, execution.record, heard)
+
             try:
-                await self._watch(process, pump, execution, limit, heard, on_step)
+                await self._watch(process, pump, execution, limit, drain, on_step)
                 await log.close()
             except asyncio.CancelledError:
                 rest_s = _AFTER_INTERRUPT_S
                 await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run, gently=True)))
-                _drain(pump, execution.record, heard)
+                drain()
                 execution.exit_code, execution.duration_s = 130, time.monotonic() - began
+                execution.ended = time.time()
                 raise
             finally:
                 if process.poll() is None:
                     await asyncio.shield(asyncio.create_task(groups.end(process, self.entrance.run)))
                 await asyncio.shield(asyncio.create_task(self._finish(log, events, told_here, rest_s)))
-        execution.duration_s = time.monotonic() - began
+        execution.duration_s, execution.ended = time.monotonic() - began, time.time()
         code = process.returncode
         execution.exit_code = 128 - code if code < 0 else code
         execution.tail = log.tail
@@ -120,18 +129,18 @@ class Executor:
 
     async def _watch(
         self, process: subprocess.Popen[bytes], pump: Pump, execution: Execution, limit: tuple[float, str] | None,
-        heard: Heard, on_step: Callable[[], None],
+        drain: Callable[[], bool], on_step: Callable[[], None],
     ) -> None:  # fmt: skip
         while True:
             ended = process.poll() is not None
-            busy = _drain(pump, execution.record, heard)
+            busy = drain()
             on_step()
             if ended and not busy:
                 return
             if not ended and limit is not None and time.monotonic() >= limit[0]:
                 execution.timed_out = limit[1]
                 await groups.end(process, self.entrance.run)
-                _drain(pump, execution.record, heard)
+                drain()
                 return
             await asyncio.sleep(0 if busy and not pump.log.full else _TICK_S)
 
@@ -162,15 +171,14 @@ class Executor:
             self.notes.append(f"the events file could not be written: {exc.strerror}")
 
 
-def _drain(pump: Pump, record: Record, heard: Heard) -> bool:
+def _drain(pump: Pump, signed: Signed, record: Record, heard: Heard) -> bool:
     """Read what came; return whether there was anything."""
     busy = pump.output()
     now = time.time()
     for line in pump.events():
         try:
-            event = msgspec.json.decode(line)
-            kind, test, failure = record.feed(event, now)
-        except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
+            kind, test, failure = record.feed(signed.read(line), now)
+        except (LookupError, TypeError, ValueError, AttributeError):
             record.bad_lines += 1
             continue
         busy = True

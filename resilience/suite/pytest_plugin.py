@@ -89,6 +89,8 @@ _VERDICT_WAIT_S = 0.15
 _CHAIN_LIMIT = 24
 _TEXT_LIMIT = 400
 _CHUNK = 1000
+_TRY_EVERY = 10
+"""Of so many tests held back by a fixture that every test gets, one is let go to try it."""
 
 
 def snapshot():
@@ -392,12 +394,19 @@ def describe(exc):
         word = _attribute(current, "status_code")
         if isinstance(word, str) and len(word) < 40:
             node["status_word"] = word
+        reason = _attribute(current, "reason")
+        if isinstance(reason, str) and "ssl.SSLError" in node["mro"]:
+            node["ssl_reason"] = clean(reason, 80)
+        if " of pipeline caused error: " in text and "status_word" not in node:
+            # redis-py puts the command before the reply, whose first word is its code.
+            node["status_word"] = text.rpartition(" of pipeline caused error: ")[2].split(" ", 1)[0][:40]
         verify = _number(_attribute(current, "verify_code"))
         if verify is not None:
             node["verify_code"] = verify
         closed = _number(_attribute(current, "rcvd", "code"))
         if closed is not None:
             node["close_code"] = int(closed)
+        _describe_client(current, text, node)
         try:
             addresses = _addresses(current)
         except Exception:
@@ -408,6 +417,130 @@ def describe(exc):
         at = len(nodes) - 1
         queue.extend((edge, at, other) for edge, other in _children(current))
     return nodes
+
+
+_LIBPQ = ("psycopg", "psycopg2")
+_SAID_NO = re.compile(r"failed: \w[^\n:]{0,20}:  ")
+"""How libpq gives a server's own message in whatever language: a severity, a colon and two blanks."""
+
+
+def _describe_client(exc, text, node):
+    """Add what clients of C and of protocols without Python types say in attributes of their own."""
+    root = type(exc).__module__.split(".")[0]
+    names = [name.rpartition(".")[2] for name in node["mro"]]
+    if root in _LIBPQ and "OperationalError" in names and "sqlstate" not in node:
+        broken, addresses = _libpq_connection(exc)
+        if addresses and not node.get("addresses"):
+            node["addresses"] = addresses
+        if _SAID_NO.search(text):
+            node["libpq"] = "answered"
+        elif _attribute(exc, "pgconn") is not None or _in_connect(exc):
+            node["libpq"] = "connect"
+        elif broken:
+            node["libpq"] = "bad"
+    elif root == "grpc":
+        try:
+            node["grpc"] = str(exc.code().name)
+            node["text"] = clean(exc.details() or text)
+        except Exception:
+            return
+    elif root in ("pymysql", "MySQLdb", "aiomysql", "asyncmy"):
+        args = getattr(exc, "args", ())
+        if args and _number(args[0]) is not None:
+            node["number"] = int(args[0])
+    if node.get("status"):
+        for path in (("request", "url"), ("response", "url"), ("request_info", "url"), ("url",)):
+            found = _path_of(_attribute(exc, *path))
+            method = _attribute(exc, "request", "method") or _attribute(exc, "request_info", "method")
+            if found and method in (None, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+                node["path"] = found
+                break
+
+
+def _path_of(url):
+    """Return the path of a URL, without what follows it; nothing of its query is read."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(str(url)).path[:200] if url is not None else ""
+    except Exception:
+        return ""
+
+
+def _in_connect(exc):
+    trace = getattr(exc, "__traceback__", None)
+    steps = 0
+    while trace is not None and steps < 200:
+        steps += 1
+        code = trace.tb_frame.f_code
+        if trace.tb_frame.f_globals.get("__name__", "").split(".")[0] in _LIBPQ and "connect" in code.co_name:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _libpq_connection(exc):
+    """Return whether a connection in the error's reach is broken by the far side, and where connections there lead."""
+    broken = False
+    addresses = []
+
+    def ask(connection):
+        # psycopg2: 1 is closed by us, 2 is broken; psycopg: the state of libpq's connection.
+        bad = _attribute(connection, "closed") == 2 or bool(_attribute(connection, "broken"))
+        info = _attribute(connection, "info")
+        host, port = _attribute(info, "host"), _port(_attribute(info, "port"))
+        if isinstance(host, str) and host and port and [host, port] not in addresses:
+            addresses.append([host, port])
+        return bad
+
+    pgconn = _attribute(exc, "pgconn")
+    if pgconn is not None:
+        host, port = _attribute(pgconn, "host"), _attribute(pgconn, "port")
+        host = host.decode("utf-8", "replace") if isinstance(host, bytes) else host
+        port = port.decode("ascii", "replace") if isinstance(port, bytes) else port
+        if isinstance(host, str) and host and _port(port):
+            addresses.append([host, _port(port)])
+    connection = _attribute(exc, "cursor", "connection")
+    if connection is not None:
+        broken = ask(connection)
+    trace = getattr(exc, "__traceback__", None)
+    steps = 0
+    while trace is not None and steps < 100:
+        steps += 1
+        for value in list(trace.tb_frame.f_locals.values())[:40]:
+            module = type(value).__module__.split(".")[0]
+            if module in _LIBPQ:
+                found = value if type(value).__name__.endswith("onnection") else _attribute(value, "connection")
+                if found is not None:
+                    broken = ask(found) or broken
+        trace = trace.tb_next
+    return broken, addresses[:2]
+
+
+_ANSWERS = ("httpx", "requests", "aiohttp", "urllib3", "http", "httplib2", "pycurl", "tornado")
+
+
+def _answers(exc):
+    """Return [host, port, status, path] of the unwell answers that lay in the hands of the code that failed."""
+    found = []
+    trace = getattr(exc, "__traceback__", None)
+    steps = 0
+    while trace is not None and steps < 100 and len(found) < 4:
+        steps += 1
+        if trace.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _CLIENTS:
+            for value in list(trace.tb_frame.f_locals.values())[:60]:
+                if type(value).__module__.split(".")[0] not in _ANSWERS:
+                    continue
+                status = _number(_attribute(value, "status_code")) or _number(_attribute(value, "status"))
+                if status is None or not 429 <= status < 600:
+                    continue
+                url = _attribute(value, "url") or _attribute(value, "geturl")
+                url = url() if callable(url) else url
+                pair = _from_url(url)
+                if pair is not None and [pair[0], pair[1], int(status), _path_of(url)] not in found:
+                    found.append([pair[0], pair[1], int(status), _path_of(url)])
+        trace = trace.tb_next
+    return found
 
 
 _NETWORK = frozenset(
@@ -432,36 +565,122 @@ def _smells_of_network(nodes):
     )
 
 
+_IN_C = ("MySQLdb", "grpc", "confluent_kafka", "pycurl", "pyodbc", "oracledb", "cx_Oracle", "pymssql")
+"""Clients that connect outside of Python, so that nothing of it is seen here."""
+_HARMLESS = ("uname", "ldconfig", "gcc", "cc", "git", "file", "lsb_release", "hostname", "id", "which")
+
+
 class _Spoken:
-    """The addresses this process connected to, by an audit hook; what a client in C connects to is not seen."""
+    """The addresses this process connected to, by an audit hook, and by what libpq is told, whose sockets no hook sees."""
 
     def __init__(self):
         self.on = False
         self.recent = []
+        """All of this test, in order; what was only looked up by name as well."""
+        self.connected = []
+        self.spawned = False
         self.all = {}
+        self.libpq = set()
+
+    def begin(self):
+        """A test begins."""
+        del self.recent[:], self.connected[:]
+        self.spawned = False
+        if "psycopg2" in sys.modules or "psycopg" in sys.modules:
+            self.watch_libpq()
+
+    def add(self, pair, connected=True):
+        if pair not in self.recent[-8:] and len(self.recent) < 60:
+            self.recent.append(pair)
+        if connected:
+            if pair not in self.connected and len(self.connected) < 20:
+                self.connected.append(pair)
+            if len(self.all) < 200 or pair in self.all:
+                self.all[pair] = self.all.get(pair, 0) + 1
+
+    def watch_libpq(self):
+        """Hear where libpq is told to connect: through the functions that put its parameters together, which raise nothing."""
+        try:
+            extensions = sys.modules.get("psycopg2.extensions")
+            if extensions is not None and "psycopg2" not in self.libpq:
+                self.libpq.add("psycopg2")
+                make_dsn = extensions.make_dsn
+
+                def heard_dsn(*args, **kwargs):
+                    dsn = make_dsn(*args, **kwargs)
+                    self.hear_dsn(dsn)
+                    return dsn
+
+                extensions.make_dsn = heard_dsn
+            for name, function in (
+                ("psycopg.connection", "conninfo_attempts"),
+                ("psycopg.connection_async", "conninfo_attempts_async"),
+            ):
+                module = sys.modules.get(name)
+                attempts = getattr(module, function, None)
+                if attempts is None or name in self.libpq:
+                    continue
+                self.libpq.add(name)
+                setattr(module, function, self.heard_attempts(attempts))
+        except Exception:
+            return
+
+    def heard_attempts(self, attempts):
+        def heard(params, *args, **kwargs):
+            self.hear_parameters(params)
+            return attempts(params, *args, **kwargs)
+
+        return heard
+
+    def hear_dsn(self, dsn):
+        try:
+            self.hear_parameters(sys.modules["psycopg2.extensions"].parse_dsn(dsn))
+        except Exception:
+            return
+
+    def hear_parameters(self, params):
+        try:
+            hosts = str(params.get("hostaddr") or params.get("host") or os.environ.get("PGHOST") or "localhost").split(
+                ","
+            )
+            ports = str(params.get("port") or os.environ.get("PGPORT") or "5432").split(",")
+            for number, host in enumerate(hosts[:4]):
+                port = ports[number] if number < len(ports) else ports[-1]
+                if host and not host.startswith("/"):
+                    self.add((host, _port(port or "5432")))
+        except Exception:
+            return
+
+    def unseen(self):
+        """Return the clients that are loaded and whose connections are not seen."""
+        found = [name for name in _IN_C if name in sys.modules]
+        if "psycopg2" in sys.modules and "psycopg2" not in self.libpq:
+            found.append("psycopg2")
+        if "psycopg" in sys.modules and not any(name.startswith("psycopg.") for name in self.libpq):
+            found.append("psycopg")
+        return found
 
     def install(self):
         if self.on or not hasattr(sys, "addaudithook"):
             return
         self.on = True
-        recent, everything = self.recent, self.all
 
         def hook(event, args):
             if event == "socket.connect":
                 address = args[1]
             elif event == "socket.getaddrinfo":
                 address = args
+            elif event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty"):
+                if not (event == "subprocess.Popen" and os.path.basename(str(args[0])) in _HARMLESS):
+                    self.spawned = True
+                return
             else:
                 return
             try:
                 if isinstance(address, tuple) and len(address) >= 2:
                     host = address[0].decode("ascii", "replace") if isinstance(address[0], bytes) else address[0]
                     if isinstance(host, str):
-                        pair = (host, _port(address[1]))
-                        if pair not in recent[-8:]:
-                            recent.append(pair)
-                        if event == "socket.connect" and len(everything) < 200:
-                            everything[pair] = everything.get(pair, 0) + 1
+                        self.add((host, _port(address[1])), event == "socket.connect")
             except Exception:
                 return
 
@@ -474,16 +693,73 @@ class _Spoken:
 _spoken = _Spoken()
 
 
+_TCP_INFO = 11
+_LAST_DATA_SENT, _LAST_DATA_RECEIVED = 44, 52
+"""Where Linux' struct tcp_info says how many milliseconds ago data went each way (linux/tcp.h)."""
+
+
+def _open_sockets(since):
+    """Return [host, port] of the far sides of this process's sockets on which data went since then; only on Linux.
+
+    Also those of clients in C, which no audit hook sees. A pool that an earlier test filled and this one left alone is not used.
+    """
+    import socket
+    import struct
+
+    elapsed = (time.time() - since) * 1000.0 + 5
+    found = []
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return found
+    for name in names:
+        try:
+            if not os.readlink("/proc/self/fd/" + name).startswith("socket:["):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as copy:
+                if copy.family not in (socket.AF_INET, socket.AF_INET6) or not copy.type & socket.SOCK_STREAM:
+                    continue
+                peer = copy.getpeername()
+                info = copy.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 104)
+            sent, received = (struct.unpack_from("I", info, at)[0] for at in (_LAST_DATA_SENT, _LAST_DATA_RECEIVED))
+        except (OSError, ValueError, struct.error):
+            continue
+        host = peer[0][7:] if peer[0].startswith("::ffff:") and "." in peer[0] else peer[0]
+        if min(sent, received) <= elapsed and [host, peer[1]] not in found:
+            found.append([host, peer[1]])
+    return found[:20]
+
+
 class _Writer:
-    def __init__(self, path, session):
+    """Writes events, each signed together with the one before it: what somebody else writes into the file is told apart.
+
+    A line begins on a line of its own, so that rubbish without an end takes none of ours with it.
+    """
+
+    def __init__(self, path, session, key=""):
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.set_inheritable(self.fd, False)
         self.session = session
         self.held = b""
+        self.pid = os.getpid()
+        self.key = key.encode("ascii")
+        self.last = b""
 
-    def raw(self, data):
-        if self.held:
-            data, self.held = self.held + data, b""
+    def sign(self, line):
+        if not self.key:
+            return line + b"\n"
+        self.last = hashlib.blake2b(self.last + line, key=self.key, digest_size=8).hexdigest().encode("ascii")
+        return b"\n" + line + b" " + self.last + b"\n"
+
+    def hold(self, line):
+        """Write this together with what comes next: one call to the system for each test that passes."""
+        self.held += self.sign(line)
+
+    def raw(self, line):
+        data, self.held = self.held + self.sign(line), b""
+        # A child that was forked off in a test is not the session that was.
+        if os.getpid() != self.pid:
+            return
         try:
             os.write(self.fd, data)
         except OSError:
@@ -492,7 +768,7 @@ class _Writer:
     def event(self, kind, **fields):
         fields["k"] = kind
         fields["s"] = self.session
-        self.raw(json.dumps(fields, default=str, separators=(",", ":")).encode("utf-8", "replace") + b"\n")
+        self.raw(json.dumps(fields, default=str, separators=(",", ":")).encode("utf-8", "replace"))
 
 
 class Recorder:
@@ -503,14 +779,20 @@ class Recorder:
         self.worker = worker
         self.pid = os.getpid()
         self.session = "%d.%x%s" % (self.pid, int(time.time() * 1000) & 0xFFFFFF, "." + worker if worker else "")
-        self.writer = _Writer(settings["events"], self.session)
+        self.writer = _Writer(settings["events"], self.session, settings.get("sign", ""))
         name = self.session.encode().replace(b"%", b"")
-        self.begin_line = b'{"k":"b","s":"' + name + b'","i":%d}\n'
-        self.end_line = b'{"k":"t","s":"' + name + b'","i":%d,"o":"%b","d":%.4f}\n'
+        self.begin_line = b'{"k":"b","s":"' + name + b'","i":%d,"l":%d}'
+        self.end_line = b'{"k":"t","s":"' + name + b'","i":%d,"o":"%b","d":%.4f}'
         self.index = {}
         self.names = {}
         self.pending = {}
         self.cached = {}
+        self.lost = set()
+        self.since = time.time()
+        self.by_fixture = {}
+        self.raised = {}
+        self.came_through = set()
+        self.tried = {}
         self.failures = []
         self.current = None
         self.state = None
@@ -631,7 +913,7 @@ class Recorder:
             nodes = describe(info.value) if info is not None else []
             self.writer.event(
                 "collect_error" if report.outcome == "failed" else "collect_skip", at=time.time(), id=report.nodeid,
-                chain=nodes, spoke=[list(pair) for pair in _spoken.recent[-6:]],
+                chain=nodes, **self.uses(None, None)
             )  # fmt: skip
             if report.outcome == "failed":
                 self.failures.append(bool(nodes) and _smells_of_network(nodes))
@@ -736,11 +1018,13 @@ class Recorder:
         self.current = nodeid
         self.state = None
         self.duration = 0.0
-        del _spoken.recent[:]
-        if number is None:
-            self.writer.event("begin", id=nodeid)
+        _spoken.begin()
+        self.since = time.time()
+        line = location[1] + 1 if isinstance(location[1], int) else 0
+        if number is None or not nodeid.startswith(str(location[0])):
+            self.writer.event("begin", id=self._id(nodeid), l=line, f=str(location[0]))
         else:
-            self.writer.raw(self.begin_line % number)
+            self.writer.raw(self.begin_line % (number, line))
         if self.rearm:
             self.arm()
 
@@ -790,7 +1074,7 @@ class Recorder:
                     break
         if found is None and self.held_fixtures:
             for name in _fixture_keys(item):
-                if name in self.held_fixtures:
+                if name in self.held_fixtures and not self.tries(name):
                     found = self.held_fixtures[name]
                     break
         if found is None:
@@ -799,6 +1083,15 @@ class Recorder:
         self.state = "held"
         self.writer.event("held", id=self._id(item.nodeid), reason=reason, service=service)
         raise _skip("infrastructure unavailable: " + reason)
+
+    def tries(self, name):
+        """Whether a test is let go after all, to try a fixture that every test gets: for others it may come through."""
+        if not name.startswith("autouse "):
+            return False
+        if name in self.came_through:
+            return True
+        self.tried[name] = self.tried.get(name, 0) + 1
+        return self.tried[name] % _TRY_EVERY == 1
 
     def _id(self, nodeid):
         number = self.index.get(nodeid)
@@ -821,19 +1114,73 @@ class Recorder:
             if known is not None and known[0] is value:
                 evidence = dict(known[1])
             else:
-                evidence = {"chain": describe(value), "spoke": [list(pair) for pair in _spoken.recent[-6:]]}
+                evidence = {"chain": describe(value)}
+                evidence.update(self.uses(item, value))
             if call.when == "setup":
-                fixtures, lasting = _failed_fixtures(item, value)
-                evidence["fixtures"] = fixtures
+                lasting = _is_kept(item, value)
+                evidence["fixtures"] = self.failed_fixtures(item, value)
                 if lasting:
                     # pytest keeps it too, and raises it again for each test that asks for this fixture.
                     if len(self.cached) > 200:
                         self.cached.clear()
                     self.cached[id(value)] = (value, evidence)
+            elif call.when == "call":
+                evidence["fixtures"] = _failed_set_up(item, value)
             evidence["when"] = call.when
             self.pending.setdefault(item.nodeid, []).append(evidence)
         except Exception as exc:
+            self.lost.add(item.nodeid)
             self.writer.event("trouble", what="makereport", text=clean(repr(exc)))
+
+    def uses(self, item, value):
+        """Return what a failing test, or whatever else failed, used: connections, its fixtures' ones, children, answers."""
+        used = []
+        children = _spoken.spawned and not _never_started(value)
+        if item is not None:
+            for key in _fixture_keys(item):
+                pairs, spawned = self.by_fixture.get(key, ((), False))
+                used.extend(list(pair) for pair in pairs if list(pair) not in used)
+                children = children or spawned
+        used.extend(pair for pair in _open_sockets(self.since) if pair not in used)
+        found = {"spoke": [list(pair) for pair in _spoken.recent[-40:]]}
+        unseen = _spoken.unseen()
+        seen = _answers(value) if value is not None else []
+        for name, what in (("used", used[:40]), ("children", children), ("unseen", unseen), ("seen", seen)):
+            if what:
+                found[name] = what
+        return found
+
+    def failed_fixtures(self, item, value):
+        """Return what victims of the same failure share with this test: the innermost fixture that failed, as `where::name`."""
+        raised = self.raised.get(id(value))
+        if raised is None or raised[0] is not value:
+            return _failed_set_up(item, value)
+        definition = raised[1]
+        name = definition.argname
+        if name.lstrip("_").startswith("unittest_setUpClass"):
+            return _unittest_keys(item, ("setUpClass",)) or ["%s::%s" % (definition.baseid, name)]
+        keys = [key for key in _fixture_keys(item) if key.rpartition("::")[2] == name]
+        for key in keys:
+            self.came_through.discard(key)
+        return keys[:1] or ["%s::%s" % (getattr(definition, "baseid", ""), name)]
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        before, spawned = len(_spoken.connected), _spoken.spawned
+        _spoken.spawned = False
+        outcome = yield
+        if outcome.excinfo is not None and len(self.raised) < 500:
+            # The first to see it is the innermost: what others only pass on is not why.
+            self.raised.setdefault(id(outcome.excinfo[1]), (outcome.excinfo[1], fixturedef))
+        elif self.held_fixtures:
+            self.came_through.add("autouse %s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname))
+        pairs = _spoken.connected[before:]
+        # What a fixture of one test connects to is that test's own, whoever else may ask for the fixture.
+        if (pairs or _spoken.spawned) and getattr(fixturedef, "scope", "function") != "function":
+            key = "%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname)
+            old, known = self.by_fixture.get(key, ((), False))
+            self.by_fixture[key] = (tuple(dict.fromkeys((*old, *pairs)))[:20], known or _spoken.spawned)
+        _spoken.spawned = _spoken.spawned or spawned
 
     def pytest_runtest_logreport(self, report):
         when = report.when
@@ -866,6 +1213,8 @@ class Recorder:
                 found = ()
             text = _crash_text(report)
             for evidence in [{"chain": [], "when": when, "spoke": []}] if found is None else found:
+                if nodeid in self.lost and not evidence["chain"]:
+                    evidence = dict(evidence, lost=True)
                 self.writer.event(
                     "fail", at=time.time(), id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence
                 )
@@ -900,7 +1249,12 @@ class Recorder:
         else:
             line = self.end_line % (number, state.encode(), self.duration)
             if state == "passed":
-                self.writer.held += line
+                if _spoken.connected:
+                    pairs = json.dumps([list(pair) for pair in _spoken.connected], separators=(",", ":"))
+                    self.writer.hold(
+                        b'{"k":"u","s":"%b","i":%d,"p":%b}' % (self.session.encode(), number, pairs.encode())
+                    )
+                self.writer.hold(line)
             else:
                 self.writer.raw(line)
         self.state = None
@@ -914,7 +1268,7 @@ class Recorder:
             "internal",
             at=time.time(),
             chain=describe(excinfo.value),
-            spoke=[list(pair) for pair in _spoken.recent[-6:]],
+            **self.uses(None, None),
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -963,10 +1317,56 @@ def _crash_text(report):
 
 
 def _fixture_keys(item):
+    """Yield what a test shares with others that its set-up may fail by: its fixtures, and unittest's set-up methods."""
     info = getattr(item, "_fixtureinfo", None)
+    asked = set(getattr(info, "argnames", ()))
+    initial = [name for name in getattr(info, "initialnames", ()) if name not in asked]
+    if initial:
+        for mark in item.iter_markers("usefixtures"):
+            asked.update(mark.args)
     for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
         if defs:
-            yield "%s::%s" % (getattr(defs[-1], "baseid", ""), name)
+            alone = name in initial and name not in asked and getattr(defs[-1], "scope", "") == "function"
+            yield "%s%s::%s" % ("autouse " if alone else "", getattr(defs[-1], "baseid", ""), name)
+    for key in _unittest_keys(item, ("setUpClass", "setUp")):
+        yield key
+
+
+def _unittest_keys(item, methods):
+    """Return the methods as they are defined, so that classes that inherit one share it; unittest's own do nothing."""
+    cls = getattr(item, "cls", None)
+    if cls is None or "unittest" not in sys.modules or not issubclass(cls, sys.modules["unittest"].TestCase):
+        return []
+    found = []
+    for name in methods:
+        method = getattr(cls, name, None)
+        module = getattr(method, "__module__", "") or ""
+        if method is not None and module.split(".")[0] != "unittest":
+            found.append("%s.%s()" % (module, getattr(method, "__qualname__", name)))
+    return found
+
+
+def _never_started(value):
+    """Whether this is a child's program that could not be started: then there was no child."""
+    trace = getattr(value, "__traceback__", None)
+    while isinstance(value, OSError) and trace is not None:
+        if trace.tb_frame.f_code.co_name == "_execute_child":
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _failed_set_up(item, value):
+    """Return the `setUp` of unittest where that is what failed: pytest runs it within the test."""
+    keys = _unittest_keys(item, ("setUp",))
+    trace = getattr(value, "__traceback__", None)
+    steps = 0
+    while keys and trace is not None and steps < 100:
+        steps += 1
+        if trace.tb_frame.f_code.co_name == "setUp":
+            return keys
+        trace = trace.tb_next
+    return []
 
 
 def _cached_exception(definition):
@@ -981,17 +1381,14 @@ def _cached_exception(definition):
     return raised if isinstance(raised, BaseException) else None
 
 
-def _failed_fixtures(item, value):
-    """Return the fixtures of the item that raised this exception, as `where::name`, and whether pytest keeps their failure."""
-    found = []
-    lasting = False
+def _is_kept(item, value):
+    """Whether pytest keeps this exception for the fixture that raised it, and raises it again for the next test."""
     info = getattr(item, "_fixtureinfo", None)
-    for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
+    for defs in (getattr(info, "name2fixturedefs", None) or {}).values():
         for definition in defs[-1:]:
-            if value is not None and _cached_exception(definition) is value:
-                found.append("%s::%s" % (getattr(definition, "baseid", ""), name))
-                lasting = lasting or getattr(definition, "scope", "function") != "function"
-    return found, lasting
+            if _cached_exception(definition) is value and getattr(definition, "scope", "function") != "function":
+                return True
+    return False
 
 
 class Alone:
@@ -1068,7 +1465,7 @@ def pytest_load_initial_conftests(early_config, parser, args):
                 "conftest",
                 at=time.time(),
                 chain=describe(outcome.excinfo[1]),
-                spoke=[list(p) for p in _spoken.recent[-6:]],
+                **_recorder.uses(None, None),
             )
         except Exception:
             return

@@ -56,11 +56,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How deep to look: by a write or the role, or by a GET of the same path as failed."""
+
+    writes: bool = False
+    path: str = ""
+
+
+Deeper = Callable[[str, Depth], Awaitable[ConnectivityResult | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instruments:
     """How the run looks at services and tells how far it is."""
 
     probe: Probe
     """Looks at services as the tests reach them."""
+    deeper: Deeper | None = None
+    """Looks at one service as deep as a failure was; returns None where it cannot."""
     connections: Connections | None = None
     """Counts a stand-in's connections, our own looks left out."""
     on_event: Callable[[Progress], None] | None = None
@@ -76,10 +89,12 @@ class Turn:
     commands: int
     command: PlannedCommand
     round: int = 1
+    part: int = 0
+    """Where tests of a round run in several processes: which of them."""
 
     @property
     def name(self) -> str:
-        return f"{self.number + 1:02d}-round{self.round}"
+        return f"{self.number + 1:02d}-round{self.round}" + (f"-{self.part + 1}" if self.part else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resilience.core.records import CommandResult, Outcome, TestOutcome
 from resilience.core.redact import Redactor
-from resilience.suite.board import Board, Standing
+from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
-from resilience.suite.endpoints import Endpoint
 from resilience.suite.events import Failure, Record, Test
-from resilience.suite.evidence import Judged, judge_failure
+from resilience.suite.evidence import Judged, Scene, judge_failure, told_by
 from resilience.suite.execution import Execution, Executor
+from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
 from resilience.suite.records import Place, Request, Turn
@@ -51,9 +52,9 @@ class Tools:
     request: Request
     place: Place
     executor: Executor
-    endpoints: tuple[Endpoint, ...]
     held: Mapping[str, tuple[str, str | None]]
     """Marker → why its tests are held back, and the service."""
+    looker: Looker
     breaker: Breaker
     board: Board
     proof: StandInProof
@@ -73,12 +74,14 @@ class Rounds:
         self.result: CommandResult | None = None
         self.extra: tuple[TestOutcome, ...] = ()
         self.notes: list[str] = []
+        self.doubts: list[str] = []
+        """Why what is known is not to be trusted as a whole: the verdict is unknown, never the product's."""
         request = tools.request
         self._began = time.monotonic()
         self._limit = self._began + request.timeout_s if request.timeout_s else None
 
     async def run(self) -> None:
-        """Run the command; then, while there are attempts left, again what failed from services that are back."""
+        """Run the command; then, while there are attempts left, again what a second run settles, its services being well."""
         first = await self._execute(self.turn, None)
         last = first
         if first.record.started:
@@ -86,27 +89,28 @@ class Rounds:
             seen = _sessions(first.record)
             try:
                 while not last.timed_out and self.turn.round <= self.tools.request.attempts:
-                    back = await self._back()
-                    standings = self.tools.board.again(self.turn.number, back)
-                    if not standings:
+                    await self._back()
+                    batches = self.tools.board.again(self.turn.number, self.tools.looker.well)
+                    if not batches:
                         break
-                    again = _again(standings, seen)
-                    for service in back:
-                        self.tools.breaker.forget(service)
-                    self.turn = self._next()
-                    last = await self._execute(self.turn, again)
-                    self._take(last)
-                    seen |= _sessions(last.record)
+                    for batch in batches:
+                        for standing in batch.standings.values():
+                            for service in standing.judged.needs:
+                                self.tools.breaker.forget(service)
+                    self.turn = replace(self.turn, round=self.turn.round + 1, part=0)
+                    for part, batch in enumerate(batches):
+                        self.turn = replace(self.turn, part=part)
+                        last = await self._execute(self.turn, _again(batch, seen))
+                        self._take(last, batch)
+                        seen |= _sessions(last.record)
+                        if last.timed_out:
+                            break
             except asyncio.CancelledError:
                 if self.result is None:
                     # Interrupted while waiting between two rounds: the rounds so far stand.
                     self.result = self._judge(first, last)
                 raise
         self.result = self._judge(first, last)
-
-    def _next(self) -> Turn:
-        turn = self.turn
-        return Turn(number=turn.number, commands=turn.commands, command=turn.command, round=turn.round + 1)
 
     # one execution
 
@@ -141,8 +145,8 @@ class Rounds:
         if execution.timed_out:
             tools.limits.timed_out = True
         if not record.started and execution.exit_code and not execution.timed_out:
-            await tools.breaker.look(list(tools.breaker.services))
-        await tools.breaker.settle(record)
+            await tools.looker.look(list(tools.looker.services))
+        await tools.looker.settle(record, execution.ended)
         tools.proof.hear(record, told["exports"], tools.place.environ, tools.executor.entrance.run)
         return execution
 
@@ -177,56 +181,66 @@ class Rounds:
 
     # what it came to
 
-    def _take(self, execution: Execution) -> None:
+    def _scene(self, execution: Execution) -> Scene:
+        """Return what is known beside the failures of this execution."""
+        tools, record = self.tools, execution.record
+        told = told_by(record.tests.values(), tools.looker.endpoints)
+        return Scene(
+            endpoints=tools.looker.endpoints,
+            looks=tools.looker.looks,
+            round=self.turn.round,
+            ended=execution.ended,
+            known=tools.looker.known,
+            refusing=frozenset(tools.looker.refusing),
+            passed={name: one.passed for name, one in told.items() if one.passed},
+            first_sign={name: one.first_sign for name, one in told.items() if one.first_sign is not None},
+            alone=sum(session.collected is not None for session in record.sessions.values()) <= 1,
+        )
+
+    def _take(self, execution: Execution, batch: Batch | None = None) -> None:
         """Bring one execution to the board: its tests, what was in flight when it ended, what befell its sessions."""
         tools, record, turn = self.tools, execution.record, self.turn
+        scene = self._scene(execution)
         tools.board.take(
-            record,
-            command=turn.number,
-            round=turn.round,
-            endpoints=tools.endpoints,
-            looks=tools.breaker.looks,
-            planned={why for why, _ in tools.held.values()},
-            not_run=_why_not_run(execution),
-        )
+            record, scene, command=turn.number, planned={why for why, _ in tools.held.values()},
+            not_run=_why_not_run(execution), batch=batch, more=turn.round <= tools.request.attempts,
+        )  # fmt: skip
         for key in record.in_flight:
             standing = tools.board.standings.get(key)
             if standing is None:
                 continue
             if execution.timed_out:
                 stack = execution.stacks.get(key[1], "")
-                standing.judged = Judged(
-                    Outcome.TIMEOUT,
-                    message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
-                    reason=execution.timed_out,
-                )
+                standing.keep(
+                    Judged(
+                        outcome=Outcome.TIMEOUT, rule=3, reason=execution.timed_out,
+                        message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
+                    )
+                )  # fmt: skip
             elif not standing.test.state and not standing.test.failures:
-                standing.judged = Judged(
-                    Outcome.ERROR,
-                    message=f"pytest ended in the middle of this test (exit code {execution.exit_code})",
-                    reason="crash",
-                )
+                standing.keep(_ended_in_the_middle(execution))
             standing.rounds = max(standing.rounds, turn.round)
         for session in record.sessions.values():
             for failure in session.trouble:
-                self._trouble(session.root, failure)
+                self._trouble(session.root, failure, scene)
         if turn.round > 1 and record.collected:
             tools.board.drop_sessions(turn.number)
         tools.proof.take(record)
-        self.notes.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
+        self.doubts.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
         if record.bad_lines:
-            self.notes.append(f"{record.bad_lines} lines of the events file could not be read")
+            self.doubts.append(f"{record.bad_lines} lines of the events file are not our plug-in's, or were damaged")
 
-    def _trouble(self, root: str, failure: Failure) -> None:
+    def _trouble(self, root: str, failure: Failure, scene: Scene) -> None:
         """Let a conftest or a session that could not begin stand as a test of its own."""
         if any(str(node.get("type", "")).endswith("UsageError") for node in failure.chain[:1]):
             return
         name = "(conftest)" if failure.when == "conftest" else "(session)"
-        judged = judge_failure(failure, endpoints=self.tools.endpoints, looks=self.tools.breaker.looks, is_test=False)
-        self.tools.board.standings[root, name] = Standing(
-            Test(name, collector=True, failures=[failure]), judged, self.turn.round,
+        standing = Standing(
+            Test(name, collector=True, failures=[failure]), judge_failure(failure, scene, is_test=False), self.turn.round,
             command=self.turn.number, root=root,
         )  # fmt: skip
+        standing.keep(standing.judged)
+        self.tools.board.standings[root, name] = standing
 
     def _judge(self, first: Execution, last: Execution) -> CommandResult:
         turn, tools = self.turn, self.tools
@@ -237,7 +251,7 @@ class Rounds:
         else:
             whole = judge_whole(
                 turn.command.command, last, number=turn.number, root=tools.place.root, newer_than=tools.started_at,
-                looks=tools.breaker.looks[-len(tools.breaker.services) :] if tools.breaker.services else (),
+                looks=tuple(one for name in tools.looker.services if (one := tools.looker.looks.last(name)) is not None),
                 autoload_off=bool(tools.place.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")),
             )  # fmt: skip
             kind, outcome, evidence = whole.kind, whole.outcome, whole.evidence
@@ -287,37 +301,37 @@ class Rounds:
 
     # between two rounds
 
-    async def _back(self) -> frozenset[str]:
-        """Return the missed services that are back, waiting for them within the budget.
+    async def _back(self) -> None:
+        """Wait within the budget until a service that a second run needs is back; nobody waits for what was known to be down.
 
-        Nobody waits for what was known to be down before the run began.
+        The round that follows begins here: what was red before is of the past.
         """
         tools, limits = self.tools, self.tools.limits
         missed = tools.board.missed(self.turn.number)
+        tools.looker.looks.since = time.time()
         while missed:
             self._say("probing", f"looking at {', '.join(sorted(missed))}")
-            await tools.breaker.look(sorted(missed))
-            back = frozenset(name for name in missed if tools.breaker.well(name))
-            if back:
-                return back
+            tools.looker.looks.since = time.time()
+            await tools.looker.look(sorted(missed))
+            if any(tools.looker.well(name) for name in missed):
+                return
             waited_for = missed - set(tools.request.dead)
             pause = min(tools.request.delay_s or 0.5, limits.wait_left)
             now = time.monotonic()
             over = any(end is not None and now + pause >= end for end in (self._limit, limits.ends))
             if not waited_for or pause <= 0 or over:
-                return frozenset()
+                return
             self._say("waiting", f"waiting for {', '.join(sorted(waited_for))}, {limits.wait_left:.0f} s left")
             await asyncio.sleep(pause)
             limits.wait_left -= time.monotonic() - now
-        return frozenset()
 
     def _say(self, phase: str, note: str) -> None:
         self.tools.teller.between(self.turn, self.record, phase, note, self.tools.breaker.open)
 
 
 _WORST_FIRST = (
-    Outcome.TIMEOUT, Outcome.FAILED, Outcome.ERROR, Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.STAND_IN_GAP,
-    Outcome.NOT_RUN,
+    Outcome.TIMEOUT, Outcome.FAILED, Outcome.ERROR, Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.UNDECIDED,
+    Outcome.STAND_IN_GAP, Outcome.NOT_RUN,
 )  # fmt: skip
 
 
@@ -342,15 +356,34 @@ def _why_not_run(execution: Execution) -> str:
     return "never reached"
 
 
-def _again(standings: Mapping[tuple[str, str], Standing], seen: Collection[str]) -> dict[str, Any] | None:
-    """Return what a second run is restricted to; None runs everything, where the session never came to its tests."""
+def _ended_in_the_middle(execution: Execution) -> Judged:
+    """Judge the test that ran when its process ended without saying so.
+
+    A process that was killed from outside says nothing of the test; one that ended itself, or crashed, did so in the test.
+    """
+    code = execution.exit_code
+    if code - 128 in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        return Judged(
+            outcome=Outcome.NOT_RUN, rule=1, reason=f"pytest was killed in the middle of this test (exit code {code})"
+        )
+    message = f"pytest ended in the middle of this test (exit code {code})"
+    return Judged(outcome=Outcome.ERROR, rule=1, message=message, reason="crash")
+
+
+def _again(batch: Batch, seen: Collection[str]) -> dict[str, Any] | None:
+    """Return what a second run is restricted to; None runs everything, where the session never came to its tests.
+
+    With a `whole` batch each test's class runs, or its file where it is in none.
+    """
     ids: dict[str, list[str]] = {}
     prefixes: dict[str, list[str]] = {}
-    for (root, name), standing in standings.items():
+    for (root, name), standing in batch.standings.items():
         if name.startswith("("):
             return None
         if standing.test.collector:
             prefixes.setdefault(root, []).extend((name + "::", name + "/") if name else ("",))
+        elif batch.whole:
+            prefixes.setdefault(root, []).append(name.partition("[")[0].rpartition("::")[0] + "::")
         else:
             ids.setdefault(root, []).append(name)
     return {"ids": ids, "prefixes": prefixes, "seen": sorted(seen)}

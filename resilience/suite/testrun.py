@@ -19,6 +19,7 @@ from resilience.suite.breaker import Breaker
 from resilience.suite.entering import Entrance
 from resilience.suite.execution import Executor
 from resilience.suite.expressions import check
+from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof
 from resilience.suite.records import Instruments, Place, Progress as Progress, Request, Turn
@@ -71,26 +72,24 @@ class _Run:
         self.proof = StandInProof(place.stand_ins, services, instruments.connections)
         self.teller = Teller(instruments.on_event, self.redactor)
         self.held = _held(request, place)
+        self.looker = Looker(services, instruments)
         self.breaker = Breaker(
-            services=services,
-            endpoints=(),
-            probe=instruments.probe,
-            dead=request.dead,
-            skipping=request.skipping,
-            delay_s=request.delay_s,
+            self.looker, services=services, dead=request.dead, skipping=request.skipping, delay_s=request.delay_s
         )
         waits = request.attempts * request.delay_s if request.wait_s is None else request.wait_s
         total = request.total_timeout_s
         self.limits = Limits(ends=self.began + total if total else None, wait_left=waits)
         self.notes: list[str] = []
+        self.doubts: list[str] = []
         self.results: list[CommandResult] = []
         self.extra: list[TestOutcome] = []
 
     async def run(self) -> TestSuiteResult:
         (self.place.folder / "logs").mkdir(parents=True, exist_ok=True)
         endpoints = await asyncio.to_thread(endpoints_of, self.place.services, self.place.stand_ins)
-        self.breaker.endpoints = endpoints
+        self.looker.endpoints = endpoints
         await self.proof.begin()
+        self.looker.begin()
         interrupted = False
         with Entrance(secrets.token_hex(8)) as entrance:
             executor = Executor(self.place, entrance, self.redactor, self.instruments.output)
@@ -98,8 +97,8 @@ class _Run:
                 request=self.request,
                 place=self.place,
                 executor=executor,
-                endpoints=endpoints,
                 held=self.held,
+                looker=self.looker,
                 breaker=self.breaker,
                 board=self.board,
                 proof=self.proof,
@@ -113,7 +112,7 @@ class _Run:
             except asyncio.CancelledError:
                 interrupted = True
             finally:
-                await self.breaker.stop()
+                await self.looker.stop()
             self.notes.extend(executor.notes)
         if interrupted:
             raise TestRunInterrupted(self._result((), interrupted=ExitCode.INTERRUPTED))
@@ -127,6 +126,7 @@ class _Run:
                 await rounds.run()
             finally:
                 self.notes.extend(rounds.notes)
+                self.doubts.extend(rounds.doubts)
                 self.extra.extend(rounds.extra)
                 if rounds.result is not None:
                     self.results.append(rounds.result)
@@ -151,17 +151,20 @@ class _Run:
                 blocked=self.board.blocked(),
                 interrupted=interrupted,
                 timed_out=self.limits.timed_out,
-                unknown=tuple(
-                    f"{result.command}: {result.evidence}"
-                    for result in self.results
-                    if result.outcome is Outcome.NOT_RUN
+                unknown=(
+                    *self.doubts,
+                    *(
+                        f"{result.command}: {result.evidence}"
+                        for result in self.results
+                        if result.outcome is Outcome.NOT_RUN
+                    ),
                 ),
             )
         )
         code = proof.exit_code
         if self.request.exit_code == "original" and interrupted is None:
             code = next((result.exit_code for result in self.results if result.exit_code), 0)
-        notes = (*self.notes, *self.proof.notes, *self.breaker.notes, *proof.notes)
+        notes = (*self.notes, *self.proof.notes, *self.looker.notes, *proof.notes)
         return TestSuiteResult(
             mode=self.request.mode,
             started_at=self.started_at,

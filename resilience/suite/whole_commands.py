@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resilience.core.records import FaultCode, Outcome, TestOutcome
-from resilience.suite.evidence import Look
 from resilience.suite.execution import Execution
 from resilience.suite.foreign import find_junit, read_junit
+from resilience.suite.looks import Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

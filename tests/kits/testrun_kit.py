@@ -46,6 +46,8 @@ class LineServer:
         self.kept: list[socket.socket] = []
         self.silent = False
         self.connections = 0
+        """Accepted ones, our own looks among them."""
+        self.looks = 0
 
     def up(self, *, silent: bool = False) -> LineServer:
         self.silent = silent
@@ -87,7 +89,10 @@ class LineServer:
     def look(self, timeout_s: float = 0.3) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as client:
-                return client.recv(3) == b"OK\n"
+                try:
+                    return client.recv(3) == b"OK\n"
+                finally:
+                    self.looks += 1
         except OSError:
             return False
 

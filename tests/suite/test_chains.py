@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect as ws_connect
 from resilience.core import faults
 from resilience.services.registry import KINDS
 from resilience.suite.chains import classify_chain
-from resilience.suite.endpoints import Endpoint, attribute
+from resilience.suite.endpoints import Endpoint, addresses_in, whose
 from tests.kits.failures import told
 from tests.kits.kinds import ServiceType
 from tests.kits.testrun_kit import LineServer
@@ -72,5 +72,5 @@ async def test_what_a_foreign_interpreter_tells_means_what_the_live_exception_me
     if driver == "socket":
         # A bare socket's error names nobody; the plug-in hears of the connection by an audit hook.
         failure.spoke = (("127.0.0.1", server.port),)
-    named, how, _ = attribute(failure, (), [endpoint])
-    assert (named, how) == (endpoint, "address"), "the address is in the chain or the client's frames"
+    named = addresses_in(failure.chain) or failure.spoke
+    assert whose(named, [endpoint]) is endpoint, "the address is in the chain or the client's frames"

@@ -1,7 +1,9 @@
-"""Errors are judged by type, address and probe."""
+"""The rules of evidence, row by row: what a test raised, how the services were, and whose it is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -11,26 +13,42 @@ import redis
 from resilience.core.records import FaultCode, Outcome
 from resilience.services.registry import KINDS
 from resilience.suite import pytest_plugin as plugin
-from resilience.suite.endpoints import Endpoint
-from resilience.suite.evidence import Look, judge_failure, judge_test, look_near
+from resilience.suite.endpoints import Endpoint, Pair
+from resilience.suite.events import Test
+from resilience.suite.evidence import RULES, Answer, Scene, case_of, judge_failure, judge_test, shared_look, told_by
+from resilience.suite.looks import Look, Looks
 from tests.kits.failures import fed, told
-from tests.kits.kinds import ServiceType
 
 C = FaultCode
+INFRA, FAILED, GAP, UNDECIDED = (
+    Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.FAILED, Outcome.STAND_IN_GAP, Outcome.UNDECIDED,
+)  # fmt: skip
 
 DB = Endpoint(
-    service="database",
-    kind=KINDS[ServiceType.POSTGRESQL],
-    host="db.staging.test",
-    port=5432,
-    aliases=frozenset({"10.52.0.3"}),
-)
+    service="database", kind=KINDS["postgresql"], host="db.staging.test", port=5432, aliases=frozenset({"10.52.0.3"}),
+    deadline_s=2.0,
+)  # fmt: skip
 REDIS = Endpoint(
-    service="redis", kind=KINDS[ServiceType.REDIS], host="127.0.0.1", port=6379, markers=frozenset({"real_redis"})
+    service="redis", kind=KINDS["redis"], host="127.0.0.1", port=6379, markers=frozenset({"real_redis"}), deadline_s=2.0
 )
-LOCAL = Endpoint(service="database", kind=KINDS[ServiceType.POSTGRESQL], host="127.0.0.1", port=5435, stand_in=True)
-RED = (Look(service="database", at=101.0, red=True, fault=C.TCP_TIMEOUT), Look(service="redis", at=99.0, red=True))
-GREEN = (Look(service="database", at=101.0, red=False), Look(service="redis", at=99.0, red=False))
+API = Endpoint(service="backend_api", kind=KINDS["http"], host="api.staging.test", port=80, deadline_s=2.0)
+LOCAL = Endpoint(service="database", kind=KINDS["postgresql"], host="127.0.0.1", port=5435, stand_in=True)
+IDLE = Endpoint(service="redis", kind=KINDS["redis"], host="127.0.0.1", port=6382, stand_in=True, idle=True)
+AT_DB: Mapping[str, Any] = {"spoke": (("10.52.0.3", 5432),)}
+
+
+def look(service: str, at: float, fault: FaultCode | None = None, **more: Any) -> Look:
+    """A look: red with a fault, green without, unless told otherwise."""
+    given: dict[str, Any] = {"red": fault is not None, "well": fault is None, "fault": fault}
+    return Look(service=service, at=at, **(given | more))
+
+
+GREEN = (look("database", 99.0), look("database", 101.0), look("redis", 101.0), look("backend_api", 101.0))
+RED = (
+    look("database", 99.5, C.TCP_REFUSED),
+    look("redis", 99.5, C.TCP_REFUSED),
+    look("backend_api", 99.5, C.TCP_TIMEOUT),
+)
 
 
 class Custom(Exception):
@@ -41,7 +59,7 @@ def refused(text: str = "Connect call failed ('10.52.0.3', 5432)") -> OSError:
     return ConnectionRefusedError(111, text)
 
 
-def wrapped(outer: BaseException, inner: BaseException, *, cause: bool) -> BaseException:
+def wrapped(outer: BaseException, inner: BaseException, *, cause: bool = True) -> BaseException:
     if cause:
         outer.__cause__ = inner
     else:
@@ -49,141 +67,330 @@ def wrapped(outer: BaseException, inner: BaseException, *, cause: bool) -> BaseE
     return outer
 
 
-def status(code: int) -> BaseException:
-    request = httpx.Request("GET", "http://db.staging.test:5432/x")
+def status(code: int, url: str = "http://api.staging.test/orders") -> BaseException:
+    request = httpx.Request("GET", url)
     return httpx.HTTPStatusError("said so", request=request, response=httpx.Response(code, request=request))
 
 
 def sqlstate(code: str) -> BaseException:
-    exc = type("UndefinedTable", (Exception,), {"__module__": "psycopg2.errors"})("relation does not exist")
-    exc.pgcode = code
+    exc = type("Error", (Exception,), {"__module__": "asyncpg.exceptions"})("relation does not exist")
+    exc.sqlstate = code  # type: ignore[attr-defined]
     return exc
 
 
-INFRA, FAILED, GAP = Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.FAILED, Outcome.STAND_IN_GAP
-CASES: list[tuple[str, BaseException, dict[str, Any], tuple[Look, ...], Outcome, bool]] = [
-    ("refused at a service's address", refused(), {}, (), INFRA, False),
-    ("refused is strong even beside a green probe", refused(), {}, GREEN, INFRA, False),
-    ("refused elsewhere", refused("('10.9.9.9', 1)"), {}, RED, FAILED, False),
-    ("refused on this machine at another port", refused("('127.0.0.1', 1)"), {}, RED, FAILED, False),
-    ("a service's host at another port", refused("('10.52.0.3', 8080)"), {}, RED, INFRA, False),
-    ("refused, address unknown", ConnectionRefusedError(111, ""), {}, RED, FAILED, True),
-    (
-        "refused, the address from the audit",
-        ConnectionRefusedError(111, ""),
-        {"spoke": (("10.52.0.3", 5432),)},
-        (),
-        INFRA,
-        False,
+def of(module: str, name: str, text: str = "", base: type[BaseException] = Exception) -> BaseException:
+    return type(name, (base,), {"__module__": module})(text)
+
+
+def hung() -> BaseException:
+    return of("_pytest.outcomes", "Failed", "Timeout (>2.0s) from pytest-timeout.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One failure, what surrounds it, and what is right."""
+
+    exc: BaseException
+    looks: tuple[Look, ...] = GREEN
+    more: Mapping[str, Any] = field(default_factory=dict)
+    scene: Mapping[str, Any] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = (DB, REDIS, API)
+    rule: int
+    outcome: Outcome
+    again: bool
+    suspect: bool = False
+
+
+PAIR: Pair = ("10.9.9.9", 25)
+ROWS: Mapping[str, Row] = {
+    "it hung beside a dead service it used": Row(exc=hung(), looks=RED, more=AT_DB, rule=3, outcome=INFRA, again=True),
+    "it hung beside a slow one": Row(
+        exc=hung(), looks=(look("database", 100.0, C.APP_SLOW, red=False, well=True, degraded=True),), more=AT_DB,
+        rule=3, outcome=INFRA, again=True,
     ),
-    ("an empty time-out beside a red probe", TimeoutError(), {"spoke": (("10.52.0.3", 5432),)}, RED, INFRA, False),
-    ("an empty time-out beside a green probe", TimeoutError(), {"spoke": (("10.52.0.3", 5432),)}, GREEN, FAILED, True),
-    ("an empty time-out without a probe", TimeoutError(), {"spoke": (("10.52.0.3", 5432),)}, (), FAILED, True),
-    ("a red probe long ago", TimeoutError(), {"spoke": (("10.52.0.3", 5432),), "at": 200.0}, RED, FAILED, True),
-    ("503 of a service", status(503), {}, (), INFRA, False),
-    ("502 of a service", status(502), {}, (), INFRA, False),
-    ("504 of a service", status(504), {}, (), INFRA, False),
-    ("500 of a service", status(500), {}, RED, FAILED, False),
-    ("404 of a service", status(404), {}, RED, FAILED, False),
-    (
-        "an assertion with the network behind it",
-        wrapped(AssertionError("x"), refused(), cause=False),
-        {},
-        RED,
-        FAILED,
-        True,
+    "it hung beside well ones": Row(exc=hung(), more=AT_DB, rule=3, outcome=FAILED, again=True, suspect=True),
+    "an assertion behind an echo of a mock": Row(
+        exc=AssertionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="echo"),)},
+        more={"duration_s": 1.0}, rule=4, outcome=GAP, again=False,
     ),
-    ("an assertion because of the network", wrapped(AssertionError("x"), refused(), cause=True), {}, RED, FAILED, True),
-    (
-        "the product's own error because of the network",
-        wrapped(Custom("x"), refused(), cause=True),
-        {},
-        GREEN,
-        INFRA,
-        False,
+    "a KeyError behind a missed answer": Row(
+        exc=KeyError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="miss"),)},
+        more={"duration_s": 1.0}, rule=4, outcome=GAP, again=False,
     ),
-    (
-        "the product's own error, network in context only, red",
-        wrapped(Custom("x"), refused(), cause=False),
-        {},
-        RED,
-        INFRA,
-        False,
+    "an own error behind an echo is the product's": Row(
+        exc=ZeroDivisionError("x"), scene={"answers": (Answer(service="auth_service", at=99.9, source="echo"),)},
+        more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
     ),
-    ("the same, green", wrapped(Custom("x"), refused(), cause=False), {}, GREEN, FAILED, True),
-    ("words alone", Custom("connection refused, 503 service unavailable"), {}, RED, FAILED, False),
-    ("a missing file", FileNotFoundError(2, "no"), {"spoke": (("10.52.0.3", 5432),)}, RED, FAILED, False),
-    ("a group with an assertion", ExceptionGroup("g", [refused(), AssertionError("bug")]), {}, RED, FAILED, True),
-    ("a group of refusals", ExceptionGroup("g", [refused(), refused()]), {}, (), INFRA, False),
-    ("no table on the stand-in", sqlstate("42P01"), {"spoke": (("127.0.0.1", 5435),)}, (), GAP, False),
-    ("no function on the stand-in", sqlstate("42883"), {}, (), GAP, False),
-    ("no extension on the stand-in", sqlstate("0A000"), {}, (), GAP, False),
-    ("no table on staging", sqlstate("42P01"), {"spoke": (("10.52.0.3", 5432),)}, (), FAILED, False),
-    ("no table elsewhere", sqlstate("42P01"), {"spoke": (("10.9.9.9", 5432),)}, (), FAILED, False),
-    ("a unique key violated", sqlstate("23505"), {}, RED, FAILED, False),
-    ("no column", sqlstate("42703"), {}, RED, FAILED, False),
-    ("starting up", sqlstate("57P03"), {"spoke": (("10.52.0.3", 5432),)}, (), INFRA, False),
-    ("by protocol beside a red probe", redis.ConnectionError("gone"), {}, RED, INFRA, False),
-    ("by protocol beside a green one", redis.ConnectionError("gone"), {}, GREEN, FAILED, True),
-]
+    "an echo of the set-up does not count": Row(
+        exc=AssertionError("x"), scene={"answers": (Answer(service="auth_service", at=90.0, source="echo"),)},
+        more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+    ),
+    "a recorded answer is no gap": Row(
+        exc=AssertionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="recorded"),)},
+        more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+    ),
+    "an echo to one of several workers tells nothing": Row(
+        exc=AssertionError("x"), more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="echo"),), "alone": False},
+    ),
+    "no table on a stand-in that nobody prepared": Row(
+        exc=sqlstate("42P01"), endpoints=(DB, LOCAL), more={"spoke": (("127.0.0.1", 5435),)}, rule=6, outcome=GAP, again=False
+    ),
+    "no table on a prepared stand-in": Row(
+        exc=sqlstate("42P01"), endpoints=(DB, replace(LOCAL, prepared=True)), more={"spoke": (("127.0.0.1", 5435),)},
+        rule=6, outcome=UNDECIDED, again=False,
+    ),
+    "no table on staging": Row(exc=sqlstate("42P01"), endpoints=(DB, LOCAL), more=AT_DB, rule=16, outcome=FAILED, again=False),
+    "no table elsewhere": Row(
+        exc=sqlstate("42P01"), endpoints=(DB,), more={"spoke": (("10.9.9.9", 5432),)}, rule=16, outcome=FAILED, again=False
+    ),
+    "refused at a stand-in that does not run": Row(
+        exc=refused("('127.0.0.1', 6382)"), endpoints=(REDIS, IDLE), rule=7, outcome=Outcome.NOT_RUN, again=False
+    ),
+    "refused by a server that the environment names, and by it to us": Row(
+        exc=refused(str(PAIR)), scene={"known": {PAIR: "SMTP_HOST"}, "refusing": frozenset({PAIR})}, rule=8,
+        outcome=UNDECIDED, again=True,
+    ),
+    "refused by a server that the environment names, and that answers us": Row(
+        exc=refused(str(PAIR)), scene={"known": {PAIR: "SMTP_HOST"}}, rule=8, outcome=FAILED, again=False, suspect=True
+    ),
+    "refused on a port that nobody names": Row(
+        exc=refused("('127.0.0.1', 1)"), looks=RED, rule=8, outcome=FAILED, again=False, suspect=True
+    ),
+    "a wrong port on a service's host": Row(
+        exc=refused("('10.52.0.3', 8080)"), looks=RED, rule=8, outcome=FAILED, again=False, suspect=True
+    ),
+    "a wrong password": Row(exc=sqlstate("28P01"), more=AT_DB, rule=9, outcome=FAILED, again=False),
+    "a wrong password beside a probe that is refused as well": Row(
+        exc=sqlstate("28P01"), more=AT_DB, looks=(look("database", 100.5, C.APP_AUTH),), rule=9, outcome=INFRA, again=True
+    ),
+    "a wrong password beside a probe that is red for another reason": Row(
+        exc=sqlstate("28P01"), more=AT_DB, looks=RED, rule=9, outcome=FAILED, again=False
+    ),
+    "a service that is unwell only while this test runs": Row(
+        exc=sqlstate("53300"), more={**AT_DB, "duration_s": 1.0}, scene={"ended": 102.0}, rule=10, outcome=FAILED, again=True,
+        suspect=True, looks=(look("database", 98.0), look("database", 100.5, C.APP_OVERLOAD), look("database", 102.5)),
+    ),
+    "the same where another test had met it before": Row(
+        exc=sqlstate("53300"), more={**AT_DB, "duration_s": 1.0}, scene={"ended": 102.0, "first_sign": {"database": 99.5}},
+        rule=11, outcome=INFRA, again=True,
+        looks=(look("database", 98.0), look("database", 100.5, C.APP_OVERLOAD), look("database", 102.5)),
+    ),
+    "the same where it was unwell before": Row(
+        exc=sqlstate("53300"), more={**AT_DB, "duration_s": 1.0}, scene={"ended": 102.0}, rule=11, outcome=INFRA, again=True,
+        looks=(look("database", 98.0, C.APP_OVERLOAD), look("database", 102.5)),
+    ),
+    "refused at a service that is down": Row(exc=refused(), looks=RED, rule=11, outcome=INFRA, again=True),
+    "a red look in the window wins over a green one": Row(
+        exc=refused(), looks=(look("database", 98.6, C.TCP_REFUSED), look("database", 100.1)), rule=11, outcome=INFRA, again=True
+    ),
+    "refused, the address from the audit": Row(
+        exc=ConnectionRefusedError(111, ""), more=AT_DB, looks=RED, rule=11, outcome=INFRA, again=True
+    ),
+    "the product's own error because of it": Row(
+        exc=wrapped(Custom("x"), refused()), looks=RED, rule=11, outcome=INFRA, again=True
+    ),
+    "503 of a service that is down": Row(exc=status(503), looks=RED, rule=11, outcome=INFRA, again=True),
+    "503 behind a green health page, as a deeper look says": Row(
+        exc=status(503), looks=(look("backend_api", 99.9), look("backend_api", 101.0, C.APP_OVERLOAD, depth="path")), rule=11,
+        outcome=INFRA, again=True,
+    ),
+    "a write to a server that only reads": Row(
+        exc=sqlstate("25006"), more=AT_DB, rule=11, outcome=INFRA, again=True,
+        looks=(look("database", 100.2, C.APP_READONLY, red=False, well=True, degraded=True),),
+    ),
+    "a deadline beside a slow service": Row(
+        exc=of("httpx", "ReadTimeout", "('api.staging.test', 80)"), rule=11, outcome=INFRA, again=True,
+        looks=(look("backend_api", 100.2, C.APP_SLOW, red=False, well=True, degraded=True),),
+    ),
+    "starting up": Row(exc=sqlstate("57P03"), more=AT_DB, looks=RED, rule=11, outcome=INFRA, again=True),
+    "an assertion after a service that it used was unwell": Row(
+        exc=AssertionError("x"), more=AT_DB, looks=(look("database", 50.0, C.TCP_REFUSED), look("database", 99.0)), rule=12,
+        outcome=FAILED, again=True, suspect=True,
+    ),
+    "a closed connection after a restart": Row(
+        exc=of("asyncpg.exceptions", "InterfaceError", "connection is closed"), more={"used": (("10.52.0.3", 5432),)}, rule=12,
+        outcome=FAILED, again=True, suspect=True,
+        looks=(look("database", 50.0, started="a"), look("database", 99.0, started="b")),
+    ),
+    "refused beside a green look": Row(exc=refused(), rule=13, outcome=FAILED, again=True, suspect=True),
+    "refused, and no look tells": Row(exc=refused(), looks=(), rule=14, outcome=UNDECIDED, again=True),
+    "a red look long ago": Row(
+        exc=refused(), looks=(look("database", 60.0), look("database", 99.0)), rule=13, outcome=FAILED, again=True, suspect=True
+    ),
+    "the client's own error": Row(
+        exc=of("asyncpg.exceptions", "InterfaceError", "another operation is in progress"), rule=13, outcome=FAILED, again=True
+    ),
+    "an exhausted pool, whose time-out is no sign": Row(
+        exc=wrapped(of("httpx", "PoolTimeout"), TimeoutError()), more=AT_DB, rule=13, outcome=FAILED, again=True
+    ),
+    "an assertion with a refusal behind it, beside green looks": Row(
+        exc=wrapped(AssertionError("x"), refused()), rule=13, outcome=FAILED, again=True, suspect=True
+    ),
+    "a time-out without an address beside a dead service that it used": Row(
+        exc=TimeoutError(), more=AT_DB, looks=RED, rule=14, outcome=UNDECIDED, again=True
+    ),
+    "a time-out without an address beside well ones": Row(
+        exc=TimeoutError(), more=AT_DB, rule=14, outcome=FAILED, again=True, suspect=True
+    ),
+    "a broken pipe to a child beside dead services": Row(
+        exc=BrokenPipeError(32, "Broken pipe"), more={"children": True}, looks=RED, rule=14, outcome=FAILED, again=True,
+        suspect=True,
+    ),
+    "an assertion on a dead service's answer": Row(
+        exc=AssertionError("502"), more=AT_DB, looks=RED, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "an assertion because of a refusal": Row(
+        exc=wrapped(AssertionError("x"), refused()), looks=RED, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "a KeyError of an error's body, which the marker's service gave": Row(
+        exc=KeyError("orders"), more={"markers": ("real_redis",)}, looks=RED, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "a child that failed beside dead services": Row(
+        exc=AssertionError("1 == 0"), more={"children": True}, looks=RED, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "a client in C that was loaded": Row(
+        exc=AssertionError("x"), more={"unseen": ("psycopg2",)}, looks=RED, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "a pure test beside dead services": Row(exc=AssertionError("x"), looks=RED, rule=16, outcome=FAILED, again=False),
+    "a server that answered a wrong statement": Row(exc=sqlstate("42703"), more=AT_DB, rule=16, outcome=FAILED, again=False),
+    "the same where it had been unwell": Row(
+        exc=sqlstate("42703"), more=AT_DB, looks=RED, rule=12, outcome=FAILED, again=True, suspect=True
+    ),
+    "404": Row(exc=status(404), rule=16, outcome=FAILED, again=False),
+    "500": Row(exc=status(500), rule=16, outcome=FAILED, again=False),
+    "words alone": Row(
+        exc=Custom("connection refused, 503 service unavailable"), looks=RED, rule=16, outcome=FAILED, again=False
+    ),
+    "a client that was told wrongly beside a dead service": Row(
+        exc=of("requests.exceptions", "MissingSchema", "Invalid URL '10.52.0.3:5432'"), looks=RED, rule=13, outcome=FAILED,
+        again=True,
+    ),
+    "a read beside a server that takes no writes": Row(
+        exc=AssertionError("x"), more=AT_DB, rule=12, outcome=FAILED, again=True, suspect=True,
+        looks=(look("database", 99.9, C.APP_READONLY, red=False, well=True, degraded=True),),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_first_rule_that_fits_decides(name: str) -> None:
+    row = ROWS[name]
+    more = dict(row.more)
+    markers = more.pop("markers", ())
+    scene = Scene(endpoints=row.endpoints, looks=Looks(row.looks), **row.scene)
+    judged = judge_failure(told(row.exc, **more), scene, markers=markers)
+    assert (judged.rule, judged.outcome, judged.again, judged.suspect) == (
+        row.rule,
+        row.outcome,
+        row.again,
+        row.suspect,
+    ), judged
+
+
+def test_every_rule_has_a_row_that_it_decides_and_a_reason() -> None:
+    assert {rule.number for rule in RULES} == {row.rule for row in ROWS.values()}
+    assert all(rule.reason and rule.what for rule in RULES)
+    assert [rule.number for rule in RULES] == sorted(rule.number for rule in RULES)
+
+
+def test_a_judgement_carries_its_evidence() -> None:
+    looks = Looks((look("database", 90.0), look("database", 99.8, C.TCP_REFUSED), look("database", 103.0)))
+    judged = judge_failure(
+        told(refused(), duration_s=0.5), Scene(endpoints=(DB, REDIS), looks=looks, passed={"database": 2})
+    )
+    evidence = judged.evidence
+    assert evidence is not None
+    assert (evidence.rule, evidence.judgement, evidence.service) == (11, INFRA, "database")
+    assert evidence.endpoint == "db.staging.test:5432"
+    assert evidence.signs == ("ConnectionRefusedError: tcp_refused",)
+    assert evidence.passed_there == 2
+    assert evidence.before is not None
+    assert evidence.during is not None
+    assert evidence.after is not None
+    assert (evidence.before.red, evidence.during.red, evidence.after.red) == (False, True, False)
+    assert evidence.before.at < evidence.during.at < evidence.after.at
+
+
+def test_an_error_that_our_plugin_could_not_read_is_nobodys() -> None:
+    judged = judge_failure(told(AssertionError("x"), lost=True), Scene())
+    assert (judged.rule, judged.outcome) == (1, Outcome.NOT_RUN)
+
+
+def test_what_the_server_refuses_to_everybody_is_a_red_look_of_the_tests_themselves() -> None:
+    tests = [Test(f"t{number}", failures=[told(status(503), at=100.0 + number)]) for number in range(3)]
+    said = told_by(tests, (API,))["backend_api"]
+    assert (said.unwell, said.depth, said.path) == (3, "path", "/orders")
+    shared = shared_look("backend_api", said)
+    assert shared is not None
+    assert (shared.red, shared.told) == (True, True)
+    passed = Test("t9", state="passed", spoke=(("api.staging.test", 80),))
+    assert shared_look("backend_api", told_by([*tests, passed], (API,))["backend_api"]) is None
+    assert shared_look("backend_api", told_by(tests[:2], (API,))["backend_api"]) is None
+
+
+def test_an_answer_in_the_tests_hands_counts_like_one_in_its_error() -> None:
+    seen = (("api.staging.test", 80, 503, "/orders"),)
+    tests = [Test(f"t{number}", failures=[told(AssertionError("503 == 200"), seen=seen)]) for number in range(3)]
+    assert told_by(tests, (API,))["backend_api"].unwell == 3
+
+
+def test_nothing_can_have_been_done_where_the_only_service_was_never_reached() -> None:
+    scene = Scene(endpoints=(DB, REDIS), looks=Looks(RED))
+    assert judge_failure(told(refused()), scene).nothing_done
+    assert not judge_failure(told(refused(), spoke=(("127.0.0.1", 6379),)), scene).nothing_done
+    assert not judge_failure(told(sqlstate("57P01"), **AT_DB), scene).nothing_done
+
+
+def test_a_retry_tests_own_server_and_a_test_client_of_a_framework_are_nobodys_endpoint() -> None:
+    scene = Scene(endpoints=(DB, REDIS, API), looks=Looks(RED))
+    assert case_of(told(status(503, "http://testserver/orders")), scene).target.endpoint is None
+    assert case_of(told(status(503, "http://127.0.0.1:40404/x")), scene).service is None
+
+
+CHAIN = plugin.describe(refused())
+EVENTS: tuple[dict[str, Any], ...] = (
+    {"k": "start", "root": "/p", "pytest": "9", "key": "k"},
+    {"k": "ids", "ids": ["a::t"]},
+    {"k": "collected"},
+    {"k": "b", "i": 0, "l": 7},
+    {"k": "fail", "id": 0, "chain": CHAIN, "when": "call", "at": 100.0},
+)
 
 
 @pytest.mark.parametrize(
-    ("exc", "more", "looks", "expected", "suspect"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("exc", "outcome"), [(AttributeError("x"), INFRA), (AssertionError("x"), Outcome.ERROR)], ids=["follows", "asserts"]
 )
-def test_whose_failure_it_is(
-    exc: BaseException, more: dict[str, Any], looks: tuple[Look, ...], expected: Outcome, suspect: bool
-) -> None:
-    judged = judge_failure(told(exc, **dict(more)), endpoints=[DB, REDIS, LOCAL], looks=looks)
-    assert (judged.outcome, judged.suspect) == (expected, suspect), judged
+def test_teardown_after_an_outage_is_not_a_bug_but_an_assertion_is(exc: BaseException, outcome: Outcome) -> None:
+    record = fed(*EVENTS, {"k": "fail", "id": 0, "chain": plugin.describe(exc), "when": "teardown", "at": 100.0})
+    assert judge_test(record.tests["/p", "a::t"], Scene(endpoints=(DB,), looks=Looks(RED))).outcome is outcome
 
 
-def test_a_marker_names_the_service_where_the_error_does_not() -> None:
-    failure = told(TimeoutError())
-    assert judge_failure(failure, markers=["real_redis"], endpoints=[DB, REDIS], looks=RED).service == "redis"
-    assert judge_failure(failure, markers=["real_redis"], endpoints=[DB, REDIS], looks=RED).outcome is INFRA
-    assert judge_failure(failure, markers=["real_redis"], endpoints=[DB, REDIS], looks=GREEN).outcome is FAILED
+def test_a_held_test_is_infrastructures_and_waits_for_its_service() -> None:
+    judged = judge_test(Test("t", held=("database is down", "database")), Scene())
+    assert (judged.rule, judged.outcome, judged.needs) == (2, INFRA, {"database"})
 
 
-def test_pytest_timeouts_end_of_a_test_is_weak_evidence_not_an_assertion() -> None:
-    failed = type("Failed", (Exception,), {"__module__": "_pytest.outcomes", "__qualname__": "Failed"})
-    hung = told(failed("Timeout (>2.0s) from pytest-timeout."), spoke=(("10.52.0.3", 5432),))
-    assert judge_failure(hung, endpoints=[DB], looks=RED).outcome is INFRA
-    assert judge_failure(hung, endpoints=[DB], looks=GREEN).outcome is FAILED
-    said = told(failed("the database is down"), spoke=(("10.52.0.3", 5432),))
-    assert judge_failure(said, endpoints=[DB], looks=RED).outcome is FAILED
-
-
-def test_an_assertion_of_a_test_that_spoke_to_a_dead_service_is_suspect_and_stays_the_products() -> None:
-    failure = told(AssertionError("assert 503 == 200"), spoke=(("10.52.0.3", 5432),))
-    red = judge_failure(failure, endpoints=[DB], looks=RED)
-    assert (red.outcome, red.suspect, red.service) == (FAILED, True, "database")
-    green = judge_failure(failure, endpoints=[DB], looks=GREEN)
-    assert (green.outcome, green.suspect, green.fault) == (FAILED, False, None)
-
-
-def test_a_red_look_close_by_wins_over_a_green_one() -> None:
-    looks = (Look(service="database", at=100.5, red=False, well=True), Look(service="database", at=97.0, red=True))
-    found = look_near(looks, "database", 100.0)
-    assert found is not None
-    assert found.red
-    assert look_near(looks, "database", 500.0) is None
-
-
-def test_teardown_after_an_outage_is_not_a_bug_but_an_assertion_is() -> None:
-    chain = plugin.describe(refused())
-    events = [
-        {"k": "start", "root": "/p", "pytest": "9", "key": "k"},
-        {"k": "ids", "ids": ["a::t"]},
-        {"k": "collected"},
-        {"k": "b", "i": 0},
-        {"k": "fail", "id": 0, "chain": chain, "when": "call", "at": 100.0},
-    ]
-    follows = fed(
-        *events, {"k": "fail", "id": 0, "chain": plugin.describe(AttributeError("x")), "when": "teardown", "at": 100.0}
+def test_libpq_says_by_its_connection_what_no_type_of_python_says() -> None:
+    scene = Scene(endpoints=(DB, REDIS), looks=Looks(RED))
+    text = 'connection to server at "10.52.0.3", port 5432 failed: Connection refused'
+    failure = told(of("psycopg2", "OperationalError", text))
+    assert judge_failure(failure, scene).outcome is not INFRA, "by its words alone it is nothing"
+    chain = ({**failure.chain[0], "libpq": "connect"},)
+    assert judge_failure(replace(failure, chain=chain), scene).rule == 11
+    answered = ({**failure.chain[0], "libpq": "answered"},)
+    assert judge_failure(replace(failure, chain=answered), scene).outcome is FAILED, (
+        "a server that answers was not refused"
     )
-    assert judge_test(follows.tests["/p", "a::t"], endpoints=[DB]).outcome is INFRA
-    asserts = fed(
-        *events, {"k": "fail", "id": 0, "chain": plugin.describe(AssertionError("x")), "when": "teardown", "at": 100.0}
+    red = Scene(endpoints=(DB, REDIS), looks=Looks((look("database", 100.0, C.APP_AUTH),)))
+    assert judge_failure(replace(failure, chain=answered), red).rule == 11
+
+
+def test_redis_errors_are_judged_by_what_redis_said() -> None:
+    scene = Scene(endpoints=(DB, REDIS), looks=Looks(RED))
+    assert judge_failure(told(redis.ConnectionError("gone")), scene).rule == 11, "the only service of its client"
+    assert judge_failure(told(redis.MaxConnectionsError("Too many connections")), scene).rule == 13
+    two = Scene(endpoints=(REDIS, replace(REDIS, service="cache", port=6380)), looks=Looks(RED))
+    assert judge_failure(told(redis.ConnectionError("gone")), two).outcome is not INFRA, (
+        "one of two: nobody knows which"
     )
-    assert judge_test(asserts.tests["/p", "a::t"], endpoints=[DB]).outcome is Outcome.ERROR

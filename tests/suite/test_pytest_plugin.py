@@ -131,7 +131,7 @@ async def test_the_injected_copy_answers_where_the_guide_has_tests_ask(tmp_path:
         pytest.param(lambda exc: (type(exc), exc, None), id="pytest before 8"),
     ],
 )
-def test_a_failed_fixture_is_named_in_each_shape_in_which_pytest_keeps_its_exception(shape: Any) -> None:
+def test_a_fixtures_failure_is_found_in_each_shape_in_which_pytest_keeps_its_exception(shape: Any) -> None:
     exc = ConnectionRefusedError("refused")
     kept = SimpleNamespace(cached_result=(None, 0, shape(exc)), baseid="tests", scope="session")
     well = SimpleNamespace(cached_result=(1, 0, None), baseid="", scope="function")
@@ -139,9 +139,9 @@ def test_a_failed_fixture_is_named_in_each_shape_in_which_pytest_keeps_its_excep
     item = SimpleNamespace(
         _fixtureinfo=SimpleNamespace(name2fixturedefs={"db": (kept,), "well": (well,), "unused": (unused,)})
     )
-    assert plugin._failed_fixtures(item, exc) == (["tests::db"], True)
-    assert plugin._failed_fixtures(item, ConnectionRefusedError("another")) == ([], False)
-    assert plugin._failed_fixtures(item, None) == ([], False)
+    assert plugin._is_kept(item, exc)
+    assert not plugin._is_kept(item, ConnectionRefusedError("another"))
+    assert not plugin._is_kept(item, None)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from resilience.core.faults import fault
@@ -50,6 +51,21 @@ _CLICKHOUSE: Mapping[int, FaultCode] = {
     225: C.APP_REPLICA_DOWN,
     999: C.APP_REPLICA_DOWN,
 }
+
+
+_SERVERS_CODE = re.compile(r"\b[Cc]ode: (\d{1,5})\b")
+
+
+def _coded(link: BaseException, modules: frozenset[str], phase: Phase | None, endpoint: str) -> Fault | None:
+    """Read the server's code, which clickhouse-driver keeps as a number and clickhouse-connect only in its own text."""
+    if not modules & {"clickhouse_connect", "clickhouse_driver", "asynch"}:
+        return None
+    code = getattr(link, "code", None)
+    match = _SERVERS_CODE.search(str(link))
+    if not isinstance(code, int) and match is None:
+        return None
+    number = code if isinstance(code, int) else int(match[1]) if match is not None else 0
+    return clickhouse_fault(number, str(link), phase=phase, endpoint=endpoint)
 
 
 def _findings(facts: Facts) -> Finding | None:
@@ -114,6 +130,7 @@ KIND = Kind(
     },
     findings=_findings,
     clients=("clickhouse_connect", "clickhouse_driver", "asynch"),
+    coded=_coded,
     commands=("clickhouse-client",),
     doubles=Doubles(
         stand_in="resilience.services.clickhouse.stand_in:STAND_INS",
