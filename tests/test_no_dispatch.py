@@ -18,10 +18,12 @@ ALLOWED = {
     "core/faults.py": "http is a module of the standard library whose exceptions are known",
     "core/variables.py": "the guide's services, by their names, in the table of the guide's variables",
     "lab/": "the drill is a world of its own, with the guide's services by their names",
+    "runs/looking.py": "the path that a test asked for is asked for again over HTTP, whatever the service's own probe speaks",
     "runs/memory.py": "packages whose versions a report names",
     "stand_ins/mocks.py": "the word of HTTP's Upgrade header",
     "suite/pytest_plugin.py": "generated tables, which a test compares, and the guide's markers",
     "suite/rounds.py": "the guide's markers",
+    "suite/signs.py": "modules of client libraries, whose own errors say nothing of the far side",
 }
 """Where a text that is also a kind's name means something else."""
 

@@ -105,7 +105,7 @@ def blocked(sorts: Sequence[Sort]) -> bool:
         for outcome in one.tests:
             number += 1
             name = f"{number}::{outcome.value}"
-            board.standings["", name] = Standing(Test(name), Judged(outcome), planned=one.planned)
+            board.standings["", name] = Standing(Test(name), Judged(outcome=outcome), planned=one.planned)
     return board.blocked()
 
 
