@@ -86,7 +86,7 @@ degraded_above_s = 0.4
 [[service]]
 name = "clickhouse"
 type = "clickhouse"
-url = "http://app:${API_TOKEN}@${CLICKHOUSE_HOST}:${CLICKHOUSE_PORT}/shop"
+url = "http://app:${API_TOKEN}@${CLICKHOUSE_HOST}:${CLICKHOUSE_PORT}/?database=shop"
 timeout_s = 2.0
 degraded_above_s = 0.4
 
