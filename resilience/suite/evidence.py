@@ -118,7 +118,7 @@ class Case:
     red_used: Mapping[str, Look]
     """Services that it used, or may have used, and a look that found each unavailable at that time."""
     earlier: frozenset[str]
-    """Services that it used which were red earlier in this run, or restarted."""
+    """Services that it used which were unwell earlier in this run, or are slow, or restarted."""
 
     @property
     def start(self) -> float:
@@ -509,7 +509,8 @@ def case_of(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is
     earlier = frozenset(
         name
         for name in used | may
-        if looks.was_red(name, end) is not None or looks.restarted(name, max(end, scene.ended))
+        if looks.was_unwell(name, end + scene.deadline(name)) is not None
+        or looks.restarted(name, max(end, scene.ended))
     )
     return Case(
         failure=failure, reading=reading, target=target, scene=scene,

@@ -154,7 +154,7 @@ class Looker:
             concerned = frozenset(
                 name
                 for name in concerned
-                if self.looks.was_red(name, failure.at) is not None or not self.looks.of(name)
+                if self.looks.was_unwell(name, failure.at) is not None or not self.looks.of(name)
             )
         start, deadline_s = failure.at - failure.duration_s, self._deadline_s
         return frozenset(

@@ -129,16 +129,13 @@ class Looks:
         """Return the first look that began after it, of those that go as deep as the sign."""
         return next((one for one in self.of(service) if one.at >= at and (one.red or deep_enough(one, reading))), None)
 
-    def was_red(self, service: str, until: float) -> Look | None:
-        """Return the last look up to this moment that found the service unavailable, or taking no writes, in whatever round."""
-        return next(
-            (
-                look
-                for look in reversed(self.of(service))
-                if look.at <= until and (look.red or (look.degraded and look.fault in WRITE))
-            ),
-            None,
-        )
+    def was_unwell(self, service: str, until: float) -> Look | None:
+        """Return the last look up to this moment that found the service unavailable, slow or taking no writes, in any round.
+
+        That blames nobody; it is reason enough to run a test again before the product is blamed.
+        """
+        found = (one for one in reversed(self.of(service)) if one.at <= until and (one.red or one.degraded))
+        return next(found, None)
 
     def restarted(self, service: str, until: float) -> bool:
         """Whether two looks up to this moment saw different starts of the server."""
