@@ -10,10 +10,12 @@ from typing import NoReturn
 
 from resilience.cli.ends import end_by, heed_signals
 from resilience.cli.group import Verbs
+from resilience.cli.streams import prepare_streams
 
 
 def main() -> NoReturn:
     """Run the command line. Whatever goes wrong becomes one line and an exit code of contracts.md."""
+    prepare_streams()
     heed_signals()
     _give_watch_its_default(sys.argv)
     try:

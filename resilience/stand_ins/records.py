@@ -51,7 +51,12 @@ def write_records(data: Path, records: Mapping[str, Record]) -> None:
 @asynccontextmanager
 async def only_one(data: Path, *, timeout_s: float) -> AsyncIterator[None]:
     """Let one process at a time start or stop the stand-ins of this checkout."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise StandInError(
+            f"the folder of the stand-ins' data cannot be made: {exc}.", hint="export XDG_STATE_HOME=/a/folder/of/yours"
+        ) from exc
     with (data / "start.lock").open("ab") as file:
         until = time.monotonic() + timeout_s
         while not try_lock(file):
