@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from resilience.cli.ends import end_by, heed_signals
 from resilience.cli.group import Verbs
+from resilience.cli.streams import prepare_streams
 
 
 def main() -> NoReturn:
@@ -18,6 +19,7 @@ def main() -> NoReturn:
     Codes are those of `core.records.ExitCode`; an error that nobody foresaw is 30, with its traceback in a file of
     the user's own.
     """
+    prepare_streams()
     heed_signals()
     _give_watch_its_default(sys.argv)
     try:

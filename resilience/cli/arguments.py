@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.plain import plain
 from resilience.core.records import TestExecutionMode
+from resilience.core.redact import Redactor
+from resilience.core.secret import looks_secret
 from resilience.core.settings import Service, Settings
 from resilience.runs import configuration
 from resilience.runs.folder import holds_run, latest
@@ -35,14 +38,25 @@ def check_seconds(option: str, value: float | None, *, zero: bool = False) -> No
         raise UsageError(f"{option} {value:g}: seconds {least} were expected.", hint=f"{option} 300")
 
 
-def pairs_from(given: Sequence[str] | None) -> dict[str, object]:
-    """Return what `-p name=value` gave, values still as texts."""
+def pairs_from(given: Sequence[str] | None, settings: Settings) -> dict[str, object]:
+    """Return what `-p name=value` gave, values still as texts.
+
+    A value that is a secret of these settings, or looks like one, is refused and not shown: papermill writes parameters
+    into each notebook, which is passed on. It comes by a variable that the configuration names.
+    """
+    redactor = Redactor.of(settings)
     pairs: dict[str, object] = {}
     for text in given or ():
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise UsageError(f"-p {text}: name=value was expected.", hint="-p samples=3")
-        pairs[name.strip()] = value
+            raise UsageError(f"-p {redactor.short(text)}: name=value was expected.", hint="-p samples=3")
+        name = name.strip()
+        if looks_secret(name) or redactor.text(value) != plain(value):
+            raise UsageError(
+                f"-p {redactor.short(name)}: its value looks like a secret, which notebooks would show.",
+                hint='export NAME=…, and "${NAME}" where resilience.toml needs it',
+            )
+        pairs[name] = value
     return pairs
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
+from resilience.cli.streams import is_unicode
 from resilience.core.codec import to_builtins
 from resilience.core.words import exit_code_phrase
 from resilience.show.terminal import let_go
@@ -21,7 +22,7 @@ def builtins_of(record: object) -> Any:
 
 def print_json(document: object) -> None:
     """Write one JSON document to stdout, not escaped beyond need; a reader that is gone is no error."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
+    text = json.dumps(document, indent=1, ensure_ascii=not is_unicode(sys.stdout), default=str) + "\n"
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

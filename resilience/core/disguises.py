@@ -16,10 +16,14 @@ from resilience.core.plain import ESCAPES, UNSEEN, plain
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """One form of a secret; of base64 only the inner characters are known, so the token around it goes as well."""
+    """One form of a secret; of base64 only the inner characters are known, so the token around it goes as well.
+
+    `folded` is in lower case, and is looked for in the lower case of a text.
+    """
 
     text: str
     base64: bool = False
+    folded: bool = False
 
 
 def needles_of(values: Iterable[str]) -> tuple[Needle, ...]:
@@ -38,9 +42,48 @@ def needles_of(values: Iterable[str]) -> tuple[Needle, ...]:
                 continue
             for form in _forms(part):
                 needles.setdefault(form, Needle(form))
-            for form in _base64_forms(part.encode("utf-8", "surrogatepass")):
-                needles.setdefault(form, Needle(form, base64=True))
+            encoded = [part.encode("utf-8", "surrogatepass")]
+            if is_unmistakable(part):
+                encoded.append(part.encode("utf-16-le", "surrogatepass"))
+                for form in _utf16_forms(part):
+                    needles.setdefault(form, Needle(form))
+                for form in _folded_forms(part):
+                    needles.setdefault(f"folded {form}", Needle(form, folded=True))
+            for raw in encoded:
+                for form in _base64_forms(raw):
+                    needles.setdefault(form, Needle(form, base64=True))
     return tuple(needles.values())
+
+
+def is_unmistakable(value: str) -> bool:
+    """Say whether a value is so long and mixed that its letters in another case or encoding are never met by chance.
+
+    Twelve characters of two classes: lower and upper case, digits, signs. A shorter one is somebody's word in upper case.
+    """
+    classes = (str.islower, str.isupper, str.isdigit, lambda sign: not sign.isalnum())
+    return len(value) >= 12 and sum(any(map(of_class, value)) for of_class in classes) >= 2
+
+
+def _utf16_forms(value: str) -> Iterator[str]:
+    """Return UTF-16 as it is met when read byte by byte, such as in the `repr` of bytes; in both orders."""
+    if value.isascii():
+        yield "\0".join(value)  # either order
+    else:
+        yield from (value.encode(codec, "surrogatepass").decode("latin-1") for codec in ("utf-16-le", "utf-16-be"))
+
+
+def _folded_forms(value: str) -> Iterator[str]:
+    """Return the value in lower case, and what hexadecimal makes of it, which is written in either case."""
+    yield fold(value)
+    yield from (value.encode(codec, "surrogatepass").hex() for codec in ("utf-8", "utf-16-le", "utf-16-be"))
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case with each character in its place, though some (İ) have two for one."""
+    lower = text.lower()
+    return (
+        lower if len(lower) == len(text) else "".join(sign.lower() if len(sign.lower()) == 1 else sign for sign in text)
+    )
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from resilience.core.common_words import too_common
-from resilience.core.disguises import AWKWARD, TAG, Layer, Needle, layers_at_once, layers_in_any_order, needles_of
+from resilience.core.disguises import AWKWARD, TAG, Layer, Needle, fold, layers_at_once, layers_in_any_order, needles_of
 from resilience.core.plain import clean, plain
 from resilience.core.pseudonyms import Pseudonyms
 from resilience.core.secret import Secret
@@ -48,7 +48,8 @@ class Redactor:
         values = {secret.reveal() if isinstance(secret, Secret) else secret for secret in secrets}
         needles = needles_of(values)
         # Of a URL the password is a secret of its own, and its beginning is in every endpoint.
-        long = (needle.text for needle in needles if len(needle.text) >= 8 and "://" not in needle.text)
+        exact = (needle.text for needle in needles if not needle.folded)
+        long = (form for form in exact if len(form) >= 8 and "://" not in form)
         self._ends = tuple((form, form[: _least(form)], form[-_least(form) :]) for form in long)
         self._simple = tuple(needle for needle in needles if not AWKWARD.intersection(needle.text))
         self._awkward = tuple(needle for needle in needles if AWKWARD.intersection(needle.text))
@@ -175,12 +176,15 @@ def _search(needles: Sequence[Needle], layers: Iterable[Layer]) -> Iterator[tupl
     Needles under six characters are passed over inside long runs of base64, where they are met by chance. Of a base64
     needle the whole token is yielded, since its outer characters belong to it and are not known.
     """
+    any_folded = any(needle.folded for needle in needles)
     for layer in layers:
+        folded = fold(layer.text) if any_folded else ""
         for needle in needles:
-            at = layer.text.find(needle.text)
+            text = folded if needle.folded else layer.text
+            at = text.find(needle.text)
             while at >= 0:
                 start, end = at, at + len(needle.text)
-                at = layer.text.find(needle.text, at + 1)
+                at = text.find(needle.text, at + 1)
                 if len(needle.text) < 6 and _in_blob(layer.text, start, end):
                     continue
                 if needle.base64:

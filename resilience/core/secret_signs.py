@@ -61,6 +61,13 @@ _KEYED_ESCAPED = re.compile(rf"{_ASSIGNED}(\\+[\"']|&quot;|&apos;|&#0?3[49];|&#x
 _KEYED = re.compile(rf"(?i)({_KEY_NAME}(?:=|%3D|\s{{0,2}}:\s{{0,2}}|\s=\s))([^{_END}]{{1,}})")
 _ENV_KEY = re.compile(rf"\b([A-Z][A-Z0-9_]{{0,60}}_(?:KEY|DSN|COOKIE|CREDENTIALS|PAT)=)([^{_END}]{{4,}})")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?")
+_BASE64_JWT_SIGNS = ("ZXlK", "V5S", "leU")
+"""What base64 makes of a JWT's first letters, eyJ, at each of the three places in a longer text."""
+_WRAPPED = "|".join(
+    rf"(?:[A-Za-z0-9+/]{{{width}}}\n)+[A-Za-z0-9+/]{{1,{width}}}={{0,2}}(?=[\n\"']|\Z)" for width in (76, 64)
+)
+_BASE64_RUN = re.compile(rf"(?:{_WRAPPED}|[A-Za-z0-9+/_-]{{30,}}={{0,2}})")
+_URLSAFE = str.maketrans("-_", "+/")
 _PEM = re.compile(
     r"(-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----).*?"
     r"(-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
@@ -83,6 +90,8 @@ def hide_by_signs(text: str) -> str:
     """
     if "PRIVATE KEY" in text:
         text = _PEM.sub(rf"\1 {HIDDEN} \2", text)
+    if any(sign in text for sign in _BASE64_JWT_SIGNS):
+        text = _BASE64_RUN.sub(_hide_base64_jwt, text)
     return "\n".join(map(_line_by_structure, text.split("\n")))
 
 
@@ -135,6 +144,18 @@ def _hide_keyed(match: re.Match[str]) -> str:
     if counted or folder or value.lower() in _HARMLESS or value.startswith(("$", HIDDEN)):
         return match[0]
     return f"{match[1]}{HIDDEN}"
+
+
+def _hide_base64_jwt(match: re.Match[str]) -> str:
+    """Hide a run of base64 in which there is a JWT, wherever in it, as in a Kubernetes secret or a basic header."""
+    run = match[0].replace("\n", "").rstrip("=").translate(_URLSAFE)
+    for ahead in range(4):  # letters before the run may have been taken for a part of it
+        part = run[ahead:]
+        part = part[: len(part) - (len(part) % 4 == 1)]
+        decoded = base64.b64decode(part + "=" * (-len(part) % 4)).decode("latin-1")
+        if "eyJ" in decoded and _JWT.search(decoded):
+            return HIDDEN
+    return match[0]
 
 
 def _hide_bearer(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
 from resilience.services.registry import KINDS
 from resilience.settings.build import build
-from resilience.settings.environment import find_root, load_settings, shipped
+from resilience.settings.environment import find_root, load_settings, shipped, with_data_that_can_be_written
 from resilience.settings.secrets import secret_texts
 
 
@@ -65,7 +65,7 @@ def _bare_settings(asked: str, cwd: Path, environ: Mapping[str, str]) -> Iterato
         if (folder / ".git").exists():
             break
     for root in dict.fromkeys(roots):
-        yield build(
+        settings = build(
             "",
             source=None,
             root=root,
@@ -74,6 +74,7 @@ def _bare_settings(asked: str, cwd: Path, environ: Mapping[str, str]) -> Iterato
             kinds=KINDS,
             home=Path(where.get("HOME") or Path.home()),
         )
+        yield with_data_that_can_be_written(settings)
 
 
 def _has_journal(state: Path) -> bool:

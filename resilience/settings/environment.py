@@ -54,7 +54,15 @@ def load_settings(
         home=_home(environ),
         environment=environment,
     )
-    return _with_files(settings)
+    return with_data_that_can_be_written(_with_files(settings))
+
+
+def with_data_that_can_be_written(settings: Settings) -> Settings:
+    """Keep the stand-ins' data below the state folder where HOME is not there or read-only, as in many containers."""
+    nearest = next(folder for folder in (settings.data, *settings.data.parents) if folder.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return settings
+    return replace(settings, data=settings.state / "data")
 
 
 def find_config(cwd: Path) -> Path | None:
@@ -182,7 +190,7 @@ def _shipped_settings(
         home=_home(environ),
         environment=environment,
     )
-    return replace(settings, env_file=own / ".env.test.active", outputs=own / "outputs")
+    return with_data_that_can_be_written(replace(settings, env_file=own / ".env.test.active", outputs=own / "outputs"))
 
 
 def _given(config: Path | str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:

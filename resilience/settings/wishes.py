@@ -139,9 +139,13 @@ def _called(services: Sequence[Service], name: str) -> tuple[str, ...]:
 
 
 def _is_local(name: str, value: str, place: str) -> bool:
-    """Say whether the variable says local. A team's own word for it says nothing; a misspelt local is refused."""
+    """Say whether the variable says local.
+
+    A team's own word for it, such as cluster, says nothing. A misspelt local is refused, and so is true or off: who writes
+    that wishes something, and would get nothing.
+    """
     word = value.strip().lower()
-    if word != "local" and difflib.get_close_matches(word, ["local"], cutoff=0.7):
+    if word in _WISH_WORDS or (word != "local" and difflib.get_close_matches(word, ["local"], cutoff=0.7)):
         raise SettingsError(
             name=name, source=place, found=repr(value[:40]), expected="local, or nothing", hint=f"{name}=local"
         )

@@ -61,7 +61,12 @@ async def only_one(data: Path, *, timeout_s: float) -> AsyncIterator[None]:
     Raises StandInError after `timeout_s` seconds. The lock is the kernel's, so a process that is killed leaves none
     behind.
     """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise StandInError(
+            f"the folder of the stand-ins' data cannot be made: {exc}.", hint="export XDG_STATE_HOME=/a/folder/of/yours"
+        ) from exc
     with (data / "start.lock").open("ab") as file:
         until = time.monotonic() + timeout_s
         while not try_lock(file):

@@ -96,3 +96,26 @@ def test_a_half_configured_service_says_which_variables_are_missing(
 def test_nothing_configured_says_so_and_proposes_the_drill(type_in: Type, home: Path, verb: str) -> None:
     type_in(verb).complains("0 of 7 configured", "resilience drill database-unavailable")
     assert not list(home.rglob("incident.json"))
+
+
+@pytest.mark.parametrize("verb", ["run", "resume"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("note", "Zq9-kelvin-Harbour_42"),
+        ("note", "ZQ9-KELVIN-HARBOUR_42"),
+        ("note", "postgresql://me:hunter2-long@db/x"),
+        ("note", "Bearer abcdefgh12345678"),
+        ("api_token", "anything-at-all"),
+        ("note", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"),
+    ],
+)
+def test_a_parameter_that_looks_like_a_secret_is_refused_by_its_name_and_not_shown(
+    type_in: Type, team: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str, value: str
+) -> None:
+    monkeypatch.setenv("THEIR_API_TOKEN", "Zq9-kelvin-Harbour_42")
+    said = type_in(verb, "-p", f"{name}={value}")
+    said.complains(f"-p {name}", "looks like a secret", "export NAME")
+    assert value not in said.err
+    type_in(verb, "-p", "Zq9-kelvin-Harbour_42").complains("-p ***", "name=value")
+    assert not runs(team)

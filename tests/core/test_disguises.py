@@ -13,6 +13,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given, strategies as st
 
+from resilience.core.common_words import too_common
+from resilience.core.disguises import is_unmistakable
 from resilience.core.plain import plain
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
@@ -99,3 +101,59 @@ def test_each_line_of_a_key_is_hidden_where_lines_are_split() -> None:
     redactor = Redactor([key])
     assert redactor.text("line 2 is 9w0BAQEFAASCBKcwggSj here") == "line 2 is *** here"
     assert redactor.text(json.dumps(key)) == '"***"'
+
+
+UNMISTAKABLE: dict[str, Callable[[str], str]] = {
+    "upper": str.upper,
+    "lower": str.lower,
+    "swapped": str.swapcase,
+    "title": str.title,
+    "upper_quoted": lambda text: quote(text, safe="").upper(),
+    "upper_json_in_html": lambda text: html.escape(json.dumps(text.upper())[1:-1]),
+    "repr_utf16": lambda text: repr(text.encode("utf-16"))[1:],
+    "repr_utf16_be": lambda text: repr(text.encode("utf-16-be"))[1:],
+    "utf16_read_as_latin": lambda text: text.encode("utf-16-le").decode("latin-1"),
+    "utf16_hex": lambda text: text.encode("utf-16").hex(),
+    "utf16_be_hex_upper": lambda text: text.encode("utf-16-be").hex().upper(),
+    "hex_mixed": lambda text: "".join(
+        f"{byte:02x}" if at % 2 else f"{byte:02X}" for at, byte in enumerate(text.encode())
+    ),
+    "powershell": lambda text: base64.b64encode(f"login {text}".encode("utf-16-le")).decode(),
+    "powershell_1": lambda text: base64.b64encode(b"x" + text.encode("utf-16-le") + b"yz").decode(),
+    "powershell_2": lambda text: base64.b64encode(b"xx" + text.encode("utf-16-le") + b"y").decode(),
+}
+"""How a long and mixed value has been seen in logs, where a short one would be somebody's word."""
+
+
+@pytest.mark.parametrize("name", list(UNMISTAKABLE))
+@pytest.mark.parametrize("secret", [SECRET, "Zq9-kelvin-Harbour_42"])
+def test_a_long_mixed_secret_is_also_found_in_other_case_and_in_utf16(name: str, secret: str) -> None:
+    redactor = Redactor([secret])
+    form = UNMISTAKABLE[name](secret)
+    text = f"before {form} after"
+    hidden = redactor.text(text)
+    assert hidden.startswith("before ")
+    assert hidden.endswith(" after")
+    assert "***" in hidden
+    assert len(hidden) < len("before  after") + 24
+    assert redactor.leaks(text.encode()) is not None
+    assert redactor.leaks(hidden) is None
+    assert redactor.text(hidden) == hidden
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40),
+    st.sampled_from(sorted(UNMISTAKABLE)),
+)
+def test_no_long_mixed_secret_survives_in_other_case_or_in_utf16(secret: str, name: str) -> None:
+    assume(is_unmistakable(secret) and secret == plain(secret) and not too_common(secret))
+    assert Redactor([secret]).leaks(f"a {UNMISTAKABLE[name](secret)} b".encode()) is not None
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "Sunshine22", "staginghealth", "9876543210123"])
+def test_a_short_or_plain_secret_is_hidden_as_it_stands_only(secret: str) -> None:
+    assert not is_unmistakable(secret)
+    redactor = Redactor([secret])
+    assert redactor.text(f"a {secret} b") == "a *** b"
+    if secret.upper() != secret:
+        assert redactor.text(f"a {secret.upper()} b") == f"a {secret.upper()} b"

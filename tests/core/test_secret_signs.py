@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import random
+from collections.abc import Callable
+
 import pytest
 
 from resilience.core.redact import Redactor
@@ -42,3 +46,30 @@ def test_what_looks_secret_is_hidden_without_being_known(text: str, kept: str, g
     assert gone not in hidden
     assert kept in hidden
     assert Redactor().text(hidden) == hidden
+
+
+JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJpdCBpcyBtZSIsImlhdCI6MTUxNjIzOTAyMn0.s1gn4tur3-of_nobody"
+
+
+@pytest.mark.parametrize("ahead", ["", "u", "u:", "Bearer ", '{"auth": "'])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+def test_an_unknown_jwt_is_hidden_under_base64_too(ahead: str, encode: Callable[[bytes], bytes]) -> None:
+    encoded = encode(f"{ahead}{JWT}".encode()).decode()
+    hidden = Redactor().text(f"token-file: {encoded.rstrip()}\nthe end of a page")
+    assert hidden == "token-file: ***\nthe end of a page"
+    assert Redactor().text(f"kubectl said data={encoded}").startswith("kubectl said ")
+    assert encoded[20:60] not in Redactor().text(f"kubectl said data={encoded}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image/png;base64," + base64.b64encode(random.Random(7).randbytes(60_000)).decode(),
+        base64.encodebytes(random.Random(8).randbytes(60_000)).decode().rstrip(),
+        base64.b64encode(b"it says eyJ and no more, which is no token at all, ever").decode(),
+        "tests/integration/test_a_very_long_name_of_a_test_leUV5S/ZXlK_without_any_token_in_it",
+        "sha256-ZXlKV5SleU0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_base64_without_a_jwt_stays(text: str) -> None:
+    assert Redactor().text(text) == text

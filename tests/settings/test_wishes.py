@@ -85,6 +85,9 @@ def test_a_slip_in_a_profiles_flag_is_refused_by_file_and_line(name: str, file: 
 
 def test_a_slip_in_a_service_mode_is_refused_and_a_teams_own_word_is_not() -> None:
     assert "REDIS_MODE='lokal'" in refused(ALL_SERVICES, {"REDIS_MODE": "lokal"})
+    for name in ("REDIS_MODE", "DATABASE_MODE", "CLICKHOUSE_MODE"):
+        for nonsense in ("true", "off", "1", "loccal"):
+            assert f"{name}='{nonsense}'" in refused(ALL_SERVICES, {name: nonsense})
     assert settings(ALL_SERVICES, {"REDIS_MODE": "cluster"}).wishes.local_services == ()
 
 

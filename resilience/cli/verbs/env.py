@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -42,4 +43,8 @@ def env(
             f"resilience env: this shell had values of its own for {', '.join(sorted(own))}; "
             "env --unset takes ours away but cannot give those back, a new shell has them\n"
         )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            encoding="utf-8", errors="strict"
+        )  # values are bytes of a file, whatever the locale says
     sys.stdout.write(export_lines(values))

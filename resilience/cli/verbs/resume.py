@@ -28,4 +28,5 @@ def resume(
     """Continue a run at the stage that failed."""
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
-    leave(resume_run(run_folder(settings, folder), parameters=pairs_from(parameter)))
+    parameters = pairs_from(parameter, settings)
+    leave(resume_run(run_folder(settings, folder), parameters=parameters))

@@ -41,7 +41,7 @@ def run(
     code = run_all(
         settings,
         apply=apply,
-        parameters=pairs_from(parameter),
+        parameters=pairs_from(parameter, settings),
         out=out,
         fail_on=fail_on,
         total_timeout_s=total_timeout,
