@@ -99,8 +99,12 @@ def sweep(prefixes: Iterable[str] = SCRATCH) -> tuple[Path, ...]:
     import psutil  # not on the way to an assessment, which writes files too
 
     removed: list[Path] = []
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except OSError:
+        return ()  # it is found by writing into it, which a full disk refuses; an undo must go on all the same
     for prefix in dict.fromkeys(prefixes):
-        for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*-*"):
+        for folder in temporary.glob(f"{prefix}-*-*"):
             pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
             with suppress(OSError, psutil.AccessDenied):
                 found = folder.lstat()
