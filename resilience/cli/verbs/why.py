@@ -1,0 +1,54 @@
+"""Show the evidence of a test's judgement."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Json, Verbose
+from resilience.cli.output import builtins_of, log_to_stderr, print_json
+from resilience.core.errors import UsageError, did_you_mean
+from resilience.core.records import Incident, TestOutcome
+from resilience.core.why import why_lines
+from resilience.runs.runbook import Run
+
+app = verb()
+
+
+@app.command()
+def why(
+    test: Annotated[str, typer.Argument(help="A test's id, or a part of it.", metavar="TEST")],
+    folder: Annotated[str, typer.Option("--run", help="The run; else the newest.")] = "latest",
+    config: Config = "",
+    environment: Environment = "",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """The evidence of a test's judgement: rule, sign, endpoint, looks before and after."""
+    log_to_stderr(verbose)
+    settings = settings_from(config, environment)
+    run = Run.open(run_folder(settings, folder), settings)
+    found = matching(run.incident, test)
+    if as_json:
+        print_json({"schema": 1, "run": run.incident.run, "tests": builtins_of(found)})
+        return
+    sys.stdout.write("\n".join(line for one in found for line in why_lines(one)) + "\n")
+
+
+def matching(incident: Incident, wanted: str) -> tuple[TestOutcome, ...]:
+    """Return the tests of this id, else those whose id holds the text. Raises UsageError where there is none."""
+    results = [
+        result for result in (incident.tests, incident.critical_tests, incident.full_tests) if result is not None
+    ]
+    tests = [test for result in results for test in result.tests]
+    exact = tuple(test for test in tests if test.id == wanted)
+    found = exact or tuple(test for test in tests if wanted in test.id)
+    if not found:
+        named = [test.id for test in tests]
+        hint = did_you_mean(wanted, named) if named else "no test was run there"
+        raise UsageError(f"test {wanted!r} is not in run {incident.run}.", hint=hint)
+    return found
