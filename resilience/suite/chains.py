@@ -82,6 +82,11 @@ def _type(names: tuple[str, ...]) -> type[BaseException]:
 
 
 def _revive_one(node: Mapping[str, Any]) -> BaseException:
+    """Return an exception of a type made for it, with the codes that the plug-in wrote down of the real one.
+
+    The classifier of probes reads types, numbers and attributes; so what a team's interpreter raised is rebuilt here without
+    its libraries, and one classifier serves both.
+    """
     names = tuple(str(name) for name in node.get("mro", ()))
     # `ConnectionError` of redis derives from its own error and from nothing of the standard library, and so on: the line
     # is kept, but a built-in one in it ends it, since what follows is that one's own line.

@@ -178,6 +178,11 @@ class Record:
         return test
 
     def _about_session(self, kind: str, session: Session, event: Mapping[str, Any]) -> Failure | None:
+        """Take an event of a whole session: its start, ids, what it collected, left out or could not collect, its end.
+
+        Ids come once and are numbers afterwards, since 20,000 node ids would be most of the file. Returns the failure where the
+        event is one (a conftest, a collection, an internal error), since such errors end a run before any test.
+        """
         if kind == "start":
             session.root, session.key = str(event.get("root", "")), str(event.get("key", ""))
             session.worker, session.python = str(event.get("worker", "")), str(event.get("python", ""))

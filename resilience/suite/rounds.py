@@ -115,6 +115,10 @@ class Rounds:
     # one execution
 
     async def _execute(self, turn: Turn, again: Mapping[str, Any] | None) -> Execution:
+        """Run the command once and return what its events said; `again` names the tests to run again, None for all.
+
+        The breaker and the display step beside it, so that what a dead service holds back is decided while the tests still run.
+        """
         tools = self.tools
         select = " and ".join(f"({text})" for text in (tools.request.select, turn.command.select) if text)
         record = self.record = Record(select=select, mode=tools.request.mode.value)
@@ -243,6 +247,7 @@ class Rounds:
         self.tools.board.standings[root, name] = standing
 
     def _judge(self, first: Execution, last: Execution) -> CommandResult:
+        """Return the command's own result: by its tests where our plug-in spoke, else by output, exit code and looks."""
         turn, tools = self.turn, self.tools
         service = fault = None
         if first.record.started:

@@ -85,6 +85,11 @@ class _Run:
         self.extra: list[TestOutcome] = []
 
     async def run(self) -> TestSuiteResult:
+        """Run the commands one after the other and return what they prove together.
+
+        Services are looked up and counted before the first test, so that what the tests reached can be told from our own looks. A
+        cancellation is kept until the children have ended: what was known by then is raised with it, as TestRunInterrupted.
+        """
         (self.place.folder / "logs").mkdir(parents=True, exist_ok=True)
         endpoints = await asyncio.to_thread(endpoints_of, self.place.services, self.place.stand_ins)
         self.looker.endpoints = endpoints
@@ -139,6 +144,10 @@ class _Run:
                 return
 
     def _result(self, reached: Sequence[Reached], *, interrupted: int | None = None) -> TestSuiteResult:
+        """Return the result of all commands so far: tests redacted, totals, and the verdict by the rules of `core.verdict`.
+
+        With `exit_code = original` the code is the first of the team's own commands that was not 0; the verdict stays ours.
+        """
         tests = tuple(self._redacted(test) for test in (*self.board.outcomes(), *self.extra))
         counts = totals(tests)
         proof = prove(
