@@ -513,7 +513,7 @@ async def test_a_hanging_test_is_ended_named_and_leaves_nothing_behind(
         def test_c(): pass
         """,
     )
-    result = await run(root, out, {"database": database}, timeout_s=2.5)
+    result = await run(root, out, {"database": database}, timeout_s=6.0)
     assert by_id(result) == {"test_a": Outcome.PASSED, "test_hangs": Outcome.TIMEOUT, "test_c": Outcome.NOT_RUN}
     assert (result.exit_code, result.verdict) == (124, Verdict.TIMED_OUT)
     message = next(test.message or "" for test in result.tests if test.outcome is Outcome.TIMEOUT)
