@@ -1,4 +1,4 @@
-"""Write what pytest does, as it happens, to a file of ours; stand-alone, for Python 3.8 and later and pytest 7 and later.
+"""Write what pytest does, as it happens, to a file of ours; stand-alone, for Python 3.8 and later and pytest 6.2 and later.
 
 This module is copied into a folder on PYTHONPATH and enters the team's pytest by an entry point. It imports nothing but the
 standard library and pytest, and stays silent where the variable RESILIENCE_PYTEST does not name a configuration. Each line of
@@ -1183,6 +1183,13 @@ class Recorder:
         _spoken.spawned = _spoken.spawned or spawned
 
     def pytest_runtest_logreport(self, report):
+        # An exception here would be pytest's INTERNALERROR: it would end the team's run, and look like theirs.
+        try:
+            self._reported(report)
+        except Exception as exc:
+            self.writer.event("trouble", what="logreport", text=clean(repr(exc)))
+
+    def _reported(self, report):
         when = report.when
         outcome = report.outcome
         if self.controller:
