@@ -189,7 +189,7 @@ def test_after(): pass
 """
 # The recorder is broken as a fault of ours would break it: where it reads an error, and where pytest reports an outcome.
 TROUBLE = {
-    "reading": "recorder.pending = None",
+    "reading": "recorder.cached = None",
     "reporting": "recorder.finish = None",
 }
 BREAKS = """
@@ -357,7 +357,7 @@ def test_trouble_inside_our_plugin_makes_the_verdict_unknown(team: Team, where: 
     (folder / "conftest.py").write_text(BREAKS.replace("{what}", TROUBLE[where]))
     (folder / "test_it.py").write_text("def test_one(): assert 0\ndef test_two(): pass\n")
     said = team.tell("troubled")
-    assert said["verdict"] == "unknown", said
+    assert said["verdict"] == "unknown", (said["notes"], said["totals"], said["tests"])
     assert said["exit_code"] == 21
     assert counted(said) == 2
 
