@@ -78,6 +78,14 @@ class Breaker:
         for fixture in failure.fixtures:
             counts[fixture] = counts.get(fixture, 0) + 1
 
+    def stalled(self, service: str, fixture: str) -> None:
+        """Count a test that was ended while it waited for this service: the next one that shares the fixture would wait too."""
+        self._streak[service] = self._streak.get(service, 0) + IN_A_ROW
+        self._slow.add(service)
+        if fixture:
+            counts = self._fixtures.setdefault(service, {})
+            counts[fixture] = counts.get(fixture, 0) + 1
+
     def step(self, control: Path) -> None:
         """Open the breaker for services that fail in a row and are confirmed down; close it when they are back."""
         changed = False

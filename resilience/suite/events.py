@@ -73,6 +73,8 @@ class Session:
     exit: int | None = None
     current: str | None = None
     since: float = 0.0
+    touched: list[tuple[tuple[str, int | None], str]] = field(default_factory=list)
+    """Services' addresses that the test in flight, or else the session, connected to, and the fixture that did."""
     trouble: list[Failure] = field(default_factory=list)
     digests: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -154,6 +156,7 @@ class Record:
 
     def _begin(self, session: Session, test: Test, event: Mapping[str, Any], now: float) -> None:
         test.begun = True
+        session.touched.clear()
         test.line, test.file = int(event.get("l") or 0), str(event.get("f") or "")
         session.current, session.since = test.id, now
 
@@ -221,6 +224,8 @@ class Record:
             test.failures.append(failure)
             test.state = "failed"
             return failure
+        elif kind == "c":
+            session.touched.extend((pair, str(event.get("f") or "")) for pair in _pairs([event.get("p") or ()]))
         elif kind == "interrupt":
             self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
         elif kind == "trouble":

@@ -40,6 +40,14 @@ class Execution:
     duration_s: float = 0.0
     ended: float = 0.0
     """When its process ended, in seconds since the epoch."""
+    missing: int = 0
+    """How many events never came."""
+    service: str | None = None
+    """The service that a stalled test waited for."""
+    stuck: tuple[str, str] = ("", "")
+    """Rootdir and id of that test."""
+    stalled: str = ""
+    """Why it was ended before its time: a test that made no progress beside a service that is down."""
     timed_out: str = ""
     stacks: Mapping[str, str] = field(default_factory=dict)
     tail: str = ""
@@ -57,11 +65,12 @@ class Executor:
 
     async def run(
         self, execution: Execution, turn: Turn, told: Mapping[str, Any], *,
-        limit: tuple[float, str] | None, heard: Heard, on_step: Callable[[], None],
+        limit: tuple[float, str] | None, heard: Heard, on_step: Callable[[], str],
     ) -> None:  # fmt: skip
         """Run the command of this turn to its end, or to its `limit` (monotonic time, and which limit it is).
 
-        `told` is what the plug-in is told, `heard` hears of each event, `on_step` is called between looks. When cancelled it
+        `told` is what the plug-in is told, `heard` hears of each event. `on_step` is called between looks; where it returns why
+        the command stalled, it is ended as by a limit. When cancelled it
         ends the children, reads what they left into `execution`, and passes the cancellation on.
         """
         # Raw, so it lies in our private folder and never in the run's, even when we are killed.
@@ -106,8 +115,8 @@ class Executor:
         execution.duration_s, execution.ended = time.monotonic() - began, time.time()
         code = process.returncode
         execution.exit_code = 128 - code if code < 0 else code
-        execution.tail = log.tail
-        if execution.timed_out:
+        execution.tail, execution.missing = log.tail, signed.missing
+        if execution.timed_out or execution.stalled:
             execution.stacks = _stacks(self.entrance.stacks, execution.record)
 
     def _start(self, turn: Turn, environ: Mapping[str, str], sink: Any) -> subprocess.Popen[bytes]:
@@ -129,13 +138,18 @@ class Executor:
 
     async def _watch(
         self, process: subprocess.Popen[bytes], pump: Pump, execution: Execution, limit: tuple[float, str] | None,
-        drain: Callable[[], bool], on_step: Callable[[], None],
+        drain: Callable[[], bool], on_step: Callable[[], str],
     ) -> None:  # fmt: skip
         while True:
             ended = process.poll() is not None
             busy = drain()
-            on_step()
+            stalled = on_step()
             if ended and not busy:
+                return
+            if stalled and not ended:
+                execution.stalled = stalled
+                await groups.end(process, self.entrance.run)
+                drain()
                 return
             if not ended and limit is not None and time.monotonic() >= limit[0]:
                 execution.timed_out = limit[1]

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 
 import pytest
@@ -581,6 +582,9 @@ class _Spoken:
         self.spawned = False
         self.all = {}
         self.libpq = set()
+        self.watched = frozenset()
+        """Addresses of services: that a test connects there is told at once, since it may never come to its end."""
+        self.tell = None
 
     def begin(self):
         """A test begins."""
@@ -595,6 +599,8 @@ class _Spoken:
         if connected:
             if pair not in self.connected and len(self.connected) < 20:
                 self.connected.append(pair)
+                if self.tell is not None and pair in self.watched:
+                    self.tell(pair)
             if len(self.all) < 200 or pair in self.all:
                 self.all[pair] = self.all.get(pair, 0) + 1
 
@@ -731,9 +737,10 @@ def _open_sockets(since):
 
 
 class _Writer:
-    """Writes events, each signed together with the one before it: what somebody else writes into the file is told apart.
+    """Writes events, each numbered and signed: what somebody else writes into the file, or copies there, is told apart.
 
-    A line begins on a line of its own, so that rubbish without an end takes none of ours with it.
+    A line begins on a line of its own, so that rubbish without an end takes none of ours with it. Threads of the tests write
+    as well, by what they connect to.
     """
 
     def __init__(self, path, session, key=""):
@@ -743,27 +750,33 @@ class _Writer:
         self.held = b""
         self.pid = os.getpid()
         self.key = key.encode("ascii")
-        self.last = b""
+        self.name = session.encode("utf-8", "replace")
+        self.count = 0
+        self.lock = threading.RLock()
 
     def sign(self, line):
         if not self.key:
             return line + b"\n"
-        self.last = hashlib.blake2b(self.last + line, key=self.key, digest_size=8).hexdigest().encode("ascii")
-        return b"\n" + line + b" " + self.last + b"\n"
+        self.count += 1
+        number = b" %d" % self.count
+        mark = hashlib.blake2b(self.name + number + line, key=self.key, digest_size=8).hexdigest().encode("ascii")
+        return b"\n" + line + number + b" " + mark + b"\n"
 
     def hold(self, line):
         """Write this together with what comes next: one call to the system for each test that passes."""
-        self.held += self.sign(line)
+        with self.lock:
+            self.held += self.sign(line)
 
     def raw(self, line):
-        data, self.held = self.held + self.sign(line), b""
         # A child that was forked off in a test is not the session that was.
         if os.getpid() != self.pid:
             return
-        try:
-            os.write(self.fd, data)
-        except OSError:
-            return
+        with self.lock:
+            data, self.held = self.held + self.sign(line), b""
+            try:
+                os.write(self.fd, data)
+            except OSError:
+                return
 
     def event(self, kind, **fields):
         fields["k"] = kind
@@ -793,6 +806,9 @@ class Recorder:
         self.raised = {}
         self.came_through = set()
         self.tried = {}
+        self.setting_up = []
+        _spoken.watched = frozenset((str(host), port) for host, port in settings.get("endpoints", ()))
+        _spoken.tell = self.connects
         self.failures = []
         self.current = None
         self.state = None
@@ -1164,11 +1180,18 @@ class Recorder:
             self.came_through.discard(key)
         return keys[:1] or ["%s::%s" % (getattr(definition, "baseid", ""), name)]
 
+    def connects(self, pair):
+        """A test, or what sets it up, connects to a service for the first time."""
+        keys = self.setting_up[-1:]
+        self.writer.event("c", p=list(pair), f=keys[0] if keys else "", id=self.current and self._id(self.current))
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
         before, spawned = len(_spoken.connected), _spoken.spawned
         _spoken.spawned = False
+        self.setting_up.append("%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname))
         outcome = yield
+        self.setting_up.pop()
         if outcome.excinfo is not None and len(self.raised) < 500:
             # The first to see it is the innermost: what others only pass on is not why.
             self.raised.setdefault(id(outcome.excinfo[1]), (outcome.excinfo[1], fixturedef))

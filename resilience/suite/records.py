@@ -36,6 +36,8 @@ class Request:
     timeout_s: float | None = None
     """For one command with all its rounds."""
     total_timeout_s: float | None = None
+    stall_s: float = 10.0
+    """After so long without any event a test that waits for a service that is down is ended."""
     wait_s: float | None = None
     """How long services that went away are waited for, in all; None: attempts times delay."""
 

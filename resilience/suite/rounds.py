@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resilience.core.records import CommandResult, Outcome, TestOutcome
+from resilience.core.records import CommandResult, FaultCode, Outcome, TestOutcome
 from resilience.core.redact import Redactor
 from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
@@ -20,8 +20,11 @@ from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
 from resilience.suite.records import Place, Request, Turn
+from resilience.suite.stalls import Stalls
 from resilience.suite.whole_commands import judge_whole, usage_error
 
+PARTS = 100
+"""From where on the parts of a round are numbered that go on after a stall."""
 MARKERS = frozenset(
     {"staging", "real_services", "real_database", "real_redis", "clickhouse", "websocket", "critical",
     "mission_critical",
@@ -61,6 +64,8 @@ class Tools:
     teller: Teller
     redactor: Redactor
     limits: Limits
+    stalled: set[str]
+    """Services for which a test was ended that waited in vain."""
     started_at: float
     """Seconds since the epoch: JUnit files older than the run are not the run's."""
 
@@ -88,6 +93,7 @@ class Rounds:
             self._take(first)
             seen = _sessions(first.record)
             try:
+                last = await self._go_on(first, seen)
                 while not last.timed_out and self.turn.round <= self.tools.request.attempts:
                     await self._back()
                     batches = self.tools.board.again(self.turn.number, self.tools.looker.well)
@@ -103,6 +109,7 @@ class Rounds:
                         last = await self._execute(self.turn, _again(batch, seen))
                         self._take(last, batch)
                         seen |= _sessions(last.record)
+                        last = await self._go_on(last, seen, batch)
                         if last.timed_out:
                             break
             except asyncio.CancelledError:
@@ -111,6 +118,22 @@ class Rounds:
                     self.result = self._judge(first, last)
                 raise
         self.result = self._judge(first, last)
+
+    async def _go_on(self, last: Execution, seen: set[str], batch: Batch | None = None) -> Execution:
+        """Run in a new process what a stalled execution left; stop where that comes no further."""
+        while last.stalled and last.record.collected:
+            self.notes.append(f"{last.stalled}: it was ended, and the rest went on in a new process")
+            left = _left(last)
+            if not any(left.values()):
+                break
+            before = last.record.finished
+            self.turn = replace(self.turn, part=self.turn.part + PARTS)
+            last = await self._execute(self.turn, {"ids": left, "prefixes": {}, "seen": sorted(seen)})
+            self._take(last, batch)
+            seen |= _sessions(last.record)
+            if not before and not last.record.finished:
+                break
+        return last
 
     # one execution
 
@@ -128,14 +151,19 @@ class Rounds:
         tools.breaker.begin(turn.round, control)
         began = time.monotonic()
 
-        def on_step() -> None:
+        stalls = Stalls(tools.looker, record, tools.stalled, tools.request.stall_s)
+
+        def heard(kind: str, test: Test | None, failure: Failure | None) -> None:
+            stalls.heard()
+            tools.breaker.hear(kind, test, failure)
+
+        def on_step() -> str:
             tools.breaker.step(control)
             tools.teller.running(turn, record, began, tools.breaker.open)
+            return stalls.step()
 
         try:
-            await tools.executor.run(
-                execution, turn, told, limit=self._nearest_limit(), heard=tools.breaker.hear, on_step=on_step
-            )
+            await tools.executor.run(execution, turn, told, limit=self._nearest_limit(), heard=heard, on_step=on_step)
         except asyncio.CancelledError:
             if record.started:
                 record.interrupted = "the run was interrupted"
@@ -148,6 +176,9 @@ class Rounds:
             raise
         if execution.timed_out:
             tools.limits.timed_out = True
+        if execution.stalled and stalls.service is not None:
+            execution.service, execution.stuck = stalls.service, stalls.stuck
+            tools.breaker.stalled(stalls.service, stalls.fixture)
         if not record.started and execution.exit_code and not execution.timed_out:
             await tools.looker.look(list(tools.looker.services))
         await tools.looker.settle(record, execution.ended)
@@ -179,6 +210,9 @@ class Rounds:
             "marks": sorted(known | set(tools.held)),
             "exports": sorted({name for one in tools.proof.stand_ins for name in exports_of(by_name, one.service)}),
             "again": again,
+            "endpoints": [
+                [host, one.port] for one in tools.looker.endpoints if not one.idle for host in (one.host, *one.aliases)
+            ],
             # The stacks are written while the process still runs.
             "deadline": time.time() + max(0.1, limit[0] - time.monotonic() - 0.3) if limit is not None else None,
         }
@@ -221,16 +255,26 @@ class Rounds:
                         message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
                     )
                 )  # fmt: skip
+            elif execution.stalled:
+                if key == execution.stuck:
+                    standing.keep(_stalled(execution, key[1]))
             elif not standing.test.state and not standing.test.failures:
                 standing.keep(_ended_in_the_middle(execution))
             standing.rounds = max(standing.rounds, turn.round)
         for session in record.sessions.values():
             for failure in session.trouble:
                 self._trouble(session.root, failure, scene)
+            if execution.stalled and session.collected is None and session.pytest:
+                tools.board.standings[session.root, "(session)"] = Standing(
+                    Test("(session)", collector=True), _stalled(execution, ""), turn.round, command=turn.number,
+                    root=session.root,
+                )  # fmt: skip
         if turn.round > 1 and record.collected:
             tools.board.drop_sessions(turn.number)
         tools.proof.take(record)
         self.doubts.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
+        if execution.missing:
+            self.doubts.append(f"{execution.missing} events of our pytest plug-in never came")
         if record.bad_lines:
             self.doubts.append(f"{record.bad_lines} lines of the events file are not our plug-in's, or were damaged")
 
@@ -288,6 +332,8 @@ class Rounds:
         outcome = next((one for one in _WORST_FIRST if one in found), Outcome.PASSED)
         if last.timed_out:
             return Outcome.TIMEOUT, last.timed_out
+        if last.stalled:
+            return outcome, last.stalled
         failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
         refused = last.exit_code == 4 or any(session.exit == 4 for session in record.sessions.values())
         if refused and outcome in (Outcome.PASSED, Outcome.NOT_RUN) and not failing:
@@ -348,8 +394,8 @@ def _sessions(record: Record) -> set[str]:
 def _why_not_run(execution: Execution) -> str:
     """Say why tests that were collected never ran."""
     record = execution.record
-    if execution.timed_out:
-        return f"never reached: {execution.timed_out}"
+    if execution.timed_out or execution.stalled:
+        return f"never reached: {execution.timed_out or execution.stalled}"
     if not record.complete:
         return f"never reached: pytest ended in the middle (exit code {execution.exit_code})"
     if record.interrupted:
@@ -359,6 +405,27 @@ def _why_not_run(execution: Execution) -> str:
     if any(test.state in ("failed", "error") for test in record.tests.values()):
         return "never reached: stopped early (-x, --maxfail)"
     return "never reached"
+
+
+def _left(execution: Execution) -> dict[str, list[str]]:
+    """Return by rootdir the tests that an execution did not come to, or that other workers had begun when it was ended."""
+    left: dict[str, list[str]] = {}
+    stuck = execution.stuck
+    for (root, name), test in execution.record.tests.items():
+        if not test.state and not test.failures and not test.left_out and not test.collector and (root, name) != stuck:
+            left.setdefault(root, []).append(name)
+    return left
+
+
+def _stalled(execution: Execution, name: str) -> Judged:
+    """Judge what was in flight when an execution was ended: it waited for a service that was down."""
+    stack = execution.stacks.get(name, "")
+    service = execution.service
+    return Judged(
+        outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE, rule=3, service=service, fault=FaultCode.PROTO_SILENT,
+        message=execution.stalled + (f"; {stack}" if stack else ""), reason=execution.stalled, again=True,
+        needs=frozenset({service} if service else ()), trace=True, kind="no progress",
+    )  # fmt: skip
 
 
 def _ended_in_the_middle(execution: Execution) -> Judged:

@@ -110,6 +110,7 @@ class _Run:
                 teller=self.teller,
                 redactor=self.redactor,
                 limits=self.limits,
+                stalled=set(),
                 started_at=self.started_at.timestamp(),
             )
             try:

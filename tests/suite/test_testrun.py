@@ -523,6 +523,80 @@ async def test_a_hanging_test_is_ended_named_and_leaves_nothing_behind(
     assert wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
+MUTE = """
+import pytest, socket, os
+from helpers import hello
+
+@pytest.fixture(scope="session")
+def db(): return hello(timeout=None)
+
+def test_first(): pass
+@pytest.mark.parametrize("n", range(3))
+def test_db(db, n): pass
+def test_raw():
+    try: hello(timeout=None)
+    except BaseException: hello(timeout=None)
+def test_pure(): pass
+"""
+
+
+async def test_a_test_that_waits_for_a_mute_service_is_ended_with_its_process_and_the_rest_goes_on(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_db=MUTE)
+    database.up(silent=True)
+    result = await run(root, out, {"database": database}, attempts=0, stall_s=1.5)
+    adds_up(result, 6)
+    found = by_id(result)
+    assert (found["test_first"], found["test_pure"]) == (Outcome.PASSED, Outcome.PASSED)
+    assert {found[name] for name in ("test_db[0]", "test_db[1]", "test_db[2]", "test_raw")} == {INFRA}
+    waited = next(test for test in result.tests if test.id.endswith("test_db[0]"))
+    assert waited.service == "database"
+    assert "made no progress" in (waited.reason or "")
+    held = next(test for test in result.tests if test.id.endswith("test_db[2]"))
+    assert held.rounds == 0, "the fixture that waited is not tried again"
+    assert (result.exit_code, result.verdict) == (20, Verdict.INFRASTRUCTURE_UNAVAILABLE)
+    assert sum("went on in a new process" in note for note in result.notes) == 2
+
+
+async def test_a_slow_test_beside_a_well_service_is_left_alone(root: Path, out: Path, database: LineServer) -> None:
+    write(root, test_db="import time\nfrom helpers import hello\ndef test_slow():\n    hello()\n    time.sleep(1.5)\n")
+    result = await run(root, out, {"database": database.up()}, attempts=0, stall_s=0.5)
+    assert by_id(result) == {"test_slow": Outcome.PASSED}
+
+
+async def test_a_collection_that_waits_for_a_mute_service_is_ended(root: Path, out: Path, database: LineServer) -> None:
+    write(root, test_db="from helpers import hello\nhello(timeout=None)\ndef test_a(): pass\n")
+    database.up(silent=True)
+    result = await run(root, out, {"database": database}, attempts=0, stall_s=1.0)
+    assert result.exit_code == 20
+    assert by_id(result) == {"(session)": INFRA}
+
+
+async def test_a_test_that_writes_into_our_events_makes_the_run_unknown_and_nothing_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_a="""
+        import os
+        def test_good(): pass
+        def test_hostile():
+            for name in os.listdir("/proc/self/fd"):
+                try: target = os.readlink("/proc/self/fd/" + name)
+                except OSError: continue
+                if target.endswith(".events.jsonl"):
+                    with open(target, "ab") as file:
+                        file.write(b'{"k":"t","s":"1.x","i":0,"o":"failed","d":0.1}\\nrubbish')
+        def test_after(): pass
+        """,
+    )
+    result = await run(root, out, {"database": database}, attempts=0)
+    assert by_id(result) == {"test_good": Outcome.PASSED, "test_hostile": Outcome.PASSED, "test_after": Outcome.PASSED}
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
+    assert any("not our plug-in's" in note for note in result.notes)
+
+
 async def test_cancelling_ends_the_tests_and_gives_what_was_known(
     root: Path, out: Path, database: LineServer, tmp_path: Path
 ) -> None:
