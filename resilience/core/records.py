@@ -743,7 +743,7 @@ class TestTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """Whether tests reached a stand-in, by its own count of connections; None where it cannot count.
+    """Whether tests reached a stand-in, by its own count of connections and by what was seen; None where neither tells.
 
     `canary`: True, they did; False, they surely used something else; None, it cannot be told.
     """
@@ -752,6 +752,8 @@ class Reached:
     connections: int | None
     canary: bool | None = None
     detail: str = ""
+    on_staging: bool = False
+    """Whether it is staging's own service that tests passed by, and not a stand-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -778,6 +780,8 @@ class TestSuiteResult:
     reached: tuple[Reached, ...] = ()
     notes: tuple[str, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    spoke: int | None = None
+    """How many tests spoke to staging, or, where stand-ins were used, to those; None where that cannot be seen."""
     schema: int = SCHEMA
 
     @property

@@ -105,7 +105,8 @@ class Rule:
 
 def _not_reached(results: Results) -> tuple[str, ...]:
     return tuple(
-        f"tests did not use the stand-in for {one.service}{': ' + one.detail if one.detail else ''}"
+        f"tests did not use {one.service if one.on_staging else 'the stand-in for ' + one.service}"
+        f"{' on staging' if one.on_staging else ''}{': ' + one.detail if one.detail else ''}"
         for one in results.reached
         if one.canary is False
     )
@@ -193,7 +194,7 @@ RULES: tuple[Rule, ...] = (
         reason="the run ended early, and neither a failure nor an outage says why",
     ),
     Rule(
-        name="a stand-in was not used",
+        name="another server was used",
         verdict=Verdict.UNKNOWN,
         code=ExitCode.UNKNOWN,
         applies=_not_reached,

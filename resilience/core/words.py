@@ -148,6 +148,8 @@ def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
         phrase = phrase.replace("UNDECIDED", f"UNDECIDED: {plural(counts.undecided, 'test')}", 1)
     if result.verdict is Verdict.STAND_IN_GAPS:
         phrase = phrase.replace("only gaps", f"only {plural(counts.stand_in_gap, 'gap')}", 1)
+    if result.verdict is Verdict.PASSED:
+        phrase = _passed(result)
     lines = [f"TESTS: {phrase}", f"       {totals_line(counts)}"]
     if counts.undecided and result.verdict is not Verdict.UNDECIDED:
         lines.append(f"       UNDECIDED: {plural(counts.undecided, 'test')}. See each with: resilience why TEST")
@@ -157,6 +159,19 @@ def result_lines(result: TestSuiteResult) -> tuple[str, ...]:
     if result.totals.failed + result.totals.error and result.totals.infrastructure_unavailable:
         lines.append("       The failures are the product's; what infrastructure took is counted apart.")
     return tuple(lines)
+
+
+def _passed(result: TestSuiteResult) -> str:
+    """Return what a pass in mode full proves: how many of the tests that ran spoke to staging, so that the word is earned."""
+    counts = result.totals
+    ran = counts.passed + counts.xfailed + counts.xpassed
+    if not ran:
+        return "PASSED (mode full)"
+    if result.spoke is None:
+        return "PASSED (mode full); what the tests spoke to cannot be seen"
+    if not result.spoke:
+        return f"PASSED (mode full), but none of {plural(ran, 'test')} spoke to a service: nothing is proved of staging"
+    return f"PASSED on real staging (mode full): {result.spoke:,} of {plural(ran, 'test')} spoke to it"
 
 
 def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> str:

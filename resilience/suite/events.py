@@ -95,6 +95,10 @@ class Record:
         self.failing: deque[str] = deque(maxlen=8)
         """The latest tests that failed, not yet judged."""
         self.spoke: dict[tuple[str, int | None], int] = {}
+        self.clients: dict[tuple[str, int | None], str] = {}
+        """Address → the client library that connected there."""
+        self.unseen: set[str] = set()
+        """Clients in C whose connections nobody saw."""
         self.bad_lines = 0
         self.troubles: list[str] = []
         self.interrupted = ""
@@ -234,8 +238,11 @@ class Record:
             session.finished, session.exit = True, event.get("exit")
             session.digests = event.get("digests") or session.digests
             session.current = None
-            for host, port, count in event.get("spoke", ()):
+            for host, port, count, *client in event.get("spoke", ()):
                 self.spoke[str(host), port] = self.spoke.get((str(host), port), 0) + int(count)
+                if client and client[0]:
+                    self.clients[str(host), port] = str(client[0])
+            self.unseen.update(str(name) for name in event.get("unseen", ()))
         return None
 
     @property

@@ -582,6 +582,8 @@ class _Spoken:
         self.spawned = False
         self.all = {}
         self.libpq = set()
+        self.clients = {}
+        """Which client connected there: two servers of a kind are told from two servers."""
         self.watched = frozenset()
         """Addresses of services: that a test connects there is told at once, since it may never come to its end."""
         self.tell = None
@@ -593,7 +595,7 @@ class _Spoken:
         if "psycopg2" in sys.modules or "psycopg" in sys.modules:
             self.watch_libpq()
 
-    def add(self, pair, connected=True):
+    def add(self, pair, connected=True, client=""):
         if pair not in self.recent[-8:] and len(self.recent) < 60:
             self.recent.append(pair)
         if connected:
@@ -603,6 +605,8 @@ class _Spoken:
                     self.tell(pair)
             if len(self.all) < 200 or pair in self.all:
                 self.all[pair] = self.all.get(pair, 0) + 1
+                if pair not in self.clients:
+                    self.clients[pair] = client or _client_at_work()
 
     def watch_libpq(self):
         """Hear where libpq is told to connect: through the functions that put its parameters together, which raise nothing."""
@@ -653,7 +657,7 @@ class _Spoken:
             for number, host in enumerate(hosts[:4]):
                 port = ports[number] if number < len(ports) else ports[-1]
                 if host and not host.startswith("/"):
-                    self.add((host, _port(port or "5432")))
+                    self.add((host, _port(port or "5432")), client="psycopg")
         except Exception:
             return
 
@@ -694,6 +698,25 @@ class _Spoken:
             sys.addaudithook(hook)
         except Exception:
             self.on = False
+
+
+_PLUMBING = frozenset(("asyncio", "socket", "anyio", "trio", "uvloop", "ssl", "http", "urllib", "urllib3", "httpcore"))
+
+
+def _client_at_work():
+    """Return the client library whose code is connecting, or an empty text: the nearest on the stack that is no plumbing."""
+    try:
+        frame = sys._getframe(2)
+    except ValueError:
+        return ""
+    for _ in range(60):
+        if frame is None:
+            return ""
+        root = frame.f_globals.get("__name__", "").split(".")[0]
+        if root in _CLIENTS and root not in _PLUMBING:
+            return root
+        frame = frame.f_back
+    return ""
 
 
 _spoken = _Spoken()
@@ -807,6 +830,8 @@ class Recorder:
         self.came_through = set()
         self.tried = {}
         self.setting_up = []
+        self.lasting = ()
+        """Fixtures of the present test that last longer than it, and that connected to something."""
         _spoken.watched = frozenset((str(host), port) for host, port in settings.get("endpoints", ()))
         _spoken.tell = self.connects
         self.failures = []
@@ -909,7 +934,8 @@ class Recorder:
             session.exitstatus = pytest.ExitCode.OK
         self.writer.event(
             "finish", at=time.time(), exit=int(exitstatus), digests=self.digests(),
-            spoke=[[host, port, count] for (host, port), count in list(_spoken.all.items())],
+            spoke=[[host, port, count, _spoken.clients.get((host, port), "")] for (host, port), count in
+            list(_spoken.all.items())], unseen=_spoken.unseen(),
         )  # fmt: skip
 
     # collection
@@ -1057,6 +1083,8 @@ class Recorder:
             while self.control_seen == seen and time.monotonic() < until:
                 time.sleep(0.01)
                 self.look()
+        if self.by_fixture:
+            self.lasting = tuple(key for key in _fixture_keys(item) if key in self.by_fixture)
         if self.held or self.held_fixtures:
             self.hold(item)
 
@@ -1278,17 +1306,26 @@ class Recorder:
             self.writer.event("end", id=nodeid, o=state, d=round(self.duration, 4))
         else:
             line = self.end_line % (number, state.encode(), self.duration)
+            pairs = self.spoke_to() if _spoken.all else []
+            if pairs:
+                told = json.dumps(pairs, separators=(",", ":")).encode()
+                self.writer.hold(b'{"k":"u","s":"%b","i":%d,"p":%b}' % (self.session.encode(), number, told))
             if state == "passed":
-                if _spoken.connected:
-                    pairs = json.dumps([list(pair) for pair in _spoken.connected], separators=(",", ":"))
-                    self.writer.hold(
-                        b'{"k":"u","s":"%b","i":%d,"p":%b}' % (self.session.encode(), number, pairs.encode())
-                    )
                 self.writer.hold(line)
             else:
                 self.writer.raw(line)
         self.state = None
         self.current = None
+
+    def spoke_to(self):
+        """Return [host, port] of what this test spoke to: new connections, its fixtures' ones, and old ones that it used."""
+        found = [list(pair) for pair in _spoken.connected]
+        for key in self.lasting:
+            for pair in self.by_fixture.get(key, ((), False))[0]:
+                if list(pair) not in found:
+                    found.append(list(pair))
+        found.extend(pair for pair in _open_sockets(self.since) if pair not in found)
+        return found[:20]
 
     # what ends a run
 

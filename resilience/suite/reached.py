@@ -1,14 +1,15 @@
-"""Turn connections that were counted and seen into whether the tests reached the stand-ins they were given."""
+"""Turn connections that were counted and seen into what a pass proves: which servers the tests spoke to."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
+from resilience.core.kind import Kind
 from resilience.core.records import Outcome, Reached, StandIn
 from resilience.core.settings import Service
 from resilience.suite.board import Standing
-from resilience.suite.endpoints import Endpoint, whose
+from resilience.suite.endpoints import Endpoint, Pair, address_text, whose
 from resilience.suite.events import Record
 from resilience.suite.records import Connections
 
@@ -30,7 +31,9 @@ class StandInProof:
         self.notes: list[str] = []
         self._before: Mapping[str, int | None] = {}
         self._overridden: dict[str, list[str]] = {}
-        self._spoke: dict[tuple[str, int | None], int] = {}
+        self._spoke: dict[Pair, int] = {}
+        self._clients: dict[Pair, str] = {}
+        self._unseen: set[str] = set()
 
     async def begin(self) -> None:
         self._before = await self._count()
@@ -39,6 +42,8 @@ class StandInProof:
         """Add the connections that an execution's processes made."""
         for pair, count in record.spoke.items():
             self._spoke[pair] = self._spoke.get(pair, 0) + count
+        self._clients |= record.clients
+        self._unseen |= record.unseen
 
     def hear(self, record: Record, exports: Collection[str], environ: Mapping[str, str], salt: str) -> None:
         """Compare the variables that lead to stand-ins as the team's interpreter sees them with what it was given.
@@ -58,47 +63,77 @@ class StandInProof:
                         if name not in names:
                             names.append(name)
 
-    async def reached(self, standings: Sequence[Standing], endpoints: Sequence[Endpoint]) -> tuple[Reached, ...]:
-        """Say for each stand-in whether tests reached it; `canary` is False where they surely or provably did not."""
-        after = await self._count()
-        ran = [s for s in standings if s.rounds and s.judged.outcome in (Outcome.PASSED, Outcome.FAILED)]
-        drafts = [(one, *self._connections_of(one, after, endpoints)) for one in self.stand_ins]
-        reached_any = any(reached for _, _, reached in drafts)
-        return tuple(self._judge(one, count, reached, ran, reached_any) for one, count, reached in drafts)
+    async def reached(self, endpoints: Sequence[Endpoint]) -> tuple[Reached, ...]:
+        """Say for each stand-in, and for each service of staging that was passed by, whether the tests reached it.
 
-    def _connections_of(
-        self, one: StandIn, after: Mapping[str, int | None], endpoints: Sequence[Endpoint]
-    ) -> tuple[int | None, bool]:
-        old, new = self._before.get(one.service), after.get(one.service)
-        count = None if old is None or new is None else max(0, new - old)
-        mine = [e for e in endpoints if e.service == one.service and e.stand_in]
-        spoken = sum(times for pair, times in self._spoke.items() if whose([pair], mine) is not None)
-        return (
-            max(count or 0, spoken) if count is not None or spoken else None,
-            bool(count) or bool(spoken),
+        `canary` is False only where no test reached a service while a test reached another server of its kind: then the pass
+        is of something else. Where nobody spoke to anything, nothing is wrong with the pass, but it proves nothing of a service.
+        """
+        after = await self._count()
+        standing = {one.service for one in self.stand_ins}
+        found = [self._stand_in(one, after, endpoints) for one in self.stand_ins]
+        for service in self.services.values():
+            mine = [e for e in endpoints if e.service == service.name and not e.stand_in]
+            if service.name in standing or not mine or self._times(mine):
+                continue
+            stranger = self._stranger(service.kind, endpoints)
+            if stranger is not None:
+                found.append(
+                    Reached(
+                        service=service.name, connections=0, canary=False, detail=_passed_by(stranger), on_staging=True
+                    )
+                )
+        return tuple(found)
+
+    def _times(self, mine: Sequence[Endpoint]) -> int:
+        return sum(times for pair, times in self._spoke.items() if whose([pair], mine) is not None)
+
+    def _stranger(self, kind: Kind, endpoints: Sequence[Endpoint]) -> Pair | None:
+        """Return the address of a server that no service has and that a client of this kind connected to."""
+        return next(
+            (
+                pair
+                for pair, client in self._clients.items()
+                if client in kind.clients and whose([pair], endpoints) is None
+            ),
+            None,
         )
 
-    def _judge(
-        self, one: StandIn, count: int | None, reached: bool, ran: Sequence[Standing], reached_any: bool
-    ) -> Reached:
-        """Judge one stand-in: nobody connected, although tests that need it ran, means that they used something else."""
-        markers = set(self.services[one.service].markers) if one.service in self.services else set()
-        bound = [s for s in ran if markers & set(s.test.markers)]
+    def _stand_in(self, one: StandIn, after: Mapping[str, int | None], endpoints: Sequence[Endpoint]) -> Reached:
+        old, new = self._before.get(one.service), after.get(one.service)
+        count = None if old is None or new is None else max(0, new - old)
+        spoken = self._times([e for e in endpoints if e.service == one.service and e.stand_in])
+        connections = max(count or 0, spoken) if count is not None or spoken else None
         overridden = self._overridden.get(one.service, [])
-        canary: bool | None = True if reached else None
-        detail = ""
-        if overridden and not reached:
-            canary, detail = False, f"the suite's own settings override {', '.join(overridden)}"
-        elif overridden:
-            detail = f"the suite's own settings override {', '.join(overridden)}, yet it was reached"
-        elif not reached and count == 0 and (bound or (ran and not reached_any)):
-            canary = False
-            detail = (
-                f"{len(bound)} tests that need it ran, and nobody connected"
-                if bound
-                else "tests ran, and nobody connected"
+        told = f"the suite's own settings override {', '.join(overridden)}" if overridden else ""
+        if connections:
+            return Reached(
+                service=one.service,
+                connections=connections,
+                canary=True,
+                detail=f"{told}, yet it was reached" if told else "",
             )
-        return Reached(service=one.service, connections=count, canary=canary, detail=detail)
+        service = self.services.get(one.service)
+        stranger = self._stranger(service.kind, endpoints) if service is not None else None
+        if stranger is not None:
+            detail = "; ".join(filter(None, (_passed_by(stranger), told)))
+            return Reached(service=one.service, connections=connections, canary=False, detail=detail)
+        return Reached(service=one.service, connections=connections, detail=told or "nobody was seen to connect")
+
+    def spoke(self, standings: Sequence[Standing], endpoints: Sequence[Endpoint], *, stand_in: bool) -> int | None:
+        """Return how many tests that ran to their end spoke to staging, or to its stand-ins.
+
+        None where a client in C was loaded, whose connections nobody sees.
+        """
+        if self._unseen:
+            return None
+        mine = [e for e in endpoints if e.stand_in is stand_in and not e.idle]
+        said = (Outcome.PASSED, Outcome.XFAILED, Outcome.XPASSED, Outcome.FAILED, Outcome.ERROR)
+        return sum(
+            whose((*s.test.spoke, *(pair for f in s.test.failures for pair in (*f.spoke, *f.used))), mine) is not None
+            for s in standings
+            if s.rounds and s.judged.outcome in said
+        )
 
     async def _count(self) -> dict[str, int | None]:
         counts: dict[str, int | None] = {}
@@ -114,3 +149,7 @@ class StandInProof:
                 )
                 counts[one.service] = None
         return counts
+
+
+def _passed_by(stranger: Pair) -> str:
+    return f"no test reached it, and tests reached another server of its kind, {address_text(stranger)}"

@@ -121,8 +121,10 @@ class _Run:
                 await self.looker.stop()
             self.notes.extend(executor.notes)
         if interrupted:
-            raise TestRunInterrupted(self._result((), interrupted=ExitCode.INTERRUPTED))
-        return self._result(await self.proof.reached(tuple(self.board.standings.values()), endpoints))
+            raise TestRunInterrupted(self._result((), None, interrupted=ExitCode.INTERRUPTED))
+        standings = tuple(self.board.standings.values())
+        reached = await self.proof.reached(endpoints)
+        return self._result(reached, self.proof.spoke(standings, endpoints, stand_in=bool(self.proof.stand_ins)))
 
     async def _commands(self, tools: Tools) -> None:
         commands = self.request.commands
@@ -144,7 +146,9 @@ class _Run:
                     )
                 return
 
-    def _result(self, reached: Sequence[Reached], *, interrupted: int | None = None) -> TestSuiteResult:
+    def _result(
+        self, reached: Sequence[Reached], spoke: int | None, *, interrupted: int | None = None
+    ) -> TestSuiteResult:
         """Return the result of all commands so far: tests redacted, totals, and the verdict by the rules of `core.verdict`.
 
         With `exit_code = original` the code is the first of the team's own commands that was not 0; the verdict stays ours.
@@ -185,6 +189,7 @@ class _Run:
             tests=tests,
             verdict=proof.verdict,
             reached=tuple(reached),
+            spoke=spoke,
             notes=tuple(self.redactor.text(note) for note in dict.fromkeys(notes)),
             held={marker: why for marker, (why, _) in self.held.items()},
         )

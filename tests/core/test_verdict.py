@@ -99,7 +99,7 @@ ROWS: dict[str, tuple[Results, int]] = {
     "no command": (results(Outcome.PASSED, commands=()), 21),
     "no test ran": (results(Outcome.DESELECTED), 21),
     "tests were left over": (results(Outcome.PASSED, Outcome.NOT_RUN), 21),
-    "a stand-in was not used": (
+    "another server was used": (
         results(Outcome.PASSED, reached=(Reached(service="database", connections=0, canary=False),)),
         21,
     ),
