@@ -35,15 +35,10 @@ def _fresh(path: Path, newer_than: float) -> bool:
         return False
 
 
-def read_junit(path: Path, command: int = 0) -> tuple[TestOutcome, ...]:
-    """Return the tests of a JUnit file; empty where it is cut or no JUnit file at all."""
-    from junitparser import (
-        Error,
-        Failure,
-        JUnitXml,
-        Skipped,
-        TestSuite,
-    )  # a parser that only commands without pytest need
+def read_junit(path: Path, command: int = 0) -> tuple[tuple[TestOutcome, str], ...]:
+    """Return the tests of a JUnit file, each with the text of its failure; empty where it is cut or no JUnit file at all."""
+    # A parser that only commands without pytest need.
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestSuite
     from junitparser.junitparser import JUnitXmlError
 
     try:
@@ -52,17 +47,18 @@ def read_junit(path: Path, command: int = 0) -> tuple[TestOutcome, ...]:
         return ()
     known = {Failure: Outcome.FAILED, Error: Outcome.ERROR, Skipped: Outcome.SKIPPED}
     suites = [xml] if isinstance(xml, TestSuite) else list(xml)
-    found: dict[str, TestOutcome] = {}
+    found: dict[str, tuple[TestOutcome, str]] = {}
     for suite in suites:
         for case in suite:
-            kinds = [type(result) for result in getattr(case, "result", ())]
+            results = list(getattr(case, "result", ()) or ())
+            kinds = [type(result) for result in results]
             outcome = next((ours for theirs, ours in known.items() if theirs in kinds), Outcome.PASSED)
             name = "::".join(part for part in (case.classname, case.name) if part) or path.name
-            message = (
-                next((str(result.message) for result in case.result if result.message), None) if case.result else None
-            )
+            message = next((str(result.message) for result in results if result.message), None)
+            text = "\n".join(filter(None, (str(getattr(result, "text", "") or "") for result in results)))
             if name not in found or outcome in (Outcome.FAILED, Outcome.ERROR):
-                found[name] = TestOutcome(
+                test = TestOutcome(
                     id=name, outcome=outcome, duration_s=float(case.time or 0.0), message=message, command=command
                 )
+                found[name] = test, "\n".join(filter(None, (text, message)))
     return tuple(found.values())

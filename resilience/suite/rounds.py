@@ -21,8 +21,9 @@ from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
 from resilience.suite.records import Place, Request, Turn
 from resilience.suite.stalls import Stalls
-from resilience.suite.whole_commands import judge_whole, usage_error
+from resilience.suite.whole_commands import Left, Whole, judge_whole, usage_error
 
+_READ_AT_MOST = 2 << 20
 PARTS = 100
 """From where on the parts of a round are numbered that go on after a stall."""
 MARKERS = frozenset(
@@ -78,6 +79,7 @@ class Rounds:
         self.record = Record()
         self.result: CommandResult | None = None
         self.extra: tuple[TestOutcome, ...] = ()
+        self.whole: Whole | None = None
         self.notes: list[str] = []
         self.doubts: list[str] = []
         """Why what is known is not to be trusted as a whole: the verdict is unknown, never the product's."""
@@ -95,7 +97,7 @@ class Rounds:
             try:
                 last = await self._go_on(first, seen)
                 while not last.timed_out and self.turn.round <= self.tools.request.attempts:
-                    await self._back()
+                    await self._back(self.tools.board.missed(self.turn.number))
                     batches = self.tools.board.again(self.turn.number, self.tools.looker.well)
                     if not batches:
                         break
@@ -117,7 +119,47 @@ class Rounds:
                     # Interrupted while waiting between two rounds: the rounds so far stand.
                     self.result = self._judge(first, last)
                 raise
+        else:
+            last = await self._whole_again(first)
         self.result = self._judge(first, last)
+
+    async def _whole_again(self, first: Execution) -> Execution:
+        """Judge a command that our plug-in did not enter; run it once more where that settles it, its services being well."""
+        self.whole = self._whole(first)
+        if not self.whole.again or not self.tools.request.attempts or first.timed_out:
+            return first
+        await self._back(self.whole.needs)
+        if not all(self.tools.looker.well(name) for name in self.whole.needs):
+            return first
+        self.turn = replace(self.turn, round=2)
+        last = await self._execute(self.turn, None)
+        self.whole = self._whole(last, self.whole)
+        return last
+
+    def _whole(self, execution: Execution, before: Whole | None = None) -> Whole:
+        tools = self.tools
+        return judge_whole(
+            Left(
+                command=self.turn.command.command,
+                execution=execution,
+                scene=self._scene(execution),
+                number=self.turn.number,
+                root=tools.place.root,
+                newer_than=tools.started_at if before is None else execution.ended - execution.duration_s,
+                autoload_off=bool(tools.place.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")),
+                output=self._printed(execution),
+                before=before,
+            )
+        )
+
+    def _printed(self, execution: Execution) -> str:
+        """Return what the command printed, as it is kept: its last two megabytes."""
+        try:
+            with (self.tools.place.folder / execution.log).open("rb") as kept:
+                kept.seek(max(0, kept.seek(0, 2) - _READ_AT_MOST))
+                return kept.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
 
     async def _go_on(self, last: Execution, seen: set[str], batch: Batch | None = None) -> Execution:
         """Run in a new process what a stalled execution left; stop where that comes no further."""
@@ -179,7 +221,7 @@ class Rounds:
         if execution.stalled and stalls.service is not None:
             execution.service, execution.stuck = stalls.service, stalls.stuck
             tools.breaker.stalled(stalls.service, stalls.fixture)
-        if not record.started and execution.exit_code and not execution.timed_out:
+        if not record.started and execution.exit_code and tools.looker.services:
             await tools.looker.look(list(tools.looker.services))
         await tools.looker.settle(record, execution.ended)
         tools.proof.hear(record, told["exports"], tools.place.environ, tools.executor.entrance.run)
@@ -298,11 +340,7 @@ class Rounds:
             kind = "pytest"
             outcome, evidence = self._with_events(first, last)
         else:
-            whole = judge_whole(
-                turn.command.command, last, number=turn.number, root=tools.place.root, newer_than=tools.started_at,
-                looks=tuple(one for name in tools.looker.services if (one := tools.looker.looks.last(name)) is not None),
-                autoload_off=bool(tools.place.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")),
-            )  # fmt: skip
+            whole = self.whole or self._whole(last)
             kind, outcome, evidence = whole.kind, whole.outcome, whole.evidence
             service, fault, self.extra = whole.service, whole.fault, whole.tests
         return CommandResult(
@@ -352,13 +390,12 @@ class Rounds:
 
     # between two rounds
 
-    async def _back(self) -> None:
+    async def _back(self, missed: frozenset[str]) -> None:
         """Wait within the budget until a service that a second run needs is back; nobody waits for what was known to be down.
 
         The round that follows begins here: what was red before is of the past.
         """
         tools, limits = self.tools, self.tools.limits
-        missed = tools.board.missed(self.turn.number)
         tools.looker.looks.since = time.time()
         while missed:
             self._say("probing", f"looking at {', '.join(sorted(missed))}")

@@ -941,6 +941,61 @@ async def test_commands_without_our_plugin_are_judged_by_what_there_is(
     assert green.commands[0].outcome is Outcome.FAILED
 
 
+UNITTEST = """
+import os, socket, unittest
+class Cart(unittest.TestCase):
+    def test_cart(self):
+        port = int(os.environ["DB_PORT"])
+        try: socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError as exc: raise ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', %d)" % port) from exc
+    def test_fine(self): pass
+    def test_vat(self): assert 119 == VAT
+"""
+
+
+@pytest.mark.parametrize("vat", [119, 121])
+async def test_unittest_is_judged_test_by_test_and_run_again_when_the_service_is_back(
+    root: Path, out: Path, database: LineServer, vat: int
+) -> None:
+    write(root, test_cart=UNITTEST.replace("VAT", str(vat)))
+    away = await run(root, out / "away", {"database": database}, "python -m unittest", attempts=0)
+    names = {test.id: test.outcome for test in away.tests}
+    assert names["test_cart.Cart.test_cart"] is INFRA
+    assert names.get("test_cart.Cart.test_vat") is (Outcome.FAILED if vat == 121 else None)
+    assert away.exit_code == (1 if vat == 121 else 20)
+    assert away.commands[0].service == (None if vat == 121 else "database")
+
+    back = await run(
+        root, out / "back", {"database": database}, "python -m unittest", wait_for_services_s=20,
+        hook=lambda number: (number >= 3 and database.up(), None)[1],
+    )  # fmt: skip
+    assert (back.exit_code, back.commands[0].rounds) == (1 if vat == 121 else 0, 2)
+
+
+async def test_a_script_beside_a_dead_service_proves_nothing_and_on_a_healthy_day_it_is_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root)
+    dead = await run(root, out / "dead", {"database": database}, "echo checking; exit 1", attempts=0)
+    assert (dead.exit_code, dead.verdict) == (21, Verdict.UNKNOWN)
+    assert "database was down" in dead.commands[0].evidence
+    own = await run(root, out / "own", {"database": database}, "echo 'not ok 1 - adds VAT'; exit 1", attempts=0)
+    assert own.exit_code == 1, "a failure of its own, without a sign"
+    well = await run(root, out / "well", {"database": database.up()}, "echo checking; exit 1", attempts=0)
+    assert well.exit_code == 1
+
+
+async def test_the_blamed_service_is_the_one_whose_address_was_refused(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root)
+    other = LineServer()
+    servers = {"backend_api": other, "database": database}
+    command = f"echo 'Error: connect ECONNREFUSED 127.0.0.1:{database.port}'; exit 1"
+    result = await run(root, out, servers, command, attempts=0)
+    assert (result.exit_code, result.commands[0].service) == (20, "database")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
