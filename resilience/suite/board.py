@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from resilience.core.records import Evidence, Outcome, TestOutcome
 from resilience.suite.again import Again, settle
@@ -166,6 +166,18 @@ class Board:
                 r == root and other.startswith(name + "::") for r, other in record.tests
             ):  # fmt: skip
                 del self.standings[key]
+
+    def give_up(self, command: int, judged: Judged) -> None:
+        """Let what the session left unrun share the judgement of what ended it, where that may have been an outage."""
+        if not judged.again:
+            return
+        lost = judged.outcome in (Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.UNDECIDED)
+        for standing in self.standings.values():
+            if standing.command == command and standing.judged.outcome is Outcome.NOT_RUN and not standing.test.state:
+                outcome = judged.outcome if lost else Outcome.NOT_RUN
+                standing.keep(
+                    replace(judged, outcome=outcome, rule=2, reason=f"never run: {judged.message}; {judged.reason}")
+                )
 
     def drop_sessions(self, command: int) -> None:
         """Drop sessions that could not begin before and now did: their tests are listed instead."""

@@ -102,6 +102,8 @@ class Record:
         self.bad_lines = 0
         self.troubles: list[str] = []
         self.interrupted = ""
+        self.gave_up: Failure | None = None
+        """What made the team's own code end the session, by `pytest.exit`."""
         self.finished = 0
         self._why = dict(LEFT_OUT)
         if select:
@@ -231,6 +233,9 @@ class Record:
         elif kind == "c":
             session.touched.extend((pair, str(event.get("f") or "")) for pair in _pairs([event.get("p") or ()]))
         elif kind == "interrupt":
+            if event.get("chain"):
+                self.gave_up = _failure(event, session)
+                return self.gave_up
             self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
         elif kind == "trouble":
             self.troubles.append(f"{event.get('what', '')}: {event.get('text', '')}")

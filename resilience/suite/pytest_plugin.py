@@ -1340,7 +1340,13 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo):
-        self.writer.event("interrupt", at=time.time(), type=_name(type(excinfo.value)), text=clean(excinfo.value))
+        more = {}
+        if type(excinfo.value).__name__ == "Exit":
+            # A fixture of the team's that gives the whole session up: what made it do so stands behind it.
+            more = dict(self.uses(None, excinfo.value), chain=describe(excinfo.value), when="exit")
+        self.writer.event(
+            "interrupt", at=time.time(), type=_name(type(excinfo.value)), text=clean(excinfo.value), **more
+        )
 
 
 class Nodes:

@@ -14,7 +14,7 @@ from resilience.core.redact import Redactor
 from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
 from resilience.suite.events import Failure, Record, Test
-from resilience.suite.evidence import Judged, Scene, judge_failure, told_by
+from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
 from resilience.suite.execution import Execution, Executor
 from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
@@ -303,6 +303,8 @@ class Rounds:
             elif not standing.test.state and not standing.test.failures:
                 standing.keep(_ended_in_the_middle(execution))
             standing.rounds = max(standing.rounds, turn.round)
+        if record.gave_up is not None:
+            tools.board.give_up(turn.number, judge_failure(record.gave_up, scene, is_test=False))
         for session in record.sessions.values():
             for failure in session.trouble:
                 self._trouble(session.root, failure, scene)
@@ -435,6 +437,8 @@ def _why_not_run(execution: Execution) -> str:
         return f"never reached: {execution.timed_out or execution.stalled}"
     if not record.complete:
         return f"never reached: pytest ended in the middle (exit code {execution.exit_code})"
+    if record.gave_up is not None:
+        return f"never reached: the suite ended its session ({message_of(record.gave_up)})"
     if record.interrupted:
         return f"never reached: {record.interrupted}"
     if any(test.collector and test.failures for test in record.tests.values()):

@@ -411,6 +411,46 @@ async def test_a_connection_at_the_start_of_a_session_is_named_and_run_again(
     assert by_id(again) == {"test_c": Outcome.PASSED}
 
 
+@pytest.mark.parametrize("ends", ["pytest.exit(f'no database: {exc}')", "pytest.fail(str(exc))"], ids=["exit", "fail"])
+async def test_a_fixture_that_ends_the_session_or_fails_it_in_an_outage_is_run_again(
+    root: Path, out: Path, database: LineServer, ends: str
+) -> None:
+    write(
+        root,
+        test_db=f"""
+        import pytest
+        from helpers import hello
+        @pytest.fixture(scope="session")
+        def db():
+            try: return hello()
+            except OSError as exc: {ends}
+        def test_first(): pass
+        @pytest.mark.parametrize("n", range(3))
+        def test_db(db, n): pass
+        def test_last(): pass
+        """,
+    )
+    away = await run(root, out / "away", {"database": database}, attempts=0)
+    adds_up(away, 5)
+    assert Outcome.FAILED not in by_id(away).values()
+    assert away.exit_code == 20
+    back = await run(
+        root, out / "back", {"database": database}, wait_for_services_s=20,
+        hook=lambda number: (number >= 3 and database.up(), None)[1],
+    )  # fmt: skip
+    assert set(by_id(back).values()) == {Outcome.PASSED}
+    assert back.exit_code == 0
+
+
+async def test_a_session_that_ends_itself_on_a_healthy_day_is_no_outage(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_db="import pytest\ndef test_a(): pytest.exit('enough')\ndef test_b(): pass\n")
+    result = await run(root, out, {"database": database.up()})
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
+    assert set(by_id(result).values()) == {Outcome.NOT_RUN}
+
+
 async def test_a_broken_conftest_is_the_products_error(root: Path, out: Path, database: LineServer) -> None:
     write(root, conftest="import no_such_module\n", test_pure="def test_c(): pass\n")
     result = await run(root, out, {"database": database}, attempts=0)
