@@ -19,6 +19,7 @@ from resilience.suite.breaker import Breaker
 from resilience.suite.entering import Entrance
 from resilience.suite.execution import Executor
 from resilience.suite.expressions import check
+from resilience.suite.known import known_addresses
 from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof
@@ -93,6 +94,7 @@ class _Run:
         (self.place.folder / "logs").mkdir(parents=True, exist_ok=True)
         endpoints = await asyncio.to_thread(endpoints_of, self.place.services, self.place.stand_ins)
         self.looker.endpoints = endpoints
+        self.looker.known = await asyncio.to_thread(known_addresses, self.place.environ, self.place.root)
         await self.proof.begin()
         self.looker.begin()
         interrupted = False

@@ -142,12 +142,11 @@ async def test_each_kind_of_test_is_counted_once_and_judged_by_its_cause(
     for name in (
         "strict",
         "bug",
-        "elsewhere",
         "file_is_missing",
         "group",
     ):
         assert found[f"test_{name}"] is Outcome.FAILED, name
-    for name in ("bug_with_network_behind_it", "fail_with_network_behind_it", "subtests_with_a_bug"):
+    for name in ("bug_with_network_behind_it", "fail_with_network_behind_it", "subtests_with_a_bug", "elsewhere"):
         assert found[f"test_{name}"] is Outcome.UNDECIDED, name
     assert found["test_xfail"] is Outcome.XFAILED
     assert found["test_xpass"] is Outcome.XPASSED
@@ -440,6 +439,26 @@ async def test_a_fixture_that_ends_the_session_or_fails_it_in_an_outage_is_run_a
     )  # fmt: skip
     assert set(by_id(back).values()) == {Outcome.PASSED}
     assert back.exit_code == 0
+
+
+async def test_a_dead_server_that_only_the_environment_names_is_undecided_and_a_slip_is_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    mail = LineServer()
+    write(
+        root,
+        test_mail="""
+        import os, socket
+        def test_mail(): socket.create_connection(("127.0.0.1", int(os.environ["MAIL_PORT"])), timeout=1).close()
+        def test_slip(): socket.create_connection(("127.0.0.1", 1), timeout=1).close()
+        """,
+    )
+    env = {"MAIL_PORT": str(mail.port)}
+    result = await run(root, out, {"database": database.up()}, env=env, attempts=0)
+    assert by_id(result) == {"test_mail": Outcome.UNDECIDED, "test_slip": Outcome.FAILED}
+    told = next(test for test in result.tests if test.id.endswith("test_mail"))
+    assert "MAIL_PORT" in (told.reason or "")
+    assert "declare it" in (told.reason or "")
 
 
 async def test_a_session_that_ends_itself_on_a_healthy_day_is_no_outage(

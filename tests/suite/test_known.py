@@ -1,0 +1,45 @@
+"""Servers that nobody declared are known from where a team names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resilience.suite.known import known_addresses
+
+
+@pytest.mark.parametrize(
+    ("environ", "pair"),
+    [
+        ({"BROKER_URL": "amqp://guest:guest@mq.local:5672//"}, ("mq.local", 5672)),
+        ({"SMTP_HOST": "mail", "SMTP_PORT": "1025"}, ("mail", 1025)),
+        ({"SMTP_PORT": "1025"}, ("127.0.0.1", 1025)),
+        ({"KAFKA": "broker:9092"}, ("broker", 9092)),
+        ({"CACHE": "redis://[::1]:6380/0"}, ("localhost", 6380)),
+    ],
+)
+def test_the_environment_names_them(environ: dict[str, str], pair: tuple[str, int], tmp_path: Path) -> None:
+    assert known_addresses(environ, tmp_path)[pair] in environ
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "pair"),
+    [
+        (".env.test", "export MAIL_URL='smtp://127.0.0.1:1025'\n", ("127.0.0.1", 1025)),
+        (".envs/.local/.mail", "MAIL_HOST=mail\nMAIL_PORT=1025\n", ("mail", 1025)),
+        ("docker-compose.yml", "services:\n  mail:\n    ports:\n      - '1025:25'\n", ("localhost", 1025)),
+        ("settings.py", 'BROKER = "amqp://mq:5672//"\n', ("mq", 5672)),
+    ],
+)
+def test_a_teams_files_name_them(file: str, text: str, pair: tuple[str, int], tmp_path: Path) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    assert Path(file).name in known_addresses({}, tmp_path)[pair]
+
+
+def test_what_names_no_port_and_our_own_variables_name_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NAME=shop\nURL=https://example.org/x\n")
+    environ = {"RESILIENCE_SNAPSHOT": "http://127.0.0.1:1/x", "TIME": "12:30:00", "PATH": "/bin:/usr/bin"}
+    assert known_addresses(environ, tmp_path) == {}
