@@ -133,6 +133,7 @@ async def run_commands(
                     settings, name, writes=depth.writes, path=depth.path, stood_in=in_use
                 ),
                 connections=local.connections,
+                answers=local.answers,
                 on_event=options.on_progress,
                 output=options.output,
             ),

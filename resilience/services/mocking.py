@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -54,6 +55,8 @@ class Mock:
     """`METHOD /path STATUS`, the method and the status where they are not `GET` and `200`: answered with an echo."""
     dial: Dial = field(default_factory=Dial)
     used: int = 0
+    told: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=5000))
+    """The latest answers that it made up or did not have: when (seconds since the epoch), echo or miss, and to what."""
     expect_json: Mapping[str, str] = field(default_factory=dict)
     """What the team's own health check wants to find in the body."""
     expect_body: str = ""
@@ -112,6 +115,8 @@ class Imitation:
     """Where several services share a port, the lowest gets what none of them claims."""
     upgrades: ClassVar[bool] = False
     """Whether a request to upgrade is its own, wherever it is sent."""
+    makes_up: ClassVar[bool] = True
+    """Whether its answers say nothing of the real service, so that a test that fails on one proves nothing."""
     well_at_its_path: ClassVar[bool] = True
     """Whether the service's own path, asked plainly, says that it is well, as /health always does."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the mocks pass through here, and every mock waits for them
     from resilience.core.kind import Kind
 
 COUNTS = "/__resilience__/connections"
+ANSWERS = "/__resilience__/answers"
 """Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""
 
 

@@ -18,7 +18,7 @@ from resilience.core.kind import Kind
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.host.processes import Launch
-from resilience.services.place import COUNTS, Endpoint, ask_json, local_schemes
+from resilience.services.place import ANSWERS, COUNTS, Endpoint, ask_json, local_schemes
 from resilience.services.registry import resolve
 
 NONE = "none: give `start` or a local server"
@@ -199,6 +199,10 @@ class StandIns:
         """Count the connections so far, our own left out; None where it cannot count."""
         return None
 
+    async def answers(self, service: Service, place: Endpoint) -> tuple[tuple[float, str, str], ...]:
+        """Return the answers that it made up, or did not have: when, echo or miss, to what. A real server has none."""
+        return ()
+
 
 class MockedStandIns(StandIns):
     """How services are stood in for that are ours to imitate: by a mock, in the one process of all mocks.
@@ -234,6 +238,10 @@ class MockedStandIns(StandIns):
     async def count(self, service: Service, place: Endpoint) -> int | None:
         answer = await asyncio.to_thread(ask_json, place.netloc, COUNTS, 2.0)
         return int(answer["services"][service.name])
+
+    async def answers(self, service: Service, place: Endpoint) -> tuple[tuple[float, str, str], ...]:
+        told = await asyncio.to_thread(ask_json, place.netloc, ANSWERS, 2.0)
+        return tuple((float(at), str(source), str(what)) for at, source, what in told.get(service.name, ()))
 
 
 def stand_ins_of(kind: Kind) -> StandIns:

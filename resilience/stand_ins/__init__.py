@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from resilience.stand_ins.present import status as status
     from resilience.stand_ins.starting import start as start
     from resilience.stand_ins.stopping import stop as stop
-    from resilience.stand_ins.usage import connections as connections
+    from resilience.stand_ins.usage import answers as answers, connections as connections
 
 _DOORS = {
+    "answers": "usage",
     "availability": "offers",
     "connections": "usage",
     "folder": "holding",
@@ -29,7 +30,7 @@ _DOORS = {
     "warning": "holding",
 }
 
-__all__ = ["availability", "connections", "folder", "hold", "release", "start", "status", "stop", "warning"]
+__all__ = ["answers", "availability", "connections", "folder", "hold", "release", "start", "status", "stop", "warning"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,8 @@
     python -m resilience.stand_ins.mocks CONFIG.json
 
 One process serves all of them. Each response carries `X-Resilience-Mock: <service>`, so that no mock passes for the real thing.
-Below `/__resilience__/` each port answers `connections` (how many were used, our own looks left out) and, with the token of the
-configuration, `dial` (latency and failures).
+Below `/__resilience__/` each port answers `connections` (how many were used, our own looks left out), `answers` (which were made
+up, or not there) and, with the token of the configuration, `dial` (latency and failures).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import random
 import secrets
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,7 +54,10 @@ def read_config(text: str | bytes) -> Config:
 
 def write_config(config: Config) -> bytes:
     """Return the JSON that `read_config` reads."""
-    return json.dumps(asdict(config)).encode()
+    told = asdict(replace(config, services=tuple(replace(mock, told=deque()) for mock in config.services)))
+    for mock in told["services"]:
+        del mock["told"]  # what it answered is no configuration
+    return json.dumps(told).encode()
 
 
 def our_mocks() -> dict[str, str]:
@@ -170,7 +175,14 @@ class _Place:
         health = ("/health", *(mock.health_paths if imitation.well_at_its_path else ()))
         if request.method in ("GET", "HEAD") and asked in health:
             return mock.health()
-        return await imitation.answer(request, mock)
+        if request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
+            return await imitation.answer(request, mock)
+        at = time.time()
+        response = await imitation.answer(request, mock)
+        source = "miss" if response.status in (404, 426) else "echo" if imitation.makes_up else ""
+        if source:
+            mock.told.append((at, source, f"{request.method} {request.path}"))
+        return response
 
     def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
         """Answer with the dialled status, or cut the connection; a count of failures to come goes down by one."""
@@ -190,6 +202,8 @@ class _Place:
                 return web.json_response(
                     {"pid": os.getpid(), "services": {mock.name: mock.used for mock in self.services}}
                 )
+            case "answers", "GET":
+                return web.json_response({mock.name: list(mock.told) for mock in self.services})
             case "dial", "POST" | "GET":
                 if not secrets.compare_digest(bearer(request), self.all.config.token):
                     return web.json_response({"error": "the token of the mocks' configuration is needed"}, status=401)
@@ -199,7 +213,7 @@ class _Place:
                     except (ValueError, TypeError, KeyError, AttributeError) as exc:
                         return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
                 return web.json_response({mock.name: asdict(mock.dial) for mock in self.all.config.services})
-        return web.json_response({"error": "known: connections, dial"}, status=404)
+        return web.json_response({"error": "known: answers, connections, dial"}, status=404)
 
     async def turn(self, request: web.Request) -> None:
         """Set the named figures of one service's dial, or of all; `reset` makes it healthy.

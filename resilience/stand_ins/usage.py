@@ -1,4 +1,4 @@
-"""Turn a stand-in into the number of times it was connected to, our own looks left out."""
+"""Turn a stand-in into the number of times it was connected to, our own looks left out, and into what it made up."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ async def connections(service: Service) -> int | None:
             return await stand_ins_of(place.kind).count(service, place)
     except Exception:  # noqa: BLE001 - a count that cannot be had is None, whatever the reason
         return None
+
+
+async def answers(service: Service) -> tuple[tuple[float, str, str], ...]:
+    """Return the answers of this service's stand-in that say nothing of the real one: when, echo or miss, and to what.
+
+    Times are in seconds since the epoch. It takes 5 s at most; what cannot be asked has none.
+    """
+    try:
+        place = endpoint(service)
+        async with asyncio.timeout(5.0):
+            return await stand_ins_of(place.kind).answers(service, place)
+    except Exception:  # noqa: BLE001 - a stand-in that cannot be asked has told nothing
+        return ()

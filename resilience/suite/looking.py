@@ -11,7 +11,7 @@ from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.settings import Service
 from resilience.suite.endpoints import Endpoint, Pair, kinds_of, may_use, target_of, used_by, whose
 from resilience.suite.events import Failure, Record, Test
-from resilience.suite.evidence import shared_look, told_by
+from resilience.suite.evidence import Answer, shared_look, told_by
 from resilience.suite.looks import Look, Looks
 from resilience.suite.records import Depth, Instruments
 from resilience.suite.signs import PATH, WRITES, Reading, Said, is_clients, read
@@ -33,6 +33,7 @@ class Looker:
         self.known: Mapping[Pair, str] = {}
         """Addresses of no configured service that the environment or files name → where."""
         self.refusing: set[Pair] = set()
+        self.answers: tuple[Answer, ...] = ()
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
         self._deeper: set[tuple[str, str, float]] = set()
@@ -134,6 +135,8 @@ class Looker:
             elif told.unwell and name in self.services:
                 await self.deeper(name, Depth(writes=told.depth == WRITES, path=told.path))
         await self._undeclared(failures)
+        if failures:
+            await self._made_up()
 
     def _red_since(self, name: str, ended: float) -> bool:
         last = self.looks.last(name)
@@ -177,6 +180,20 @@ class Looker:
                 wanted.add(pair)
         refusing = await asyncio.gather(*(_refuses(pair) for pair in wanted))
         self.refusing = {pair for pair, refuses in zip(wanted, refusing, strict=True) if refuses}
+
+    async def _made_up(self) -> None:
+        """Ask the stand-ins what they made up."""
+        ask = self.instruments.answers
+        standing = {one.service for one in self.endpoints if one.stand_in and not one.idle}
+        services = [service for name, service in self.services.items() if name in standing]
+        if ask is None or not services:
+            return
+        told = await asyncio.gather(*(ask(service) for service in services))
+        self.answers = tuple(
+            Answer(service=service.name, at=at, source=source, what=what)
+            for service, found in zip(services, told, strict=True)
+            for at, source, what in found
+        )
 
     async def stop(self) -> None:
         tasks = set(self._looking.values())

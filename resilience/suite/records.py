@@ -78,6 +78,8 @@ class Instruments:
     """Looks at one service as deep as a failure was; returns None where it cannot."""
     connections: Connections | None = None
     """Counts a stand-in's connections, our own looks left out."""
+    answers: Callable[[Service], Awaitable[tuple[tuple[float, str, str], ...]]] | None = None
+    """Returns what a stand-in made up, or did not have: when, echo or miss, to what."""
     on_event: Callable[[Progress], None] | None = None
     output: Output | None = None
     """Takes what the commands print, unchanged; None: our own stdout."""

@@ -63,6 +63,22 @@ async def test_use_is_counted_and_our_own_looks_are_not(mocks: Mocks, http: http
     assert await used(mocks, http, "llm_service") == 0
 
 
+async def test_what_was_made_up_or_not_there_is_told_and_health_and_verified_tokens_are_not(
+    mocks: Mocks, http: httpx.AsyncClient
+) -> None:
+    began = time.time()
+    await http.get(at(mocks, "backend_api", "/health"))
+    await http.get(at(mocks, "backend_api", "/echo"))
+    await http.get(at(mocks, "backend_api", "/nowhere"))
+    await http.get(at(mocks, "auth_service", "/.well-known/jwks.json"))
+    await http.get(at(mocks, "backend_api", "/echo"), headers={"User-Agent": "resilience-probe"})
+    told = (await http.get(at(mocks, "backend_api", "/__resilience__/answers"))).json()["backend_api"]
+    assert [(source, what) for _, source, what in told] == [("echo", "GET /echo"), ("miss", "GET /nowhere")]
+    assert all(began <= when <= time.time() for when, _, _ in told)
+    auth = (await http.get(at(mocks, "auth_service", "/__resilience__/answers"))).json()["auth_service"]
+    assert auth == []
+
+
 async def test_services_that_share_a_port_are_told_apart(http: httpx.AsyncClient, free_port: int) -> None:
     services = tuple(
         Mock(name=kind, kind=kind, port=free_port, path=path)

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -1128,8 +1130,6 @@ async def test_tests_that_did_not_reach_the_stand_in_prove_nothing(root: Path, o
     made = settings(root, {"database": staging})
     service = made.services[0]
     local = f"postgresql://user:pw@127.0.0.1:{database.up().port}/db"
-    from dataclasses import replace
-
     made = replace(made, services=(replace(service, local=Secret(local), exports={"DATABASE_URL": Secret(local)}),))
 
     async def count(_: object) -> int:
@@ -1176,6 +1176,36 @@ async def test_tests_that_did_not_reach_the_stand_in_prove_nothing(root: Path, o
     assert used.exit_code == 10
     assert used.reached[0].canary is True
     assert used.reached[0].connections == 1
+
+
+async def test_an_assertion_on_what_a_stand_in_only_made_up_is_a_gap_and_an_own_error_behind_it_a_bug(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_a="""
+        import time
+        def test_body(): time.sleep(0.3); assert {"mock": True} == {"orders": 3}
+        def test_own(): time.sleep(0.3); 1 / 0
+        """,
+    )
+    made = settings(root, {"database": LineServer()})
+    local = f"postgresql://user:pw@127.0.0.1:{database.up().port}/db"
+    service = replace(made.services[0], local=Secret(local))
+    at: list[float] = []
+
+    async def answers(_: object) -> tuple[tuple[float, str, str], ...]:
+        return tuple((when, "echo", "GET /orders") for when in at)
+
+    def note(progress: Progress) -> None:
+        at.append(time.time())
+
+    result = await run(
+        root, out, {"database": database}, made=replace(made, services=(service,)), on_event=note, answers=answers,
+        stand_ins=[stand_in("database", database)], mode=TestExecutionMode.DEGRADED, attempts=0,
+    )  # fmt: skip
+    assert by_id(result) == {"test_body": Outcome.STAND_IN_GAP, "test_own": Outcome.FAILED}
+    assert "GET /orders" in next(test.reason or "" for test in result.tests if test.id.endswith("test_body"))
 
 
 async def test_a_pass_in_mode_full_says_how_many_tests_spoke_to_staging(

@@ -31,6 +31,7 @@ class Auth(Imitation):
     """Tokens that verify against the JWKS; with credentials in the `local` URL, for these alone."""
 
     rank = 1
+    makes_up = False
 
     @cached_property
     def keys(self) -> Keys:
