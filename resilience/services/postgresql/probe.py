@@ -30,7 +30,7 @@ _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 _FACTS = """
 select 1 as one, pg_is_in_recovery()::text as recovery, current_setting('transaction_read_only') as read_only,
- current_setting('server_version') as version,
+ current_setting('server_version') as version, pg_postmaster_start_time()::text as started,
  (select string_agg(extname || ' ' || extversion, ', ' order by extname) from pg_extension)::text as extensions
 """
 
@@ -177,6 +177,7 @@ async def _speak(
         facts["role"] = "standby" if row["recovery"] == "true" else "primary"
         facts["read_only"] = row["read_only"]
         facts["server_version"] = row["version"]
+        facts["started"] = row["started"]
         facts["extensions"] = row["extensions"] or ""
         if service.write_check:
             await connection.execute("create temporary table resilience_probe (x int) on commit drop")

@@ -120,6 +120,8 @@ def _facts(info: Mapping[str, str], trace: Trace) -> None:
     role = info.get("role", "")
     facts["role"] = {"master": "primary", "slave": "replica"}.get(role, role)
     facts["server_version"] = info.get("valkey_version") or info.get("redis_version", "")
+    if info.get("run_id"):
+        facts["started"] = info["run_id"][:12]
     if role == "slave":
         facts["primary_link"] = info.get("master_link_status", "")
         facts["replica_read_only"] = info.get("slave_read_only", "1")

@@ -76,6 +76,7 @@ async def test_a_well_server_is_seen_through_every_sslmode(server: Postgres, mod
     assert seen.fault is None
     assert seen.facts["role"] == "primary"
     assert seen.facts["writes"] == "ok"
+    assert seen.facts["started"], "what tells one start of the server from another"
     assert "plpgsql" in seen.facts["extensions"]
     assert (seen.phases.tls_s is not None) == (mode != "disable" and speaks_tls())
     assert seen.phases.first_byte_s is not None

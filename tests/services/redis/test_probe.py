@@ -35,6 +35,7 @@ async def test_a_well_server_with_password_role_and_write() -> None:
         assert seen.facts["role"] == "primary"
         assert seen.facts["writes"] == "ok"
         assert seen.facts["server_version"]
+        assert seen.facts["started"], "what tells one start of the server from another"
         wrong = await look(RD, server.url(":wrong@"))
         none = await look(RD, server.url())
         unknown = await look(RD, server.url("somebody:x@"))
