@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -170,57 +169,6 @@ async def test_a_fixture_that_meets_an_outage_is_the_outages_under_each_pytest_8
         "test_db_again": "infrastructure_unavailable",
         "test_own": "error",
     }
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
-async def test_another_python_with_another_pytest_tells_the_same(tmp_path: Path, version: str) -> None:
-    python = shutil.which(f"python{version}")
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
-        pytest.skip(f"no python{version} on PATH")
-    venv = tmp_path / "venv"
-    subprocess.run([python, "-m", "venv", venv], check=True)
-    pinned = {"3.8": "pytest==7.0.1", "3.9": "pytest==7.4.4", "3.12": "pytest==8.3.5", "3.13": "pytest"}[version]
-    if subprocess.run([venv / "bin/pip", "install", "-q", pinned], capture_output=True, check=False).returncode:
-        pytest.skip("no package index")
-    database = LineServer()
-    root = write(
-        tmp_path / "project",
-        test_a="""
-        import pytest, unittest
-        from helpers import hello
-        @pytest.fixture(scope="session")
-        def db(): return hello()
-        @pytest.mark.parametrize("x", ["a b", "[1]"])
-        def test_db(db, x): pass
-        def test_pure(): pass
-        def test_bug(): assert 0
-        @pytest.mark.golden_path
-        @pytest.mark.staging
-        def test_staging(): 1 / 0
-        class Old(unittest.TestCase):
-            def setUp(self): hello()
-            def test_old(self): pass
-        """,
-    )
-    result = await run(
-        root,
-        tmp_path / "run",
-        {"database": database},
-        f"{venv}/bin/python -m pytest -q -p no:cacheprovider --strict-markers -W error",
-        held={"staging": "staging is down"},
-        hook=lambda n: (n >= 2 and database.up(), None)[1],
-    )
-    database.down()
-    assert {name: outcome.value for name, outcome in by_id(result).items()} == {
-        "test_db[a b]": "passed",
-        "test_db[[1]]": "passed",
-        "test_pure": "passed",
-        "test_bug": "failed",
-        "test_staging": "infrastructure_unavailable",
-        "test_old": "passed",
-    }
-    assert result.totals.passed_on_retry == 3
 
 
 @pytest.mark.parametrize(
