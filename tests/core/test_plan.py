@@ -222,7 +222,7 @@ def with_staging(tmp_path: Path, **wishes: bool) -> Settings:
 
 
 def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_environment(tmp_path: Path) -> None:
-    settings, decision = with_staging(tmp_path), chosen(M.OFFLINE, ["database", "redis"])
+    settings, decision = with_staging(tmp_path, offline=True), chosen(M.OFFLINE, ["database", "redis"])
     staging = {"STAGING_DATABASE": "there", "STAGING_REDIS": "there", "AUTH_SERVICE_URL": "there", "LEVEL": "7"}
     written = values(tmp_path, decision, settings=settings, before=staging)
     taken = taken_from_tests(decision, settings)
@@ -238,6 +238,10 @@ def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_envir
 @pytest.mark.parametrize("mode", [M.FULL, M.DEGRADED, M.CRITICAL_ONLY])
 def test_what_is_not_offline_keeps_stagings_variables(tmp_path: Path, mode: M) -> None:
     assert taken_from_tests(chosen(mode, ["database"]), with_staging(tmp_path)) == frozenset()
+
+
+def test_offline_that_nobody_asked_for_takes_nothing_as_staging_may_be_back_in_the_middle(tmp_path: Path) -> None:
+    assert taken_from_tests(chosen(M.OFFLINE, ["database"]), with_staging(tmp_path)) == frozenset()
 
 
 def test_offline_with_critical_only_runs_the_critical_tests_that_run_offline(tmp_path: Path) -> None:
