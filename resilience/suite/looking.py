@@ -18,6 +18,8 @@ from resilience.suite.signs import PATH, WRITES, Reading, Said, is_clients, read
 
 LOOK_AGAIN_S = 1.0
 """A look at a service is fresh for this long while failures come in."""
+SOONER_S = 0.3
+"""The same where it began before what failed: the service may have gone since, and be back before the next look."""
 CONNECT_S = 2.0
 """How long a look at an address that nobody declared may take."""
 
@@ -77,12 +79,13 @@ class Looker:
 
     # while tests run
 
-    def want(self, service: str) -> None:
-        """Have a look begin soon after this moment, but not more often than every LOOK_AGAIN_S."""
+    def want(self, service: str, since: float = 0.0) -> None:
+        """Have a look begin soon after this moment; what failed began at `since`."""
         if service in self._looking or service not in self.services:
             return
         last = self.looks.last(service)
-        pause = (last.at if last is not None else 0.0) + LOOK_AGAIN_S - time.time()
+        after = LOOK_AGAIN_S if last is not None and last.at >= since else SOONER_S
+        pause = (last.at if last is not None else 0.0) + after - time.time()
         self._looking[service] = asyncio.create_task(self._after(pause, service))
 
     async def _after(self, pause: float, service: str) -> None:
@@ -98,10 +101,10 @@ class Looker:
         markers = test.markers if test is not None else ()
         target = target_of(failure, reading, self.endpoints).endpoint if reading.code is not None else None
         if target is not None and not target.idle:
-            self.want(target.service)
+            self.want(target.service, failure.at - failure.duration_s)
         elif failure.chain:
             for service in self._concerned(failure, reading, markers):
-                self.want(service)
+                self.want(service, failure.at - failure.duration_s)
         signed = (reading.said is Said.SIGN or reading.hung) and not reading.assertion
         return target.service if signed and target is not None and not target.idle else None
 

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -1206,6 +1207,57 @@ async def test_an_assertion_on_what_a_stand_in_only_made_up_is_a_gap_and_an_own_
     )  # fmt: skip
     assert by_id(result) == {"test_body": Outcome.STAND_IN_GAP, "test_own": Outcome.FAILED}
     assert "GET /orders" in next(test.reason or "" for test in result.tests if test.id.endswith("test_body"))
+
+
+async def test_refused_at_a_stand_in_that_does_not_run_is_nobodys_and_says_what_to_type(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    stopped = LineServer()
+    write(
+        root,
+        test_a=f"""
+        import socket
+        def test_a(): socket.create_connection(("127.0.0.1", {stopped.port}), timeout=1).close()
+        """,
+    )
+    made = settings(root, {"database": database.up()})
+    service = replace(made.services[0], local=Secret(f"postgresql://u:p@127.0.0.1:{stopped.port}/db"))
+    result = await run(root, out, {"database": database}, made=replace(made, services=(service,)))
+    assert by_id(result) == {"test_a": Outcome.NOT_RUN}
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
+    assert "resilience env --unset" in (result.tests[0].reason or "")
+
+
+async def test_a_test_that_makes_the_service_unwell_by_itself_is_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    """The look is refused while the test holds the only connection there is, and well before and after."""
+    held = root / "held"
+    write(
+        root,
+        test_a=f"""
+        import pathlib, time
+        def test_leaks():
+            held = pathlib.Path({str(held)!r})
+            held.touch()
+            import atexit
+            atexit.register(lambda: held.unlink(missing_ok=True))
+            raise ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', {database.port})")
+        def test_after(): time.sleep(0.5)
+        """,
+    )
+    database.up()
+
+    class Refusing(Probe):
+        async def __call__(self, names: Sequence[str]) -> Mapping[str, Any]:
+            dead = LineServer()
+            return await Probe({"database": dead if held.exists() else database})(names)
+
+    result = await run(root, out, {"database": database}, probe=Refusing({"database": database}))
+    leaks = next(test for test in result.tests if test.id.endswith("test_leaks"))
+    assert [evidence.rule for evidence in leaks.evidence] == [10, 10]
+    assert (leaks.outcome, leaks.suspect) == (Outcome.FAILED, True)
+    assert "makes the service unwell" in (leaks.reason or "")
 
 
 async def test_a_pass_in_mode_full_says_how_many_tests_spoke_to_staging(
