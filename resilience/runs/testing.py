@@ -125,6 +125,7 @@ async def run_commands(
                 env_command=settings.env_command,
                 services=settings.services,
                 stand_ins=stand_ins,
+                uses=settings.state / "uses.json",
                 secrets=settings.secrets,
             ),
             Instruments(

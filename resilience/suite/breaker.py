@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,9 +32,12 @@ class Breaker:
         dead: Mapping[str, str],
         skipping: bool,
         delay_s: float,
+        uses: Mapping[str, Sequence[str]],
     ) -> None:
         self.looker, self.services = looker, services
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
+        self.uses = uses
+        """Test → services that earlier runs saw it connect to."""
         self.open: dict[str, str] = {}
         self._streak: dict[str, int] = {}
         self._slow: set[str] = set()
@@ -124,4 +127,11 @@ class Breaker:
             for fixture, count in self._fixtures.get(service, {}).items()
             if (count >= AUTOUSE if fixture.startswith("autouse ") else count >= 2 or service in self._slow)
         }
-        replace_json(control, {"markers": markers, "fixtures": fixtures, "back": sorted(self._back - set(self.open))})
+        tests = {
+            test: [self.open[name], name]
+            for test, names in (self.uses.items() if self.open else ())
+            for name in names
+            if name in self.open
+        }
+        held = {"markers": markers, "fixtures": fixtures, "tests": tests, "back": sorted(self._back - set(self.open))}
+        replace_json(control, held)

@@ -843,6 +843,8 @@ class Recorder:
         self.started = False
         self.held = {}
         self.held_fixtures = {}
+        self.held_tests = {}
+        """Tests that earlier runs saw connect to what is down now."""
         self.next_look = 0.0
         self.control_seen = None
         self.rearm = False
@@ -1085,7 +1087,7 @@ class Recorder:
                 self.look()
         if self.by_fixture:
             self.lasting = tuple(key for key in _fixture_keys(item) if key in self.by_fixture)
-        if self.held or self.held_fixtures:
+        if self.held or self.held_fixtures or self.held_tests:
             self.hold(item)
 
     def look(self):
@@ -1106,6 +1108,7 @@ class Recorder:
             held.update({name: tuple(value) for name, value in control.get("markers", {}).items()})
             self.held = held
             self.held_fixtures = {name: tuple(value) for name, value in control.get("fixtures", {}).items()}
+            self.held_tests = control.get("tests", {})
         except Exception:
             return
 
@@ -1121,6 +1124,8 @@ class Recorder:
                 if name in self.held_fixtures and not self.tries(name):
                     found = self.held_fixtures[name]
                     break
+        if found is None:
+            found = self.held_tests.get(item.nodeid)
         if found is None:
             return
         reason, service = found

@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the commands run, and what is known of the place. Nothing is written outside of `folder`."""
+    """Where the commands run, and what is known of the place. Nothing is written outside of `folder` and `uses`."""
 
     root: Path
     folder: Path
@@ -53,6 +53,8 @@ class Place:
     env_command: str = ""
     services: tuple[Service, ...] = ()
     stand_ins: tuple[StandIn, ...] = ()
+    uses: Path | None = None
+    """Where it is remembered which services each test connects to; None: nowhere."""
     secrets: tuple[Secret, ...] = ()
     """For the redactor of all that is kept."""
 

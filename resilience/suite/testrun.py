@@ -13,6 +13,7 @@ from resilience.core.errors import UsageError
 from resilience.core.records import CommandResult, ExitCode, Outcome, Reached, TestOutcome, TestSuiteResult
 from resilience.core.redact import Redactor
 from resilience.core.verdict import Results, prove, totals
+from resilience.suite import uses
 from resilience.suite.addresses import endpoints_of
 from resilience.suite.board import Board
 from resilience.suite.breaker import Breaker
@@ -74,8 +75,14 @@ class _Run:
         self.teller = Teller(instruments.on_event, self.redactor)
         self.held = _held(request, place)
         self.looker = Looker(services, instruments)
+        self.uses = uses.load(place.uses)
         self.breaker = Breaker(
-            self.looker, services=services, dead=request.dead, skipping=request.skipping, delay_s=request.delay_s
+            self.looker,
+            services=services,
+            dead=request.dead,
+            skipping=request.skipping,
+            delay_s=request.delay_s,
+            uses=self.uses,
         )
         waits = request.attempts * request.delay_s if request.wait_s is None else request.wait_s
         total = request.total_timeout_s
@@ -125,6 +132,10 @@ class _Run:
         if interrupted:
             raise TestRunInterrupted(self._result((), None, interrupted=ExitCode.INTERRUPTED))
         standings = tuple(self.board.standings.values())
+        try:
+            uses.save(self.place.uses, self.uses, standings, endpoints)
+        except OSError as exc:
+            self.notes.append(f"which services the tests use could not be remembered: {exc.strerror}")
         reached = await self.proof.reached(endpoints)
         return self._result(reached, self.proof.spoke(standings, endpoints, stand_in=bool(self.proof.stand_ins)))
 

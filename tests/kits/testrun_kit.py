@@ -221,6 +221,7 @@ async def run(
             env_command=given.env_command,
             services=given.services,
             stand_ins=tuple(more.pop("stand_ins", ())),
+            uses=more.pop("uses", None),
             secrets=given.secrets,
         ),
         Instruments(probe=more.pop("probe", None) or Probe(services, hook), output=sink.append, **more),

@@ -320,6 +320,33 @@ async def test_the_breaker_holds_what_needs_a_dead_service_and_lets_the_rest_go_
     assert result.exit_code == 20
 
 
+async def test_a_dead_service_holds_back_what_earlier_runs_saw_use_it_and_nothing_else(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_db="""
+        import time, pytest
+        from helpers import hello
+        @pytest.mark.parametrize("n", range(12))
+        def test_body(n):
+            time.sleep(0.1)
+            hello()
+        @pytest.mark.parametrize("n", range(3))
+        def test_pure(n): pass
+        """,
+    )
+    known = out / "uses.json"
+    first = await run(root, out / "up", {"database": database.up()}, uses=known)
+    assert first.exit_code == 0
+    database.down()
+    second = await run(root, out / "down", {"database": database}, uses=known, attempts=0)
+    bodies = [test for test in second.tests if "test_body" in test.id]
+    assert {test.outcome for test in bodies} == {INFRA}
+    assert 1 <= sum(test.rounds == 0 for test in bodies) <= 9, "after three in a row the others are not tried"
+    assert all(test.outcome is Outcome.PASSED for test in second.tests if "test_pure" in test.id)
+
+
 async def test_holding_back_can_be_switched_off(root: Path, out: Path, database: LineServer) -> None:
     write(
         root,
