@@ -63,6 +63,8 @@ class Results:
     timed_out: bool = False
     unknown: tuple[str, ...] = ()
     """Why commands proved nothing, one text each."""
+    trouble: tuple[str, ...] = ()
+    """What went wrong inside our own pytest plug-in, which read the tests' outcomes."""
     runner_failed: str = ""
 
     @property
@@ -148,8 +150,8 @@ RULES: tuple[Rule, ...] = (
         name="product failures",
         verdict=Verdict.PRODUCT_FAILURES,
         code=ExitCode.PRODUCT_FAILURES,
-        applies=lambda r: r.product_failed or r.any_command(Outcome.FAILED, Outcome.ERROR),
-        reason="a bug that was seen stays seen, whatever else an outage took",
+        applies=lambda r: not r.trouble and (r.product_failed or r.any_command(Outcome.FAILED, Outcome.ERROR)),
+        reason="a bug that was seen stays seen, whatever else an outage took; but not through an eye that is broken",
     ),
     Rule(
         name="blocked by infrastructure",
@@ -171,6 +173,13 @@ RULES: tuple[Rule, ...] = (
         code=ExitCode.UNKNOWN,
         applies=lambda r: r.unknown,
         reason="a command that was killed, misused or never started has no verdict of its own",
+    ),
+    Rule(
+        name="our plug-in had trouble",
+        verdict=Verdict.UNKNOWN,
+        code=ExitCode.UNKNOWN,
+        applies=lambda r: r.trouble,
+        reason="what was read of the tests may be ours and not theirs, in either direction",
     ),
     Rule(
         name="no command",

@@ -82,6 +82,7 @@ class Rounds:
         self.whole: Whole | None = None
         self.notes: list[str] = []
         self.doubts: list[str] = []
+        self.trouble: list[str] = []
         """Why what is known is not to be trusted as a whole: the verdict is unknown, never the product's."""
         request = tools.request
         self._began = time.monotonic()
@@ -317,7 +318,7 @@ class Rounds:
         if turn.round > 1 and record.collected:
             tools.board.drop_sessions(turn.number)
         tools.proof.take(record)
-        self.doubts.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
+        self.trouble.extend(f"our pytest plug-in had trouble: {text}" for text in dict.fromkeys(record.troubles))
         if execution.missing:
             self.doubts.append(f"{execution.missing} events of our pytest plug-in never came")
         if record.bad_lines:

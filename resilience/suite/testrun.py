@@ -89,6 +89,7 @@ class _Run:
         self.limits = Limits(ends=self.began + total if total else None, wait_left=waits)
         self.notes: list[str] = []
         self.doubts: list[str] = []
+        self.trouble: list[str] = []
         self.results: list[CommandResult] = []
         self.extra: list[TestOutcome] = []
 
@@ -148,6 +149,7 @@ class _Run:
             finally:
                 self.notes.extend(rounds.notes)
                 self.doubts.extend(rounds.doubts)
+                self.trouble.extend(rounds.trouble)
                 self.extra.extend(rounds.extra)
                 if rounds.result is not None:
                     self.results.append(rounds.result)
@@ -186,6 +188,7 @@ class _Run:
                         if result.outcome is Outcome.NOT_RUN
                     ),
                 ),
+                trouble=tuple(self.trouble),
             )
         )
         code = proof.exit_code

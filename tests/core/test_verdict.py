@@ -96,6 +96,7 @@ ROWS: dict[str, tuple[Results, int]] = {
     "undecided": (results(Outcome.PASSED, Outcome.UNDECIDED), 20),
     "only gaps of the stand-ins": (results(Outcome.PASSED, Outcome.STAND_IN_GAP), 10),
     "a command proved nothing": (results(Outcome.PASSED, unknown=("make: killed",)), 21),
+    "our plug-in had trouble": (results(Outcome.PASSED, Outcome.FAILED, trouble=("logreport: TypeError",)), 21),
     "no command": (results(Outcome.PASSED, commands=()), 21),
     "no test ran": (results(Outcome.DESELECTED), 21),
     "tests were left over": (results(Outcome.PASSED, Outcome.NOT_RUN), 21),
