@@ -76,6 +76,8 @@ class Session:
     touched: list[tuple[tuple[str, int | None], str]] = field(default_factory=list)
     """Services' addresses that the test in flight, or else the session, connected to, and the fixture that did."""
     trouble: list[Failure] = field(default_factory=list)
+    gave_up: tuple[str | None, Failure] | None = None
+    """The test in flight, and what made the team's own code end this process in it, by `pytest.exit`."""
     digests: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -226,7 +228,9 @@ class Record:
             return failure
         elif kind == "crash":
             test = self._test(session, str(event.get("id", "")))
-            failure = Failure((), (), "call", float(event.get("at") or 0.0), str(event.get("text", "")))
+            failure = self._given_up(test.id) or Failure(
+                (), (), "call", float(event.get("at") or 0.0), str(event.get("text", ""))
+            )
             test.failures.append(failure)
             test.state = "failed"
             return failure
@@ -235,6 +239,7 @@ class Record:
         elif kind == "interrupt":
             if event.get("chain"):
                 self.gave_up = _failure(event, session)
+                session.gave_up = (session.current, self.gave_up)
                 return self.gave_up
             self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
         elif kind == "trouble":
@@ -249,6 +254,11 @@ class Record:
                     self.clients[str(host), port] = str(client[0])
             self.unseen.update(str(name) for name in event.get("unseen", ()))
         return None
+
+    def _given_up(self, test: str) -> Failure | None:
+        """Return why a worker ended itself in this test: what the controller calls a crash was the team's own `pytest.exit`."""
+        ends = (session.gave_up for session in self.sessions.values() if session.gave_up is not None)
+        return next((failure for name, failure in ends if name == test), None)
 
     @property
     def started(self) -> bool:

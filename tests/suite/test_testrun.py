@@ -783,6 +783,30 @@ async def test_pytest_xdist_workers_tell_the_same(root: Path, out: Path, databas
 
 
 @pytest.mark.slow
+async def test_a_worker_that_ends_itself_for_an_outage_is_no_crash_of_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_a="""
+        import pytest
+        from helpers import hello
+        @pytest.fixture
+        def db():
+            try: hello()
+            except OSError as exc: pytest.exit(f"no database: {exc}")
+        def test_pure(): pass
+        def test_db(db): pass
+        def test_after(): pass
+        """,
+    )
+    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider -n 2", attempts=0)
+    adds_up(result, 3)
+    assert by_id(result)["test_db"] is INFRA
+    assert result.exit_code == 20, result.notes
+
+
+@pytest.mark.slow
 async def test_a_crashed_xdist_worker_is_named(root: Path, out: Path, database: LineServer) -> None:
     write(root, test_a="import os\ndef test_a(): os._exit(3)\ndef test_b(): pass\ndef test_c(): pass\n")
     result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider -n 1")
