@@ -32,6 +32,7 @@ def why_lines(test: TestOutcome) -> tuple[str, ...]:
 
 
 def _round(evidence: Evidence) -> list[str]:
+    """Return the lines of one judgement, most telling first; what was not seen has no line."""
     lines = [
         f"round {evidence.round}: {OUTCOMES[evidence.judgement].word} by rule {evidence.rule} of docs/verdict.md: "
         f"{evidence.reason}"

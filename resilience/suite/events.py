@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,72 +191,87 @@ class Record:
     def _about_session(self, kind: str, session: Session, event: Mapping[str, Any]) -> Failure | None:
         """Take an event of a whole session: its start, ids, what it collected, left out or could not collect, its end.
 
-        Ids come once and are numbers afterwards, since 20,000 node ids would be most of the file. Returns the failure where the
-        event is one (a conftest, a collection, an internal error), since such errors end a run before any test.
+        Returns the failure where the event is one (a conftest, a collection, an internal error), since such errors end a run
+        before any test. A kind that is not known here is a newer plug-in's, and is passed over.
         """
-        if kind == "start":
-            session.root, session.key = str(event.get("root", "")), str(event.get("key", ""))
-            session.worker, session.python = str(event.get("worker", "")), str(event.get("python", ""))
-            session.pytest, session.executable = str(event.get("pytest", "")), str(event.get("executable", ""))
-        elif kind == "ids":
-            for name in event.get("ids", ()):
-                session.ids.append(self.tests.setdefault((session.root, name), Test(name)).id)
-        elif kind == "collected":
-            session.collected = len(session.ids)
-            session.digests = event.get("digests") or {}
-            for marker, numbers in (event.get("marked") or {}).items():
-                for number in numbers:
-                    test = self._test(session, number)
-                    if marker not in test.markers:
-                        test.markers = (*test.markers, marker)
-        elif kind == "left_out":
-            why = str(event.get("why", ""))
-            for number in event.get("i", ()):
-                self._test(session, number).left_out = self._why.get(why, why)
-        elif kind == "collect_error":
-            name = str(event.get("id", ""))
-            test = self.tests.setdefault((session.root, name), Test(name or session.root, collector=True))
-            failure = _failure(event, session)
-            failure.when = "collect"
-            if not test.failures:
-                test.failures.append(failure)
-            return failure
-        elif kind in ("conftest", "internal"):
-            failure = _failure(event, session)
-            failure.when = kind
-            session.trouble.append(failure)
-            return failure
-        elif kind == "crash":
-            test = self._test(session, str(event.get("id", "")))
-            failure = self._given_up(test.id) or Failure(
-                (), (), "call", float(event.get("at") or 0.0), str(event.get("text", ""))
-            )
+        take = _ABOUT_SESSION.get(kind)
+        return take(self, session, event) if take is not None else None
+
+    def _started(self, session: Session, event: Mapping[str, Any]) -> None:
+        session.root, session.key = str(event.get("root", "")), str(event.get("key", ""))
+        session.worker, session.python = str(event.get("worker", "")), str(event.get("python", ""))
+        session.pytest, session.executable = str(event.get("pytest", "")), str(event.get("executable", ""))
+
+    def _named(self, session: Session, event: Mapping[str, Any]) -> None:
+        """Take the ids, which come once and are numbers afterwards: 20,000 node ids would be most of the file."""
+        for name in event.get("ids", ()):
+            session.ids.append(self.tests.setdefault((session.root, name), Test(name)).id)
+
+    def _was_collected(self, session: Session, event: Mapping[str, Any]) -> None:
+        session.collected = len(session.ids)
+        session.digests = event.get("digests") or {}
+        for marker, numbers in (event.get("marked") or {}).items():
+            for number in numbers:
+                test = self._test(session, number)
+                if marker not in test.markers:
+                    test.markers = (*test.markers, marker)
+
+    def _left_out(self, session: Session, event: Mapping[str, Any]) -> None:
+        why = str(event.get("why", ""))
+        for number in event.get("i", ()):
+            self._test(session, number).left_out = self._why.get(why, why)
+
+    def _not_collected(self, session: Session, event: Mapping[str, Any]) -> Failure:
+        name = str(event.get("id", ""))
+        test = self.tests.setdefault((session.root, name), Test(name or session.root, collector=True))
+        failure = _failure(event, session)
+        failure.when = "collect"
+        if not test.failures:
             test.failures.append(failure)
-            test.state = "failed"
-            return failure
-        elif kind == "c":
-            session.touched.extend((pair, str(event.get("f") or "")) for pair in _pairs([event.get("p") or ()]))
-        elif kind == "interrupt":
-            if event.get("chain"):
-                self.gave_up = _failure(event, session)
-                session.gave_up = (session.current, self.gave_up)
-                return self.gave_up
-            self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
-        elif kind == "trouble":
-            self.troubles.append(f"{event.get('what', '')}: {event.get('text', '')}")
-        elif kind == "finish":
-            session.finished, session.exit = True, event.get("exit")
-            session.digests = event.get("digests") or session.digests
-            session.current = None
-            for host, port, count, *client in event.get("spoke", ()):
-                self.spoke[str(host), port] = self.spoke.get((str(host), port), 0) + int(count)
-                if client and client[0]:
-                    self.clients[str(host), port] = str(client[0])
-            self.unseen.update(str(name) for name in event.get("unseen", ()))
+        return failure
+
+    def _broken(self, session: Session, event: Mapping[str, Any]) -> Failure:
+        failure = _failure(event, session)
+        failure.when = str(event.get("k", ""))
+        session.trouble.append(failure)
+        return failure
+
+    def _crashed(self, session: Session, event: Mapping[str, Any]) -> Failure:
+        """Take what the controller of pytest-xdist calls a crash; a worker that ended itself has said why just before."""
+        test = self._test(session, str(event.get("id", "")))
+        failure = self._given_up(test.id) or Failure(
+            (), (), "call", float(event.get("at") or 0.0), str(event.get("text", ""))
+        )
+        test.failures.append(failure)
+        test.state = "failed"
+        return failure
+
+    def _connected(self, session: Session, event: Mapping[str, Any]) -> None:
+        session.touched.extend((pair, str(event.get("f") or "")) for pair in _pairs([event.get("p") or ()]))
+
+    def _interrupted(self, session: Session, event: Mapping[str, Any]) -> Failure | None:
+        if event.get("chain"):
+            self.gave_up = _failure(event, session)
+            session.gave_up = (session.current, self.gave_up)
+            return self.gave_up
+        self.interrupted = f"{event.get('type', '')}: {event.get('text', '')}".rstrip(": ")
         return None
 
+    def _troubled(self, session: Session, event: Mapping[str, Any]) -> None:
+        self.troubles.append(f"{event.get('what', '')}: {event.get('text', '')}")
+
+    def _ended(self, session: Session, event: Mapping[str, Any]) -> None:
+        session.finished, session.exit = True, event.get("exit")
+        session.digests = event.get("digests") or session.digests
+        session.current = None
+        for host, port, count, *client in event.get("spoke", ()):
+            self.spoke[str(host), port] = self.spoke.get((str(host), port), 0) + int(count)
+            if client and client[0]:
+                self.clients[str(host), port] = str(client[0])
+        self.unseen.update(str(name) for name in event.get("unseen", ()))
+
     def _given_up(self, test: str) -> Failure | None:
-        """Return why a worker ended itself in this test: what the controller calls a crash was the team's own `pytest.exit`."""
+        """Return why a worker ended itself in this test, by the team's own `pytest.exit`."""
         ends = (session.gave_up for session in self.sessions.values() if session.gave_up is not None)
         return next((failure for name, failure in ends if name == test), None)
 
@@ -282,6 +297,20 @@ class Record:
         return sum(1 for test in self.tests.values() if not test.collector)
 
 
+_ABOUT_SESSION: Mapping[str, Callable[[Record, Session, Mapping[str, Any]], Failure | None]] = {
+    "start": Record._started,
+    "ids": Record._named,
+    "collected": Record._was_collected,
+    "left_out": Record._left_out,
+    "collect_error": Record._not_collected,
+    "conftest": Record._broken,
+    "internal": Record._broken,
+    "crash": Record._crashed,
+    "c": Record._connected,
+    "interrupt": Record._interrupted,
+    "trouble": Record._troubled,
+    "finish": Record._ended,
+}
 _WORST = {"passed": 1, "xfailed": 1, "skipped": 1, "xpassed": 1, "held": 2, "unknown": 0, "error": 3, "failed": 4}
 
 

@@ -545,6 +545,7 @@ def _kind_of(case: Case) -> str:
 
 
 def _evidence(case: Case, judged: Judged) -> Evidence:
+    """Return what a judgement rests on. The service is the one it names, else the one the error is about."""
     looks, service = case.scene.looks, judged.service or case.service
     seen = case.red if case.red is not None else case.red_used.get(str(service)) or case.green
     before = looks.before(service, case.start) if service else None

@@ -140,6 +140,7 @@ class Executor:
         self, process: subprocess.Popen[bytes], pump: Pump, execution: Execution, limit: tuple[float, str] | None,
         drain: Callable[[], bool], on_step: Callable[[], str],
     ) -> None:  # fmt: skip
+        """Return when the process has ended and its output is read, or it was ended: at its limit, or waiting in vain."""
         while True:
             ended = process.poll() is not None
             busy = drain()

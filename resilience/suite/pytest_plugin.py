@@ -671,6 +671,7 @@ class _Spoken:
         return found
 
     def install(self):
+        """Hear of each connection and child by an audit hook: it sees all of Python, patches nothing, and cannot be taken out."""
         if self.on or not hasattr(sys, "addaudithook"):
             return
         self.on = True
@@ -858,6 +859,10 @@ class Recorder:
     # the session
 
     def start(self, config, **more):
+        """Say that this session began, and know of a later round which of its tests are to run again.
+
+        The key, root and arguments, tells the pytest sessions of one command apart: a round restricts only those it has seen.
+        """
         if self.started:
             return
         self.started = True
@@ -944,6 +949,7 @@ class Recorder:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector):
+        """Tell what could not be collected, and remember whether the network was in it: see pytest_runtestloop."""
         outcome = yield
         try:
             report = outcome.get_result()
@@ -970,6 +976,7 @@ class Recorder:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, session, config, items):
+        """Tell ids and markers of all that was collected before anybody leaves out any of it, and leave out ours after theirs."""
         before = list(items)
         original = {id(item): number for number, item in enumerate(before)}
         ids = [item.nodeid for item in before]
@@ -1004,6 +1011,10 @@ class Recorder:
         del before[:]
 
     def _leave_out(self, config, items, before, original, names):
+        """Deselect what this round and the mode do not ask for, and say who left out what: the command, the round, the mode.
+
+        Held markers do not count for the mode's expression: their tests are to be listed as held back, not to vanish.
+        """
         kept = {id(item) for item in items}
         theirs = [number for number, item in enumerate(before) if id(item) not in kept]
         if theirs:
@@ -1113,6 +1124,7 @@ class Recorder:
             return
 
     def hold(self, item):
+        """Skip a test that would only meet what is down: by its marker, else a fixture of it that failed, else by its past."""
         found = None
         if self.held:
             for mark in item.iter_markers():
@@ -1148,6 +1160,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item, call):
+        """Read an error while it lives, for the report of it that comes later; an exception of a lasting fixture is read once."""
         info = call.excinfo
         if info is None:
             # pytest's own plug-in for unittest hands these over only after us.
@@ -1246,6 +1259,10 @@ class Recorder:
             self.writer.event("trouble", what="logreport", text=clean(repr(exc)))
 
     def _reported(self, report):
+        """Write what a phase failed by, and after the last phase what the test came to: the worst of its phases.
+
+        A subtest has a context: it says nothing of the test as a whole unless it failed.
+        """
         when = report.when
         outcome = report.outcome
         if self.controller:
@@ -1299,6 +1316,7 @@ class Recorder:
             self.finish(nodeid)
 
     def finish(self, nodeid):
+        """Write the outcome of a test, its connections before it, and forget all that was its own."""
         number = self.index.get(nodeid)
         self.pending.clear()
         state = self.state or "unknown"
@@ -1551,6 +1569,10 @@ def pytest_load_initial_conftests(early_config, parser, args):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    """Register the recorder: the one that was made early, or in a worker of pytest-xdist one from what the controller hands on.
+
+    Where a team has installed us and nobody runs us, `Alone` lets tests of staging skip themselves instead.
+    """
     global _recorder
     recorder = _recorder
     _recorder = None

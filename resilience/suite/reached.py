@@ -100,6 +100,10 @@ class StandInProof:
         )
 
     def _stand_in(self, one: StandIn, after: Mapping[str, int | None], endpoints: Sequence[Endpoint]) -> Reached:
+        """Return whether a stand-in was used: by its own count of connections, or by what our plug-in saw, whichever is more.
+
+        Used is proof. Unused is none, unless tests that passed connected to another server of the kind.
+        """
         old, new = self._before.get(one.service), after.get(one.service)
         count = None if old is None or new is None else max(0, new - old)
         spoken = self._times([e for e in endpoints if e.service == one.service and e.stand_in])
