@@ -128,7 +128,7 @@ def target_of(failure: Failure, reading: Reading, endpoints: Sequence[Endpoint])
         return Target(endpoint=_by_client(failure, endpoints))
     for pair in named:
         endpoint = whose([pair], endpoints)
-        if endpoint is None and pair[1] is None and reading.code in _RESOLVING:
+        if endpoint is None and pair[1] is None and reading.code in RESOLVING:
             endpoint = next((one for one in endpoints if _same_host(pair[0], one)), None)
         if endpoint is not None:
             return Target(endpoint=endpoint)
@@ -162,7 +162,7 @@ def _by_client(failure: Failure, endpoints: Sequence[Endpoint]) -> Endpoint | No
     return None if strangers else _one_service(mine)
 
 
-_RESOLVING = frozenset({FaultCode.DNS_NXDOMAIN, FaultCode.DNS_NODATA, FaultCode.DNS_TEMPFAIL, FaultCode.DNS_TIMEOUT})
+RESOLVING = frozenset({FaultCode.DNS_NXDOMAIN, FaultCode.DNS_NODATA, FaultCode.DNS_TEMPFAIL, FaultCode.DNS_TIMEOUT})
 
 
 def used_by(
@@ -183,11 +183,22 @@ def used_by(
 
 
 def may_use(failure: Failure, endpoints: Sequence[Endpoint]) -> frozenset[str]:
-    """Return the services that a test may have used unseen: by a child process, or by a client in C."""
-    if failure.children:
-        return frozenset(endpoint.service for endpoint in endpoints)
+    """Return the services that a test may have used unseen: by a child process, or by a client in C.
+
+    A client that no kind knows speaks to services of the kinds that know none; a loop in C carries any client.
+    """
     unseen = set(failure.unseen)
-    return frozenset(endpoint.service for endpoint in endpoints if not unseen.isdisjoint(endpoint.kind.clients))
+    if failure.children or not unseen.isdisjoint(_LOOPS):
+        return frozenset(endpoint.service for endpoint in endpoints)
+    strange = unseen.difference(*(kind.clients for kind in kinds_of(endpoints)))
+    return frozenset(
+        endpoint.service
+        for endpoint in endpoints
+        if not unseen.isdisjoint(endpoint.kind.clients) or (strange and not endpoint.kind.clients)
+    )
+
+
+_LOOPS = frozenset({"uvloop"})
 
 
 def address_text(pair: Pair) -> str:

@@ -15,6 +15,7 @@ from resilience.core.kind import Kind
 from resilience.core.records import Evidence, FaultCode, Outcome
 from resilience.suite.chains import is_assertion
 from resilience.suite.endpoints import (
+    RESOLVING,
     Endpoint,
     Pair,
     Target,
@@ -136,6 +137,21 @@ class Case:
     def red_certain(self) -> list[str]:
         """Services that it used, surely, and that were unwell."""
         return sorted(set(self.red_used) & self.used)
+
+    @property
+    def untried(self) -> bool:
+        """Whether connecting is said to have failed, and the test was not seen to try: a mock's error, or one from before."""
+        endpoint, failure = self.target.endpoint, self.failure
+        if (
+            endpoint is None
+            or not self.reading.connecting
+            or endpoint.service in self.may
+            or self.reading.code in RESOLVING
+        ):
+            return False
+        own = [one for one in self.scene.endpoints if one.service == endpoint.service]
+        told = any(node.get("addresses") or node.get("libpq") for node in failure.chain)
+        return not told and whose((*failure.spoke, *failure.used), own) is None
 
     @property
     def unlooked(self) -> bool:
@@ -348,6 +364,11 @@ def _sign_of_nobody(case: Case) -> Judged:
             case, Outcome.UNDECIDED, 14, f"{case.reading.code.value if case.reading.code else 'a sign'}, and nobody could look at "
             f"{case.service} at that time", again=True, needs=frozenset({str(case.service)}), trace=True,
         )  # fmt: skip
+    if case.untried and case.red is not None:
+        return _judged(
+            case, Outcome.UNDECIDED, 14, f"it says that {case.service} could not be connected to, and was not seen to try; "
+            f"{case.service} was {_how(case.red)}", again=True, needs=frozenset({str(case.service)}), trace=True,
+        )  # fmt: skip
     if not case.red_certain:
         return replace(_beside_green(case), rule=14)
     services = frozenset(case.red_certain)
@@ -389,12 +410,14 @@ def _how(look: Look | None) -> str:
 
 def _settles(case: Case) -> bool:
     nobodys = case.sign and case.service is None and not case.reading.assertion
-    return not case.red_certain and _mine(case) and not nobodys and not (case.sign and case.unlooked)
+    unsaid = case.sign and (case.unlooked or (case.untried and case.red is not None))
+    return not case.red_certain and _mine(case) and not nobodys and not unsaid
 
 
 def _names_nobody(case: Case) -> bool:
     nobody = case.target.endpoint is None and case.target.foreign is None
-    return case.sign and not case.reading.assertion and (nobody or case.unlooked)
+    untried = case.untried and case.red is not None
+    return case.sign and not case.reading.assertion and (nobody or case.unlooked or untried)
 
 
 def _mine(case: Case) -> bool:
@@ -440,7 +463,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         number=11, what="a sign, and the service unwell at that time",
-        fits=lambda c: c.sign and not c.reading.assertion and c.service is not None and c.red is not None,
+        fits=lambda c: c.sign and not c.reading.assertion and c.red is not None and not c.untried,
         judge=_outage,
         reason="both sides say so: the error by its type, and a look of our own at that very service",
     ),
@@ -455,7 +478,8 @@ RULES: tuple[Rule, ...] = (
         reason="it may be the product's, or a blip between two looks: a bug stays in the second run, a blip does not",
     ),
     Rule(
-        number=14, what="a sign without an address, or of a service that nobody could look at", fits=_names_nobody,
+        number=14, what="a sign without an address, of a service that nobody could look at, or that it did not try to reach",
+        fits=_names_nobody,
         judge=_sign_of_nobody,
         reason="a time-out of the test's own tells nobody's name; where something it used was down, both may be",
     ),

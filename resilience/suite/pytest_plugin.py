@@ -572,7 +572,7 @@ _HARMLESS = ("uname", "ldconfig", "gcc", "cc", "git", "file", "lsb_release", "ho
 
 
 class _Spoken:
-    """The addresses this process connected to, by an audit hook, and by what libpq is told, whose sockets no hook sees."""
+    """The addresses this process connected to, by an audit hook, and by what libpq and uvloop are told, whose sockets none sees."""
 
     def __init__(self):
         self.on = False
@@ -582,6 +582,7 @@ class _Spoken:
         self.spawned = False
         self.all = {}
         self.libpq = set()
+        self.uvloop = False
         self.clients = {}
         """Which client connected there: two servers of a kind are told from two servers."""
         self.watched = frozenset()
@@ -594,6 +595,8 @@ class _Spoken:
         self.spawned = False
         if "psycopg2" in sys.modules or "psycopg" in sys.modules:
             self.watch_libpq()
+        if not self.uvloop and "uvloop" in sys.modules:
+            self.watch_uvloop()
 
     def add(self, pair, connected=True, client=""):
         if pair not in self.recent[-8:] and len(self.recent) < 60:
@@ -635,6 +638,32 @@ class _Spoken:
         except Exception:
             return
 
+    def watch_uvloop(self):
+        """Hear where uvloop is told to connect, by its class that is written in Python; what it returns stays its own."""
+        try:
+            loop = sys.modules["uvloop"].Loop
+            connect, sock_connect = loop.create_connection, loop.sock_connect
+
+            def create_connection(self, protocol_factory, host=None, port=None, **kwargs):
+                _spoken.hear(host, port)
+                return connect(self, protocol_factory, host, port, **kwargs)
+
+            def heard_sock_connect(self, sock, address):
+                _spoken.hear(*(address if isinstance(address, tuple) else (None,))[:2])
+                return sock_connect(self, sock, address)
+
+            loop.create_connection, loop.sock_connect = create_connection, heard_sock_connect
+            self.uvloop = True
+        except Exception:
+            return
+
+    def hear(self, host=None, port=None):
+        try:
+            if host and port:
+                self.add((str(host), _port(port)))
+        except Exception:
+            return
+
     def heard_attempts(self, attempts):
         def heard(params, *args, **kwargs):
             self.hear_parameters(params)
@@ -664,6 +693,8 @@ class _Spoken:
     def unseen(self):
         """Return the clients that are loaded and whose connections are not seen."""
         found = [name for name in _IN_C if name in sys.modules]
+        if "uvloop" in sys.modules and not self.uvloop:
+            found.append("uvloop")
         if "psycopg2" in sys.modules and "psycopg2" not in self.libpq:
             found.append("psycopg2")
         if "psycopg" in sys.modules and not any(name.startswith("psycopg.") for name in self.libpq):

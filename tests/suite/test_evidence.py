@@ -180,15 +180,32 @@ ROWS: Mapping[str, Row] = {
         exc=sqlstate("53300"), more={**AT_DB, "duration_s": 1.0}, scene={"ended": 102.0}, rule=11, outcome=INFRA, again=True,
         looks=(look("database", 98.0, C.APP_OVERLOAD), look("database", 102.5)),
     ),
-    "refused at a service that is down": Row(exc=refused(), looks=RED, rule=11, outcome=INFRA, again=True),
+    "refused at a service that is down": Row(exc=refused(), looks=RED, more=AT_DB, rule=11, outcome=INFRA, again=True),
     "a red look in the window wins over a green one": Row(
-        exc=refused(), looks=(look("database", 98.6, C.TCP_REFUSED), look("database", 100.1)), rule=11, outcome=INFRA, again=True
+        exc=refused(), looks=(look("database", 98.6, C.TCP_REFUSED), look("database", 100.1)), more=AT_DB, rule=11,
+        outcome=INFRA, again=True,
     ),
     "refused, the address from the audit": Row(
         exc=ConnectionRefusedError(111, ""), more=AT_DB, looks=RED, rule=11, outcome=INFRA, again=True
     ),
     "the product's own error because of it": Row(
-        exc=wrapped(Custom("x"), refused()), looks=RED, rule=11, outcome=INFRA, again=True
+        exc=wrapped(Custom("x"), refused()), looks=RED, more=AT_DB, rule=11, outcome=INFRA, again=True
+    ),
+    "refused by its words, where nobody was seen to connect": Row(
+        exc=refused(), looks=RED, rule=14, outcome=UNDECIDED, again=True
+    ),
+    "refused by its words beside a well service": Row(exc=refused(), rule=13, outcome=FAILED, again=True, suspect=True),
+    "refused in a loop in C, which nobody sees": Row(
+        exc=refused(), looks=RED, more={"unseen": ("uvloop",)}, rule=11, outcome=INFRA, again=True
+    ),
+    "an assertion where a loop in C may have connected": Row(
+        exc=AssertionError("x"), looks=RED, more={"unseen": ("uvloop",)}, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "an assertion where a client that no kind knows may have connected to a dead server that knows none": Row(
+        exc=AssertionError("x"), looks=RED, more={"unseen": ("grpc",)}, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "an assertion where such a client has none to speak to": Row(
+        exc=AssertionError("x"), looks=RED[:2], more={"unseen": ("grpc",)}, rule=16, outcome=FAILED, again=False
     ),
     "503 of a service that is down": Row(exc=status(503), looks=RED, rule=11, outcome=INFRA, again=True),
     "503 behind a green health page, as a deeper look says": Row(
@@ -297,7 +314,7 @@ def test_every_rule_has_a_row_that_it_decides_and_a_reason() -> None:
 def test_a_judgement_carries_its_evidence() -> None:
     looks = Looks((look("database", 90.0), look("database", 99.8, C.TCP_REFUSED), look("database", 103.0)))
     judged = judge_failure(
-        told(refused(), duration_s=0.5), Scene(endpoints=(DB, REDIS), looks=looks, passed={"database": 2})
+        told(refused(), duration_s=0.5, **AT_DB), Scene(endpoints=(DB, REDIS), looks=looks, passed={"database": 2})
     )
     evidence = judged.evidence
     assert evidence is not None
@@ -354,7 +371,7 @@ EVENTS: tuple[dict[str, Any], ...] = (
     {"k": "ids", "ids": ["a::t"]},
     {"k": "collected"},
     {"k": "b", "i": 0, "l": 7},
-    {"k": "fail", "id": 0, "chain": CHAIN, "when": "call", "at": 100.0},
+    {"k": "fail", "id": 0, "chain": CHAIN, "spoke": [["10.52.0.3", 5432]], "when": "call", "at": 100.0},
 )
 
 
