@@ -21,6 +21,7 @@ ALLOWED = {
     "runs/looking.py": "the path that a test asked for is asked for again over HTTP, whatever the service's own probe speaks",
     "runs/memory.py": "packages whose versions a report names",
     "stand_ins/mocks.py": "the word of HTTP's Upgrade header",
+    "suite/blocks.py": "modules of client libraries, by whose errors' texts a status is read",
     "suite/pytest_plugin.py": "generated tables, which a test compares, and the guide's markers",
     "suite/rounds.py": "the guide's markers",
     "suite/signs.py": "modules of client libraries, whose own errors say nothing of the far side",
