@@ -1283,26 +1283,34 @@ async def test_a_test_that_makes_the_service_unwell_by_itself_is_the_products(
     root: Path, out: Path, database: LineServer
 ) -> None:
     """The look is refused while the test holds the only connection there is, and well before and after."""
-    held = root / "held"
+    held, looked = root / "held", root / "looked"
     write(
         root,
         test_a=f"""
-        import pathlib, time
+        import atexit, pathlib, time
+        held, looked = pathlib.Path({str(held)!r}), pathlib.Path({str(looked)!r})
+        def let_go():
+            end = time.monotonic() + 20
+            while not looked.exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            looked.unlink(missing_ok=True)
+            held.unlink(missing_ok=True)
         def test_leaks():
-            held = pathlib.Path({str(held)!r})
             held.touch()
-            import atexit
-            atexit.register(lambda: held.unlink(missing_ok=True))
+            atexit.register(let_go)
             raise ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', {database.port})")
-        def test_after(): time.sleep(0.5)
         """,
     )
     database.up()
 
     class Refusing(Probe):
         async def __call__(self, names: Sequence[str]) -> Mapping[str, Any]:
-            dead = LineServer()
-            return await Probe({"database": dead if held.exists() else database})(names)
+            if not held.exists():
+                return await Probe({"database": database})(names)
+            try:
+                return await Probe({"database": LineServer()})(names)
+            finally:
+                looked.touch()
 
     result = await run(root, out, {"database": database}, probe=Refusing({"database": database}))
     leaks = next(test for test in result.tests if test.id.endswith("test_leaks"))
