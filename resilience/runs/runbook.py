@@ -46,9 +46,11 @@ class Run(RunFolder):
 
     What a stage is asked without its predecessor raises OrderError with what to type.
 
-    >>> run = open_run(slug="friday")
-    >>> await run.assess()
-    >>> run.choose_mode().reasons
+    For example:
+
+        run = open_run(slug="friday")
+        await run.assess()
+        run.choose_mode().reasons
     """
 
     assess = stages.assess
@@ -140,8 +142,10 @@ def open_run(
 
     `outputs` (a folder) and `apply` (whether this run may change anything) count only for a new run.
 
-    >>> open_run().folder  # a new one
-    >>> open_run("latest").incident.verdict  # the newest there is
+    For example:
+
+        open_run().folder  # a new one
+        open_run("latest").incident.verdict  # the newest there is
     """
     wanted = run or os.environ.get("RESILIENCE_RUN", "")
     if wanted and wanted != "latest":

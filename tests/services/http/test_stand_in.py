@@ -36,7 +36,7 @@ def test_the_key_decides_which_mock_it_is() -> None:
 
 
 def test_a_mock_that_is_none_is_refused_when_the_settings_are_read() -> None:
-    with pytest.raises(SettingsError, match='mock.*\'database\'.*"backend" or "auth"') as refused:
+    with pytest.raises(SettingsError, match=r'mock.*\'database\'.*"backend" or "auth"') as refused:
         configured('mock = "database"')
     assert refused.value.hint == 'mock = "backend", or leave it out'
     assert set(KINDS["http"].choices["mock"]) == set(STAND_INS.mocks)
