@@ -242,7 +242,7 @@ class ResilientTestRunner:
             runner = ResilientTestRunner()
             runner.determine_execution_mode(await runner.assess_infrastructure_health())
         """
-        return decide(health, self.settings, now=datetime.now(UTC)).mode
+        return decide(health, self.settings.services, self.settings.wishes, now=datetime.now(UTC)).mode
 
     def plan_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Plan:
         """Return what `apply_resilient_configuration` would do, in the words it will use; nothing is done.
@@ -255,8 +255,10 @@ class ResilientTestRunner:
             plan = runner.plan_resilient_configuration(await runner.assess_infrastructure_health(), "degraded")
             print(plan.steps)
         """
-        decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
-        return make_plan(decision, health, self.settings, before=read_env_file(self.settings.env_file))
+        decision = decide(
+            health, self.settings.services, self.settings.wishes, now=datetime.now(UTC), force=runbook.parse_mode(mode)
+        )
+        return make_plan(decision, health, self.settings.planning, before=read_env_file(self.settings.env_file))
 
     def apply_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Applied:
         """Start stand-ins and write the env file; it waits for them, also inside a running event loop (as in notebooks).

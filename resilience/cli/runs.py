@@ -93,7 +93,8 @@ def decide_here(health: InfrastructureHealth, settings: Settings, force: TestExe
     applied = run.incident.applied if run is not None and run.applied_now else None
     return mode.decide(
         health,
-        settings,
+        settings.services,
+        settings.wishes,
         now=datetime.now(UTC),
         force=force,
         asked_by="--force",

@@ -83,7 +83,7 @@ class Run(RunFolder):
     def narrowed(self, select: str = "") -> str:
         """Return what the mode leaves out of a command that a person typed; empty where it is `select` or nothing."""
         decision = self.incident.decision
-        chosen = selection(self.settings, decision.mode) if decision and not select else ""
+        chosen = selection(decision.mode, self.settings.modes, self.settings.wishes) if decision and not select else ""
         return testing.narrowed(decision.mode, chosen) if decision and chosen else ""
 
     def headline(self) -> tuple[str, str]:

@@ -242,7 +242,7 @@ async def test_each_outage_is_diagnosed_as_its_scenario_says(
             started_at=health.started_at,
             vantage=health.vantage,
             health=health,
-            decision=decide(health, lab.settings, now=health.started_at),
+            decision=decide(health, lab.settings.services, lab.settings.wishes, now=health.started_at),
         )
         expected = replace(
             lab.scenario.expect,

@@ -35,7 +35,7 @@ def plan(
     health = asyncio.run(runbook.look(settings))
     decision = decide_here(health, settings, forced)
     made = planning.make_plan(
-        decision, health, settings, before=journal.variables_before(settings.state, settings.env_file)
+        decision, health, settings.planning, before=journal.variables_before(settings.state, settings.env_file)
     )
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(made)})
