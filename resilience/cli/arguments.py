@@ -48,7 +48,7 @@ def pairs_from(given: Sequence[str] | None, settings: Settings) -> dict[str, obj
     A value that is a secret of these settings, or looks like one, is refused and not shown: papermill writes parameters
     into each notebook, which is passed on. It comes by a variable that the configuration names.
     """
-    redactor = redact.Redactor.of(settings)
+    redactor = redact.Redactor(settings.secrets)
     pairs: dict[str, object] = {}
     for text in given or ():
         name, sign, value = text.partition("=")

@@ -271,7 +271,7 @@ def _commands(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
 
 def _said_commands(settings: Settings) -> Iterator[Finding]:
     """Show each command that the configuration may have us run, so that trusting a repository is a choice with open eyes."""
-    redactor = Redactor.of(settings)
+    redactor = Redactor(settings.secrets)
     where = _near(settings.source, settings.root)
     told = (
         *((f"mode {mode.value}", mode_settings.commands) for mode, mode_settings in settings.modes.items()),

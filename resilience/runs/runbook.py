@@ -104,7 +104,8 @@ def render_again(folder: Path, settings: Settings, *, public: bool = False) -> t
     from resilience.runs.remains import load
 
     incident, samples, missing = load(folder)
-    redactor = Redactor.of(settings, hosts=[incident.vantage.host, vantage().host])
+    hosts = (*settings.deny_hosts, incident.vantage.host, vantage().host)
+    redactor = Redactor.of(settings.secrets, settings.services, hosts=hosts)
     with (
         memory.history(replace(settings, outputs=folder.parent.parent, drill=incident.drill))
         or nullcontext() as history

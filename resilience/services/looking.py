@@ -16,7 +16,7 @@ from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import Service
 from resilience.services.http.kind import KIND as HTTP
 from resilience.services.registry import resolve
 from resilience.services.watchdog import Watchdog
@@ -205,24 +205,18 @@ def _timed_out(trace: Trace, service: Service) -> Fault:
 
 
 async def probe_all(
-    services: Sequence[Service],
-    *,
-    settings: Settings | None = None,
-    context: ProbeContext | None = None,
-    target: Target = "staging",
+    services: Sequence[Service], *, context: ProbeContext | None = None, target: Target = "staging"
 ) -> tuple[Observation, ...]:
     """Look at all services at once, in the time of the slowest; in their order, those without URL left out.
 
-    `settings` are taken over into a `context` that is given. A watchdog interrupts a probe that keeps the event loop
+    A watchdog interrupts a probe that keeps the event loop
     from running 5 s longer than the longest deadline; then all that ran into a deadline meanwhile is `internal`, as
     it proves nothing.
     """
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
     load({service.kind for service in asked})
     _allow_files(len(asked))
-    own = context or ProbeContext(settings)
-    if context is not None and settings is not None:
-        own.follow(settings)
+    own = context or ProbeContext()
     longest = max((s.timeout_s for s in asked), default=0.0)
     try:
         with Watchdog(asyncio.get_running_loop(), grace_s=longest + _STANDSTILL_S) as watchdog:

@@ -39,7 +39,7 @@ BUGS = {
 async def look(lab: Lab) -> dict[str, Observation]:
     async with ProbeContext() as context:
         services = [service for service in lab.settings.services if service.configured]
-        seen = await probe_all(services, settings=lab.settings, context=context)
+        seen = await probe_all(services, context=context)
         controls = await control(lab.settings.control_targets, context=context)
     return {**{found.name: found for found in seen}, CONTROL: controls[0]}
 
