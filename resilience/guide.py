@@ -50,8 +50,10 @@ async def validate_infrastructure_health(*, config: Path | str | None = None) ->
     service has a URL, SettingsError for a configuration that cannot be used or an endpoint that changed during an
     incident. A service that is down raises nothing: its status says so.
 
-    >>> health = await validate_infrastructure_health()
-    >>> health.overall_status, [result.name for result in health.services if result.infrastructure]
+    For example:
+
+        health = await validate_infrastructure_health()
+        health.overall_status, [result.name for result in health.services if result.infrastructure]
     """
     return await TestConnectivityValidator(config=config).validate_all_services()
 
@@ -61,9 +63,11 @@ async def validate_critical_services(*, config: Path | str | None = None) -> Inf
 
     Raises NotConfiguredError where no critical service has a URL, SettingsError as `validate_infrastructure_health` does.
 
-    >>> health = await validate_critical_services()
-    >>> if health.should_skip_tests:
-    ...     print("tests are blocked by", health.get_unavailable_services())
+    For example:
+
+        health = await validate_critical_services()
+        if health.should_skip_tests:
+            print("tests are blocked by", health.get_unavailable_services())
     """
     return await runbook.look(load_settings(config), critical=True)
 
@@ -73,8 +77,10 @@ async def assess_test_infrastructure_health(*, config: Path | str | None = None)
 
     Raises NotConfiguredError, SettingsError.
 
-    >>> health = await assess_test_infrastructure_health()
-    >>> print(health.is_staging_available, health.should_use_fallback)
+    For example:
+
+        health = await assess_test_infrastructure_health()
+        print(health.is_staging_available, health.should_use_fallback)
     """
     return await validate_infrastructure_health(config=config)
 
@@ -87,8 +93,10 @@ def is_service_available(name: str, *, snapshot: Path | str | None = None) -> bo
     network, so it takes no time inside a test. No snapshot, or one older than an hour: False, since nothing is known.
     The plug-in that plain pytest loads answers by the same rule. Raises UsageError for an unknown service.
 
-    >>> if not is_service_available("staging_backend"):
-    ...     pytest.skip("Staging backend unavailable")
+    For example:
+
+        if not is_service_available("staging_backend"):
+            pytest.skip("Staging backend unavailable")
     """
     document = _snapshot(snapshot)
     if document is None:
@@ -138,8 +146,10 @@ class TestConnectivityValidator:
 
     Raises SettingsError where the configuration cannot be used.
 
-    >>> validator = TestConnectivityValidator()
-    >>> health = await validator.validate_all_services()
+    For example:
+
+        validator = TestConnectivityValidator()
+        health = await validator.validate_all_services()
     """
 
     __test__ = False
@@ -150,16 +160,20 @@ class TestConnectivityValidator:
     async def validate_all_services(self) -> InfrastructureHealth:
         """Look once at all configured services. Raises NotConfiguredError where there is none.
 
-        >>> health = await TestConnectivityValidator().validate_all_services()
-        >>> {result.name: result.response_time_s for result in health.services}
+        For example:
+
+            health = await TestConnectivityValidator().validate_all_services()
+            {result.name: result.response_time_s for result in health.services}
         """
         return await runbook.look(self.settings)
 
     async def validate_service(self, name: str) -> InfrastructureHealth:
         """Look at one service, by its name or the guide's short one. Raises UsageError for an unknown name.
 
-        >>> health = await TestConnectivityValidator().validate_service("backend")
-        >>> health.overall_status
+        For example:
+
+            health = await TestConnectivityValidator().validate_service("backend")
+            health.overall_status
         """
         known = [service.name for service in self.settings.services]
         return await runbook.look(self.settings, names=[_known(name, known)])
@@ -169,8 +183,10 @@ class TestConnectivityValidator:
 
         The pause begins when a look has ended. Raises NotConfiguredError, SettingsError, at any look.
 
-        >>> async for health in TestConnectivityValidator().watch(interval_s=60):
-        ...     print(health.overall_status)
+        For example:
+
+            async for health in TestConnectivityValidator().watch(interval_s=60):
+                print(health.overall_status)
         """
         while True:
             yield await self.validate_all_services()
@@ -183,9 +199,11 @@ class ResilientTestRunner:
     The folder is that of the fallback that is applied in this checkout, else a new one, made when it is first needed.
     Raises SettingsError where the configuration cannot be used.
 
-    >>> runner = ResilientTestRunner()
-    >>> health = await runner.assess_infrastructure_health()
-    >>> mode = runner.determine_execution_mode(health)
+    For example:
+
+        runner = ResilientTestRunner()
+        health = await runner.assess_infrastructure_health()
+        mode = runner.determine_execution_mode(health)
     """
 
     def __init__(self, *, config: Path | str | None = None, settings: Settings | None = None) -> None:
@@ -196,7 +214,9 @@ class ResilientTestRunner:
     def run(self) -> runbook.Run:
         """The run whose folder takes what this runner does. Raises RunbookError where no folder can be made.
 
-        >>> ResilientTestRunner().run.folder
+        For example:
+
+            ResilientTestRunner().run.folder
         """
         if self._run is None:
             self._run = runbook.applied_run(self.settings) or runbook.Run.create(
@@ -207,30 +227,38 @@ class ResilientTestRunner:
     async def assess_infrastructure_health(self) -> InfrastructureHealth:
         """Look once at all services, and keep the look in the run. Raises NotConfiguredError, SettingsError.
 
-        >>> health = await ResilientTestRunner().assess_infrastructure_health()
-        >>> print(health.overall_status)
+        For example:
+
+            health = await ResilientTestRunner().assess_infrastructure_health()
+            print(health.overall_status)
         """
         return await self.run.assess()
 
     def determine_execution_mode(self, health: InfrastructureHealth) -> TestExecutionMode:
         """Return how to run the tests, by the table of the guide; nothing is recorded and nothing changed.
 
-        >>> runner = ResilientTestRunner()
-        >>> runner.determine_execution_mode(await runner.assess_infrastructure_health())
+        For example:
+
+            runner = ResilientTestRunner()
+            runner.determine_execution_mode(await runner.assess_infrastructure_health())
         """
-        return decide(health, self.settings, now=datetime.now(UTC)).mode
+        return decide(health, self.settings.services, self.settings.wishes, now=datetime.now(UTC)).mode
 
     def plan_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Plan:
         """Return what `apply_resilient_configuration` would do, in the words it will use; nothing is done.
 
         Raises UsageError for an unknown mode, SettingsError for an env file that cannot be read.
 
-        >>> runner = ResilientTestRunner()
-        >>> plan = runner.plan_resilient_configuration(await runner.assess_infrastructure_health(), "degraded")
-        >>> print(plan.steps)
+        For example:
+
+            runner = ResilientTestRunner()
+            plan = runner.plan_resilient_configuration(await runner.assess_infrastructure_health(), "degraded")
+            print(plan.steps)
         """
-        decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
-        return make_plan(decision, health, self.settings, before=read_env_file(self.settings.env_file))
+        decision = decide(
+            health, self.settings.services, self.settings.wishes, now=datetime.now(UTC), force=runbook.parse_mode(mode)
+        )
+        return make_plan(decision, health, self.settings.planning, before=read_env_file(self.settings.env_file))
 
     def apply_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Applied:
         """Start stand-ins and write the env file; it waits for them, also inside a running event loop (as in notebooks).
@@ -239,11 +267,13 @@ class ResilientTestRunner:
         UsageError for an unknown mode, LockedError while another process applies or tests, EditedError for an env file
         that somebody changed, StandInError where not even the second decision can be applied.
 
-        >>> runner = ResilientTestRunner()
-        >>> health = await runner.assess_infrastructure_health()
-        >>> with runner.apply_resilient_configuration(health, "degraded").environ():
-        ...     subprocess.run("pytest tests/unit", shell=True)
-        >>> await runner.restore()
+        For example:
+
+            runner = ResilientTestRunner()
+            health = await runner.assess_infrastructure_health()
+            with runner.apply_resilient_configuration(health, "degraded").environ():
+                subprocess.run("pytest tests/unit", shell=True)
+            await runner.restore()
         """
         run, wanted = self.run, runbook.parse_mode(mode)
         run.save(health=run.incident.health or health, latest=health)
@@ -258,7 +288,9 @@ class ResilientTestRunner:
         Raises EditedError for a file that somebody changed since, LockedError while another process applies or tests, or
         where the fallback was applied on another host.
 
-        >>> await ResilientTestRunner().restore()
+        For example:
+
+            await ResilientTestRunner().restore()
         """
         await self.run.restore()
 
@@ -268,8 +300,10 @@ class ResilientTestRunner:
         Staging is looked at and the mode chosen first, where the run has neither. Raises LockedError while another
         process applies or tests, RunbookError for a command that the shell cannot start. Tests that fail raise nothing.
 
-        >>> result = await ResilientTestRunner().run_test_suite("pytest tests/unit")
-        >>> result.verdict, result.totals.passed, result.duration_s
+        For example:
+
+            result = await ResilientTestRunner().run_test_suite("pytest tests/unit")
+            result.verdict, result.totals.passed, result.duration_s
         """
         wanted = [commands] if isinstance(commands, str) else list(commands)
         run = self.run
@@ -284,8 +318,10 @@ class ResilientTestRunner:
 
         Raises SecretLeakError where a text holds a secret in spite of redaction; then nothing is written.
 
-        >>> runner = ResilientTestRunner()
-        >>> print(runner.generate_resilience_report(await runner.run_test_suite("pytest tests/unit")))
+        For example:
+
+            runner = ResilientTestRunner()
+            print(runner.generate_resilience_report(await runner.run_test_suite("pytest tests/unit")))
         """
         # Here, as templates and charts cost half a second that only a report needs.
         from resilience.report import markdown
@@ -305,8 +341,10 @@ async def run_tests_with_resilience(
     NotConfiguredError where no service has a URL, LockedError while another process applies or tests, StandInError where
     no stand-in can be had, RunbookError for a command that the shell cannot start. Tests that fail raise nothing.
 
-    >>> result = await run_tests_with_resilience("pytest tests/integration")
-    >>> result.verdict, result.exit_code
+    For example:
+
+        result = await run_tests_with_resilience("pytest tests/integration")
+        result.verdict, result.exit_code
     """
     runner = ResilientTestRunner(config=config)
     run = runner.run

@@ -407,7 +407,7 @@ def switches(kind: ServiceType) -> Lines:
     for name in (*names_of(kind), "mine"):
         service = sample(kind, name)
         decision = deciding(name)
-        values = plan.values_to_apply(decision, health({}), settings_of(service))
+        values = plan.values_to_apply(decision, health({}), settings_of(service).planning)
         written = [f"{variable}={values[variable]}" for variable in SWITCHES if variable in values]
         yield f"written for {name}", ", ".join(written) or "none"
 
@@ -641,8 +641,11 @@ def in_the_plan(kind: ServiceType) -> Lines:
     planned = PlannedStandIn(service="mine", type=kind, provider="", local="there")
     yield "words", plan.words_to_start(planned, registry.KINDS[kind])
     decision = deciding("mine")
-    yield "holds back real_services", str("real_services" in plan.held_markers(decision, settings_of(sample(kind))))
-    change = plan._by_hand((sample(kind),), (plan._change("A", None, "b", Redactor(())),), settings_of(), decision.mode)
+    yield (
+        "holds back real_services",
+        str("real_services" in plan.held_markers(decision, [sample(kind)], settings_of().wishes)),
+    )
+    change = plan._by_hand((sample(kind),), (plan._change("A", None, "b", Redactor(())),), settings_of().places, None)
     yield "compose by hand", str(any("docker compose" in line for line in change))
     yield (
         "compose",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from resilience.cli.demand import on_demand
 from resilience.core.errors import UsageError, did_you_mean
 from resilience.core.plain import plain
-from resilience.core.records import TestExecutionMode
-from resilience.core.redact import Redactor
 from resilience.core.secret import looks_secret
-from resilience.core.settings import Service, Settings
-from resilience.runs import configuration
-from resilience.runs.folder import holds_run, latest
-from resilience.runs.stages import parse_mode
+
+with on_demand():
+    from resilience.core import redact
+    from resilience.runs import configuration, folder, stages
+
+if TYPE_CHECKING:
+    from resilience.core.records import TestExecutionMode
+    from resilience.core.settings import Service, Settings
 
 
 def settings_from(config: str, environment: str = "", urls: list[str] | None = None) -> Settings:
@@ -28,7 +32,7 @@ def settings_from(config: str, environment: str = "", urls: list[str] | None = N
 
 def mode_from(force: str) -> TestExecutionMode | None:
     """Return the mode that `--force` names, None where it names none."""
-    return parse_mode(force) if force else None
+    return stages.parse_mode(force) if force else None
 
 
 def check_seconds(option: str, value: float | None, *, zero: bool = False) -> None:
@@ -44,7 +48,7 @@ def pairs_from(given: Sequence[str] | None, settings: Settings) -> dict[str, obj
     A value that is a secret of these settings, or looks like one, is refused and not shown: papermill writes parameters
     into each notebook, which is passed on. It comes by a variable that the configuration names.
     """
-    redactor = Redactor.of(settings)
+    redactor = redact.Redactor(settings.secrets)
     pairs: dict[str, object] = {}
     for text in given or ():
         name, sign, value = text.partition("=")
@@ -66,9 +70,9 @@ def run_folder(settings: Settings, name: str) -> Path:
     Raises UsageError for a run that is not there, or none at all.
     """
     if name in ("", "latest"):
-        return latest(settings)
+        return folder.latest(settings)
     for path in (Path(name), settings.outputs / name):
-        if holds_run(path):
+        if folder.holds_run(path):
             return path.resolve()
     raise UsageError(f"run {name!r} is unknown.", hint=f"ls {settings.outputs}")
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from resilience.core.records import InfrastructureHealth
-from resilience.core.steadiness import Steadiness
-from resilience.core.words import fault_phrase, staging_line
-from resilience.runs.runbook import samples_of
+from typing import TYPE_CHECKING
+
+from resilience.cli.demand import on_demand
+
+with on_demand():
+    from resilience.core import steadiness as steadying, words
+    from resilience.runs import runbook
+
+if TYPE_CHECKING:
+    from resilience.core.records import InfrastructureHealth
+    from resilience.core.steadiness import Steadiness
 
 
 class Changes:
@@ -34,21 +41,21 @@ class Changes:
         transitions = [f"{at} {text}" for text in self._transitions(health)]
         before, self._before = self._before, {result.name: result.status.value for result in health.services}
         if before is None:
-            return [f"{at} {staging_line(health)}", *transitions]
+            return [f"{at} {words.staging_line(health)}", *transitions]
         changed = [result for result in health.services if result.status.value != before.get(result.name)]
         if not changed and before.keys() == self._before.keys():
             return transitions
         return [
             *transitions,
-            *(f"{at} {r.name}: {before.get(r.name)} → {r.status.value} ({fault_phrase(r)})" for r in changed),
-            f"{at} {staging_line(health)}",
+            *(f"{at} {r.name}: {before.get(r.name)} → {r.status.value} ({words.fault_phrase(r)})" for r in changed),
+            f"{at} {words.staging_line(health)}",
         ]
 
     def _transitions(self, health: InfrastructureHealth) -> list[str]:
         """Return which services went down, came up or began to flap by several looks; the first state known is no news."""
         told = []
-        for sample in samples_of(health, "watch"):
-            transition = self._followed.setdefault(sample.service, Steadiness(sample.service)).look(sample)
+        for sample in runbook.samples_of(health, "watch"):
+            transition = self._followed.setdefault(sample.service, steadying.Steadiness(sample.service)).look(sample)
             if transition is not None and transition.before != "unknown":
                 told.append(f"{sample.service}: {transition.before} → {transition.state}")
         return told

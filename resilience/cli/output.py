@@ -10,14 +10,16 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
+from resilience.cli.demand import on_demand
 from resilience.cli.streams import is_unicode
-from resilience.core.codec import to_builtins
-from resilience.core.words import exit_code_phrase
-from resilience.show.terminal import let_go
+
+with on_demand():
+    from resilience.core import codec, words
+    from resilience.show import terminal
 
 
 def builtins_of(record: object) -> Any:
-    return to_builtins(record) if record is not None else None
+    return codec.to_builtins(record) if record is not None else None
 
 
 def print_json(document: object) -> None:
@@ -27,13 +29,13 @@ def print_json(document: object) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        let_go(sys.stdout)
+        terminal.let_go(sys.stdout)
 
 
 def leave(code: int, exit_zero: bool = False, *, looked: bool = False) -> NoReturn:
     """End the command with this code; `--exit-zero` makes it 0 and says what that hides."""
     if exit_zero and code:
-        sys.stderr.write(f"--exit-zero hides exit code {code}: {exit_code_phrase(code, looked=looked)}\n")
+        sys.stderr.write(f"--exit-zero hides exit code {code}: {words.exit_code_phrase(code, looked=looked)}\n")
         code = 0
     raise typer.Exit(code)
 

@@ -7,17 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from resilience.cli.demand import on_demand
 from resilience.cli.ends import EndedBySignalError
 from resilience.core.errors import LockedError, RecordError, ResilienceError
-from resilience.core.mode import decide
-from resilience.core.records import Decision, InfrastructureHealth, TestExecutionMode, Verdict
-from resilience.core.settings import Settings
-from resilience.fallback.due import due
-from resilience.host.lock import holder
-from resilience.runs.runbook import Run, applied_run
-from resilience.settings.build import require_configured
+
+with on_demand():
+    from resilience.core import mode, records
+    from resilience.fallback import due
+    from resilience.host import lock
+    from resilience.runs import runbook
+    from resilience.settings import build
+
+if TYPE_CHECKING:
+    from resilience.core.records import Decision, InfrastructureHealth, TestExecutionMode
+    from resilience.core.settings import Settings
+    from resilience.runs.runbook import Run
 
 
 def refuse_where_locked(settings: Settings, verb: str, take_over: bool) -> None:
@@ -26,7 +32,7 @@ def refuse_where_locked(settings: Settings, verb: str, take_over: bool) -> None:
     Raises LockedError (75). It is a courtesy, not a guarantee: another may take the lock a moment later, and is then
     met there.
     """
-    who = None if take_over else holder(settings.state)
+    who = None if take_over else lock.holder(settings.state)
     if who is not None:
         raise LockedError(
             f"another run holds the lock: {who}.", hint=f"wait, or hand over safely: resilience {verb} --take-over"
@@ -38,10 +44,10 @@ def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) 
 
     Raises NotConfiguredError where no service has a URL, before a folder is made.
     """
-    run = applied_run(settings)
+    run = runbook.applied_run(settings)
     if run is None:
-        require_configured(settings)
-        run = Run.create(settings, slug=slug, apply=applies)
+        build.require_configured(settings)
+        run = runbook.Run.create(settings, slug=slug, apply=applies)
     return run
 
 
@@ -56,11 +62,11 @@ def recording_the_end(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as exc:
-        write_report(run, verdict=Verdict.INTERRUPTED, exit_code=EndedBySignalError().exit_code)
-        raise EndedBySignalError(*due(run.settings.state)) from exc
+        write_report(run, verdict=records.Verdict.INTERRUPTED, exit_code=EndedBySignalError().exit_code)
+        raise EndedBySignalError(*due.due(run.settings.state)) from exc
     except Exception as exc:
         code = exc.exit_code if isinstance(exc, ResilienceError) else 30
-        write_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
+        write_report(run, verdict=records.Verdict.RUNBOOK_FAILED, exit_code=code)
         raise
 
 
@@ -81,13 +87,14 @@ def write_report(run: Run, **judged: Any) -> Path | None:
 def decide_here(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Decision:
     """Return the decision that a run would take here: an applied fallback counts as long as it is applied."""
     try:
-        run = applied_run(settings)
+        run = runbook.applied_run(settings)
     except RecordError:
         run = None  # said where it matters; how staging is does not depend on it
     applied = run.incident.applied if run is not None and run.applied_now else None
-    return decide(
+    return mode.decide(
         health,
-        settings,
+        settings.services,
+        settings.wishes,
         now=datetime.now(UTC),
         force=force,
         asked_by="--force",

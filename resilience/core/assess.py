@@ -223,10 +223,9 @@ def assess(
     causes = find_causes(services, results, controls)
     results = _blame_us(results, {n for c in causes if c.cause is CauseName.THIS_MACHINE for n in c.services})
     overall = overall_status(results, unset_critical_counts=unset_critical_counts)
-    usable = {s.service for s in stand_ins if s.usable}
-    allowed = wishes.resilience_enabled and wishes.fallback_enabled
     down = [r for r in results if r.status is S.UNAVAILABLE]
-    asked = wishes.degraded_at_least or wishes.offline or wishes.private_network_down or bool(wishes.local_services)
+    allowed = wishes.resilience_enabled and wishes.fallback_enabled
+    usable = {s.service for s in stand_ins if s.usable} if allowed else frozenset[str]()
     return InfrastructureHealth(
         environment=environment,
         started_at=started_at,
@@ -237,12 +236,16 @@ def assess(
         causes=causes,
         checked=sum(r.status is not S.NOT_CONFIGURED for r in results),
         not_configured=sum(r.status is S.NOT_CONFIGURED for r in results),
-        should_use_fallback=allowed and (asked or any(r.name in usable for r in down)),
-        should_skip_tests=wishes.skip_on_failure
-        and any(r.critical and not (allowed and r.name in usable) for r in down),
+        should_use_fallback=allowed and (_asks_for_fallback(wishes) or any(r.name in usable for r in down)),
+        should_skip_tests=wishes.skip_on_failure and any(r.critical and r.name not in usable for r in down),
         is_staging_available=overall in (S.AVAILABLE, S.DEGRADED),
         stand_ins=tuple(stand_ins),
     )
+
+
+def _asks_for_fallback(wishes: Wishes) -> bool:
+    """Whether a person's variable asks for something that only stand-ins give, whatever staging does."""
+    return wishes.degraded_at_least or wishes.offline or wishes.private_network_down or bool(wishes.local_services)
 
 
 def overall_status(results: Sequence[ConnectivityResult], *, unset_critical_counts: bool = True) -> ConnectivityStatus:

@@ -10,7 +10,7 @@ is asked first. What the rules found is then ranked, and the first is the cause.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resilience.core.kind import Role, is_authentication
@@ -36,6 +36,11 @@ _SYMPTOM = frozenset(
     {C.APP_UPSTREAM, C.APP_OVERLOAD, C.APP_ERROR, C.APP_BAD_BODY, C.APP_STARTING, C.PROTO_SILENT, C.APP_SLOW}
 )
 _CUT = frozenset({C.PROTO_SILENT, C.PROTO_CLOSED, C.PROTO_RESET, C.APP_PROXY_NOT_READY})
+_DATABASE_LOST = (_LOST - {C.TCP_HOST_UNREACH}) | (_CUT - {C.PROTO_RESET})
+"""What a database shows behind a dead connector: packets lost, or a proxy that accepts and is silent or closes.
+
+A host reported unreachable, and a reset, come from something nearer than the connector.
+"""
 _DISTRUST = frozenset({C.TLS_EXPIRED, C.TLS_UNKNOWN_CA, C.TLS_SELF_SIGNED, C.TLS_NOT_YET_VALID})
 _OURS = (CauseName.THIS_MACHINE, CauseName.STAGING_OR_THIS_MACHINE)
 """While these may hold, nothing else that was found can be believed."""
@@ -239,49 +244,46 @@ def dns_resolver(scene: Scene) -> Iterator[Cause]:
 def issue_1278(scene: Scene) -> Iterator[Cause]:
     """The guide's issue: the database cannot be reached, the backend says 502 or 503, and others answer.
 
-    The database is lost where packets are (time-out, no route), or where a proxy accepts and is silent, closes, or
-    says itself that it is not ready. A host that is reported unreachable, or a reset, does not count. Other lost
-    services of the database's declared network join the cause.
+    Where another service of the database's network is reached, the connector works, so the database itself is ill and
+    the backend its symptom. Other lost services of that network join the cause.
     """
-    databases = [
-        r
-        for r in scene.left
-        if scene.has(r, Role.CLOUD_SQL) and r.fault in _LOST - {C.TCP_HOST_UNREACH} | _CUT - {C.PROTO_RESET}
-    ]
-    backends = [
-        r
-        for r in scene.left
-        if scene.has(r, Role.HTTP_FRONT)
-        and r.fault in _GATEWAY
-        and r.found.startswith(("status 502", "status 503", "status 504"))
-    ]
+    databases = [r for r in scene.left if scene.has(r, Role.CLOUD_SQL) and r.fault in _DATABASE_LOST]
+    backends = [r for r in scene.left if scene.has(r, Role.HTTP_FRONT) and _is_gateway_answer(r)]
     if not databases or not backends:
         return
-    network = {_network(scene.services[r.name], r) for r in databases} - {""}
-    beside = [
-        r
-        for r in scene.asked
-        if r not in databases and r not in backends and _network(scene.services[r.name], r) in network
-    ]
+    networks = {_network(scene.services[r.name], r) for r in databases} - {""}
+    beside = _on_networks(scene, networks, but=[*databases, *backends])
     if any(r in scene.answering for r in beside):
-        return  # the network is crossed by others, so the database itself is ill, and the backend its symptom
-    path = [r for r in beside if r in scene.left and r.fault in _LOST]
+        return
+    explained = [*databases, *(r for r in beside if r in scene.left and r.fault in _LOST), *backends]
     unknown = "no network is declared for the database: whether others behind the same connector answer is not known"
-    others = [r for r in scene.answering if r not in databases and r not in backends and r not in path]
+    others = [r for r in scene.answering if r not in explained]
     answer = _reached(others) if others else "the backend itself answered, so the way to staging is open"
     yield Cause(
         cause=CauseName.VPC_CONNECTOR,
-        services=_names([*databases, *path, *backends]),
+        services=_names(explained),
         evidence=(
             "the database cannot be reached, the backend answers 502 or 503: the guide's issue #1278",
             answer,
-            *_own([*databases, *path, *backends]),
+            *_own(explained),
         ),
         next="gcloud compute networks vpc-access connectors list (state must be READY), gcloud sql instances list "
         f"(RUNNABLE); meanwhile: resilience apply, which sets {WORKAROUND_1278}",
         issue="#1278",
-        against=() if beside else (unknown if not network else "no other service of its network was asked",),
+        against=() if beside else (unknown if not networks else "no other service of its network was asked",),
     )
+
+
+def _on_networks(
+    scene: Scene, networks: Collection[str], *, but: Collection[ConnectivityResult]
+) -> list[ConnectivityResult]:
+    """Return the services that were probed on these networks, without those of `but`."""
+    return [r for r in scene.asked if r not in but and _network(scene.services[r.name], r) in networks]
+
+
+def _is_gateway_answer(result: ConnectivityResult) -> bool:
+    """Whether a backend answers in the name of something behind it: 502, 503 or 504."""
+    return result.fault in _GATEWAY and result.found.startswith(("status 502", "status 503", "status 504"))
 
 
 def _reached(others: Sequence[ConnectivityResult]) -> str:

@@ -690,10 +690,7 @@ def _typed(
     if isinstance(link, ssl.SSLError):
         return _RANK_CODE, _tls_code(link, phase)
     if isinstance(link, socket.gaierror):
-        code = _GAI.get(link.errno or 0, C.DNS_TEMPFAIL)
-        if code is C.DNS_TEMPFAIL and elapsed_s is not None and elapsed_s >= DNS_TIMEOUT_FROM_S:
-            code = C.DNS_TIMEOUT
-        return _RANK_CODE, code
+        return _RANK_CODE, _resolver_code(link, elapsed_s)
     if isinstance(link, UnicodeError) and phase in (Phase.DNS, None):
         return (_RANK_CODE if phase else _RANK_VAGUE), C.DNS_BAD_NAME
     if isinstance(link, OverflowError):
@@ -709,6 +706,14 @@ def _typed(
     if isinstance(link, EOFError):
         return _RANK_TYPE, C.TLS_RESET if phase is Phase.TLS else C.PROTO_CLOSED
     return _vague(link, kinds)
+
+
+def _resolver_code(link: socket.gaierror, elapsed_s: float | None) -> FaultCode:
+    """Return what the resolver's number means; "try again" after a long wait is a resolver that did not answer."""
+    code = _GAI.get(link.errno or 0, C.DNS_TEMPFAIL)
+    if code is C.DNS_TEMPFAIL and elapsed_s is not None and elapsed_s >= DNS_TIMEOUT_FROM_S:
+        return C.DNS_TIMEOUT
+    return code
 
 
 def _by_class(link: BaseException, tables: Sequence[Mapping[tuple[str, str], FaultCode]]) -> FaultCode | None:

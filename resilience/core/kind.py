@@ -191,6 +191,8 @@ class Kind:
     """Those of SHARED_KEYS that it takes."""
     options: Mapping[str, str | bool | float] = field(default_factory=dict)
     """Keys of its own, with their defaults, whose type a configuration keeps to: found in `Service.options`."""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of its options those that take one of a few words, with these; the default may be none of them."""
     side_urls: Mapping[str, str] = field(default_factory=dict)
     """Of its keys those that are URLs, with the kind of service they lead to."""
     expect_status: tuple[int, ...] = (200,)
@@ -282,6 +284,8 @@ def check_kind(kind: object, name: str, source: str) -> Kind:
             raise broken(f"({scheme}:// as an alias of {told.alias_of}://)", f"one of {', '.join(kind.schemes)}")
     if unknown := next((key for key in kind.keys if key not in SHARED_KEYS), None):
         raise broken(f"(key {unknown!r})", f"one of {', '.join(SHARED_KEYS)}; a key of its own stands in options")
+    if unknown := next((key for key in kind.choices if key not in kind.options), None):
+        raise broken(f"(choices for {unknown!r})", "choices for a key of its options")
     if not kind.probe:
         raise broken("(no probe)", "the dotted name of its probe, as package.module:function")
     for dotted in (kind.probe, kind.preload):

@@ -6,7 +6,7 @@ variable means. In both the first row that holds is the one that counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from resilience.core.records import (
     InfrastructureHealth,
     TestExecutionMode,
 )
-from resilience.core.settings import Service, Settings, Wishes
+from resilience.core.settings import Service, Wishes
 from resilience.core.variables import variable_of
 from resilience.core.words import fault_phrase, listing
 
@@ -160,7 +160,8 @@ WISHES: tuple[Wish, ...] = (
 
 def decide(
     health: InfrastructureHealth,
-    settings: Settings,
+    services: Sequence[Service],
+    wishes: Wishes,
     *,
     now: datetime,
     force: TestExecutionMode | None = None,
@@ -180,9 +181,8 @@ def decide(
     `force` is a parameter of this run, and `asked_by` names it in the report. `would_be` of the result is the mode by
     health, where somebody overruled it. Pure: `now` is the decision's time, and nothing is looked up.
     """
-    wishes = settings.wishes
     by_health, reasons = mode_by_health(health, failed_stand_ins)
-    mode, who = _overruled(by_health, settings, force, asked_by, applied)
+    mode, who = _overruled(by_health, services, wishes, force, asked_by, applied)
     if not wishes.resilience_enabled:
         reasons = (*reasons, f"{_who(wishes, 'resilience_enabled')}: no fallback is planned; tests run as they are")
     if who and mode is not by_health:
@@ -193,9 +193,9 @@ def decide(
             f"{_who(wishes, 'critical_only')} counts as well: of the tests that run offline, the critical ones",
         )
 
-    stand_ins = list(in_use) if applied is not None else _stand_ins(health, settings, mode, failed_stand_ins)
-    held = _held(health, settings, mode, stand_ins, failed_stand_ins)
-    reasons = (*reasons, *_without_effect(health, settings, mode, stand_ins, failed_stand_ins))
+    stand_ins = list(in_use) if applied is not None else _stand_ins(health, services, wishes, mode, failed_stand_ins)
+    held = _held(health, services, wishes, mode, stand_ins, failed_stand_ins)
+    reasons = (*reasons, *_without_effect(health, services, wishes, mode, stand_ins, failed_stand_ins))
     may_block = wishes.skip_on_failure and wishes.fallback_enabled and not failed_stand_ins
     blocked = not who and health.should_skip_tests and may_block
     if blocked:
@@ -250,7 +250,8 @@ def look_at(health: InfrastructureHealth, failed: Collection[str] = ()) -> Seen:
 
 def _overruled(
     by_health: TestExecutionMode,
-    settings: Settings,
+    services: Sequence[Service],
+    wishes: Wishes,
     force: TestExecutionMode | None,
     asked_by: str,
     applied: TestExecutionMode | None,
@@ -261,7 +262,6 @@ def _overruled(
     wished; resilience switched off; then the wishes. They count as well after a stand-in did not come up: its own tests are
     held back, and nothing that a person wanted left alone is touched because of it.
     """
-    wishes = settings.wishes
     if force is not None:
         return force, asked_by or "--force"
     if applied is not None:
@@ -271,8 +271,8 @@ def _overruled(
     for row in WISHES:
         if getattr(wishes, row.wish) and by_health in row.over:
             return row.mode, _who(wishes, row.wish)
-    if by_health is TestExecutionMode.FULL and _wished(settings):
-        return TestExecutionMode.DEGRADED, _wished_by(settings)
+    if by_health is TestExecutionMode.FULL and _wished(services, wishes):
+        return TestExecutionMode.DEGRADED, _wished_by(wishes)
     return by_health, ""
 
 
@@ -284,18 +284,17 @@ def _usable(health: InfrastructureHealth) -> Mapping[str, bool]:
     return {available.service: available.usable for available in health.stand_ins}
 
 
-def _wished(settings: Settings) -> tuple[str, ...]:
+def _wished(services: Sequence[Service], wishes: Wishes) -> tuple[str, ...]:
     """Services a variable asks to be stood in for, whatever the probe says.
 
     A wish for the private network's workaround means every service that declares a `network`.
     """
-    wishes = settings.wishes
-    private = [service.name for service in settings.services if service.network] if wishes.private_network_down else []
+    private = [service.name for service in services if service.network] if wishes.private_network_down else []
     return tuple(dict.fromkeys([*wishes.local_services, *private]))
 
 
-def _wished_by(settings: Settings) -> str:
-    asked = settings.wishes.asked_by
+def _wished_by(wishes: Wishes) -> str:
+    asked = wishes.asked_by
     return (
         ", ".join(value for key, value in asked.items() if key in ("local_services", "private_network_down"))
         or "a variable"
@@ -303,19 +302,22 @@ def _wished_by(settings: Settings) -> str:
 
 
 def _stand_ins(
-    health: InfrastructureHealth, settings: Settings, mode: TestExecutionMode, failed: Collection[str]
+    health: InfrastructureHealth,
+    services: Sequence[Service],
+    wishes: Wishes,
+    mode: TestExecutionMode,
+    failed: Collection[str],
 ) -> list[str]:
     """Return the services to stand in for: those that need it by `_needs_stand_in` and have one that can be used here.
 
     None in mode full or where a wish forbids it. One that was tried and did not come up is not tried again.
     """
-    wishes = settings.wishes
     if mode is TestExecutionMode.FULL or not wishes.resilience_enabled or not wishes.fallback_enabled:
         return []
-    usable, wished = _usable(health), _wished(settings)
+    usable, wished = _usable(health), _wished(services, wishes)
     return [
         service.name
-        for service in settings.services
+        for service in services
         if usable.get(service.name)
         and service.name not in failed
         and (service.name in wished or _needs_stand_in(service, health, mode))
@@ -336,7 +338,8 @@ def _needs_stand_in(service: Service, health: InfrastructureHealth, mode: TestEx
 
 def _held(
     health: InfrastructureHealth,
-    settings: Settings,
+    services: Sequence[Service],
+    wishes: Wishes,
     mode: TestExecutionMode,
     stand_ins: Collection[str],
     failed: Collection[str],
@@ -346,29 +349,29 @@ def _held(
     In mode offline also what is well is held back, as nothing off this machine is to be reached. Nothing is held
     where a person switched skipping, or the whole of it, off.
     """
-    wishes = settings.wishes
     if not wishes.skip_on_failure or not wishes.resilience_enabled:
         return {}
     held = {}
-    for service in settings.services:
+    for service in services:
         result = health.result(service.name)
         if result is None or service.name in stand_ins:
             continue
         if result.status in _DEAD:
-            why = _why_none(service, health, settings, failed)
+            why = _why_none(service, health, wishes, failed)
             held[service.name] = f"{service.name} is {result.status.value} ({fault_phrase(result)}) and {why}"
         elif mode is TestExecutionMode.OFFLINE and result.status is not ConnectivityStatus.NOT_CONFIGURED:
-            why = _why_none(service, health, settings, failed)
+            why = _why_none(service, health, wishes, failed)
             held[service.name] = f"{service.name} is not reached in mode offline and {why}"
         elif mode is not TestExecutionMode.FULL and service.name in wishes.local_services:
-            why = _why_none(service, health, settings, failed)
+            why = _why_none(service, health, wishes, failed)
             held[service.name] = f"{service.name} was asked to be local ({_local_by(wishes, service.name)}) and {why}"
     return held
 
 
 def _without_effect(
     health: InfrastructureHealth,
-    settings: Settings,
+    services: Sequence[Service],
+    wishes: Wishes,
     mode: TestExecutionMode,
     stand_ins: Collection[str],
     failed: Collection[str],
@@ -378,7 +381,6 @@ def _without_effect(
     A wish that a stronger one contains is followed: the critical tests of mode offline are critical ones, and every other
     mode is degraded at least.
     """
-    wishes = settings.wishes
     followed = {
         "offline": mode is TestExecutionMode.OFFLINE,
         "critical_only": mode in (TestExecutionMode.CRITICAL_ONLY, TestExecutionMode.OFFLINE),
@@ -389,12 +391,12 @@ def _without_effect(
         for wish, kept in followed.items()
         if getattr(wishes, wish) and not kept
     ]
-    for service in settings.services:
+    for service in services:
         if service.name in wishes.local_services and service.name not in stand_ins:
-            why = _why_none(service, health, settings, failed)
+            why = _why_none(service, health, wishes, failed)
             why = "gets no stand-in in mode full" if mode is TestExecutionMode.FULL else why
             said.append(f"{_local_by(wishes, service.name)} has no effect: {service.name} {why}")
-    if wishes.private_network_down and not any(service.network for service in settings.services):
+    if wishes.private_network_down and not any(service.network for service in services):
         said.append(f"{_who(wishes, 'private_network_down')} stands in for nothing: no service has a network")
     if nothing := wishes.asked_by.get("nothing_to_switch"):
         said.append(f"{nothing} has no effect: no service is of that kind")
@@ -405,9 +407,9 @@ def _local_by(wishes: Wishes, service: str) -> str:
     return wishes.asked_by.get(f"local_services.{service}") or _who(wishes, "local_services")
 
 
-def _why_none(service: Service, health: InfrastructureHealth, settings: Settings, failed: Collection[str]) -> str:
-    if not settings.wishes.fallback_enabled:
-        who = _who(settings.wishes, "fallback_enabled")
+def _why_none(service: Service, health: InfrastructureHealth, wishes: Wishes, failed: Collection[str]) -> str:
+    if not wishes.fallback_enabled:
+        who = _who(wishes, "fallback_enabled")
         return f"stand-ins are switched off ({who})"
     if service.name in failed:
         return "its stand-in did not come up"

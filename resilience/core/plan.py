@@ -6,6 +6,7 @@ Planning and applying say the same words: the texts of the steps are made here o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import assert_never
 
 from resilience.core.kind import Kind
@@ -22,7 +23,7 @@ from resilience.core.records import (
 )
 from resilience.core.redact import Redactor
 from resilience.core.secret import looks_secret
-from resilience.core.settings import PROFILE_FILES, Places, Service, Settings
+from resilience.core.settings import PROFILE_FILES, ModeSettings, Places, Planning, Service, Wishes
 from resilience.core.variables import APPLIED, GUIDE, Writes
 from resilience.core.words import listing, plural
 
@@ -38,7 +39,7 @@ SELECT = {
 def make_plan(
     decision: Decision,
     health: InfrastructureHealth,
-    settings: Settings,
+    told: Planning,
     *,
     before: Mapping[str, str],
     run: str = "",
@@ -50,18 +51,18 @@ def make_plan(
     Masked are commands, too, so that what runs is read from the settings and never from a plan.
     """
     mode = decision.mode
-    redactor = Redactor(settings.secrets)
-    values = values_to_apply(decision, health, settings, run=run, before=before) if changes_anything(decision) else {}
+    redactor = Redactor(told.secrets)
+    values = values_to_apply(decision, health, told, run=run, before=before) if changes_anything(decision) else {}
     changes = tuple(_change(name, before.get(name), after, redactor) for name, after in sorted(values.items()))
-    chosen = _chosen(decision, settings)
+    chosen = _chosen(decision, told.services)
     stand_ins = tuple(_planned(service, health, redactor) for service in chosen)
-    held = held_markers(decision, settings)
-    modes = settings.modes.get(mode)
-    select = selection(settings, mode)
+    held = held_markers(decision, told.services, told.wishes)
+    modes = told.modes.get(mode)
+    select = selection(mode, told.modes, told.wishes)
     commands = tuple(
         PlannedCommand(command=redactor.text(command), select=select) for command in (modes.commands if modes else ())
     )
-    files = files_written(settings.places)
+    files = files_written(told.places)
     return Plan(
         mode=mode,
         stand_ins=stand_ins,
@@ -71,28 +72,28 @@ def make_plan(
         held_markers=held,
         undo=_undo(stand_ins, changes, files),
         steps=_steps(stand_ins, chosen, changes, files),
-        by_hand=_by_hand(chosen, changes, settings, mode),
+        by_hand=_by_hand(chosen, changes, told.places, told.profiles.get(mode)),
         env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
-        notes=_notes(decision, settings),
+        notes=_notes(decision, modes),
     )
 
 
-def selection(settings: Settings, mode: TestExecutionMode) -> str:
+def selection(mode: TestExecutionMode, modes: Mapping[TestExecutionMode, ModeSettings], wishes: Wishes) -> str:
     """Return the marker expression of a mode: the configured one, else the guide's.
 
     Where a person asked for the critical tests as well, mode offline runs those of its own that are critical.
     """
-    chosen = _selection(settings, mode)
-    if mode is not TestExecutionMode.OFFLINE or not settings.wishes.critical_only:
+    chosen = _selection(mode, modes)
+    if mode is not TestExecutionMode.OFFLINE or not wishes.critical_only:
         return chosen
-    parts = filter(None, (chosen, _selection(settings, TestExecutionMode.CRITICAL_ONLY)))
+    parts = filter(None, (chosen, _selection(TestExecutionMode.CRITICAL_ONLY, modes)))
     return " and ".join(f"({part})" for part in parts)
 
 
-def _selection(settings: Settings, mode: TestExecutionMode) -> str:
-    modes = settings.modes.get(mode)
-    return (modes.select if modes else "") or SELECT.get(mode, "")
+def _selection(mode: TestExecutionMode, modes: Mapping[TestExecutionMode, ModeSettings]) -> str:
+    configured = modes.get(mode)
+    return (configured.select if configured else "") or SELECT.get(mode, "")
 
 
 def changes_anything(decision: Decision) -> bool:
@@ -106,7 +107,7 @@ def changes_anything(decision: Decision) -> bool:
 def values_to_apply(
     decision: Decision,
     health: InfrastructureHealth,
-    settings: Settings,
+    told: Planning,
     *,
     run: str = "",
     before: Mapping[str, str] | None = None,
@@ -121,12 +122,12 @@ def values_to_apply(
     guide's switch that does not hold now is taken away, also where `before` has it.
     """
     mode = decision.mode
-    chosen = _chosen(decision, settings)
+    chosen = _chosen(decision, told.services)
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
-    alone = {name for service in settings.services for name in (*service.local_names, *service.exports)} - kept
-    profile = {name: value for name, value in settings.profile_values.get(mode, {}).items() if name not in alone}
-    switched = _guide_values(mode, chosen, _is_issue_1278(health, settings), settings)
-    taken = taken_from_tests(decision, settings)
+    alone = {name for service in told.services for name in (*service.local_names, *service.exports)} - kept
+    profile = {name: value for name, value in told.profile_values.get(mode, {}).items() if name not in alone}
+    switched = _guide_values(mode, chosen, _is_issue_1278(health, told.wishes), told)
+    taken = taken_from_tests(decision, told.services)
     there = {name: value for name, value in (before or {}).items() if name not in taken}
     values = {name: value for name, value in {**there, **profile, **switched}.items() if value is not None}
     for service in chosen:
@@ -136,11 +137,11 @@ def values_to_apply(
 
 
 def _guide_values(
-    mode: TestExecutionMode, chosen: Sequence[Service], issue_1278: bool, settings: Settings
+    mode: TestExecutionMode, chosen: Sequence[Service], issue_1278: bool, told: Planning
 ) -> dict[str, str | None]:
     """Return what the table of the guide's variables writes: a value, or None where the variable is taken away."""
     names = {service.name for service in chosen}
-    modes = {mode, TestExecutionMode.CRITICAL_ONLY} if settings.wishes.critical_only else {mode}
+    modes = {mode, TestExecutionMode.CRITICAL_ONLY} if told.wishes.critical_only else {mode}
     written: dict[str, str | None] = {}
     for row in GUIDE:
         match row.writes:
@@ -153,7 +154,7 @@ def _guide_values(
             case Writes.FOR_ISSUE_1278:
                 written[row.name] = row.word if issue_1278 else None
             case Writes.PASSED_ON:
-                value = getattr(settings.deadlines, row.wish)
+                value = getattr(told.deadlines, row.wish)
                 if value is not None:
                     written[row.name] = f"{value:g}"
             case Writes.NEVER:
@@ -163,12 +164,12 @@ def _guide_values(
     return written
 
 
-def _is_issue_1278(health: InfrastructureHealth, settings: Settings) -> bool:
+def _is_issue_1278(health: InfrastructureHealth, wishes: Wishes) -> bool:
     found = any(cause.cause is CauseName.VPC_CONNECTOR or cause.issue == "#1278" for cause in health.causes)
-    return found or settings.wishes.private_network_down
+    return found or wishes.private_network_down
 
 
-def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
+def held_markers(decision: Decision, services: Sequence[Service], wishes: Wishes) -> dict[str, str]:
     """Return marker → why its tests are held back.
 
     Tests of a dead service without a stand-in; and tests marked `staging` or `real_services`, which never run against
@@ -176,16 +177,16 @@ def held_markers(decision: Decision, settings: Settings) -> dict[str, str]:
 
     The service's own name counts as a marker beside those that are configured for it.
     """
-    if not settings.wishes.resilience_enabled:
+    if not wishes.resilience_enabled:
         return {}
-    mocked = [service.name for service in _chosen(decision, settings) if service.kind.is_mocked]
-    if not settings.wishes.skip_on_failure:
+    mocked = [service.name for service in _chosen(decision, services) if service.kind.is_mocked]
+    if not wishes.skip_on_failure:
         # Nothing else is held back, but a test of staging that passes against a mock would be a lie.
         why = f"never run against mocks; they are used for {listing(mocked)}"
         return {"staging": why, "real_services": why} if mocked else {}
     held = {
         marker: reason
-        for service in settings.services
+        for service in services
         if (reason := decision.held.get(service.name))
         for marker in (*service.markers, service.name)
     }
@@ -204,7 +205,7 @@ _EVERYBODYS = frozenset({"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "
 """Variables that a URL may use and every program needs."""
 
 
-def taken_from_tests(decision: Decision, settings: Settings) -> frozenset[str]:
+def taken_from_tests(decision: Decision, services: Sequence[Service]) -> frozenset[str]:
     """Return the variables that must not reach the tests in mode offline, as they lead to staging; none in other modes.
 
     Those of which staging's URLs are made, and those in which the tests find a service that nothing stands in for. Only where
@@ -214,11 +215,9 @@ def taken_from_tests(decision: Decision, settings: Settings) -> frozenset[str]:
     asked = settings.wishes.offline or decision.forced
     if decision.mode is not TestExecutionMode.OFFLINE or not asked:
         return frozenset()
-    chosen = _chosen(decision, settings)
+    chosen = _chosen(decision, services)
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
-    names = {
-        name for service in settings.services for name in (*service.url_names, *service.local_names, *service.exports)
-    }
+    names = {name for service in services for name in (*service.url_names, *service.local_names, *service.exports)}
     return frozenset(names - kept - _EVERYBODYS)
 
 
@@ -229,8 +228,8 @@ def child_environment(
     return {name: value for name, value in environ.items() if name not in taken} | dict(values)
 
 
-def _chosen(decision: Decision, settings: Settings) -> list[Service]:
-    return [service for service in settings.services if service.name in decision.stand_ins]
+def _chosen(decision: Decision, services: Sequence[Service]) -> list[Service]:
+    return [service for service in services if service.name in decision.stand_ins]
 
 
 def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor) -> PlannedStandIn:
@@ -301,7 +300,7 @@ def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], fil
 
 
 def _by_hand(
-    chosen: Sequence[Service], changes: tuple[EnvChange, ...], settings: Settings, mode: TestExecutionMode
+    chosen: Sequence[Service], changes: tuple[EnvChange, ...], places: Places, profile: Path | None
 ) -> tuple[str, ...]:
     """The same in commands a person can type without this tool; secrets are named, not shown.
 
@@ -313,19 +312,18 @@ def _by_hand(
     lines = []
     if any(service.kind.doubles and service.kind.doubles.compose for service in chosen):
         lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
-    target, profile = settings.places.shown(settings.env_file), settings.profiles.get(mode)
+    target = places.shown(places.env_file)
     if profile:
-        source = settings.places.shown(profile)
+        source = places.shown(profile)
         lines += [f"cp -p {target} {target}.before  # if it exists", f"cp {source} {target}"]
     lines.append(f"set -a; . {target}; set +a")
     return tuple(lines)
 
 
-def _notes(decision: Decision, settings: Settings) -> tuple[str, ...]:
+def _notes(decision: Decision, modes: ModeSettings | None) -> tuple[str, ...]:
     notes = []
     if decision.blocked:
         notes.append("tests are blocked: TEST_SKIP_ON_INFRASTRUCTURE_FAILURE=false runs and reports them all the same")
-    modes = settings.modes.get(decision.mode)
     if not modes or not modes.commands:
         notes.append(
             f"no test command is configured for mode {decision.mode.value}: [modes.{decision.mode.value}] commands"

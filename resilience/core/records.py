@@ -764,7 +764,7 @@ class TestSuiteResult:
     back.
 
     >>> result.verdict.value, result.exit_code, result.totals.failed
-    ('passed_on_stand_ins', 10, 0)
+    ('product_failures', 1, 2)
     """
 
     __test__ = False

@@ -16,7 +16,7 @@ from resilience.core.plain import clean, plain
 from resilience.core.pseudonyms import Pseudonyms
 from resilience.core.secret import Secret
 from resilience.core.secret_signs import HIDDEN, hide_by_signs
-from resilience.core.settings import Settings
+from resilience.core.settings import Service
 from resilience.core.urls import url_parts
 
 _LONGEST = 512
@@ -56,11 +56,13 @@ class Redactor:
         self._pseudonyms = Pseudonyms(tuple(hosts), tuple(projects), key)
 
     @classmethod
-    def of(cls, settings: Settings, *, hosts: Iterable[str] = (), key: bytes = b"") -> Redactor:
-        """Return the redactor of these settings: their secrets, and for `public` the hosts of staging and `hosts`."""
-        parts = [url_parts(service.url, service.kind) for service in settings.services if service.configured]
+    def of(
+        cls, secrets: Iterable[Secret], services: Iterable[Service], *, hosts: Iterable[str] = (), key: bytes = b""
+    ) -> Redactor:
+        """Return the redactor of a configuration: its secrets, and for `public` the hosts of its services and `hosts`."""
+        parts = [url_parts(service.url, service.kind) for service in services if service.configured]
         names = [part.host for part in parts if not part.is_local]
-        return cls(settings.secrets, hosts=(*names, *settings.deny_hosts, *hosts), key=key)
+        return cls(secrets, hosts=(*names, *hosts), key=key)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._simple) + len(self._awkward)} forms)"

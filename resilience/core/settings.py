@@ -191,6 +191,23 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What a plan is made of beside a decision and a health: see the fields of Settings of the same names.
+
+    The secrets are for masking the plan's texts; its values hold them.
+    """
+
+    services: tuple[Service, ...]
+    wishes: Wishes
+    modes: Mapping[TestExecutionMode, ModeSettings]
+    deadlines: Deadlines
+    profiles: Mapping[TestExecutionMode, Path]
+    profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(repr=False)
+    places: Places
+    secrets: tuple[Secret, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a run is told. Paths are absolute. `values` are the resolved variables, for `${NAME}` and exports.
 
@@ -239,6 +256,20 @@ class Settings:
             outputs=self.outputs,
             env_file=self.env_file,
             env_target=self.env_target,
+        )
+
+    @property
+    def planning(self) -> Planning:
+        """Return what a plan is made of, for `core.plan`."""
+        return Planning(
+            services=self.services,
+            wishes=self.wishes,
+            modes=self.modes,
+            deadlines=self.deadlines,
+            profiles=self.profiles,
+            profile_values=self.profile_values,
+            places=self.places,
+            secrets=self.secrets,
         )
 
     def service(self, name: str) -> Service | None:

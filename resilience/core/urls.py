@@ -73,8 +73,7 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
     text = url.reveal() if isinstance(url, Secret) else url
     if not text:
         raise UrlError("empty")
-    if bad := next((sign for sign in text if ord(sign) < 33 or ord(sign) == 127), None):
-        raise UrlError("a space or line break" if bad in " \r\n\t" else "a control character")
+    _check_signs(text)
     match = _SCHEME.match(text)
     if match is None:
         raise SchemeError("no scheme")
@@ -88,9 +87,7 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
     user, _, password = userinfo.partition(":")
     path, _, query = tail.partition("?")
     if kind.host_in_query:
-        given = dict(parse_qsl(query))
-        if given.get("host", "").startswith("/") or not host:
-            host, port = given.get("host", ""), _port(given["port"]) if given.get("port") else port
+        host, port = _from_query(query, host, port)
     socket = ""
     if told.socket:
         host, socket, path = path, unquote(path), ""
@@ -111,6 +108,20 @@ def url_parts(url: Secret | str, kind: Kind) -> UrlParts:
         path=path,
         query=query,
     )
+
+
+def _check_signs(text: str) -> None:
+    """Raise UrlError for a sign that no URL holds: mostly a value pasted with its line break."""
+    if bad := next((sign for sign in text if ord(sign) < 33 or ord(sign) == 127), None):
+        raise UrlError("a space or line break" if bad in " \r\n\t" else "a control character")
+
+
+def _from_query(query: str, host: str, port: int | None) -> tuple[str, int | None]:
+    """Return host and port with what the query says of them: a socket's folder always, a host where there is none."""
+    given = dict(parse_qsl(query))
+    if not given.get("host", "").startswith("/") and host:
+        return host, port
+    return given.get("host", ""), _port(given["port"]) if given.get("port") else port
 
 
 def _scheme(written: str, kind: Kind) -> tuple[str, Scheme]:

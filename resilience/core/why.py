@@ -32,7 +32,10 @@ def why_lines(test: TestOutcome) -> tuple[str, ...]:
 
 
 def _round(evidence: Evidence) -> list[str]:
-    """Return the lines of one judgement, most telling first; what was not seen has no line."""
+    """Return one round: the rule that judged it, then the evidence in the order in which the rule asked for it.
+
+    A line stands only where there is something to tell: an empty one would read as "looked, and nothing was there".
+    """
     lines = [
         f"round {evidence.round}: {OUTCOMES[evidence.judgement].word} by rule {evidence.rule} of docs/verdict.md: "
         f"{evidence.reason}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import shlex
@@ -11,15 +10,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from resilience import stand_ins as local
-from resilience.core.errors import ResilienceError
+from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal
+from resilience.runs.folder import INCIDENT, read_incident
 from resilience.settings.environment import CONFIG_NAMES, shipped
 
 _ASK_S = 5.0
@@ -270,7 +271,7 @@ def _commands(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
 
 def _said_commands(settings: Settings) -> Iterator[Finding]:
     """Show each command that the configuration may have us run, so that trusting a repository is a choice with open eyes."""
-    redactor = Redactor.of(settings)
+    redactor = Redactor(settings.secrets)
     where = _near(settings.source, settings.root)
     told = (
         *((f"mode {mode.value}", mode_settings.commands) for mode, mode_settings in settings.modes.items()),
@@ -335,14 +336,11 @@ def _jupyter() -> Finding:
 
 
 def _drilled(settings: Settings) -> Finding:
-    runs = sorted(settings.outputs.glob("*/*/incident.json"), reverse=True)[:200]
-    for path in runs:
-        try:
-            record = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and record.get("drill"):
-            return Finding(what="drill", found=f"{record['drill']} on {path.parent.parent.name}")
+    """Return the newest drill of the last 200 runs; a record that cannot be read proves none."""
+    for folder in sorted((path.parent for path in settings.outputs.glob(f"*/*/{INCIDENT}")), reverse=True)[:200]:
+        with suppress(RecordError, OSError):
+            if drill := read_incident(folder).drill:
+                return Finding(what="drill", found=f"{drill} on {folder.parent.name}")
     return Finding(
         what="drill",
         found="never drilled here",

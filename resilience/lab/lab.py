@@ -57,8 +57,10 @@ class Lab:
     configuration, env files or running stand-ins is read or touched. A process that is killed is cleaned up after by
     the reaper.
 
-    >>> async with Lab("database-unavailable", folder) as lab:
-    ...     await lab.begin_outage()
+    For example:
+
+        async with Lab("database-unavailable", folder) as lab:
+            await lab.begin_outage()
     """
 
     def __init__(

@@ -48,8 +48,10 @@ class Notebook(Steps):
     `interactive` decides between two worlds: buttons and tasks for a person, or one pass in which an error is the
     cell's. A verb returns None where its step was left out.
 
-    >>> notebook = open_notebook(globals())
-    >>> await notebook.assess()
+    For example:
+
+        notebook = open_notebook(globals())
+        await notebook.assess()
     """
 
     def __init__(self, run: Run, parameters: ParameterValues, *, interactive: bool = False) -> None:

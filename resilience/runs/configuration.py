@@ -23,7 +23,9 @@ def load_settings(
 
     The only door to settings that knows the registry of kinds: rooms below take Settings as a value.
 
-    >>> [service.name for service in load_settings().services if service.configured]
+    For example:
+
+        [service.name for service in load_settings().services if service.configured]
     """
     return reading.load_settings(config, kinds=KINDS, environment=environment, cwd=cwd, environ=environ)
 

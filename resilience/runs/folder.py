@@ -138,7 +138,7 @@ class RunFolder:
         self.settings = settings
         self.folder = folder
         self.incident = incident
-        self.redactor = Redactor.of(settings, hosts=[vantage().host])
+        self.redactor = Redactor.of(settings.secrets, settings.services, hosts=(*settings.deny_hosts, vantage().host))
         self._saved: bytes = b""
 
     @classmethod

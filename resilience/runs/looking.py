@@ -30,6 +30,7 @@ from resilience.host.log import log_health
 from resilience.host.vantage import vantage
 from resilience.runs import memory
 from resilience.services.looking import ProbeContext, control, probe, probe_all
+from resilience.services.registry import KINDS
 from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped
 from resilience.stand_ins import availability
@@ -55,9 +56,9 @@ async def look(
     # A look by URL alone says nothing of the services that are called the same here.
     seen = seeing.load(settings.state) if settings.source else {}
     started_at, began = datetime.now(UTC), perf_counter()
-    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
+    async with _context(settings) as context:
         observed, controls = await asyncio.gather(
-            probe_all([service for service in services if service.configured], settings=settings, context=context),
+            probe_all([service for service in services if service.configured], context=context),
             control(settings.control_targets, context=context),
         )
     observations = {observation.name: observation for observation in observed}
@@ -83,6 +84,16 @@ async def look(
             memory.note_snapshot(settings.state, codec.to_json(health))
     log_health(health)
     return health
+
+
+def _context(settings: Settings) -> ProbeContext:
+    """Return what the probes of one look share."""
+    return ProbeContext(
+        deny_hosts=settings.deny_hosts,
+        secrets=settings.secrets,
+        root=settings.root,
+        recv_s=settings.deadlines.websocket_recv_s,
+    )
 
 
 def _asked_for(settings: Settings, *, critical: bool, names: Sequence[str] | None) -> list[Service]:
@@ -146,8 +157,7 @@ async def look_as_tests_do(
     the slowest probe.
     """
     services = [service for service in settings.services if service.name in names]
-    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
-        context.follow(settings)
+    async with _context(settings) as context:
         looks = [
             probe(service, context=context, target="stand_in" if service.name in stood_in else "staging")
             for service in services
@@ -166,10 +176,6 @@ async def look_deeper(
     A path is asked for without the test's query and body, and any answer below 500 is a good one: it is the server that is
     asked whether it is well, not the product.
     """
-    # As in `look`: the protocols are loaded by whoever looks.
-    from resilience.services.looking import ProbeContext, probe
-    from resilience.services.registry import KINDS
-
     service = settings.service(name)
     at = "local" if name in stood_in else "url"
     if service is None or not getattr(service, at):
@@ -187,8 +193,7 @@ async def look_deeper(
             service, kind=KINDS["http"], expect_status=tuple(range(100, 500)), expect_body="", expect_json={}
         )
         service = replace(service, local=url) if at == "local" else replace(service, url=url)
-    async with ProbeContext(deny_hosts=settings.deny_hosts) as context:
-        context.follow(settings)
+    async with _context(settings) as context:
         observed = await probe(service, context=context, target="stand_in" if at == "local" else "staging")
     return judge(service, observed)
 

@@ -46,9 +46,11 @@ class Run(RunFolder):
 
     What a stage is asked without its predecessor raises OrderError with what to type.
 
-    >>> run = open_run(slug="friday")
-    >>> await run.assess()
-    >>> run.choose_mode().reasons
+    For example:
+
+        run = open_run(slug="friday")
+        await run.assess()
+        run.choose_mode().reasons
     """
 
     assess = stages.assess
@@ -81,7 +83,7 @@ class Run(RunFolder):
     def narrowed(self, select: str = "") -> str:
         """Return what the mode leaves out of a command that a person typed; empty where it is `select` or nothing."""
         decision = self.incident.decision
-        chosen = selection(self.settings, decision.mode) if decision and not select else ""
+        chosen = selection(decision.mode, self.settings.modes, self.settings.wishes) if decision and not select else ""
         return testing.narrowed(decision.mode, chosen) if decision and chosen else ""
 
     def headline(self) -> tuple[str, str]:
@@ -102,7 +104,8 @@ def render_again(folder: Path, settings: Settings, *, public: bool = False) -> t
     from resilience.runs.remains import load
 
     incident, samples, missing = load(folder)
-    redactor = Redactor.of(settings, hosts=[incident.vantage.host, vantage().host])
+    hosts = (*settings.deny_hosts, incident.vantage.host, vantage().host)
+    redactor = Redactor.of(settings.secrets, settings.services, hosts=hosts)
     with (
         memory.history(replace(settings, outputs=folder.parent.parent, drill=incident.drill))
         or nullcontext() as history
@@ -140,8 +143,10 @@ def open_run(
 
     `outputs` (a folder) and `apply` (whether this run may change anything) count only for a new run.
 
-    >>> open_run().folder  # a new one
-    >>> open_run("latest").incident.verdict  # the newest there is
+    For example:
+
+        open_run().folder  # a new one
+        open_run("latest").incident.verdict  # the newest there is
     """
     wanted = run or os.environ.get("RESILIENCE_RUN", "")
     if wanted and wanted != "latest":

@@ -148,12 +148,13 @@ def choose_mode(
         in_use = tuple(s.service for s in applied.stand_ins if s.ready) if applied else ()
         in_mode = applied.mode if applied else None
         if extend and in_mode is not None:
-            anew = decide(health, run.settings, now=now, force=mode)
+            anew = decide(health, run.settings.services, run.settings.wishes, now=now, force=mode)
             if died := [name for name in anew.stand_ins if name not in in_use]:
                 in_use, in_mode = (*in_use, *died), stricter(in_mode, anew.mode)
         decision = decide(
             health,
-            run.settings,
+            run.settings.services,
+            run.settings.wishes,
             now=now,
             force=mode,
             asked_by=asked_by or "the parameter mode",
@@ -192,7 +193,7 @@ def make_plan(run: RunFolder) -> Plan:
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
     before = journals.variables_before(run.settings.state, run.settings.env_file)
-    plan = planned_for(decision, health, run.settings, before=before, run=run.applied_id)
+    plan = planned_for(decision, health, run.settings.planning, before=before, run=run.applied_id)
     run.save(plan=plan)
     return plan
 
@@ -248,7 +249,8 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
     before = run.incident.decision
     decision = decide(
         health,
-        run.settings,
+        run.settings.services,
+        run.settings.wishes,
         now=datetime.now(UTC),
         force=before.mode if before is not None and before.forced else None,
         asked_by=before.asked_by if before is not None else "",
@@ -283,7 +285,7 @@ async def _carry_out(
     say = tell.on_progress or tell.on_step
     return await applying.apply(
         plan,
-        values_to_apply(decision, health, settings, run=run.applied_id, before=before),
+        values_to_apply(decision, health, settings.planning, run=run.applied_id, before=before),
         settings.places,
         settings.services,
         journals.Origin(
@@ -349,7 +351,7 @@ async def run_tests(
         health = needed(run, run.incident.latest, StageName.ASSESS)
         decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
         if commands:
-            chosen = select or selection(run.settings, decision.mode)
+            chosen = select or selection(decision.mode, run.settings.modes, run.settings.wishes)
             planned = tuple(PlannedCommand(command=command, select=chosen) for command in commands)
         else:
             planned = testing.commands_of(decision.mode, run.settings, select)
@@ -390,7 +392,7 @@ async def run_on_staging(
         return None
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = Decision(mode=TestExecutionMode.FULL, reasons=("staging has recovered",), decided_at=datetime.now(UTC))
-    select = selection(run.settings, mode)
+    select = selection(mode, run.settings.modes, run.settings.wishes)
     planned = tuple(PlannedCommand(command=command, select=select) for command in modes.commands)
     with locked(run.settings.state, "recover", run=run.incident.run, take_over=take_over):
         return await testing.run_commands(run, planned, decision, health, SuiteOptions(output=output), on_staging=True)

@@ -66,7 +66,7 @@ def commands_of(mode: TestExecutionMode, settings: Settings, select: str) -> tup
             expected="the commands that run your tests",
             hint="resilience test -- pytest tests/",
         )
-    chosen = select or selection(settings, mode)
+    chosen = select or selection(mode, settings.modes, settings.wishes)
     return tuple(PlannedCommand(command=command, select=chosen) for command in modes.commands)
 
 
@@ -99,7 +99,7 @@ async def run_commands(
     document = codec.mapped({**assess_document(health, decision), "in_use": in_use}, run.redactor.text)
     write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
     # With a fallback that is left out of account the tests are for real staging, whatever the mode.
-    taken = () if on_staging else taken_from_tests(decision, settings)
+    taken = () if on_staging else taken_from_tests(decision, settings.services)
     environ = child_environment(os.environ, values, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     local.hold(settings, run.incident.run)
@@ -108,7 +108,7 @@ async def run_commands(
             Request(
                 commands=tuple(planned),
                 mode=decision.mode,
-                held=held_markers(decision, settings),
+                held=held_markers(decision, settings.services, settings.wishes),
                 dead=decision.held,
                 skipping=settings.wishes.skip_on_failure,
                 exit_code=options.exit_code,

@@ -16,7 +16,7 @@ from resilience.core.plain import clean
 from resilience.core.records import Fault, FaultCode, Observation, Phase, Phases
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import Service
 from resilience.services.http.kind import KIND as HTTP
 from resilience.services.registry import resolve
 from resilience.services.watchdog import Watchdog
@@ -65,38 +65,20 @@ async def probe(service: Service, *, context: ProbeContext, target: Target = "st
 async def _probe(service: Service, context: ProbeContext, target: Target) -> Observation:
     """Look at a service and put what was found into words that may be shown; whatever goes wrong becomes a fault of it.
 
-    A probe that runs a driver's code gets a task that can be left behind, since drivers swallow cancellation; the others
-    run under a time-out. Where TLS was cut in the handshake a second, bare look asks why, as the client sees a reset only.
+    Where TLS was cut in the handshake a second, bare look asks why, as the client sees a reset only.
     Texts of the server are redacted by value before they are cut short: servers quote what they were sent.
     """
     if target == "stand_in":
         service = replace(service, readiness_url="")  # the proxy belongs to staging
     secret = service.url if target == "staging" else service.local
     url = secret.reveal() if isinstance(secret, Secret) else str(secret)
-    look = _door(service.kind)
+    look = _door(service.kind)  # before the clock starts: it may import the probe
     started_at = datetime.now(UTC)
     trace = Trace(service.timeout_s, target)
-    found: Fault | None = None
-    try:
-        if service.kind.may_hang:
-            await _bounded(look(service, url, trace, context), trace, context)
-        else:
-            async with asyncio.timeout(service.timeout_s):
-                await look(service, url, trace, context)
-    except Refused as exc:
-        found = exc.fault
-    except TimeoutError as exc:
-        found = classify(exc, trace.phase, kinds=(service.kind,)) if exc.errno else _timed_out(trace, service)
-    except Exception as exc:  # noqa: BLE001 - whatever a driver raises becomes a fault of this service
-        found = classify(exc, trace.phase, kinds=(service.kind,), elapsed_s=getattr(exc, "elapsed_s", None))
+    found = await _ask(look(service, url, trace, context), service, trace, context)
     seconds = _end(trace, found)
     endpoint = _endpoint(service, url)
-    if (
-        found is not None
-        and trace.tls
-        and found.code in _CUT
-        and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
-    ):
+    if found is not None and _cut_in_handshake(found, trace):
         code = await why_tls_broke(service.kind, parse(service.kind, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
     show: Callable[[str, int], str] = clean
@@ -115,6 +97,32 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
         found=show(trace.found, 200) if trace.found else "",
         facts={name: show(value, 300) for name, value in trace.facts.items()},
     )
+
+
+async def _ask(look: Awaitable[None], service: Service, trace: Trace, context: ProbeContext) -> Fault | None:
+    """Await the kind's probe within the service's deadline; return what it met as a fault, None where all went well.
+
+    A probe that runs a driver's code gets a task that can be left behind, since drivers swallow cancellation; the others
+    run under a time-out. A TimeoutError with a number is the system's, one without is our own deadline.
+    """
+    try:
+        if service.kind.may_hang:
+            await _bounded(look, trace, context)
+        else:
+            async with asyncio.timeout(service.timeout_s):
+                await look
+    except Refused as exc:
+        return exc.fault
+    except TimeoutError as exc:
+        return classify(exc, trace.phase, kinds=(service.kind,)) if exc.errno else _timed_out(trace, service)
+    except Exception as exc:  # noqa: BLE001 - whatever a driver raises becomes a fault of this service
+        return classify(exc, trace.phase, kinds=(service.kind,), elapsed_s=getattr(exc, "elapsed_s", None))
+    return None
+
+
+def _cut_in_handshake(found: Fault, trace: Trace) -> bool:
+    """Whether a connection with TLS was cut before TLS had been agreed and a byte had come."""
+    return trace.tls and found.code in _CUT and not (trace.started_bytes and trace.seconds.get(Phase.TLS))
 
 
 def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
@@ -197,24 +205,18 @@ def _timed_out(trace: Trace, service: Service) -> Fault:
 
 
 async def probe_all(
-    services: Sequence[Service],
-    *,
-    settings: Settings | None = None,
-    context: ProbeContext | None = None,
-    target: Target = "staging",
+    services: Sequence[Service], *, context: ProbeContext | None = None, target: Target = "staging"
 ) -> tuple[Observation, ...]:
     """Look at all services at once, in the time of the slowest; in their order, those without URL left out.
 
-    `settings` are taken over into a `context` that is given. A watchdog interrupts a probe that keeps the event loop
+    A watchdog interrupts a probe that keeps the event loop
     from running 5 s longer than the longest deadline; then all that ran into a deadline meanwhile is `internal`, as
     it proves nothing.
     """
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
     load({service.kind for service in asked})
     _allow_files(len(asked))
-    own = context or ProbeContext(settings)
-    if context is not None and settings is not None:
-        own.follow(settings)
+    own = context or ProbeContext()
     longest = max((s.timeout_s for s in asked), default=0.0)
     try:
         with Watchdog(asyncio.get_running_loop(), grace_s=longest + _STANDSTILL_S) as watchdog:

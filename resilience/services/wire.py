@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from resilience.core.faults import fault
 from resilience.core.kind import Kind
 from resilience.core.records import Fault, FaultCode, Phase, Phases
 from resilience.core.secret import Secret
-from resilience.core.settings import Service, Settings
+from resilience.core.settings import Service
 from resilience.core.urls import SchemeError, UrlError, url_parts
 
 HEAD_LIMIT = 64 * 1024
@@ -185,16 +186,21 @@ class ProbeContext:
     and the stragglers that are still there.
     """
 
-    def __init__(self, settings: Settings | None = None, *, deny_hosts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        deny_hosts: Sequence[str] = (),
+        secrets: Sequence[Secret] = (),
+        root: Path | None = None,
+        recv_s: float = 20.0,
+    ) -> None:
         self.deny_hosts = tuple(deny_hosts)
-        self.recv_s = 20.0
-        """WEBSOCKET_RECV_TIMEOUT: how long a WebSocket may take to answer a message."""
-        self.root = ""
-        """Relative paths of CA files begin here; empty: in the current folder."""
-        self.secrets: tuple[Secret, ...] = ()
+        self.secrets = tuple(secrets)
         """Of all services: one may quote what it was told by another."""
-        if settings is not None:
-            self.follow(settings)
+        self.root = root or Path()
+        """Relative paths of CA files begin here: by default in the current folder."""
+        self.recv_s = recv_s
+        """WEBSOCKET_RECV_TIMEOUT: how long a WebSocket may take to answer a message."""
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
         self._tls: dict[tuple[str, bool, bool], ssl.SSLContext] = {}
         self.stragglers: set[asyncio.Task[object]] = set()
@@ -214,13 +220,6 @@ class ProbeContext:
 
     async def __aexit__(self, *exc: object) -> None:
         self.__exit__()
-
-    def follow(self, settings: Settings) -> None:
-        """Take over what the settings say; hosts denied before stay so."""
-        self.deny_hosts = tuple(dict.fromkeys((*self.deny_hosts, *settings.deny_hosts)))
-        self.recv_s = settings.deadlines.websocket_recv_s
-        self.root = str(settings.root)
-        self.secrets = settings.secrets
 
     def denied(self, host: str) -> bool:
         """Whether the host, or an address, is on the list: names with wildcards, addresses, or ranges.

@@ -96,7 +96,7 @@ def read_service(
         echo=table.text("echo"),
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
-        options={key: _option(table, key, default) for key, default in kind.options.items()},
+        options={key: _option(table, key, kind) for key in kind.options},
         runbook_url=table.text("runbook_url"),
         owner=table.text("owner"),
         dashboard_url=table.text("dashboard_url"),
@@ -269,11 +269,22 @@ def _placeholders(parts: UrlParts, local: str) -> dict[str, str]:
     }
 
 
-def _option(table: Table, key: str, default: str | bool | float) -> str | bool | float:
-    """Return a key of the kind's own, of the type of its default."""
+def _option(table: Table, key: str, kind: Kind) -> str | bool | float:
+    """Return a key of the kind's own, of the type of its default, and one of its words where it has only a few."""
+    default = kind.options[key]
     if isinstance(default, bool):
         return table.flag(key, default)
-    return table.text(key, default) if isinstance(default, str) else table.number(key, default, zero=True)
+    if not isinstance(default, str):
+        return table.number(key, default, zero=True)
+    found, words = table.text(key, default), kind.choices.get(key, ())
+    if words and found not in (*words, default):
+        raise table.error(
+            key,
+            found=repr(found[:40]),
+            expected=" or ".join(f'"{word}"' for word in words),
+            hint=f'{key} = "{words[0]}", or leave it out',
+        )
+    return found
 
 
 def _timeout(table: Table, kind: Kind, deadlines: Deadlines) -> float:

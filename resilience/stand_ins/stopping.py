@@ -50,16 +50,15 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
         await asyncio.gather(*(_stop_container(checkout, record) for record in ended.values() if record.composed))
         freed = [ended[name] for name in stopped if ended[name].supervised not in still_used - {MOCKS}]
         await asyncio.to_thread(_wait_free, freed)
-        stay = {
-            name: record
-            for name, record in kept.items()
-            if record.supervised or record.composed or port_open(record.bind, record.port)
-        }
-        with suppress(
-            OSError
-        ):  # a full disk: they are ended all the same, and what is written of the dead is checked by pid
-            write_records(checkout.data, stay)
+        # A full disk: they are ended all the same, and what is written of the dead is checked by pid.
+        with suppress(OSError):
+            write_records(checkout.data, {name: record for name, record in kept.items() if _is_there(record)})
         return tuple(stopped)
+
+
+def _is_there(record: Record) -> bool:
+    """Whether a stand-in that stays is ours, or is still run by whoever runs it."""
+    return bool(record.supervised or record.composed) or port_open(record.bind, record.port)
 
 
 async def _stop_container(checkout: Checkout, record: Record) -> None:

@@ -78,3 +78,10 @@ def test_a_prefix_names_a_kind_where_the_scheme_alone_is_another_kinds() -> None
 )
 def test_the_authentication_service_is_told_by_the_words_of_its_name(name: str, is_one: bool) -> None:
     assert is_authentication(name) is is_one
+
+
+def test_words_for_a_key_that_is_none_of_its_options_break_the_record_of_a_kind() -> None:
+    with pytest.raises(SettingsError, match=r"choices for 'colour'.*a key of its options"):
+        check_kind(replace(GOOD, choices={"colour": ("red",)}), GOOD.name, "a package")
+    coloured = replace(GOOD, options={"colour": ""}, choices={"colour": ("red",)})
+    assert check_kind(coloured, GOOD.name, "a package") is coloured

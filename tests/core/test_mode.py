@@ -25,7 +25,8 @@ def choose(
     wishes: Wishes | None = None,
     **more: object,
 ):  # type: ignore[no-untyped-def]
-    return decide(health(statuses, usable=usable), config(tmp_path, wishes=wishes), now=AT, **more)  # type: ignore[arg-type]
+    settings = config(tmp_path, wishes=wishes)
+    return decide(health(statuses, usable=usable), settings.services, settings.wishes, now=AT, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -55,14 +56,15 @@ def test_the_table_of_the_design(
 def test_a_network_of_our_own_that_is_down_means_offline(tmp_path: Path) -> None:
     cause = Cause(cause=CauseName.THIS_MACHINE, services=EVERY, evidence=("no route",), next="ip route")
     found = health({"database": S.UNKNOWN, "redis": S.UNKNOWN}, usable=EVERY, causes=[cause])
-    assert decide(found, config(tmp_path), now=AT).mode is M.OFFLINE
+    settings = config(tmp_path)
+    assert decide(found, settings.services, settings.wishes, now=AT).mode is M.OFFLINE
 
 
 def test_every_state_of_the_critical_services_gives_a_mode_that_never_trusts_the_dead(tmp_path: Path) -> None:
     settings = config(tmp_path)
     for one, two, other, usable in product(S, S, S, ((), ("database",), EVERY)):
         found = health({"database": one, "backend_api": two, "redis": other}, usable=usable)
-        decision = decide(found, settings, now=AT)
+        decision = decide(found, settings.services, settings.wishes, now=AT)
         dead = {r.name for r in found.services if r.status in (S.UNAVAILABLE, S.UNKNOWN)}
         if dead or S.DEGRADED in (one, two, other):
             assert decision.mode is not M.FULL
@@ -131,7 +133,7 @@ def test_a_single_configured_service_that_is_down_is_not_the_whole_world(tmp_pat
     settings = config(tmp_path)
     found = health({"database": S.UNAVAILABLE}, usable=EVERY)
     one = replace(found, services=found.services[:1])
-    assert decide(one, settings, now=AT).mode is M.DEGRADED
+    assert decide(one, settings.services, settings.wishes, now=AT).mode is M.DEGRADED
 
 
 # --------------------------------------------------------------------------- the rules, row by row

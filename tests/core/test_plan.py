@@ -60,7 +60,7 @@ def chosen(mode: M, stand_ins: Sequence[str] = (), *, held: dict[str, str] | Non
 def values(tmp_path: Path, decision: Decision, **more: object) -> dict[str, str]:
     settings = more.pop("settings", None) or config(tmp_path)
     found = more.pop("found", None) or health({})
-    return values_to_apply(decision, found, settings, run="run-1", **more)  # type: ignore[arg-type]
+    return values_to_apply(decision, found, settings.planning, run="run-1", **more)  # type: ignore[arg-type]
 
 
 def decided(
@@ -68,8 +68,8 @@ def decided(
 ) -> tuple[Plan, Decision, InfrastructureHealth, Settings]:
     settings = config(tmp_path)
     found = health(statuses, usable=usable, causes=causes)
-    decision = decide(found, settings, now=AT)
-    return make_plan(decision, found, settings, before={}, run="run-1"), decision, found, settings
+    decision = decide(found, settings.services, settings.wishes, now=AT)
+    return make_plan(decision, found, settings.planning, before={}, run="run-1"), decision, found, settings
 
 
 # --------------------------------------------------------------------------- the table of the guide's variables
@@ -193,7 +193,7 @@ def test_every_mode_and_every_set_of_stand_ins_writes_a_switch_exactly_for_what_
 def test_mode_full_and_a_blocked_run_change_nothing(tmp_path: Path) -> None:
     assert not changes_anything(chosen(M.FULL))
     assert not changes_anything(replace(chosen(M.DEGRADED), blocked=True))
-    plan = make_plan(chosen(M.FULL), health({}), config(tmp_path), before={"MINE": "1"})
+    plan = make_plan(chosen(M.FULL), health({}), config(tmp_path).planning, before={"MINE": "1"})
     assert (plan.changes, plan.undo, plan.by_hand, plan.steps) == ((), (), (), ("nothing to change",))
 
 
@@ -225,7 +225,7 @@ def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_envir
     settings, decision = with_staging(tmp_path, offline=True), chosen(M.OFFLINE, ["database", "redis"])
     staging = {"STAGING_DATABASE": "there", "STAGING_REDIS": "there", "AUTH_SERVICE_URL": "there", "LEVEL": "7"}
     written = values(tmp_path, decision, settings=settings, before=staging)
-    taken = taken_from_tests(decision, settings)
+    taken = taken_from_tests(decision, settings.services)
     caller = {**staging, "USER": "oncall", "REDIS_URL": "there", "POSTGRES_HOST": "there"}
     found = child_environment(caller, written, taken)
     assert written["LEVEL"] == found["LEVEL"] == "7"
@@ -237,7 +237,7 @@ def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_envir
 
 @pytest.mark.parametrize("mode", [M.FULL, M.DEGRADED, M.CRITICAL_ONLY])
 def test_what_is_not_offline_keeps_stagings_variables(tmp_path: Path, mode: M) -> None:
-    assert taken_from_tests(chosen(mode, ["database"]), with_staging(tmp_path)) == frozenset()
+    assert taken_from_tests(chosen(mode, ["database"]), with_staging(tmp_path).services) == frozenset()
 
 
 def test_offline_that_nobody_asked_for_takes_nothing_as_staging_may_be_back_in_the_middle(tmp_path: Path) -> None:
@@ -246,17 +246,18 @@ def test_offline_that_nobody_asked_for_takes_nothing_as_staging_may_be_back_in_t
 
 def test_offline_with_critical_only_runs_the_critical_tests_that_run_offline(tmp_path: Path) -> None:
     settings, decision = with_staging(tmp_path, offline=True, critical_only=True), chosen(M.OFFLINE, ["database"])
-    plan = make_plan(decision, health({}), settings, before={}, run="run-1")
+    plan = make_plan(decision, health({}), settings.planning, before={}, run="run-1")
     assert plan.select == f"({SELECT[M.OFFLINE]}) and ({SELECT[M.CRITICAL_ONLY]})"
     written = values(tmp_path, decision, settings=settings)
     for name in ("TEST_OFFLINE", "NO_REAL_SERVERS", "TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS"):
         assert written[name] == "true"
-    assert selection(with_staging(tmp_path, offline=True), M.OFFLINE) == SELECT[M.OFFLINE]
+    settings = with_staging(tmp_path, offline=True)
+    assert selection(M.OFFLINE, settings.modes, settings.wishes) == SELECT[M.OFFLINE]
 
 
 def test_secrets_are_masked_in_the_plan_and_true_in_the_values(tmp_path: Path) -> None:
     plan, decision, found, settings = decided(tmp_path, {"database": S.UNAVAILABLE}, EVERY)
-    written = values_to_apply(decision, found, settings, run="run-1")
+    written = values_to_apply(decision, found, settings.planning, run="run-1")
     assert written["DATABASE_URL"] == "postgresql://app:local-pw@127.0.0.1:5435/app"
     assert "local-pw" not in repr(plan)
     change = next(change for change in plan.changes if change.name == "DATABASE_URL")
@@ -267,7 +268,7 @@ def test_secrets_are_masked_in_the_plan_and_true_in_the_values(tmp_path: Path) -
 def test_a_secret_that_was_in_the_env_file_is_masked_by_its_name_and_by_its_place(tmp_path: Path) -> None:
     settings = config(tmp_path)
     before = {"API_TOKEN": "tok-0123456789", "OTHER_URL": "postgresql://me:hunter2-long@10.0.0.1/db"}
-    plan = make_plan(chosen(M.DEGRADED), health({}), settings, before=before)
+    plan = make_plan(chosen(M.DEGRADED), health({}), settings.planning, before=before)
     assert "tok-0123456789" not in repr(plan)
     assert "hunter2-long" not in repr(plan)
 
@@ -278,7 +279,7 @@ def test_a_secret_that_stands_in_a_command_is_masked_in_the_plan(tmp_path: Path)
     services = tuple(replace(service, prepare=(command,), ready_query=command) for service in settings.services)
     settings = replace(settings, services=services, modes={M.DEGRADED: ModeSettings(commands=(command,))})
     found = health({"database": S.UNAVAILABLE}, usable=("database",))
-    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    plan = make_plan(decide(found, settings.services, settings.wishes, now=AT), found, settings.planning, before={})
     masked = "PGPASSWORD=*** pytest --token *** --dsn postgresql://***@10.0.0.1/db"
     assert [planned.command for planned in plan.commands] == [masked]
     assert [(stand_in.prepare, stand_in.ready_query) for stand_in in plan.stand_ins] == [((masked,), masked)]
@@ -293,7 +294,7 @@ def test_database_unavailable_uses_the_stand_in_and_holds_what_asks_for_staging(
     plan, decision, found, settings = decided(tmp_path, {"database": S.UNAVAILABLE}, EVERY)
     assert plan.mode is M.DEGRADED
     assert [stand_in.service for stand_in in plan.stand_ins] == ["database"]
-    written = values_to_apply(decision, found, settings)
+    written = values_to_apply(decision, found, settings.planning)
     assert {name: written[name] for name in ("DATABASE_MODE", "POSTGRES_HOST", "POSTGRES_PORT")} == {
         "DATABASE_MODE": "local",
         "POSTGRES_HOST": "127.0.0.1",
@@ -306,7 +307,7 @@ def test_database_unavailable_uses_the_stand_in_and_holds_what_asks_for_staging(
 def test_database_unavailable_without_a_stand_in_holds_the_tests_that_need_it(tmp_path: Path) -> None:
     settings = config(tmp_path, wishes=Wishes(fallback_enabled=False))
     found = health({"database": S.UNAVAILABLE}, usable=EVERY)
-    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    plan = make_plan(decide(found, settings.services, settings.wishes, now=AT), found, settings.planning, before={})
     assert {"real_database", "staging", "real_services"} <= set(plan.held_markers)
     assert "real_redis" not in plan.held_markers
     assert "STAGING_CONNECTIVITY_FALLBACK" in plan.held_markers["real_database"]
@@ -316,7 +317,7 @@ def test_complete_unavailability_runs_offline_on_stand_ins_and_no_test_of_stagin
     plan, decision, found, settings = decided(tmp_path, dict.fromkeys(TYPES, S.UNAVAILABLE), EVERY)
     assert plan.mode is M.OFFLINE
     assert {stand_in.service for stand_in in plan.stand_ins} == set(EVERY)
-    written = values_to_apply(decision, found, settings)
+    written = values_to_apply(decision, found, settings.planning)
     assert [written[name] for name in ("NO_REAL_SERVERS", "TEST_OFFLINE", "WEBSOCKET_MOCK_MODE")] == ["true"] * 3
     assert {"staging", "real_services"} <= set(plan.held_markers)
     assert plan.select == "(not real_services and not staging) or offline_capable"
@@ -324,7 +325,7 @@ def test_complete_unavailability_runs_offline_on_stand_ins_and_no_test_of_stagin
 
 def test_a_websocket_that_is_down_is_mocked_and_real_services_wait(tmp_path: Path) -> None:
     plan, decision, found, settings = decided(tmp_path, {"websocket": S.UNAVAILABLE}, EVERY)
-    written = values_to_apply(decision, found, settings)
+    written = values_to_apply(decision, found, settings.planning)
     assert (written["WEBSOCKET_MOCK_MODE"], written["AGENT_EXECUTION_TIMEOUT"]) == ("true", "20")
     assert "mocks are used for websocket" in plan.held_markers["real_services"]
 
@@ -339,7 +340,7 @@ def test_issue_1278_stands_in_for_what_is_behind_the_connector(tmp_path: Path) -
     plan, decision, found, settings = decided(
         tmp_path, {"database": S.UNAVAILABLE, "redis": S.UNAVAILABLE}, EVERY, [VPC]
     )
-    written = values_to_apply(decision, found, settings)
+    written = values_to_apply(decision, found, settings.planning)
     assert written["VPC_CONNECTOR_BYPASS_MODE"] == written["CLOUD_SQL_FALLBACK_MODE"] == "true"
     assert written["DATABASE_MODE"] == "local"
     assert [stand_in.service for stand_in in plan.stand_ins] == ["database", "redis"]
@@ -356,7 +357,7 @@ def test_a_network_that_is_down_leaves_the_offline_capable_tests(tmp_path: Path)
 def test_redis_and_clickhouse_that_are_down_are_used_locally_or_their_tests_wait(tmp_path: Path) -> None:
     down = {"redis": S.UNAVAILABLE, "clickhouse": S.UNAVAILABLE}
     plan, decision, found, settings = decided(tmp_path, down, EVERY)
-    written = values_to_apply(decision, found, settings)
+    written = values_to_apply(decision, found, settings.planning)
     assert (written["REDIS_MODE"], written["CLICKHOUSE_MODE"]) == ("local", "local")
     assert not {"clickhouse", "real_redis"} & set(plan.held_markers)
     without, *_ = decided(tmp_path, down, ("redis",))
@@ -367,14 +368,14 @@ def test_redis_and_clickhouse_that_are_down_are_used_locally_or_their_tests_wait
 def test_tests_of_staging_never_run_against_mocks_even_where_nothing_else_is_held_back(tmp_path: Path) -> None:
     settings = config(tmp_path, wishes=Wishes(skip_on_failure=False))
     found = health({"backend_api": S.UNAVAILABLE}, usable=EVERY)
-    held = held_markers(decide(found, settings, now=AT), settings)
+    held = held_markers(decide(found, settings.services, settings.wishes, now=AT), settings.services, settings.wishes)
     assert set(held) == {"staging", "real_services"}
 
 
 def test_with_resilience_switched_off_nothing_is_held_and_nothing_changed(tmp_path: Path) -> None:
     settings = config(tmp_path, wishes=Wishes(resilience_enabled=False))
     found = health({"database": S.UNAVAILABLE}, usable=EVERY)
-    plan = make_plan(decide(found, settings, now=AT), found, settings, before={})
+    plan = make_plan(decide(found, settings.services, settings.wishes, now=AT), found, settings.planning, before={})
     assert (plan.mode, plan.held_markers, plan.changes) == (M.FULL, {}, ())
 
 
@@ -382,8 +383,8 @@ def test_every_held_marker_says_why(tmp_path: Path) -> None:
     for mode, bits in product(FALLBACKS, product((S.AVAILABLE, S.UNAVAILABLE), repeat=len(EVERY))):
         found = health(dict(zip(EVERY, bits, strict=True)), usable=("redis", "websocket"))
         settings = config(tmp_path)
-        decision = decide(found, settings, now=AT, force=mode)
-        for marker, why in held_markers(decision, settings).items():
+        decision = decide(found, settings.services, settings.wishes, now=AT, force=mode)
+        for marker, why in held_markers(decision, settings.services, settings.wishes).items():
             assert marker
             assert len(why) > 15
 
@@ -404,13 +405,13 @@ def test_apply_says_the_plans_own_words_as_it_does_them(tmp_path: Path, second_f
     database = replace(settings.services[0], prepare=("alembic upgrade head",))
     settings = replace(settings, services=(database, *settings.services[1:]))
     found = health({"database": S.UNAVAILABLE, "websocket": S.UNAVAILABLE}, usable=EVERY)
-    decision = decide(found, settings, now=AT)
-    plan = make_plan(decision, found, settings, before={}, run="run-1")
+    decision = decide(found, settings.services, settings.wishes, now=AT)
+    plan = make_plan(decision, found, settings.planning, before={}, run="run-1")
     said: list[str] = []
     done = asyncio.run(
         applying.apply(
             plan,
-            values_to_apply(decision, found, settings, run="run-1"),
+            values_to_apply(decision, found, settings.planning, run="run-1"),
             settings.places,
             settings.services,
             Origin(run="run-1"),
@@ -426,7 +427,7 @@ def test_apply_says_the_plans_own_words_as_it_does_them(tmp_path: Path, second_f
 
 def test_a_second_file_that_apply_writes_is_in_the_plan_and_its_undo(tmp_path: Path) -> None:
     settings = config(tmp_path, env_target=tmp_path / ".env")
-    plan = make_plan(chosen(M.DEGRADED), health({}), settings, before={})
+    plan = make_plan(chosen(M.DEGRADED), health({}), settings.planning, before={})
     assert [step for step in plan.steps if step.endswith(" to .env")]
     assert "config/.env.test.active and .env" in plan.undo[0]
 
@@ -439,7 +440,7 @@ def test_a_mock_is_never_called_a_local_service(tmp_path: Path) -> None:
 
 
 def test_without_a_test_command_the_plan_says_what_to_write_into_the_configuration(tmp_path: Path) -> None:
-    plan = make_plan(chosen(M.OFFLINE), health({}), replace(config(tmp_path), modes={}), before={})
+    plan = make_plan(chosen(M.OFFLINE), health({}), replace(config(tmp_path), modes={}).planning, before={})
     assert any("[modes.offline] commands" in note for note in plan.notes)
 
 

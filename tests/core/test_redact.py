@@ -123,7 +123,7 @@ def test_the_redactor_of_settings_knows_their_secrets_and_their_hosts() -> None:
     local = "http://127.0.0.1:8090"
     """
     found = build(toml, source=Path("/r/resilience.toml"), root=Path("/r"), environ={}, profile_texts={}, kinds=KINDS)
-    redactor = Redactor.of(found, hosts=["laptop-7"])
+    redactor = Redactor.of(found.secrets, found.services, hosts=["laptop-7"])
     assert redactor.public(
         "Xq9zKw7secret on db.corp.example:5432, 203.0.113.7, 127.0.0.1:8090, laptop-7, 203.0.113.8"
     ) == ("*** on host-1:5432, address-1, 127.0.0.1:8090, host-2, 203.0.113.8")

@@ -60,7 +60,7 @@ def written(
 ) -> str | None:
     """What applying leaves of a variable that an earlier run left in the env file as "before"."""
     decision = Decision(mode=mode, reasons=("a test",), decided_at=AT, stand_ins=stand_ins)
-    return values_to_apply(decision, found or health({}), config(tmp_path), before={name: "before"}).get(name)
+    return values_to_apply(decision, found or health({}), config(tmp_path).planning, before={name: "before"}).get(name)
 
 
 def test_the_table_has_the_contracts_variables_in_its_order_each_once() -> None:

@@ -73,8 +73,8 @@ def stand_in(service: Service, *, ready: bool = True) -> StandIn:
 def applying_redis(settings: Settings, said: list[str], *, ready: bool = True) -> applying.AppliedHere:
     """Apply the plan for a Redis that is down; its stand-in comes up or does not."""
     seen = health({"redis": S.UNAVAILABLE}, usable=("redis",))
-    decision = decide(seen, settings, now=AT)
-    plan = make_plan(decision, seen, settings, before={})
+    decision = decide(seen, settings.services, settings.wishes, now=AT)
+    plan = make_plan(decision, seen, settings.planning, before={})
 
     async def start(services: Sequence[Service]) -> tuple[StandIn, ...]:
         noted = journal.load(settings.state)
@@ -82,7 +82,7 @@ def applying_redis(settings: Settings, said: list[str], *, ready: bool = True) -
         assert not settings.env_file.exists(), "no test is sent to a stand-in that is not there yet"
         return tuple(stand_in(service, ready=ready) for service in services)
 
-    values = values_to_apply(decision, seen, settings, run="run-1")
+    values = values_to_apply(decision, seen, settings.planning, run="run-1")
     done = applying.apply(
         plan, values, settings.places, settings.services, ORIGIN, start=start, on_progress=said.append
     )

@@ -142,15 +142,15 @@ async def redis_only(folder: Path, on_step: Callable[[str], None] | None = None)
     """Apply a real Redis stand-in, journaled."""
     settings = lone_redis(folder)
     seen = health({"redis": S.UNAVAILABLE}, usable=("redis",))
-    decision = decide(seen, settings, now=AT)
-    plan = make_plan(decision, seen, settings, before={})
+    decision = decide(seen, settings.services, settings.wishes, now=AT)
+    plan = make_plan(decision, seen, settings.planning, before={})
 
     async def start(services: list[Service]) -> tuple[StandIn, ...]:
         return await local.start(services, settings, on_progress=on_step)
 
     return await applying.apply(
         plan,
-        values_to_apply(decision, seen, settings, run="r"),
+        values_to_apply(decision, seen, settings.planning, run="r"),
         settings.places,
         settings.services,
         journal.Origin(run="r"),

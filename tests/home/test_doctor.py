@@ -10,6 +10,8 @@ from resilience.core.records import ConnectivityResult, ConnectivityStatus, Faul
 from resilience.home.doctor import Finding, diagnose
 from resilience.home.init import inspect_repository, write
 from resilience.runs.configuration import load_settings
+from resilience.runs.folder import write_incident
+from tests.kits import incident_factory
 from tests.kits.kinds import ServiceType
 from tests.kits.repository import SECRET, environ, full_of_things, put
 
@@ -72,8 +74,11 @@ def test_doctor_says_what_a_look_found(repository: Path) -> None:
 
 def test_doctor_sees_a_drill_a_stale_shell_and_a_missing_command(repository: Path) -> None:
     put(repository / "resilience.toml", "[modes.full]\ncommands = ['no-such-command-here tests', 'A=1 sh -c true']\n")
-    put(repository / "outputs/2026-11-22/031407Z-drill/incident.json", json.dumps({"drill": "database-unavailable"}))
+    drill = repository / "outputs/2026-11-22/031407Z-drill"
+    drill.mkdir(parents=True)
+    write_incident(drill, incident_factory.drill().incident, str)
     put(repository / "outputs/2026-11-23/031407Z-cut/incident.json", "{")
+    put(repository / "outputs/2026-11-24/031407Z-foreign/incident.json", json.dumps({"drill": "by-somebody-else"}))
     env = {**environ(repository), "RESILIENCE_APPLIED": "some-run"}
     found = by_what(diagnose(load_settings(cwd=repository, environ=env), environ=env))
     assert found["drill"].found == "database-unavailable on 2026-11-22"

@@ -27,7 +27,12 @@ async def nothing_to_stop(names: object) -> tuple[str, ...]:
 def apply_values(
     settings: Settings, values: dict[str, str], *, origin: journal.Origin = ORIGIN, **more: object
 ) -> applying.AppliedHere:
-    plan = make_plan(decide(health({"redis": S.UNAVAILABLE}), settings, now=AT), health({}), settings, before={})
+    plan = make_plan(
+        decide(health({"redis": S.UNAVAILABLE}), settings.services, settings.wishes, now=AT),
+        health({}),
+        settings.planning,
+        before={},
+    )
     plan = replace(plan, stand_ins=())
     return asyncio.run(
         applying.apply(plan, values, settings.places, settings.services, origin, start=no_stand_ins, **more)

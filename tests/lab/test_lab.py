@@ -39,7 +39,7 @@ BUGS = {
 async def look(lab: Lab) -> dict[str, Observation]:
     async with ProbeContext() as context:
         services = [service for service in lab.settings.services if service.configured]
-        seen = await probe_all(services, settings=lab.settings, context=context)
+        seen = await probe_all(services, context=context)
         controls = await control(lab.settings.control_targets, context=context)
     return {**{found.name: found for found in seen}, CONTROL: controls[0]}
 
@@ -242,7 +242,7 @@ async def test_each_outage_is_diagnosed_as_its_scenario_says(
             started_at=health.started_at,
             vantage=health.vantage,
             health=health,
-            decision=decide(health, lab.settings, now=health.started_at),
+            decision=decide(health, lab.settings.services, lab.settings.wishes, now=health.started_at),
         )
         expected = replace(
             lab.scenario.expect,

@@ -41,9 +41,9 @@ def result(*codes: int, kind: str = "other", totals: TestTotals | None = None) -
 
 def test_a_modes_own_selection_goes_before_the_guides(team: Path) -> None:
     settings = settings_of(team)
-    assert "critical" in selection(settings, M.CRITICAL_ONLY)
+    assert "critical" in selection(M.CRITICAL_ONLY, settings.modes, settings.wishes)
     mine = replace(settings, modes={M.CRITICAL_ONLY: ModeSettings(commands=("x",), select="mine")})
-    assert selection(mine, M.CRITICAL_ONLY) == "mine"
+    assert selection(M.CRITICAL_ONLY, mine.modes, mine.wishes) == "mine"
 
 
 async def test_the_planned_commands_are_taken_and_a_selection_that_was_asked_for_replaces_theirs(team: Path) -> None:

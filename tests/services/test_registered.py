@@ -157,7 +157,7 @@ async def test_its_findings_and_its_own_keys_count(site: Path, tmp_path: Path) -
         (tmp_path / ".git").mkdir()
         (tmp_path / "resilience.toml").write_text(SERVICE.format(port=port))
         settings = load_settings(tmp_path / "resilience.toml", environ={"HOME": str(tmp_path)})
-        (seen,) = await probe_all(settings.services, settings=settings)
+        (seen,) = await probe_all(settings.services)
     (service,) = settings.services
     assert service.options == {"topic": "invoices"}
     found = service.kind.findings(seen.facts)

@@ -78,7 +78,7 @@ def test_a_kind_without_a_stand_in_is_held_back_with_that_reason(tmp_path: Path)
     settings = records.config(tmp_path)
     health = records.health({"redis": ConnectivityStatus.UNAVAILABLE})
     offers = tuple(replace(offer, reason=NONE) for offer in health.stand_ins)
-    decision = mode.decide(replace(health, stand_ins=offers), settings, now=records.AT)
+    decision = mode.decide(replace(health, stand_ins=offers), settings.services, settings.wishes, now=records.AT)
     assert NONE in decision.held["redis"]
 
 

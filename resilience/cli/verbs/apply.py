@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import TYPE_CHECKING
 
 from resilience.cli.arguments import mode_from, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Fresh, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
-from resilience.core.plan import changes_anything
-from resilience.core.records import Applied
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.core import plan as planning
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import Applied
+
 
 app = verb()
 
@@ -41,7 +48,7 @@ def apply(
             await run.assess()
         decision = run.choose_mode(forced, asked_by="--force", extend=True)
         run.make_plan()
-        if decision.blocked or not changes_anything(decision):
+        if decision.blocked or not planning.changes_anything(decision):
             return None
         numbers = itertools.count(1)
         return await run.apply(

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.live import Live
-from rich.table import Table
 
 from resilience.cli.arguments import check_seconds, settings_from
 from resilience.cli.changes import Changes
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
 from resilience.core.errors import RecordError
-from resilience.core.records import ConnectivityStatus, InfrastructureHealth
-from resilience.core.settings import Settings
-from resilience.core.steadiness import flapping_services, summarise
-from resilience.core.words import seconds
-from resilience.fallback import journal
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from rich import live as rich_live, table as rich_table
+
+    from resilience.core import records, steadiness as steadying, words
+    from resilience.fallback import journal
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import ConnectivityStatus, InfrastructureHealth
+    from resilience.core.settings import Settings
+
 
 app = verb()
 
@@ -61,7 +66,7 @@ def assess(
         document = runbook.assess_document(health, decision)
         if samples > 1:
             document["samples"] = builtins_of(
-                summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
+                steadying.summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
             )
         print_json(document)
     else:
@@ -78,20 +83,20 @@ async def _looks(settings: Settings, critical: bool, samples: int) -> list[Infra
     looks: list[InfrastructureHealth] = []
     with terminal.working("looking at staging"):
         for _ in range(samples):
-            flapping = flapping_services(s for look in looks for s in runbook.samples_of(look, "assess"))
+            flapping = steadying.flapping_services(s for look in looks for s in runbook.samples_of(look, "assess"))
             looks.append(await runbook.look(settings, critical=critical, flapping=flapping))
     return looks
 
 
 def _show_samples(looks: list[InfrastructureHealth]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = rich_table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("service", "looks", "min", "p50", "p95", "max", "loss"):
         table.add_column(column, justify="left" if column == "service" else "right")
-    for row in summarise([s for look in looks for s in runbook.samples_of(look, "assess")]).values():
+    for row in steadying.summarise([s for look in looks for s in runbook.samples_of(look, "assess")]).values():
         table.add_row(
             row.service,
             str(row.samples),
-            *(seconds(v) for v in (row.min_s, row.p50_s, row.p95_s, row.max_s)),
+            *(words.seconds(v) for v in (row.min_s, row.p50_s, row.p95_s, row.max_s)),
             f"{row.loss:.0%}",
         )
     terminal.out.print(table)
@@ -115,11 +120,11 @@ def _next(health: InfrastructureHealth, settings: Settings) -> None:
 
 def _to_type(status: ConnectivityStatus, applied: journal.Journal | None) -> str:
     """Return the next verb: by the state of staging, and by whether the stand-ins are applied in full."""
-    if status is ConnectivityStatus.AVAILABLE:
+    if status is records.ConnectivityStatus.AVAILABLE:
         return "resilience " + ("recover" if applied else "test")
     if applied is not None and not applied.unfinished:
         return "resilience test   resilience recover   (once staging is back)"
-    if status is ConnectivityStatus.UNKNOWN:
+    if status is records.ConnectivityStatus.UNKNOWN:
         return "resilience doctor"
     return "resilience plan   (shows what apply would do)   resilience apply   resilience test"
 
@@ -127,7 +132,9 @@ def _to_type(status: ConnectivityStatus, applied: journal.Journal | None) -> str
 async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
     """Print what changes until interrupted, with a live table below it on a terminal."""
     changes, out = Changes(), terminal.out
-    with Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live:
+    with (
+        rich_live.Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live
+    ):
         while True:
             health = await runbook.look(settings, critical=critical, flapping=changes.flapping)
             for line in changes.lines(health):

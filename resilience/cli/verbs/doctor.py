@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import NotConfiguredError, ResilienceError
-from resilience.core.records import ConnectivityResult
-from resilience.core.settings import Settings
-from resilience.home.doctor import Finding, diagnose
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.home import doctor as doctoring
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import ConnectivityResult
+    from resilience.core.settings import Settings
+    from resilience.home.doctor import Finding
+
 
 app = verb()
 
@@ -24,7 +32,7 @@ def doctor(config: Config = "", environment: Environment = "", verbose: Verbose 
     """What is missing, unset, unreachable or never drilled, and what to type."""
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
-    findings = diagnose(settings, results=asyncio.run(_look(settings)))
+    findings = doctoring.diagnose(settings, results=asyncio.run(_look(settings)))
     for finding in findings:
         _show(finding)
     good = sum(finding.ok for finding in findings)

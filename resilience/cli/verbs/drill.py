@@ -11,26 +11,29 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resilience import stand_ins as local
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Out, Verbose
 from resilience.cli.output import leave, log_to_stderr
-from resilience.core.codec import to_json
 from resilience.core.errors import ResilienceError
-from resilience.core.records import ExitCode, TimelineEvent
-from resilience.host.log import quiet
-from resilience.lab.differences import differences
-from resilience.lab.lab import Lab
-from resilience.lab.scenario import Scenario, Timing
-from resilience.lab.scenario_file import load_scenario, scenario_names
-from resilience.notebook.headless import conclude, go
-from resilience.runs import runbook
-from resilience.runs.configuration import load_settings
-from resilience.show import terminal
+
+with on_demand():
+    from resilience import stand_ins as local
+    from resilience.core import codec, records
+    from resilience.host import log
+    from resilience.lab import differences, lab as labs, scenario_file
+    from resilience.notebook import headless
+    from resilience.runs import configuration, runbook
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import TimelineEvent
+    from resilience.lab.scenario import Scenario, Timing
+
 
 app = verb()
 
@@ -55,8 +58,8 @@ def drill(
 
 def _list_drills() -> None:
     """Print the scenarios by name."""
-    for name in scenario_names():
-        terminal.out.print(f"{name:<32} {load_scenario(name).title}", markup=False)
+    for name in scenario_file.scenario_names():
+        terminal.out.print(f"{name:<32} {scenario_file.load_scenario(name).title}", markup=False)
 
 
 def run_drill(name: str, *, out: str = "") -> int:
@@ -64,7 +67,7 @@ def run_drill(name: str, *, out: str = "") -> int:
 
     Uses its own folder, ports, lock and env file; nothing of the team's is read or touched but the outputs folder.
     """
-    scenario = load_scenario(name)
+    scenario = scenario_file.load_scenario(name)
     outputs = _outputs(out)
     world = Path(tempfile.mkdtemp(prefix="resilience-drill-"))
     try:
@@ -81,7 +84,7 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
     began = monotonic()
     sys.stderr.write(f"Drill {scenario.name}: {scenario.title}\n")
     events: list[TimelineEvent] = []
-    async with Lab(scenario, world, on_event=events.append) as lab:
+    async with labs.Lab(scenario, world, on_event=events.append) as lab:
         settings = replace(lab.settings, outputs=outputs, drill=scenario.name)
         run = runbook.Run.create(
             settings, slug=f"drill-{scenario.name}", apply=True, parameters={"config": str(lab.config)}
@@ -90,15 +93,15 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
             await _sample_before(run, scenario.timing)
             await lab.begin_outage()
             async with _keeping(events, run.folder / "lab.jsonl"):
-                executed = await go(run, {"apply": True}, environ=lab.environ)
+                executed = await headless.go(run, {"apply": True}, environ=lab.environ)
         finally:
             with suppress(ResilienceError):
                 await runbook.restore(settings, force=True)
             await local.stop(settings)
-    code = conclude(run, executed)
+    code = headless.conclude(run, executed)
     if executed.signal is not None:
-        return ExitCode.worst(executed.exit_code)
-    unlike = differences(scenario.expect, run.refresh())
+        return records.ExitCode.worst(executed.exit_code)
+    unlike = differences.differences(scenario.expect, run.refresh())
     for difference in unlike:
         terminal.err.print(f"[red]Not as the scenario expects:[/red] {difference}")
     took = monotonic() - began
@@ -111,7 +114,7 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
 
 async def _sample_before(run: runbook.Run, timing: Timing) -> None:
     """Look at the healthy staging for a while, so that the report shows what it was like before."""
-    with quiet():
+    with log.quiet():
         until = monotonic() + timing.before_s
         while monotonic() < until:
             health = await runbook.look(run.settings)
@@ -124,7 +127,7 @@ async def _keeping(events: Sequence[TimelineEvent], file: Path) -> AsyncIterator
     """Keep `file` up to date with what the lab did: it goes on from a thread of its own, and the run's report reads this."""
 
     def write() -> None:
-        file.write_bytes(b"".join(to_json(event, indent=0) + b"\n" for event in tuple(events)))
+        file.write_bytes(b"".join(codec.to_json(event, indent=0) + b"\n" for event in tuple(events)))
 
     async def go_on() -> None:
         while True:
@@ -146,7 +149,7 @@ def _outputs(out: str) -> Path:
     if out:
         return Path(out).expanduser().resolve()
     try:
-        return load_settings().outputs
+        return configuration.load_settings().outputs
     except ResilienceError:
         # A drill must also run where the team's configuration is broken.
         return Path.cwd() / "outputs"

@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
-from resilience.core.envtext import export_lines, unset_lines
 from resilience.core.errors import UsageError
-from resilience.fallback import journal
-from resilience.fallback.exported import exported_names, note_exported
-from resilience.host.files import read_env_file
+
+with on_demand():
+    from resilience.core import envtext
+    from resilience.fallback import exported, journal
+    from resilience.host import files
+
 
 app = verb()
 
@@ -31,12 +34,14 @@ def env(
     settings = settings_from(config, environment)
     applied = journal.load(settings.state)
     if unset:
-        sys.stdout.write(unset_lines(name for name in exported_names(settings.state) if name in os.environ))
+        sys.stdout.write(
+            envtext.unset_lines(name for name in exported.exported_names(settings.state) if name in os.environ)
+        )
         return
     if applied is None or applied.status != "applied":
         raise UsageError("no fallback is applied here, so there is nothing to export.", hint="resilience apply")
-    values = read_env_file(settings.env_file)
-    note_exported(settings.state, values)
+    values = files.read_env_file(settings.env_file)
+    exported.note_exported(settings.state, values)
     own = [] if os.environ.get("RESILIENCE_APPLIED") else [n for n, v in values.items() if os.environ.get(n, v) != v]
     if own:
         sys.stderr.write(
@@ -47,4 +52,4 @@ def env(
         sys.stdout.reconfigure(
             encoding="utf-8", errors="strict"
         )  # values are bytes of a file, whatever the locale says
-    sys.stdout.write(export_lines(values))
+    sys.stdout.write(envtext.export_lines(values))

@@ -8,9 +8,13 @@ from typing import Annotated
 
 import typer
 
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.home.init import inspect_repository, write as write_proposal
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.home import init as setting_up
+    from resilience.show import terminal
+
 
 app = verb()
 
@@ -22,7 +26,7 @@ def init(
     ] = False,
 ) -> None:
     """Set this repository up: looks at it, shows what it would write, writes resilience.toml."""
-    proposal = inspect_repository(Path.cwd())
+    proposal = setting_up.inspect_repository(Path.cwd())
     for line in proposal.found:
         terminal.out.print(f"  found: {line}", markup=False)
     terminal.out.print("[bold]resilience.toml[/bold] would say:" if not write else "[bold]resilience.toml[/bold]")
@@ -30,7 +34,7 @@ def init(
     if not (write or _confirmed()):
         terminal.out.print("Nothing was written. To write it: resilience init --write")
         return
-    for path in write_proposal(proposal):
+    for path in setting_up.write(proposal):
         terminal.out.print(f"Wrote {path}", markup=False)
     terminal.out.print("[bold]Next:[/bold] resilience doctor")
 

@@ -12,11 +12,15 @@ from typing import Annotated
 
 import typer
 
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Verbose
 from resilience.cli.output import log_to_stderr
-from resilience.lab.lab import serve
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.lab import lab as labs
+    from resilience.show import terminal
+
 
 app = verb()
 
@@ -29,7 +33,7 @@ def lab(scenario: Annotated[str, typer.Argument()] = "healthy", verbose: Verbose
     lines: Iterator[str] = iter(sys.stdin.readline, "")
     try:
         asyncio.run(
-            serve(
+            labs.serve(
                 scenario,
                 world / "lab",
                 say=lambda text: terminal.out.print(text, markup=False, soft_wrap=True),

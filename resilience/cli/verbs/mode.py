@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from resilience.cli.arguments import mode_from, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
-from resilience.core.words import staging_line
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.core import words
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
 
 app = verb()
 
@@ -32,6 +36,6 @@ def mode(
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(decision)})
     else:
-        terminal.headline(terminal.out, staging_line(health))
+        terminal.headline(terminal.out, words.staging_line(health))
         terminal.show_decision(decision)
     leave(runbook.exit_code_of(health.overall_status))

@@ -11,13 +11,17 @@ from typing import Annotated
 
 import typer
 
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.output import leave
 from resilience.core.errors import UsageError
-from resilience.host.files import make_folder
-from resilience.notebook.engine import notebooks_folder
-from resilience.runs.configuration import load_settings
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.host import files
+    from resilience.notebook import engine
+    from resilience.runs import configuration
+    from resilience.show import terminal
+
 
 app = verb()
 
@@ -29,7 +33,7 @@ def notebook(
 ) -> None:
     """Open a copy of the notebooks in JupyterLab."""
     program = _jupyter_lab()
-    target = Path(folder).expanduser() if folder else load_settings().root / ".resilience" / "notebooks"
+    target = Path(folder).expanduser() if folder else configuration.load_settings().root / ".resilience" / "notebooks"
     _copy_notebooks(target)
     first = target / "00_incident.ipynb"
     terminal.out.print(f"Opening {first}", markup=False)
@@ -49,8 +53,8 @@ def _jupyter_lab() -> str:
 
 def _copy_notebooks(target: Path) -> None:
     """Copy ours, so that what is typed into them changes nothing of ours; a copy somebody has typed into is kept."""
-    make_folder(target)
-    for notebook in sorted(notebooks_folder().glob("*.ipynb")):
+    files.make_folder(target)
+    for notebook in sorted(engine.notebooks_folder().glob("*.ipynb")):
         copy = target / notebook.name
         if not copy.exists() or _same_cells(copy, notebook):
             shutil.copyfile(notebook, copy)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from resilience.cli.arguments import mode_from, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
-from resilience.core.plan import make_plan
-from resilience.core.words import staging_line, tests_line
-from resilience.fallback.journal import variables_before
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.core import plan as planning, words
+    from resilience.fallback import journal
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
 
 app = verb()
 
@@ -31,10 +34,12 @@ def plan(
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))
     decision = decide_here(health, settings, forced)
-    made = make_plan(decision, health, settings, before=variables_before(settings.state, settings.env_file))
+    made = planning.make_plan(
+        decision, health, settings.planning, before=journal.variables_before(settings.state, settings.env_file)
+    )
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(made)})
     else:
-        terminal.headline(terminal.out, staging_line(health), tests_line(decision))
+        terminal.headline(terminal.out, words.staging_line(health), words.tests_line(decision))
         terminal.show_plan(made)
     leave(runbook.exit_code_of(health.overall_status))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end
-from resilience.core.records import Incident, RecoveryCheck
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import Incident, RecoveryCheck
+
 
 app = verb()
 

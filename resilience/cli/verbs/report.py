@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import log_to_stderr
-from resilience.runs import runbook
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.runs import runbook
+    from resilience.show import terminal
+
 
 app = verb()
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.core.errors import ResilienceError
-from resilience.core.records import Restored
-from resilience.core.redact import Redactor
-from resilience.core.settings import Settings
-from resilience.core.words import staging_line
-from resilience.fallback import journal as journals
-from resilience.fallback.journal import NOT_AS_BEFORE
-from resilience.fallback.undo_settings import settings_for_restore
-from resilience.host.files import sweep
-from resilience.runs import runbook
-from resilience.runs.stages import NOT_RECORDED
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.core import redact, words
+    from resilience.fallback import journal as journals, undo_settings
+    from resilience.host import files
+    from resilience.runs import runbook, stages
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from resilience.core.records import Restored
+    from resilience.core.settings import Settings
+
 
 app = verb()
 
@@ -43,7 +46,7 @@ def restore(
 ) -> None:
     """Put the env file back to the byte and stop the stand-ins. No database is touched."""
     log_to_stderr(verbose)
-    settings, unreadable = settings_for_restore(config, environment=environment)
+    settings, unreadable = undo_settings.settings_for_restore(config, environment=environment)
     journals.load(settings.state)  # one that cannot be read is an error, unlike the record of its run
     run = _run_to_restore(settings)
     console = terminal.err if as_json else terminal.out
@@ -54,11 +57,11 @@ def restore(
         return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
 
     restored = asyncio.run(go())
-    sweep()
+    files.sweep()
     terminal.show_restored(restored, console=console)
     _say_what_is_not_as_before(restored)
     if unreadable:
-        why = Redactor(settings.secrets).text(unreadable)
+        why = redact.Redactor(settings.secrets).text(unreadable)
         sys.stderr.write(f"resilience: the configuration could not be read, and was not needed to restore: {why}\n")
     elif not restored.nothing_to_do:
         _say_how_staging_is(console, config, environment)
@@ -69,7 +72,7 @@ def restore(
 
 def _say_what_is_not_as_before(restored: Restored) -> None:
     for step in restored.steps:
-        if step.startswith((NOT_AS_BEFORE, NOT_RECORDED)):
+        if step.startswith((journals.NOT_AS_BEFORE, stages.NOT_RECORDED)):
             sys.stderr.write(f"resilience: restored; {step}\n")
 
 
@@ -78,7 +81,7 @@ def _say_how_staging_is(console: Console, config: str, environment: str) -> None
     try:
         # Read anew: what was applied decided about the settings until now.
         settings = settings_from(config, environment)
-        terminal.headline(console, staging_line(asyncio.run(runbook.look(settings))))
+        terminal.headline(console, words.staging_line(asyncio.run(runbook.look(settings))))
     except (ResilienceError, OSError) as exc:
         sys.stderr.write(f"resilience: restored; staging was not looked at: {exc}\n")
 
@@ -88,6 +91,6 @@ def _run_to_restore(settings: Settings) -> runbook.Run | None:
     try:
         return runbook.applied_run(settings)
     except (ResilienceError, OSError) as exc:
-        why = Redactor(settings.secrets).text(str(exc))
+        why = redact.Redactor(settings.secrets).text(str(exc))
         sys.stderr.write(f"resilience: the record of the applied run could not be read, and is not needed: {why}\n")
         return None

@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import pairs_from, run_folder, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Parameters, Verbose
 from resilience.cli.output import leave, log_to_stderr
-from resilience.notebook.headless import resume_run
+
+with on_demand():
+    from resilience.notebook import headless
+
 
 app = verb()
 
@@ -29,4 +33,4 @@ def resume(
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     parameters = pairs_from(parameter, settings)
-    leave(resume_run(run_folder(settings, folder), parameters=parameters))
+    leave(headless.resume_run(run_folder(settings, folder), parameters=parameters))

@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import check_seconds, pairs_from, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
 from resilience.cli.output import leave, log_to_stderr
-from resilience.notebook.headless import run_all
+
+with on_demand():
+    from resilience.notebook import headless
+
 
 app = verb()
 
@@ -38,7 +42,7 @@ def run(
     for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
         check_seconds(option, value)
     settings = settings_from(config, environment)
-    code = run_all(
+    code = headless.run_all(
         settings,
         apply=apply,
         parameters=pairs_from(parameter, settings),

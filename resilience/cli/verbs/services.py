@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resilience import stand_ins as local
 from resilience.cli.arguments import services_named, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Fresh, Json
 from resilience.cli.output import builtins_of, leave, print_json
-from resilience.core.records import StandIn
-from resilience.show import terminal
+
+with on_demand():
+    from resilience import stand_ins as local
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import StandIn
+
 
 app = verb(help="Start, stop and show the stand-ins on this machine.", no_args_is_help=True)
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resilience import stand_ins as local
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json
 from resilience.cli.output import print_json
-from resilience.core import codec
 from resilience.core.errors import RecordError, UsageError
-from resilience.core.records import SCHEMA, StageName
-from resilience.core.settings import Settings
-from resilience.fallback import journal as journals
-from resilience.host import lock
-from resilience.host.files import sweep
-from resilience.host.vantage import vantage
-from resilience.runs.folder import latest, read_incident
-from resilience.show import terminal
+
+with on_demand():
+    from resilience import stand_ins as local
+    from resilience.core import codec, records
+    from resilience.fallback import journal as journals
+    from resilience.host import files, lock, vantage
+    from resilience.runs import folder as folders
+    from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.settings import Settings
+
 
 app = verb()
 
@@ -36,7 +39,7 @@ def status(
 ) -> None:
     """What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer."""
     settings = settings_from(config, environment)
-    sweep()
+    files.sweep()
     found = gather(settings)
     if as_json:
         print_json(found)
@@ -52,7 +55,7 @@ def gather(settings: Settings) -> dict[str, Any]:
     dead = [stand_in.service for stand_in in stand_ins if not stand_in.ready]
     latest = _latest_run(settings, locked=held is not None)
     return {
-        "schema": SCHEMA,
+        "schema": records.SCHEMA,
         "applied": None if journal is None else _applied(journal, dead),
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
@@ -80,21 +83,19 @@ def _applied(journal: journals.Journal, dead: list[str]) -> dict[str, Any]:
     }
 
 
-_LOCKING = (StageName.APPLY_FALLBACK, StageName.RUN_TESTS)
-"""The stages that hold the lock: one that began while nobody holds it was killed."""
-
-
 def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
     """Return what the newest run's record says, or why it cannot be read; None where there is no run."""
     try:
-        folder = latest(settings)
-        incident = read_incident(folder)
+        folder = folders.latest(settings)
+        incident = folders.read_incident(folder)
     except (UsageError, OSError):
         return None
     except RecordError as exc:
         return {"folder": str(folder), "error": str(exc)}
     stages = {stage.name.value: stage.status.value for stage in incident.stages}
-    begun = [name.value for name in _LOCKING if stages.get(name.value) == "started"]
+    # These stages hold the lock: one that began while nobody holds it was killed.
+    locking = (records.StageName.APPLY_FALLBACK, records.StageName.RUN_TESTS)
+    begun = [name.value for name in locking if stages.get(name.value) == "started"]
     return {
         "run": incident.run,
         "folder": str(folder),
@@ -122,7 +123,7 @@ def _next(journal: journals.Journal | None, dead: list[str], latest: Mapping[str
 
 
 def _is_here(journal: journals.Journal) -> bool:
-    return journal.host == vantage().host
+    return journal.host == vantage.vantage().host
 
 
 def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = False) -> None:

@@ -7,22 +7,28 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.ends import EndedBySignalError
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked, write_report
 from resilience.core.errors import UsageError
-from resilience.core.records import TestSuiteResult
-from resilience.core.words import progress_line
-from resilience.show import terminal
-from resilience.suite.expressions import check
-from resilience.suite.records import Progress
+
+with on_demand():
+    from resilience.core import words
+    from resilience.show import terminal
+    from resilience.suite import expressions
+
+if TYPE_CHECKING:
+    from resilience.core.records import TestSuiteResult
+    from resilience.suite.records import Progress
+
 
 app = verb()
 
@@ -69,7 +75,7 @@ def test(
     forced, settings = mode_from(force), settings_from(config, environment)
     refuse_where_locked(settings, "test", take_over)
     if select:
-        check(select)
+        expressions.check(select)
     run = applied_or_new_run(settings, "test")
     before = run.incident.tests
     given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
@@ -132,7 +138,7 @@ def _tell_progress(progress: Progress) -> None:
     live = sys.stderr.isatty()
     if not live and progress.phase != "done":
         return
-    text = progress_line(
+    text = words.progress_line(
         finished=progress.finished,
         collected=progress.collected,
         counts=progress.counts,

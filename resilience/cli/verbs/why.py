@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, Verbose
 from resilience.cli.output import builtins_of, log_to_stderr, print_json
 from resilience.core.errors import UsageError, did_you_mean
-from resilience.core.records import Incident, TestOutcome
-from resilience.core.why import why_lines
-from resilience.runs.runbook import Run
+
+with on_demand():
+    from resilience.core import why as reasons
+    from resilience.runs import runbook
+
+if TYPE_CHECKING:
+    from resilience.core.records import Incident, TestOutcome
+
 
 app = verb()
 
@@ -31,12 +37,12 @@ def why(
     """The evidence of a test's judgement: rule, sign, endpoint, looks before and after."""
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
-    run = Run.open(run_folder(settings, folder), settings)
+    run = runbook.Run.open(run_folder(settings, folder), settings)
     found = matching(run.incident, test)
     if as_json:
         print_json({"schema": 1, "run": run.incident.run, "tests": builtins_of(found)})
         return
-    sys.stdout.write("\n".join(line for one in found for line in why_lines(one)) + "\n")
+    sys.stdout.write("\n".join(line for one in found for line in reasons.why_lines(one)) + "\n")
 
 
 def matching(incident: Incident, wanted: str) -> tuple[TestOutcome, ...]:

@@ -13,6 +13,7 @@ KIND = Kind(
     schemes={"http": Scheme(port=80, local=True), "https": Scheme(port=443, tls=True)},
     keys=("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
     options={"mock": ""},
+    choices={"mock": ("backend", "auth")},
     templates=(
         Template(
             name="backend_api",

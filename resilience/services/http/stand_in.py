@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from resilience.core.errors import StandInError
 from resilience.core.kind import is_authentication
 from resilience.core.settings import Service
 from resilience.services.place import Endpoint, ask as ask_http
@@ -34,13 +33,7 @@ class _Http(MockedStandIns):
 
         The guide's auth_service has no key; a name counts by its words, so that author_api is a backend.
         """
-        asked = str(service.options.get("mock", ""))
-        if asked and asked not in self.mocks:
-            raise StandInError(
-                f"{service.name}: there is no mock {asked!r}, expected {' or '.join(self.mocks)}.",
-                hint='mock = "backend"',
-            )
-        return asked or ("auth" if is_authentication(service.name) else "backend")
+        return str(service.options.get("mock", "")) or ("auth" if is_authentication(service.name) else "backend")
 
     def probed(self, service: Service, place: Endpoint) -> Service:
         return super().probed(service, place if place.path.strip("/") else replace(place, path=HEALTH))

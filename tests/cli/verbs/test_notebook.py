@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.cli.verbs import notebook as verb
+from resilience.notebook.engine import notebooks_folder
 from tests.kits.typing_in import Type
 
 
@@ -37,7 +37,7 @@ def test_a_copy_is_opened_and_what_was_typed_into_it_is_kept(type_in: Type, team
     other.write_text(json.dumps(executed))
     assert type_in("notebook").code == 0
     assert json.loads(first.read_text())["cells"][0]["source"] == ["mine"]
-    assert other.read_bytes() == (verb.notebooks_folder() / other.name).read_bytes()
+    assert other.read_bytes() == (notebooks_folder() / other.name).read_bytes()
 
 
 def test_without_jupyterlab_it_says_how_to_get_it(

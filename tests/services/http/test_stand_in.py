@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.core.errors import SettingsError, StandInError
+from resilience.core.errors import SettingsError
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.services.http.stand_in import STAND_INS
@@ -31,10 +31,15 @@ def test_the_key_decides_which_mock_it_is() -> None:
     assert STAND_INS.mock(configured('mock = "auth"')) == "auth"
     assert STAND_INS.mock(configured('mock = "backend"')) == "backend"
     assert STAND_INS.mock(replace(configured('mock = "backend"'), name="auth_service")) == "backend"
-    with pytest.raises(StandInError, match="gate: there is no mock 'database', expected backend or auth"):
-        STAND_INS.check(configured('mock = "database"'))
     with pytest.raises(SettingsError, match="mock"):
         configured("mock = 3")
+
+
+def test_a_mock_that_is_none_is_refused_when_the_settings_are_read() -> None:
+    with pytest.raises(SettingsError, match=r'mock.*\'database\'.*"backend" or "auth"') as refused:
+        configured('mock = "database"')
+    assert refused.value.hint == 'mock = "backend", or leave it out'
+    assert set(KINDS["http"].choices["mock"]) == set(STAND_INS.mocks)
 
 
 @pytest.mark.parametrize(
