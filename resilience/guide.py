@@ -230,7 +230,8 @@ class ResilientTestRunner:
         >>> print(plan.steps)
         """
         decision = decide(health, self.settings, now=datetime.now(UTC), force=runbook.parse_mode(mode))
-        return make_plan(decision, health, self.settings, before=read_env_file(self.settings.env_file))
+        before = read_env_file(self.settings.env_file)
+        return make_plan(decision, health, self.settings, before=before, environ=os.environ)
 
     def apply_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Applied:
         """Start stand-ins and write the env file; it waits for them, also inside a running event loop (as in notebooks).

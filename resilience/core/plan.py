@@ -14,6 +14,7 @@ from resilience.core.records import (
     ConnectivityStatus,
     Decision,
     EnvChange,
+    FaultCode,
     InfrastructureHealth,
     Plan,
     PlannedCommand,
@@ -42,8 +43,9 @@ def make_plan(
     *,
     before: Mapping[str, str],
     run: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
+    """Return the plan. `before` is what the env file holds now, `environ` the shell's; secrets are masked in the result.
 
     The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
     RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
@@ -74,7 +76,7 @@ def make_plan(
         by_hand=_by_hand(chosen, changes, settings, mode),
         env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
-        notes=_notes(decision, settings),
+        notes=(*_notes(decision, settings), *staging_notes(decision, health, settings, environ or {})),
     )
 
 
@@ -220,6 +222,49 @@ def taken_from_tests(decision: Decision, settings: Settings) -> frozenset[str]:
         name for service in settings.services for name in (*service.url_names, *service.local_names, *service.exports)
     }
     return frozenset(names - kept - _EVERYBODYS)
+
+
+def staging_exports(
+    decision: Decision,
+    health: InfrastructureHealth,
+    settings: Settings,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """Return staging's own values of the exports, which the tests get in mode full: also on staging that has recovered.
+
+    Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they are given; never over a
+    variable that the shell has, also an empty one; and never the address of a host that must not be tested against.
+    """
+    if not settings.staging_exports or decision.mode is not TestExecutionMode.FULL:
+        return {}
+    denied = {result.name for result in health.services if result.fault is FaultCode.DENIED_HOST}
+    return {
+        name: value.reveal()
+        for service in settings.services
+        if service.name not in denied
+        for name, value in service.staging_exports.items()
+        if name not in environ
+    }
+
+
+def staging_notes(
+    decision: Decision,
+    health: InfrastructureHealth,
+    settings: Settings,
+    environ: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Say which of staging's values the tests get, masked, and which of them the shell has of its own."""
+    everything = staging_exports(decision, health, settings, {})
+    given = staging_exports(decision, health, settings, environ)
+    redactor = Redactor(settings.secrets)
+    shown = [f"{name}={_change(name, None, value, redactor).after}" for name, value in sorted(given.items())]
+    kept = sorted(set(everything) - set(given))
+    notes = [f"the tests get staging's own values ([runbook] staging_exports): {', '.join(shown)}"] if shown else []
+    if kept:
+        notes.append(
+            f"as your shell has {'it' if len(kept) == 1 else 'them'}, whatever staging_exports says: {', '.join(kept)}"
+        )
+    return tuple(notes)
 
 
 def child_environment(

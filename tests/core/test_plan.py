@@ -18,6 +18,7 @@ from resilience.core.plan import (
     held_markers,
     make_plan,
     selection,
+    staging_exports,
     taken_from_tests,
     unwell,
     values_to_apply,
@@ -27,11 +28,13 @@ from resilience.core.records import (
     CauseName,
     ConnectivityStatus,
     Decision,
+    FaultCode,
     InfrastructureHealth,
     Plan,
     StandIn,
     TestExecutionMode as M,
 )
+from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, Service, Settings, Wishes
 from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
@@ -446,3 +449,46 @@ def test_without_a_test_command_the_plan_says_what_to_write_into_the_configurati
 def test_unwell_names_what_is_down_unknown_or_slow() -> None:
     found = health({"redis": S.DEGRADED, "database": S.UNAVAILABLE, "websocket": S.UNKNOWN})
     assert unwell(found) == ("database", "redis", "websocket")
+
+
+# --------------------------------------------------------------------------- staging's own values
+
+
+def exporting(tmp_path: Path, *, on: bool = True) -> Settings:
+    settings = replace(config(tmp_path), staging_exports=on)
+    services = tuple(
+        replace(service, staging_exports={"DATABASE_URL": Secret("postgresql://app:pl4nted@db.example/app")})
+        if service.name == "database"
+        else replace(service, staging_exports={f"{service.name.upper()}_URL": Secret("there")})
+        for service in settings.services
+    )
+    return replace(settings, services=services, secrets=(Secret("pl4nted"),))
+
+
+@pytest.mark.parametrize("mode", list(M))
+def test_the_tests_get_stagings_own_values_in_mode_full_alone_and_where_somebody_asked_for_it(
+    tmp_path: Path, mode: M
+) -> None:
+    given = staging_exports(chosen(mode), health({}), exporting(tmp_path), {})
+    assert ("DATABASE_URL" in given) is (mode is M.FULL)
+    assert staging_exports(chosen(mode), health({}), exporting(tmp_path, on=False), {}) == {}
+
+
+def test_a_variable_that_the_shell_has_is_never_replaced_by_stagings_and_the_plan_says_both(tmp_path: Path) -> None:
+    settings, shell = exporting(tmp_path), {"REDIS_URL": "mine", "CLICKHOUSE_URL": ""}
+    assert not {"REDIS_URL", "CLICKHOUSE_URL"} & set(staging_exports(chosen(M.FULL), health({}), settings, shell))
+    plan = make_plan(chosen(M.FULL), health({}), settings, before={}, environ=shell)
+    [given, kept] = [note for note in plan.notes if "staging_exports" in note]
+    assert "DATABASE_URL=postgresql://***@db.example/app" in given
+    assert kept.endswith("CLICKHOUSE_URL, REDIS_URL")
+    assert plan.changes == ()
+
+
+def test_the_address_of_a_host_that_must_not_be_tested_against_is_given_to_no_test(tmp_path: Path) -> None:
+    found = health({})
+    services = tuple(
+        replace(one, fault=FaultCode.DENIED_HOST) if one.name == "database" else one for one in found.services
+    )
+    given = staging_exports(chosen(M.FULL), replace(found, services=services), exporting(tmp_path), {})
+    assert "REDIS_URL" in given
+    assert "DATABASE_URL" not in given
