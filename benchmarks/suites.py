@@ -323,8 +323,12 @@ class Place:
         counts = Counter(
             {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", last.rpartition(" in ")[0])}
         )
+        named = re.findall(r"^(FAILED|ERROR) (\S+?)(?: - .*)?$", said, re.M)
         return Ran(
-            seconds=took, counts=counts, said=last.strip("= ") or f"no summary: {said[-300:]} {self.said_aside()}"
+            seconds=took,
+            counts=counts,
+            said=last.strip("= ") or f"no summary: {said[-300:]} {self.said_aside()}",
+            outcomes={name: word.lower() for word, name in named},
         )
 
     def said_aside(self) -> str:
@@ -372,6 +376,13 @@ def compare(place: Place, states: list[str]) -> None:
             flush=True,
         )
         place.server.down()
+        alone = sorted(
+            f"{name}: {outcome}"
+            for name, outcome in ours.outcomes.items()
+            if outcome in ("failed", "error") and name not in plain.outcomes and plain.outcomes
+        )
+        if alone:
+            print(f"  {len(alone)} failed with us and not in plain: {'; '.join(alone[:12])}", flush=True)
         if state == "up":
             well = {name for name, outcome in ours.outcomes.items() if outcome == "passed"}
         blamed = sorted(name for name in well if ours.outcomes.get(name) in ("failed", "error"))
