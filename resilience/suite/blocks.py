@@ -131,17 +131,43 @@ def _pytest(output: str) -> Iterator[Block]:
         yield Block(name=name, text=text, runner="pytest", error=error)
 
 
-RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _mocha, _tap)
+def _spec(output: str) -> Iterator[Block]:
+    """Yield the failures of node --test on a terminal, where it prints no TAP: below `✖ failing tests:`."""
+    _, found, rest = output.partition("✖ failing tests:\n")
+    if found:
+        pattern = re.compile(r"^✖ ([^\n]+?)(?: \([\d.]+ms\))?\n(.*?)(?=^test at |^✖ |^\S|\Z)", re.M | re.S)
+        for name, text in pattern.findall(rest):
+            yield Block(name=name, text=text, runner="node")
+
+
+RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _mocha, _spec, _tap)
 
 
 def blocks_of(output: str) -> tuple[Block, ...]:
-    """Return the failed tests that a command's output names; the first runner whose blocks are there has printed it."""
+    """Return the failed tests that a command's output names, of each runner that it called.
+
+    A bug in the second runner of a script must not hide behind an outage in the first. What one runner prints inside the block
+    of another, as a test that starts a runner does, belongs to that block alone.
+    """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output).replace("\r\n", "\n")
+    found: list[Block] = []
     for runner in RUNNERS:
-        found = tuple(runner(plain))
-        if found:
-            return found
-    return ()
+        new = list(runner(plain))
+        if new:
+            found += new
+            plain = _without(plain, new)
+    return tuple(found)
+
+
+def _without(output: str, blocks: Sequence[Block]) -> str:
+    """Return the output without the text of these blocks, in the order in which they were printed."""
+    rest, at = [], 0
+    for block in blocks:
+        start = output.find(block.text, at) if block.text else -1
+        if start >= 0:
+            rest.append(output[at:start])
+            at = start + len(block.text)
+    return "".join([*rest, output[at:]])
 
 
 # --- what a block says

@@ -177,3 +177,18 @@ def test_libpq_is_known_by_the_frame_that_connects() -> None:
     assert read(chain_of(text), tuple(KINDS)).code is FaultCode.TCP_REFUSED
     answered = text.replace("failed: Connection refused", 'failed: FATAL:  password authentication failed for user "x"')
     assert read(chain_of(answered), tuple(KINDS)).answered
+
+
+def test_each_runner_of_a_script_tells_its_failures_and_what_is_printed_inside_a_block_belongs_to_it() -> None:
+    rule = "=" * 70 + "\n", "-" * 70 + "\n"
+    unittest = (
+        f"{rule[0]}FAIL: test_a (m.A.test_a)\n{rule[1]}Traceback (most recent call last):\nAssertionError\n\n{rule[1]}"
+    )
+    tap = "not ok 1 - adds VAT\n  ---\n  error: 'x'\n  ...\n"
+    assert [(one.runner, one.name) for one in blocks_of(unittest + tap)] == [
+        ("unittest", "m.A.test_a"), ("TAP", "adds VAT"),
+    ]  # fmt: skip
+    pytest_ = f"____ test_runs_node ____\n{tap}\n=== short test summary ===\n"
+    assert [(one.runner, one.name) for one in blocks_of(pytest_ + unittest)] == [
+        ("pytest", "test_runs_node"), ("unittest", "m.A.test_a"),
+    ]  # fmt: skip
