@@ -367,6 +367,10 @@ def compare(place: Place, states: list[str]) -> None:
         print(f"{place.name} {state}: plain {plain.seconds:.1f} s: {plain.said}", flush=True)
         if state == "up":
             healthy = plain.seconds
+        if middle is not None:
+            # It is back only where plain lasted long enough.
+            place.server.down()
+            place.server.up()
         ours = place.ours(middle)
         limit = 1.2 * plain.seconds + 5
         judged = f"limit {limit:.1f}, {'kept' if ours.seconds <= limit else 'BROKEN'}" if state == "down" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 
@@ -192,3 +193,21 @@ def test_each_runner_of_a_script_tells_its_failures_and_what_is_printed_inside_a
     assert [(one.runner, one.name) for one in blocks_of(pytest_ + unittest)] == [
         ("pytest", "test_runs_node"), ("unittest", "m.A.test_a"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "not ok 3 - adds VAT\n  ---\n  error: x\n  ...\n",
+        "    --- FAIL: TestA/x (0.00s)\n        x_test.go:3: bad\n",
+        "____ test_a ____\nE   AssertionError: x\n",
+    ],
+)
+def test_two_megabytes_of_failures_take_no_longer_than_their_number(block: str) -> None:
+    def seconds(times: int) -> float:
+        began = time.process_time()
+        assert len(blocks_of(block * times)) == times
+        return time.process_time() - began
+
+    seconds(100)  # what is compiled once
+    assert seconds(16_000) < 16 * 4 * max(seconds(1_000), 0.005), "sixteen times as many, never their square"
