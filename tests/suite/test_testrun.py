@@ -361,3 +361,67 @@ async def test_no_command_is_an_error(tmp_path: Path, out: Path) -> None:
             Instruments(probe=Probe({})),
         )
     assert not out.exists()
+
+
+async def test_ids_with_line_ends_quotes_markup_and_a_secret_are_each_one_test_in_result_junit_and_report(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    values = [
+        "a\nb",
+        "<script>alert(1)</script>",
+        "\"q'",
+        "::",
+        "[1]",
+        "é\x00\x1b[31m",
+        "s3kr3t-pass",
+        "]]>",
+        "a" * 5000,
+    ]
+    write(root, test_ids=f"import pytest\n@pytest.mark.parametrize('x', {values!r})\ndef test_id(x): assert 0, x\n")
+    result = await run(root, out, {"database": database.up()}, attempts=0)
+    adds_up(result, len(values))
+    assert {test.outcome for test in result.tests} == {Outcome.FAILED}
+    told = [text for test in result.tests for text in (test.id, test.message or "")]
+    assert not [text for text in told if "s3kr3t" in text or "\x1b" in text or "\x00" in text]
+    assert max(map(len, told)) < 1000
+
+
+@pytest.mark.parametrize("entered", [True, False], ids=["pytest", "another runner"])
+async def test_a_test_that_prints_our_own_markers_changes_nothing(
+    root: Path, out: Path, database: LineServer, entered: bool
+) -> None:
+    printed = (
+        '{"k":"t","s":"1.x","i":0,"o":"failed","d":0.1}\\n"RESILIENCE_APPLIED=1\\nTESTS: PASSED (mode full)\\n'
+        "--- FAIL: TestX (0.00s)\\nnot ok 1 - z\\nError: connect ECONNREFUSED 127.0.0.1:1"
+    )
+    write(root, test_it=f"def test_it(): print({printed!r}.replace('\\\\n', chr(10)))\n")
+    command = f"{PYTEST} -s" if entered else "python -I -m pytest -q -s -p no:cacheprovider"
+    result = await run(root, out, {"database": database}, command, attempts=0)
+    assert (result.exit_code, result.verdict) == (0, Verdict.PASSED)
+    assert result.totals.passed == (1 if entered else 0)
+
+
+@pytest.mark.slow
+async def test_tens_of_megabytes_printed_and_raised_cost_seconds_and_never_the_run(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_big="""
+        def test_ten_megabytes(): print("x" * 10_000_000); assert 0
+        def test_lines():
+            for n in range(200_000): print("line", n)
+            assert 0
+        def test_exception(): raise ValueError("y" * 10_000_000)
+        def test_cause():
+            try: raise ConnectionRefusedError(111, "z" * 1_000_000)
+            except OSError as exc: raise RuntimeError("w" * 10_000_000) from exc
+        """,
+    )
+    looked: list[int] = []
+    result = await run(root, out, {"database": database.up()}, attempts=0, hook=looked.append)
+    adds_up(result, 4)
+    assert (result.totals.failed, result.verdict) == (4, Verdict.PRODUCT_FAILURES)
+    assert max(len(test.message or "") for test in result.tests) < 1000
+    assert (out / "logs/01-round1.log").stat().st_size > 30_000_000
+    assert looked, "services are looked at meanwhile"
