@@ -323,8 +323,12 @@ class Place:
         counts = Counter(
             {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", last.rpartition(" in ")[0])}
         )
+        named = re.findall(r"^(FAILED|ERROR) (\S+?)(?: - .*)?$", said, re.M)
         return Ran(
-            seconds=took, counts=counts, said=last.strip("= ") or f"no summary: {said[-300:]} {self.said_aside()}"
+            seconds=took,
+            counts=counts,
+            said=last.strip("= ") or f"no summary: {said[-300:]} {self.said_aside()}",
+            outcomes={name: word.lower() for word, name in named},
         )
 
     def said_aside(self) -> str:
@@ -363,6 +367,10 @@ def compare(place: Place, states: list[str]) -> None:
         print(f"{place.name} {state}: plain {plain.seconds:.1f} s: {plain.said}", flush=True)
         if state == "up":
             healthy = plain.seconds
+        if middle is not None:
+            # It is back only where plain lasted long enough.
+            place.server.down()
+            place.server.up()
         ours = place.ours(middle)
         limit = 1.2 * plain.seconds + 5
         judged = f"limit {limit:.1f}, {'kept' if ours.seconds <= limit else 'BROKEN'}" if state == "down" else ""
@@ -372,6 +380,13 @@ def compare(place: Place, states: list[str]) -> None:
             flush=True,
         )
         place.server.down()
+        alone = sorted(
+            f"{name}: {outcome}"
+            for name, outcome in ours.outcomes.items()
+            if outcome in ("failed", "error") and name not in plain.outcomes and plain.outcomes
+        )
+        if alone:
+            print(f"  {len(alone)} failed with us and not in plain: {'; '.join(alone[:12])}", flush=True)
         if state == "up":
             well = {name for name, outcome in ours.outcomes.items() if outcome == "passed"}
         blamed = sorted(name for name in well if ours.outcomes.get(name) in ("failed", "error"))

@@ -258,7 +258,9 @@ class ResilientTestRunner:
         decision = decide(
             health, self.settings.services, self.settings.wishes, now=datetime.now(UTC), force=runbook.parse_mode(mode)
         )
-        return make_plan(decision, health, self.settings.planning, before=read_env_file(self.settings.env_file))
+        return make_plan(
+            decision, health, self.settings.planning, before=read_env_file(self.settings.env_file), environ=os.environ
+        )
 
     def apply_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Applied:
         """Start stand-ins and write the env file; it waits for them, also inside a running event loop (as in notebooks).

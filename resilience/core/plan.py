@@ -15,6 +15,7 @@ from resilience.core.records import (
     ConnectivityStatus,
     Decision,
     EnvChange,
+    FaultCode,
     InfrastructureHealth,
     Plan,
     PlannedCommand,
@@ -43,8 +44,9 @@ def make_plan(
     *,
     before: Mapping[str, str],
     run: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Return the plan. `before` is what the env file holds now; secrets are masked in the result.
+    """Return the plan. `before` is what the env file holds now, `environ` the shell's; secrets are masked in the result.
 
     The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
     RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
@@ -75,7 +77,7 @@ def make_plan(
         by_hand=_by_hand(chosen, changes, told.places, told.profiles.get(mode)),
         env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
-        notes=_notes(decision, modes),
+        notes=(*_notes(decision, modes), *staging_notes(decision, health, told, environ or {})),
     )
 
 
@@ -127,7 +129,7 @@ def values_to_apply(
     alone = {name for service in told.services for name in (*service.local_names, *service.exports)} - kept
     profile = {name: value for name, value in told.profile_values.get(mode, {}).items() if name not in alone}
     switched = _guide_values(mode, chosen, _is_issue_1278(health, told.wishes), told)
-    taken = taken_from_tests(decision, told.services)
+    taken = taken_from_tests(decision, told.services, told.wishes)
     there = {name: value for name, value in (before or {}).items() if name not in taken}
     values = {name: value for name, value in {**there, **profile, **switched}.items() if value is not None}
     for service in chosen:
@@ -205,20 +207,63 @@ _EVERYBODYS = frozenset({"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "
 """Variables that a URL may use and every program needs."""
 
 
-def taken_from_tests(decision: Decision, services: Sequence[Service]) -> frozenset[str]:
+def taken_from_tests(decision: Decision, services: Sequence[Service], wishes: Wishes) -> frozenset[str]:
     """Return the variables that must not reach the tests in mode offline, as they lead to staging; none in other modes.
 
     Those of which staging's URLs are made, and those in which the tests find a service that nothing stands in for. Only where
     a person asked for offline: where everything is down for now, a missing variable would make an outage look like a bug, and
     the tests could not pass when staging is back in the middle of the run.
     """
-    asked = settings.wishes.offline or decision.forced
+    asked = wishes.offline or decision.forced
     if decision.mode is not TestExecutionMode.OFFLINE or not asked:
         return frozenset()
     chosen = _chosen(decision, services)
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
     names = {name for service in services for name in (*service.url_names, *service.local_names, *service.exports)}
     return frozenset(names - kept - _EVERYBODYS)
+
+
+def staging_exports(
+    decision: Decision,
+    health: InfrastructureHealth,
+    told: Planning,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """Return staging's own values of the exports, which the tests get in mode full: also on staging that has recovered.
+
+    Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they are given; never over a
+    variable that the shell has, also an empty one; and never the address of a host that must not be tested against.
+    """
+    if not told.staging_exports or decision.mode is not TestExecutionMode.FULL:
+        return {}
+    denied = {result.name for result in health.services if result.fault is FaultCode.DENIED_HOST}
+    return {
+        name: value.reveal()
+        for service in told.services
+        if service.name not in denied
+        for name, value in service.staging_exports.items()
+        if name not in environ
+    }
+
+
+def staging_notes(
+    decision: Decision,
+    health: InfrastructureHealth,
+    told: Planning,
+    environ: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Say which of staging's values the tests get, masked, and which of them the shell has of its own."""
+    everything = staging_exports(decision, health, told, {})
+    given = staging_exports(decision, health, told, environ)
+    redactor = Redactor(told.secrets)
+    shown = [f"{name}={_change(name, None, value, redactor).after}" for name, value in sorted(given.items())]
+    kept = sorted(set(everything) - set(given))
+    notes = [f"the tests get staging's own values ([runbook] staging_exports): {', '.join(shown)}"] if shown else []
+    if kept:
+        notes.append(
+            f"as your shell has {'it' if len(kept) == 1 else 'them'}, whatever staging_exports says: {', '.join(kept)}"
+        )
+    return tuple(notes)
 
 
 def child_environment(

@@ -36,6 +36,8 @@ class Service:
     """The same with their values."""
     exports: Mapping[str, Secret] = field(default_factory=dict)
     """Variable → value with `{local}` and its parts filled in."""
+    staging_exports: Mapping[str, Secret] = field(default_factory=dict)
+    """The same with staging's own URL and parts; without those that hold nothing of it, and empty where it is not configured."""
     prepare: tuple[str, ...] = ()
     ready_query: str = ""
     critical: bool = False
@@ -204,6 +206,7 @@ class Planning:
     profiles: Mapping[TestExecutionMode, Path]
     profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(repr=False)
     places: Places
+    staging_exports: bool
     secrets: tuple[Secret, ...]
 
 
@@ -226,6 +229,8 @@ class Settings:
     data: Path
     python: str = ""
     env_command: str = ""
+    staging_exports: bool = False
+    """Whether the tests get staging's own values for `exports` in mode full."""
     services: tuple[Service, ...]
     modes: Mapping[TestExecutionMode, ModeSettings] = field(default_factory=dict)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -269,6 +274,7 @@ class Settings:
             profiles=self.profiles,
             profile_values=self.profile_values,
             places=self.places,
+            staging_exports=self.staging_exports,
             secrets=self.secrets,
         )
 

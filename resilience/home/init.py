@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resilience.core.errors import UsageError
@@ -27,6 +28,16 @@ class Proposal:
     root: Path
     toml: str
     found: tuple[str, ...]
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        """Return the variables of which the tests could get staging's own values."""
+        tables = tomllib.loads(self.toml).get("service", ())
+        return tuple(dict.fromkeys(name for table in tables for name in table.get("exports", ())))
+
+    def with_staging_exports(self) -> Proposal:
+        """Return the proposal in which the tests get staging's own values in mode full."""
+        return replace(self, toml=self.toml.replace("\nstaging_exports = false ", "\nstaging_exports = true ", 1))
 
 
 def inspect_repository(folder: Path) -> Proposal:
@@ -102,6 +113,8 @@ def _toml(repository: Repository, services: Sequence[str]) -> str:
         f'env_file = "{FOLDER}/.env.test.active"',
         f'outputs = "{FOLDER}/outputs"',
         f"python = {_quoted(repository.python)}",
+        "staging_exports = false   # true: in mode full the tests get staging's own values for all exports below, never over",
+        "                          # the shell's; leave it where your suite flushes or truncates what it finds",
     ]
     templates = _templates()
     for name in services:

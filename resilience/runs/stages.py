@@ -193,7 +193,7 @@ def make_plan(run: RunFolder) -> Plan:
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
     before = journals.variables_before(run.settings.state, run.settings.env_file)
-    plan = planned_for(decision, health, run.settings.planning, before=before, run=run.applied_id)
+    plan = planned_for(decision, health, run.settings.planning, before=before, run=run.applied_id, environ=os.environ)
     run.save(plan=plan)
     return plan
 

@@ -13,7 +13,14 @@ from pathlib import Path
 from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, SettingsError, UsageError
-from resilience.core.plan import child_environment, held_markers, selection, taken_from_tests
+from resilience.core.plan import (
+    child_environment,
+    held_markers,
+    selection,
+    staging_exports,
+    staging_notes,
+    taken_from_tests,
+)
 from resilience.core.records import (
     Decision,
     ExitCode,
@@ -99,12 +106,13 @@ async def run_commands(
     document = codec.mapped({**assess_document(health, decision), "in_use": in_use}, run.redactor.text)
     write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
     # With a fallback that is left out of account the tests are for real staging, whatever the mode.
-    taken = () if on_staging else taken_from_tests(decision, settings.services)
-    environ = child_environment(os.environ, values, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
+    taken = () if on_staging else taken_from_tests(decision, settings.services, settings.wishes)
+    given = staging_exports(decision, health, settings.planning, os.environ) if applied is None else {}
+    environ = child_environment(os.environ, {**values, **given}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     local.hold(settings, run.incident.run)
     try:
-        return await run_suite(
+        result = await run_suite(
             Request(
                 commands=tuple(planned),
                 mode=decision.mode,
@@ -139,6 +147,8 @@ async def run_commands(
                 output=options.output,
             ),
         )
+        told = staging_notes(decision, health, settings.planning, os.environ) if applied is None else ()
+        return replace(result, notes=(*told, *result.notes))
     finally:
         local.release(settings, run.incident.run)
 

@@ -73,7 +73,9 @@ def build(
     _check_together(services, tables, variables)
 
     runbook = document.table("runbook")
-    runbook.only("environment", "issue", "env_file", "env_target", "outputs", "python", "env_command")
+    runbook.only(
+        "environment", "issue", "env_file", "env_target", "outputs", "python", "env_command", "staging_exports"
+    )
     state = environ.get("RESILIENCE_STATE", "")
     modes = document.table("modes")
     modes.only(*(mode.value for mode in TestExecutionMode))
@@ -96,6 +98,7 @@ def build(
         data=root / state / "data" if state else _data_folder(root, environ, home),
         python=runbook.text("python"),
         env_command=runbook.text("env_command"),
+        staging_exports=runbook.flag("staging_exports", False),
         services=services,
         modes={mode: _mode(modes.table(mode.value)) for mode in TestExecutionMode if mode.value in modes.values},
         recovery=RecoverySettings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from resilience.core.errors import SettingsError, did_you_mean
@@ -79,6 +79,7 @@ def read_service(
         local_names=tuple(dict.fromkeys(match[1] for match in VARIABLE.finditer(table.text("local")))),
         local_values=local_values,
         exports=exports,
+        staging_exports={} if unset else _staging_exports(table, kind, variables, url),
         prepare=table.texts("prepare"),
         ready_query=table.text("ready_query"),
         critical=table.flag("critical", False),
@@ -234,25 +235,51 @@ def _exports(
             )
         if local_unset:
             continue
-        exports[name] = Secret(_export(template, name, used, kind, variables, local, table))
+        exports[name] = Secret(_export(template, name, kind, variables, local, table))
     return exports
 
 
-def _export(
-    template: str, name: str, used: Sequence[str], kind: Kind, variables: Variables, local: str, table: Table
-) -> str:
-    parts = url_parts(local, kind) if local else None
-    values = {} if parts is None else _placeholders(parts, local)
+def _staging_exports(table: Table, kind: Kind, variables: Variables, url: str) -> dict[str, Secret]:
+    """Fill staging's own URL and parts into the exports, `{local}` being the whole of it.
+
+    An export that holds nothing of a URL, such as a key for the mock alone, says nothing of staging, and one that needs a
+    variable of the profile is the stand-in's: both are left out. A scheme that is written out is the stand-in's; where
+    staging speaks TLS it would lead nowhere, so staging's stands in its place.
+    """
+    if not url:
+        return {}
+    exports: dict[str, Secret] = {}
+    scheme = url.partition("://")[0]
+    for name, template in table.mapping("exports").items():
+        matches = list(_PLACEHOLDER.finditer(template))
+        if not any(match[3] for match in matches):
+            continue
+        if any(not match[3] and variables.environment(match[1]) is None for match in matches):
+            continue
+        written, _, rest = template.partition("://")
+        told, ours = kind.schemes.get(written), kind.schemes.get(scheme)
+        if told is not None and ours is not None and told.tls is not ours.tls:
+            template = f"{scheme}://{rest}"
+        exports[name] = Secret(_fill_export(template, _placeholders(url_parts(url, kind), url), variables.environment))
+    return exports
+
+
+def _export(template: str, name: str, kind: Kind, variables: Variables, local: str, table: Table) -> str:
+    def lookup(variable: str) -> tuple[str, str] | None:
+        return variables.profile(variable) or variables.environment(variable)
+
+    for match in _PLACEHOLDER.finditer(template):
+        if not match[3] and (not match[2] or not NAME.fullmatch(match[1]) or lookup(match[1]) is None):
+            raise table.error(f"exports.{name}", found=match[0], expected="a variable that is set, as ${NAME}")
+    return _fill_export(template, _placeholders(url_parts(local, kind), local) if local else {}, lookup)
+
+
+def _fill_export(template: str, values: Mapping[str, str], lookup: Lookup) -> str:
+    """Return the template with its placeholders and variables filled in, percent-encoded where a URL's user info is."""
     user_end, _ = url_regions(_PLACEHOLDER.sub(lambda match: "x" * len(match[0]), template))
 
     def value(match: re.Match[str]) -> str:
-        if match[3]:
-            text = values[match[3]]
-        else:
-            found = variables.profile(match[1]) or variables.environment(match[1])
-            if not match[2] or not NAME.fullmatch(match[1]) or found is None:
-                raise table.error(f"exports.{name}", found=match[0], expected="a variable that is set, as ${NAME}")
-            text = found[0]
+        text = values[match[3]] if match[3] else (lookup(match[1]) or ("", ""))[0]
         return quote(text, safe="") if match.start() < user_end else text
 
     return _PLACEHOLDER.sub(value, template)

@@ -59,6 +59,10 @@ def _unittest_name(text: str) -> str:
     return match[2] if match[2].endswith(f".{match[1]}") else f"{match[2]}.{match[1]}"
 
 
+_GO_ENDS = re.compile(r"\s*(--- |=== |FAIL\b|ok\b|PASS\b)")
+_TAP_ENDS = re.compile(r"\s*(ok|not ok) \d+|1\.\.\d+|# ")
+
+
 def _go(output: str) -> Iterator[Block]:
     """Yield the failures of go test: an indented block below `--- FAIL: Name (0.00s)`."""
     lines = output.splitlines()
@@ -66,22 +70,32 @@ def _go(output: str) -> Iterator[Block]:
         match = re.match(r"(\s*)--- FAIL: (\S+)", line)
         if not match:
             continue
-        body = []
-        for other in lines[number + 1 :]:
-            if re.match(r"\s*(--- |=== |FAIL\b|ok\b|PASS\b)", other):
-                break
-            body.append(other)
+        body = _until(lines, number + 1, _GO_ENDS)
         # go test -v prints a test's log before this line, below `=== RUN`.
-        before = _before_in_go(lines[:number], match[2])
+        before = _before_in_go(lines, number, match[2])
         yield Block(name=match[2], text="\n".join([*before, *body]), runner="go test")
 
 
-def _before_in_go(lines: Sequence[str], name: str) -> list[str]:
+def _until(lines: Sequence[str], start: int, ends: re.Pattern[str]) -> list[str]:
+    """Return the lines from `start` up to one that ends a block, without copying the rest for each of many failures."""
+    end = start
+    while end < len(lines) and not ends.match(lines[end]):
+        end += 1
+    return list(lines[start:end])
+
+
+_LOGGED_AT_MOST = 400
+"""How many lines go test may log for a test above its result."""
+
+
+def _before_in_go(lines: Sequence[str], number: int, name: str) -> list[str]:
+    """Return what stands between `=== RUN name` and the line of its result; nothing where another test is between."""
     found: list[str] = []
-    for line in reversed(lines):
+    for at in range(number - 1, max(-1, number - 1 - _LOGGED_AT_MOST), -1):
+        line = lines[at]
         if re.match(rf"=== RUN\s+{re.escape(name)}$", line):
             return list(reversed(found))
-        if re.match(r"(=== RUN|--- )", line):
+        if re.match(r"\s*(=== RUN|--- )", line):
             return []
         found.append(line)
     return []
@@ -112,12 +126,7 @@ def _tap(output: str) -> Iterator[Block]:
         match = re.match(r"(\s*)not ok \d+(?: - (.*))?", line)
         if not match or "# TODO" in line or "# SKIP" in line:
             continue
-        body = []
-        for other in lines[number + 1 :]:
-            if re.match(r"\s*(ok|not ok) \d+|1\.\.\d+|# ", other):
-                break
-            body.append(other)
-        text = "\n".join(body)
+        text = "\n".join(_until(lines, number + 1, _TAP_ENDS))
         if "failureType: 'subtestsFailed'" not in text:  # its subtests stand by themselves
             yield Block(name=(match[2] or f"test {number}").strip(), text=text, runner="TAP")
 
@@ -131,17 +140,43 @@ def _pytest(output: str) -> Iterator[Block]:
         yield Block(name=name, text=text, runner="pytest", error=error)
 
 
-RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _mocha, _tap)
+def _spec(output: str) -> Iterator[Block]:
+    """Yield the failures of node --test on a terminal, where it prints no TAP: below `✖ failing tests:`."""
+    _, found, rest = output.partition("✖ failing tests:\n")
+    if found:
+        pattern = re.compile(r"^✖ ([^\n]+?)(?: \([\d.]+ms\))?\n(.*?)(?=^test at |^✖ |^\S|\Z)", re.M | re.S)
+        for name, text in pattern.findall(rest):
+            yield Block(name=name, text=text, runner="node")
+
+
+RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _mocha, _spec, _tap)
 
 
 def blocks_of(output: str) -> tuple[Block, ...]:
-    """Return the failed tests that a command's output names; the first runner whose blocks are there has printed it."""
+    """Return the failed tests that a command's output names, of each runner that it called.
+
+    A bug in the second runner of a script must not hide behind an outage in the first. What one runner prints inside the block
+    of another, as a test that starts a runner does, belongs to that block alone.
+    """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output).replace("\r\n", "\n")
+    found: list[Block] = []
     for runner in RUNNERS:
-        found = tuple(runner(plain))
-        if found:
-            return found
-    return ()
+        new = list(runner(plain))
+        if new:
+            found += new
+            plain = _without(plain, new)
+    return tuple(found)
+
+
+def _without(output: str, blocks: Sequence[Block]) -> str:
+    """Return the output without the text of these blocks, in the order in which they were printed."""
+    rest, at = [], 0
+    for block in blocks:
+        start = output.find(block.text, at) if block.text else -1
+        if start >= 0:
+            rest.append(output[at:start])
+            at = start + len(block.text)
+    return "".join([*rest, output[at:]])
 
 
 # --- what a block says

@@ -122,7 +122,8 @@ def _blocks(left: Left) -> Whole | None:
     if not blocks:
         return None
     judged = _judged(left, blocks)
-    said = f"{left.evidence}; {len(blocks)} failed tests of {blocks[0].runner}, judged by their own blocks"
+    runners = " and ".join(dict.fromkeys(block.runner for block in blocks))
+    said = f"{left.evidence}; {len(blocks)} failed tests of {runners}, judged by their own blocks"
     whole = _worst(left, judged, said, kind="other")
     tests = (_told(TestOutcome(id=name, outcome=one.outcome, command=left.number), one) for name, one in judged)
     return replace(whole, tests=tuple(tests))

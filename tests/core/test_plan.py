@@ -18,6 +18,7 @@ from resilience.core.plan import (
     held_markers,
     make_plan,
     selection,
+    staging_exports,
     taken_from_tests,
     unwell,
     values_to_apply,
@@ -27,11 +28,13 @@ from resilience.core.records import (
     CauseName,
     ConnectivityStatus,
     Decision,
+    FaultCode,
     InfrastructureHealth,
     Plan,
     StandIn,
     TestExecutionMode as M,
 )
+from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, Service, Settings, Wishes
 from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying
@@ -212,6 +215,10 @@ def test_the_tests_environment_is_the_callers_with_the_applied_values_on_top() -
 # --------------------------------------------------------------------------- secrets
 
 
+def services_and_wishes(settings: Settings) -> tuple[tuple[Service, ...], Wishes]:
+    return settings.services, settings.wishes
+
+
 def with_staging(tmp_path: Path, **wishes: bool) -> Settings:
     settings = config(tmp_path, wishes=Wishes(**wishes))  # type: ignore[arg-type]
     services = tuple(
@@ -225,7 +232,7 @@ def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_envir
     settings, decision = with_staging(tmp_path, offline=True), chosen(M.OFFLINE, ["database", "redis"])
     staging = {"STAGING_DATABASE": "there", "STAGING_REDIS": "there", "AUTH_SERVICE_URL": "there", "LEVEL": "7"}
     written = values(tmp_path, decision, settings=settings, before=staging)
-    taken = taken_from_tests(decision, settings.services)
+    taken = taken_from_tests(decision, *services_and_wishes(settings))
     caller = {**staging, "USER": "oncall", "REDIS_URL": "there", "POSTGRES_HOST": "there"}
     found = child_environment(caller, written, taken)
     assert written["LEVEL"] == found["LEVEL"] == "7"
@@ -237,11 +244,13 @@ def test_offline_takes_stagings_variables_out_of_the_file_and_of_the_tests_envir
 
 @pytest.mark.parametrize("mode", [M.FULL, M.DEGRADED, M.CRITICAL_ONLY])
 def test_what_is_not_offline_keeps_stagings_variables(tmp_path: Path, mode: M) -> None:
-    assert taken_from_tests(chosen(mode, ["database"]), with_staging(tmp_path).services) == frozenset()
+    assert taken_from_tests(chosen(mode, ["database"]), *services_and_wishes(with_staging(tmp_path))) == frozenset()
 
 
 def test_offline_that_nobody_asked_for_takes_nothing_as_staging_may_be_back_in_the_middle(tmp_path: Path) -> None:
-    assert taken_from_tests(chosen(M.OFFLINE, ["database"]), with_staging(tmp_path)) == frozenset()
+    assert (
+        taken_from_tests(chosen(M.OFFLINE, ["database"]), *services_and_wishes(with_staging(tmp_path))) == frozenset()
+    )
 
 
 def test_offline_with_critical_only_runs_the_critical_tests_that_run_offline(tmp_path: Path) -> None:
@@ -447,3 +456,48 @@ def test_without_a_test_command_the_plan_says_what_to_write_into_the_configurati
 def test_unwell_names_what_is_down_unknown_or_slow() -> None:
     found = health({"redis": S.DEGRADED, "database": S.UNAVAILABLE, "websocket": S.UNKNOWN})
     assert unwell(found) == ("database", "redis", "websocket")
+
+
+# --------------------------------------------------------------------------- staging's own values
+
+
+def exporting(tmp_path: Path, *, on: bool = True) -> Settings:
+    settings = replace(config(tmp_path), staging_exports=on)
+    services = tuple(
+        replace(service, staging_exports={"DATABASE_URL": Secret("postgresql://app:pl4nted@db.example/app")})
+        if service.name == "database"
+        else replace(service, staging_exports={f"{service.name.upper()}_URL": Secret("there")})
+        for service in settings.services
+    )
+    return replace(settings, services=services, secrets=(Secret("pl4nted"),))
+
+
+@pytest.mark.parametrize("mode", list(M))
+def test_the_tests_get_stagings_own_values_in_mode_full_alone_and_where_somebody_asked_for_it(
+    tmp_path: Path, mode: M
+) -> None:
+    given = staging_exports(chosen(mode), health({}), exporting(tmp_path).planning, {})
+    assert ("DATABASE_URL" in given) is (mode is M.FULL)
+    assert staging_exports(chosen(mode), health({}), exporting(tmp_path, on=False).planning, {}) == {}
+
+
+def test_a_variable_that_the_shell_has_is_never_replaced_by_stagings_and_the_plan_says_both(tmp_path: Path) -> None:
+    settings, shell = exporting(tmp_path), {"REDIS_URL": "mine", "CLICKHOUSE_URL": ""}
+    assert not {"REDIS_URL", "CLICKHOUSE_URL"} & set(
+        staging_exports(chosen(M.FULL), health({}), settings.planning, shell)
+    )
+    plan = make_plan(chosen(M.FULL), health({}), settings.planning, before={}, environ=shell)
+    [given, kept] = [note for note in plan.notes if "staging_exports" in note]
+    assert "DATABASE_URL=postgresql://***@db.example/app" in given
+    assert kept.endswith("CLICKHOUSE_URL, REDIS_URL")
+    assert plan.changes == ()
+
+
+def test_the_address_of_a_host_that_must_not_be_tested_against_is_given_to_no_test(tmp_path: Path) -> None:
+    found = health({})
+    services = tuple(
+        replace(one, fault=FaultCode.DENIED_HOST) if one.name == "database" else one for one in found.services
+    )
+    given = staging_exports(chosen(M.FULL), replace(found, services=services), exporting(tmp_path).planning, {})
+    assert "REDIS_URL" in given
+    assert "DATABASE_URL" not in given

@@ -83,3 +83,15 @@ def test_an_empty_repository_gets_two_services_to_fill_in(tmp_path: Path) -> Non
     proposal = inspect_repository(tmp_path)
     assert 'name = "database"' in proposal.toml
     assert 'name = "backend_api"' in proposal.toml
+
+
+def test_stagings_own_values_are_given_to_no_test_unless_somebody_says_yes_to_the_named_variables(
+    repository: Path,
+) -> None:
+    proposal = inspect_repository(full_of_things(repository))
+    assert {"DATABASE_URL", "REDIS_HOST", "API_BASE_URL"} <= set(proposal.exported)
+    write(proposal)
+    assert not load_settings(repository / "resilience.toml").staging_exports
+    (repository / "resilience.toml").unlink()
+    write(proposal.with_staging_exports())
+    assert load_settings(repository / "resilience.toml").staging_exports

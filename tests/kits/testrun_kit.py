@@ -24,6 +24,7 @@ from resilience.core.records import (
     Outcome,
     Phases,
     PlannedCommand,
+    StandIn,
     TestExecutionMode,
     TestSuiteResult,
 )
@@ -34,6 +35,8 @@ from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
 from tests.kits.kinds import ServiceType
 from tests.kits.ports import free_port
+
+INFRA = Outcome.INFRASTRUCTURE_UNAVAILABLE
 
 
 class LineServer:
@@ -99,6 +102,7 @@ class LineServer:
 
 # Entering other plug-ins takes half of a small suite's time.
 ALONE = "-p no:asyncio -p no:hypothesispytest -p no:xdist -p no:xdist.looponfail -p no:anyio -p no:timeout"
+NO_XDIST = "-p no:xdist -p no:xdist.looponfail"
 PYTEST = f"python -m pytest -q -p no:cacheprovider {ALONE}"
 
 HELPERS = """
@@ -253,3 +257,18 @@ def wait_until(claim: Callable[[], bool], limit_s: float = 10.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def adds_up(result: TestSuiteResult, collected: int) -> None:
+    assert result.total_tests == collected == len(result.tests), [t.id for t in result.tests]
+
+
+def stand_in(service: str, server: LineServer) -> StandIn:
+    return StandIn(
+        service=service,
+        type=ServiceType.POSTGRESQL,
+        provider="system",
+        endpoint=f"127.0.0.1:{server.port}",
+        ready=True,
+        started_here=True,
+    )

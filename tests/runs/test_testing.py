@@ -18,7 +18,7 @@ from resilience.core.settings import ModeSettings
 from resilience.runs import testing
 from resilience.runs.runbook import Run
 from tests.kits.records import AT
-from tests.kits.run_kit import settings_of
+from tests.kits.run_kit import change, settings_of
 from tests.kits.small_staging import SmallStaging
 
 
@@ -132,3 +132,26 @@ async def test_a_look_in_the_background_that_fails_does_not_end_the_tests(team: 
         for _ in range(20):
             await asyncio.sleep(0)  # a look without services fails before it waits for anything
     assert run.samples() == ()
+
+
+async def test_the_tests_get_stagings_own_values_where_the_configuration_asks_for_it_and_the_report_says_so(
+    stood_in: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stood_in / "tests" / "test_shop.py").write_text(
+        "import os\n\n\n"
+        f"def test_given(): assert os.environ['TEAM_BACKEND'] == 'http://127.0.0.1:{staging.port}'\n"
+        "def test_kept(): assert os.environ['TEAM_BACKEND_HOST'] == 'mine'\n"
+    )
+    exports = 'exports = { TEAM_BACKEND = "http://{host}:{port}", TEAM_BACKEND_HOST = "{host}" }'
+    change(stood_in, "critical = true\n", f"critical = true\n{exports}\n")
+    change(stood_in, "[runbook]\n", "[runbook]\nstaging_exports = true\n")
+    monkeypatch.setenv("TEAM_BACKEND_HOST", "mine")
+    monkeypatch.delenv("TEAM_BACKEND", raising=False)
+    run = Run.create(settings_of(stood_in))
+    await run.assess()
+    run.choose_mode()
+    said = run.make_plan().notes
+    found = await run.run_tests()
+    assert found.totals.passed == 2
+    assert f"TEAM_BACKEND=http://127.0.0.1:{staging.port}" in found.notes[0]
+    assert found.notes[:2] == tuple(note for note in said if "staging_exports" in note)

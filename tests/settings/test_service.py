@@ -161,3 +161,30 @@ def test_the_routes_of_a_mock_are_taken(route: str) -> None:
 def test_a_route_that_is_none_is_refused_by_name(route: str) -> None:
     with pytest.raises(SettingsError, match="mock_routes"):
         settings(BACKEND.format(route))
+
+
+def test_stagings_own_values_for_the_exports_are_those_of_its_url_and_never_what_is_the_stand_ins_alone() -> None:
+    exports = (
+        '{ DATABASE_URL = "{local}", PGHOST = "{host}", PGPASSWORD = "{password}", KEY = "stand-in-only", '
+        'MINE = "${ONLY_HERE}@{host}", ASYNC = "postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}" }'
+    )
+    toml = DATABASE.replace('{ DATABASE_URL = "{local}" }', exports)
+    [service] = settings(toml, STAGING, {".env.test.resilient": PROFILE + "\nONLY_HERE=x\n"}).services
+    assert {name: value.reveal() for name, value in service.staging_exports.items()} == {
+        "DATABASE_URL": "postgresql://app:s3cret-pw@db.staging.example:5432/app",
+        "PGHOST": "db.staging.example",
+        "PGPASSWORD": "s3cret-pw",
+        "ASYNC": "postgresql+asyncpg://app:s3cret-pw@db.staging.example:5432/app",
+    }
+    [service] = settings(toml, {}, {".env.test.resilient": PROFILE + "\nONLY_HERE=x\n"}).services
+    assert service.staging_exports == {}, "it is not configured"
+
+
+def test_a_scheme_that_is_written_out_for_the_stand_in_follows_stagings_tls() -> None:
+    toml = one(
+        "http", url="'https://api.staging.example/health'", local="'http://127.0.0.1:8100'",
+        exports="{ BACKEND_URL = 'http://{host}:{port}' }",
+    )  # fmt: skip
+    [service] = settings(toml, {}, {}).services
+    assert service.exports["BACKEND_URL"].reveal() == "http://127.0.0.1:8100"
+    assert service.staging_exports["BACKEND_URL"].reveal() == "https://api.staging.example:443"

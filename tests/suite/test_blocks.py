@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 
@@ -177,3 +178,36 @@ def test_libpq_is_known_by_the_frame_that_connects() -> None:
     assert read(chain_of(text), tuple(KINDS)).code is FaultCode.TCP_REFUSED
     answered = text.replace("failed: Connection refused", 'failed: FATAL:  password authentication failed for user "x"')
     assert read(chain_of(answered), tuple(KINDS)).answered
+
+
+def test_each_runner_of_a_script_tells_its_failures_and_what_is_printed_inside_a_block_belongs_to_it() -> None:
+    rule = "=" * 70 + "\n", "-" * 70 + "\n"
+    unittest = (
+        f"{rule[0]}FAIL: test_a (m.A.test_a)\n{rule[1]}Traceback (most recent call last):\nAssertionError\n\n{rule[1]}"
+    )
+    tap = "not ok 1 - adds VAT\n  ---\n  error: 'x'\n  ...\n"
+    assert [(one.runner, one.name) for one in blocks_of(unittest + tap)] == [
+        ("unittest", "m.A.test_a"), ("TAP", "adds VAT"),
+    ]  # fmt: skip
+    pytest_ = f"____ test_runs_node ____\n{tap}\n=== short test summary ===\n"
+    assert [(one.runner, one.name) for one in blocks_of(pytest_ + unittest)] == [
+        ("pytest", "test_runs_node"), ("unittest", "m.A.test_a"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "not ok 3 - adds VAT\n  ---\n  error: x\n  ...\n",
+        "    --- FAIL: TestA/x (0.00s)\n        x_test.go:3: bad\n",
+        "____ test_a ____\nE   AssertionError: x\n",
+    ],
+)
+def test_two_megabytes_of_failures_take_no_longer_than_their_number(block: str) -> None:
+    def seconds(times: int) -> float:
+        began = time.process_time()
+        assert len(blocks_of(block * times)) == times
+        return time.process_time() - began
+
+    seconds(100)  # what is compiled once
+    assert seconds(16_000) < 16 * 4 * max(seconds(1_000), 0.005), "sixteen times as many, never their square"

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from resilience.core.records import Outcome
 from resilience.suite.known import known_addresses
+from tests.kits.testrun_kit import (
+    LineServer,
+    by_id,
+    run,
+    write,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +50,23 @@ def test_what_names_no_port_and_our_own_variables_name_nobody(tmp_path: Path) ->
     (tmp_path / ".env").write_text("NAME=shop\nURL=https://example.org/x\n")
     environ = {"RESILIENCE_SNAPSHOT": "http://127.0.0.1:1/x", "TIME": "12:30:00", "PATH": "/bin:/usr/bin"}
     assert known_addresses(environ, tmp_path) == {}
+
+
+async def test_a_dead_server_that_only_the_environment_names_is_undecided_and_a_slip_is_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    mail = LineServer()
+    write(
+        root,
+        test_mail="""
+        import os, socket
+        def test_mail(): socket.create_connection(("127.0.0.1", int(os.environ["MAIL_PORT"])), timeout=1).close()
+        def test_slip(): socket.create_connection(("127.0.0.1", 1), timeout=1).close()
+        """,
+    )
+    env = {"MAIL_PORT": str(mail.port)}
+    result = await run(root, out, {"database": database.up()}, env=env, attempts=0)
+    assert by_id(result) == {"test_mail": Outcome.UNDECIDED, "test_slip": Outcome.FAILED}
+    told = next(test for test in result.tests if test.id.endswith("test_mail"))
+    assert "MAIL_PORT" in (told.reason or "")
+    assert "declare it" in (told.reason or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +35,20 @@ def init(
     if not (write or _confirmed()):
         terminal.out.print("Nothing was written. To write it: resilience init --write")
         return
+    if not write and _staging_exported(proposal.exported):
+        proposal = proposal.with_staging_exports()
     for path in setting_up.write(proposal):
         terminal.out.print(f"Wrote {path}", markup=False)
     terminal.out.print("[bold]Next:[/bold] resilience doctor")
+
+
+def _staging_exported(names: Sequence[str]) -> bool:
+    """Ask whether the tests may get staging's own values: off, as many suites flush or truncate what they are given."""
+    return bool(names) and typer.confirm(
+        f"When staging is well, give the tests staging's own {', '.join(names)} (never over your shell's)? "
+        "Many suites flush or truncate what they are given",
+        default=False,
+    )
 
 
 def _confirmed() -> bool:

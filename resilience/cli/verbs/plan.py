@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.demand import on_demand
@@ -34,9 +35,8 @@ def plan(
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))
     decision = decide_here(health, settings, forced)
-    made = planning.make_plan(
-        decision, health, settings.planning, before=journal.variables_before(settings.state, settings.env_file)
-    )
+    before = journal.variables_before(settings.state, settings.env_file)
+    made = planning.make_plan(decision, health, settings.planning, before=before, environ=os.environ)
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(made)})
     else:

@@ -1,0 +1,153 @@
+"""While a service is down, what needs it is held back, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resilience.core.records import Outcome, TestExecutionMode, Verdict
+from resilience.suite.records import Progress
+from tests.kits.testrun_kit import (
+    INFRA,
+    LineServer,
+    adds_up,
+    by_id,
+    run,
+    write,
+)
+
+
+async def test_nobody_waits_for_a_service_that_was_known_to_be_down(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_db="""
+        import pytest
+        from helpers import hello
+        @pytest.mark.real_database
+        def test_held(): raise SystemExit("must not run")
+        def test_unmarked(): hello()
+        def test_pure(): pass
+        """,
+    )
+    seen: list[Progress] = []
+    result = await run(
+        root,
+        out,
+        {"database": database},
+        dead={"database": "database is down"},
+        on_event=seen.append,
+        wait_for_services_s=60,
+    )
+    adds_up(result, 3)
+    assert by_id(result) == {"test_held": INFRA, "test_unmarked": INFRA, "test_pure": Outcome.PASSED}
+    assert not any(event.phase == "waiting" for event in seen)
+    held = next(test for test in result.tests if "held" in test.id)
+    assert (held.reason, held.service, held.rounds) == ("database is down", "database", 0)
+    assert result.exit_code == 20
+
+
+async def test_tests_held_at_the_start_run_after_all_when_the_service_returned(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root, test_db="import pytest\nfrom helpers import hello\n@pytest.mark.real_database\ndef test_held(): hello()\n"
+    )
+    result = await run(
+        root,
+        out,
+        {"database": database},
+        dead={"database": "database is down"},
+        hook=lambda number: (database.up(), None)[1],
+    )
+    assert by_id(result) == {"test_held": Outcome.PASSED}
+    assert result.exit_code == 0
+
+
+async def test_tests_held_by_the_plan_alone_are_a_reduced_selection(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(root, test_a="import pytest\n@pytest.mark.staging\ndef test_s(): 1/0\ndef test_a(): pass\n")
+    result = await run(
+        root, out, {"database": database.up()}, held={"staging": "staging is down"}, mode=TestExecutionMode.DEGRADED
+    )
+    assert by_id(result) == {"test_s": INFRA, "test_a": Outcome.PASSED}
+    assert (result.exit_code, result.verdict) == (10, Verdict.PASSED_ON_STAND_INS)
+
+
+async def test_the_breaker_holds_what_needs_a_dead_service_and_lets_the_rest_go_on(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_db="""
+        import time, pytest
+        from helpers import hello
+        @pytest.fixture
+        def connection(): return hello()
+        @pytest.fixture
+        def other_connection(): return 1
+        @pytest.mark.parametrize("n", range(4))
+        def test_by_fixture(connection, n): pass
+        @pytest.mark.parametrize("n", range(40))
+        def test_pure(other_connection, n): time.sleep(0.03)
+        @pytest.mark.parametrize("n", range(10))
+        def test_later_by_fixture(connection, n): pass
+        @pytest.mark.real_database
+        @pytest.mark.parametrize("n", range(10))
+        def test_later_by_marker(n): hello()
+        """,
+    )
+    result = await run(root, out, {"database": database}, attempts=1, delay_s=0.1)
+    adds_up(result, 64)
+    assert result.totals.passed == 40
+    assert result.totals.infrastructure_unavailable == 24
+    held = [test for test in result.tests if test.rounds == 0]
+    assert len(held) == 20, "the breaker opened while the pure tests ran"
+    assert all("database is down" in (test.reason or "") for test in held)
+    assert result.exit_code == 20
+
+
+async def test_a_dead_service_holds_back_what_earlier_runs_saw_use_it_and_nothing_else(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_db="""
+        import time, pytest
+        from helpers import hello
+        @pytest.mark.parametrize("n", range(12))
+        def test_body(n):
+            time.sleep(0.1)
+            hello()
+        @pytest.mark.parametrize("n", range(3))
+        def test_pure(n): pass
+        """,
+    )
+    known = out / "uses.json"
+    first = await run(root, out / "up", {"database": database.up()}, uses=known)
+    assert first.exit_code == 0
+    database.down()
+    second = await run(root, out / "down", {"database": database}, uses=known, attempts=0)
+    bodies = [test for test in second.tests if "test_body" in test.id]
+    assert {test.outcome for test in bodies} == {INFRA}
+    assert 1 <= sum(test.rounds == 0 for test in bodies) <= 9, "after three in a row the others are not tried"
+    assert all(test.outcome is Outcome.PASSED for test in second.tests if "test_pure" in test.id)
+
+
+async def test_holding_back_can_be_switched_off(root: Path, out: Path, database: LineServer) -> None:
+    write(
+        root,
+        test_db="""
+        import time, pytest
+        from helpers import hello
+        @pytest.mark.real_database
+        @pytest.mark.parametrize("n", range(8))
+        def test_db(n):
+            time.sleep(0.05)
+            hello()
+        """,
+    )
+    result = await run(root, out, {"database": database}, skip=False, attempts=0, dead={"database": "down"})
+    assert all(test.outcome is INFRA and test.rounds == 1 for test in result.tests)
+    assert not result.held
