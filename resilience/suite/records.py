@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from resilience.core.records import ConnectivityResult, PlannedCommand, StandIn, TestExecutionMode
 from resilience.core.secret import Secret
@@ -101,6 +102,17 @@ class Turn:
     @property
     def name(self) -> str:
         return f"{self.number + 1:02d}-round{self.round}" + (f"-{self.part + 1}" if self.part else "")
+
+
+class Ways(Protocol):
+    """Where the files lie that a run exchanges with our plug-in, and the run's name, with which it salts its digests."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def control(self) -> Path: ...
+    @property
+    def stacks(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

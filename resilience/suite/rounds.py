@@ -15,7 +15,7 @@ from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
-from resilience.suite.execution import Execution, Executor
+from resilience.suite.execution import Executes, Execution
 from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
@@ -55,7 +55,7 @@ class Tools:
 
     request: Request
     place: Place
-    executor: Executor
+    executor: Executes
     held: Mapping[str, tuple[str, str | None]]
     """Marker → why its tests are held back, and the service."""
     looker: Looker
