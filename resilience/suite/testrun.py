@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from resilience.core.errors import UsageError
@@ -52,6 +52,26 @@ async def run_suite(
     """
     _check(request)
     return await _Run(request, place, instruments, executor).run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What one execution came to, and what a second one would settle."""
+
+    result: TestSuiteResult
+    again: tuple[str, ...]
+    """Tests to be run again when the services that they need are well."""
+    needs: tuple[str, ...]
+
+
+async def judge_once(request: Request, place: Place, instruments: Instruments, *, executor: Executes) -> Once:
+    """Return what the one command came to at its first execution, and what is to be run again; nothing is run again."""
+    _check(request)
+    run = _Run(replace(request, attempts=0), place, instruments, executor)
+    result = await run.run()
+    batches = run.board.again(0, lambda _: True)
+    again = dict.fromkeys(standing.test.id for batch in batches for standing in batch.standings.values())
+    return Once(result=result, again=tuple(again), needs=tuple(sorted(run.board.missed(0))))
 
 
 def _check(request: Request) -> None:
