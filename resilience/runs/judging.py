@@ -5,10 +5,11 @@ What holds tests back, which of them run again and what each came to is decided 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from resilience.runs.looking import assess_document, look, look_as_tests_do, loo
 from resilience.runs.runbook import applied_run
 from resilience.runs.stages import unapplied
 from resilience.suite.following import Follower, Ground, Replayed
-from resilience.suite.records import Instruments, Place, Request
+from resilience.suite.records import Instruments, Place, Progress, Request
 from resilience.suite.testrun import judge_once, run_suite
 
 CACHED_FOR = timedelta(seconds=60)
@@ -128,8 +129,16 @@ async def follow(settings: Settings, ground: Ground, say: Say, hear: Hear, *, co
             message = {"begin": {**_beginning(settings, begun, snapshot), "told": message["begin"]}}
         await say(message)
 
+    waiting: set[asyncio.Task[None]] = set()
+
+    def told(progress: Progress) -> None:
+        if progress.phase == "waiting" and not waiting:
+            waiting.add(asyncio.ensure_future(tell({"waiting": redactor.text(progress.note)})))
+
     request, place, instruments = _asked(settings, begun, ground, command)
+    instruments = replace(instruments, on_event=told)
     result = await run_suite(request, place, instruments, executor=Follower(ground, tell, hear))
+    await asyncio.gather(*waiting)
     await say({"result": await _ending(settings, begun, result)})
     return result
 
@@ -157,7 +166,8 @@ def _beginning(settings: Settings, begun: Begun, snapshot: Path) -> dict[str, An
     return {
         "schema": 1,
         "mode": decision.mode.value,
-        "lines": [staging_line(begun.health), tests_line(decision)],
+        # Plain pytest runs what can run: what is blocked elsewhere is held back here, test by test.
+        "lines": [staging_line(begun.health), tests_line(replace(decision, blocked=False))],
         "reasons": list(decision.reasons),
         "looked_at": begun.health.started_at.isoformat(),
         "well": decision.mode is TestExecutionMode.FULL,
@@ -194,6 +204,7 @@ def _asked(settings: Settings, begun: Begun, ground: Ground, command: str) -> tu
         mode=decision.mode,
         held=held_markers(decision, settings),
         dead=decision.held,
+        waits_for_dead=True,
         skipping=settings.wishes.skip_on_failure,
         attempts=settings.deadlines.retry_attempts,
         delay_s=settings.deadlines.retry_delay_s,

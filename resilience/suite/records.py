@@ -27,6 +27,8 @@ class Request:
     """Marker → why its tests are held back."""
     dead: Mapping[str, str] = field(default_factory=dict)
     """Service → why it is known to be down, with nothing in its place: its tests are held back, nobody waits for it."""
+    waits_for_dead: bool = False
+    """Whether tests that failed for what was down already are waited for as well, as by the guide's TEST_RETRY_*."""
     skipping: bool = True
     """False holds nothing back (TEST_SKIP_ON_INFRASTRUCTURE_FAILURE)."""
     exit_code: str = "ours"
