@@ -1,4 +1,4 @@
-"""What pytest-resilience shares with the runbook is one source: the built wheel holds the very bytes, and tables are written from ours."""
+"""What pytest-resilience shares with the runbook is one source: the very bytes in its wheel, and tables written from ours."""
 
 from __future__ import annotations
 
