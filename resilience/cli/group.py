@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "undo": "The same as restore.",
     "env": 'What the child processes get, for shells: eval "$(resilience env)".',
     "test": "Run commands in the mode that fits: resilience test -- pytest tests/unit -v",
+    "judge": "The plug-in's events on stdin: what the tests came to and what to run again, as JSON. Runs nothing.",
     "why": "The evidence of a test's judgement: rule, sign, endpoint, looks before and after.",
     "recover": "Wait until staging stays healthy, then restore, run the critical tests, then the full suite.",
     "run": "All stages headless through papermill; always leaves a report. Only looks unless --apply is given.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -178,11 +178,17 @@ def without_stand_ins(run: RunFolder) -> Decision:
     """
     decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
     if decision.stand_ins:
-        why = "its stand-in is not applied: resilience apply"
-        held = {**decision.held, **{name: f"{name} is down and {why}" for name in decision.stand_ins}}
-        decision = replace(decision, stand_ins=(), held=held)
+        decision = unapplied(decision)
         run.save(decision=decision)
     return decision
+
+
+def unapplied(decision: Decision, serving: Collection[str] = ()) -> Decision:
+    """Return the decision for tests to which only these stand-ins are given: the others' tests are held back."""
+    why = "its stand-in is not applied: resilience apply"
+    missing = {name: f"{name} is down and {why}" for name in decision.stand_ins if name not in serving}
+    stand_ins = tuple(name for name in decision.stand_ins if name in serving)
+    return replace(decision, stand_ins=stand_ins, held={**decision.held, **missing})
 
 
 def make_plan(run: RunFolder) -> Plan:

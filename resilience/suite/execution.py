@@ -8,10 +8,10 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from resilience.core.errors import UsageError
 from resilience.core.redact import Redactor
@@ -21,7 +21,7 @@ from resilience.suite.entering import Entrance
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.log import Log
 from resilience.suite.pump import Output, Pump, to_stdout
-from resilience.suite.records import Place, Turn
+from resilience.suite.records import Place, Turn, Ways
 from resilience.suite.signed import Signed
 
 _TICK_S = 0.02
@@ -52,6 +52,21 @@ class Execution:
     stacks: Mapping[str, str] = field(default_factory=dict)
     tail: str = ""
     log: str = ""
+
+
+class Executes(Protocol):
+    """What has a command executed: we ourselves, or a pytest that somebody else started and that we only follow."""
+
+    notes: list[str]
+
+    @property
+    def entrance(self) -> Ways: ...
+
+    async def run(
+        self, execution: Execution, turn: Turn, told: Mapping[str, Any], *,
+        limit: tuple[float, str] | None, heard: Heard, on_step: Callable[[], str],
+    ) -> None:  # fmt: skip
+        """Return when the command of this turn has ended and its events are in `execution`."""
 
 
 class Executor:
@@ -188,9 +203,15 @@ class Executor:
 
 def _drain(pump: Pump, signed: Signed, record: Record, heard: Heard) -> bool:
     """Read what came; return whether there was anything."""
-    busy = pump.output()
+    printed = pump.output()
+    return take(pump.events(), signed, record, heard) or printed
+
+
+def take(lines: Iterable[bytes], signed: Signed, record: Record, heard: Heard) -> bool:
+    """Take lines of the events file; return whether any was an event of our plug-in."""
+    busy = False
     now = time.time()
-    for line in pump.events():
+    for line in lines:
         try:
             kind, test, failure = record.feed(signed.read(line), now)
         except (LookupError, TypeError, ValueError, AttributeError):

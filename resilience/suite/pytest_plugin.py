@@ -94,12 +94,12 @@ _TRY_EVERY = 10
 """Of so many tests held back by a fixture that every test gets, one is let go to try it."""
 
 
-def snapshot():
-    """Return the last assessment that RESILIENCE_SNAPSHOT names, or None where there is none or it is older than an hour."""
+def snapshot(path=None):
+    """Return the last assessment, of `path` or RESILIENCE_SNAPSHOT, or None where there is none or it is older than an hour."""
     from datetime import datetime, timezone
 
     try:
-        with open(os.environ.get(SNAPSHOT, ""), encoding="utf-8") as stream:
+        with open(os.environ.get(SNAPSHOT, "") if path is None else path, encoding="utf-8") as stream:
             document = json.load(stream)
         text = document["started_at"].replace("Z", "+00:00")
         text = re.sub(r"\.(\d+)", lambda match: "." + (match.group(1) + "000000")[:6], text)
@@ -116,8 +116,11 @@ def is_service_available(name):
     network. `resilience.is_service_available` answers by the same rule.
     """
     document = snapshot()
-    if document is None:
-        return False
+    return document is not None and available(document, name)
+
+
+def available(document, name):
+    """Say what a snapshot tells of a service. Raises ValueError for one that it does not know."""
     services = {str(service.get("name")): service for service in document.get("services", ())}
     short = name[len("staging_") :] if name.startswith("staging_") else name
     known = [candidate for candidate in (name, short, ALIASES.get(short, short)) if candidate in services]
@@ -887,6 +890,13 @@ class Recorder:
         self.config = None
         self.held.update({name: tuple(value) for name, value in settings.get("held", {}).items()})
 
+    def take(self, told):
+        """Take what was decided after this session had begun: selection, what is held back, which addresses are services'."""
+        own = ("events", "sign", "again")
+        self.settings.update({name: value for name, value in told.items() if name not in own})
+        self.held.update({name: tuple(value) for name, value in told.get("held", {}).items()})
+        _spoken.watched = frozenset((str(host), port) for host, port in told.get("endpoints", ()))
+
     # the session
 
     def start(self, config, **more):
@@ -906,7 +916,7 @@ class Recorder:
         except Exception:
             args = args or []
         self.root = root
-        self.key = root + "\0" + "\0".join(args)
+        self.key = self.settings.get("session_key") or root + "\0" + "\0".join(args)
         self.writer.event(
             "start", at=time.time(), pid=self.pid, python="%d.%d.%d" % sys.version_info[:3], executable=sys.executable,
             pytest=pytest.__version__, root=root, key=hashlib.sha256(self.key.encode("utf-8",
@@ -968,7 +978,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session, exitstatus):
         self.disarm()
-        if int(exitstatus) == 5 and self.nothing_of_ours and not self.worker:
+        if int(exitstatus) == 5 and self.nothing_of_ours and not self.worker and not self.settings.get("own_exit"):
             session.exitstatus = pytest.ExitCode.OK
         self.writer.event(
             "finish", at=time.time(), exit=int(exitstatus), digests=self.digests(),
@@ -1519,7 +1529,7 @@ def _is_kept(item, value):
 
 
 class Alone:
-    """What the plug-in does where a team installed it: tests marked `staging` skip themselves while staging is not there."""
+    """What a team's own plug-in does without the runbook: tests marked `staging` skip themselves while staging is not there."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
@@ -1551,12 +1561,6 @@ class _Doors:
     def exec_module(self, module):
         if module.__name__ != "test_framework":
             module.is_service_available = is_service_available
-
-
-def _injected():
-    """Whether this is the copy that the runbook brought along, not one that a team installed."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    return os.path.isdir(os.path.join(here, __name__ + "-1.dist-info"))
 
 
 def _load():
@@ -1600,10 +1604,7 @@ def pytest_load_initial_conftests(early_config, parser, args):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Register the recorder: the one that was made early, or in a worker of pytest-xdist one from what the controller hands on.
-
-    Where a team has installed us and nobody runs us, `Alone` lets tests of staging skip themselves instead.
-    """
+    """Register the recorder: the one that was made early, or in a worker of pytest-xdist one from what the controller hands on."""
     global _recorder
     recorder = _recorder
     _recorder = None
@@ -1620,39 +1621,41 @@ def pytest_configure(config):
             return
     # A pytest that the suite itself starts must not write to this file.
     os.environ.pop(VARIABLE, None)
-    alone = recorder is None and not _injected()
-    if recorder is not None or alone:
-        _register_markers(config, recorder)
-    if alone:
-        config.pluginmanager.register(Alone(), "resilience-alone")
     if recorder is None:
         return
-    _leave_no_line(config)
+    leave_no_line(config, __name__)
     if os.environ.get(SNAPSHOT):
         sys.meta_path.append(_Doors)
+    attach(config, recorder)
+
+
+def attach(config, recorder):
+    """Register the recorder, and in the controller of pytest-xdist what hands its settings to the workers."""
+    register_markers(config, recorder.settings.get("markers", ()))
     recorder.config = config
     config.pluginmanager.register(recorder, "resilience-recorder")
-    if worker is None and config.pluginmanager.hasplugin("dsession"):
+    if getattr(config, "workerinput", None) is not None:
+        return
+    if config.pluginmanager.hasplugin("dsession"):
         recorder.controller = True
-    if worker is None and config.pluginmanager.hasplugin("xdist"):
+    if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(Nodes(recorder), "resilience-nodes")
 
 
-def _leave_no_line(config):
+def leave_no_line(config, name):
     """Keep our name out of the header's list of plug-ins, so that the output is the team's own."""
     try:
         listed = config.pluginmanager._plugin_distinfo
-        listed[:] = [pair for pair in listed if getattr(pair[0], "__name__", "") != __name__]
+        listed[:] = [pair for pair in listed if getattr(pair[0], "__name__", "") != name]
     except Exception:
         return
 
 
-def _register_markers(config, recorder):
+def register_markers(config, services):
     try:
         known = {line.split(":", 1)[0].split("(", 1)[0].strip() for line in config.getini("markers")}
         more = dict(MARKERS)
-        if recorder is not None:
-            more.update({name: "needs a service" for name in recorder.settings.get("markers", ()) if name not in more})
+        more.update({name: "needs a service" for name in services if name not in more})
         for name, what in more.items():
             if name not in known:
                 config.addinivalue_line("markers", "%s: %s" % (name, what))

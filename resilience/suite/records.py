@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from resilience.core.records import ConnectivityResult, PlannedCommand, StandIn, TestExecutionMode
 from resilience.core.secret import Secret
@@ -26,6 +27,8 @@ class Request:
     """Marker → why its tests are held back."""
     dead: Mapping[str, str] = field(default_factory=dict)
     """Service → why it is known to be down, with nothing in its place: its tests are held back, nobody waits for it."""
+    waits_for_dead: bool = False
+    """Whether tests that failed for what was down already are waited for as well, as by the guide's TEST_RETRY_*."""
     skipping: bool = True
     """False holds nothing back (TEST_SKIP_ON_INFRASTRUCTURE_FAILURE)."""
     exit_code: str = "ours"
@@ -101,6 +104,17 @@ class Turn:
     @property
     def name(self) -> str:
         return f"{self.number + 1:02d}-round{self.round}" + (f"-{self.part + 1}" if self.part else "")
+
+
+class Ways(Protocol):
+    """Where the files lie that a run exchanges with our plug-in, and the run's name, with which it salts its digests."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def control(self) -> Path: ...
+    @property
+    def stacks(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

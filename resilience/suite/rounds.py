@@ -15,7 +15,7 @@ from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
-from resilience.suite.execution import Execution, Executor
+from resilience.suite.execution import Executes, Execution
 from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
@@ -55,7 +55,7 @@ class Tools:
 
     request: Request
     place: Place
-    executor: Executor
+    executor: Executes
     held: Mapping[str, tuple[str, str | None]]
     """Marker → why its tests are held back, and the service."""
     looker: Looker
@@ -395,7 +395,9 @@ class Rounds:
     # between two rounds
 
     async def _back(self, missed: frozenset[str]) -> None:
-        """Wait within the budget until a service that a second run needs is back; nobody waits for what was known to be down.
+        """Wait within the budget until a service that a second run needs is back.
+
+        Nobody waits for what was known to be down, unless that was asked for.
 
         The round that follows begins here: what was red before is of the past.
         """
@@ -407,7 +409,7 @@ class Rounds:
             await tools.looker.look(sorted(missed))
             if any(tools.looker.well(name) for name in missed):
                 return
-            waited_for = missed - set(tools.request.dead)
+            waited_for = missed if tools.request.waits_for_dead else missed - set(tools.request.dead)
             pause = min(tools.request.delay_s or 0.5, limits.wait_left)
             now = time.monotonic()
             over = any(end is not None and now + pause >= end for end in (self._limit, limits.ends))

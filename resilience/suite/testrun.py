@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from resilience.core.errors import UsageError
@@ -18,7 +18,7 @@ from resilience.suite.addresses import endpoints_of
 from resilience.suite.board import Board
 from resilience.suite.breaker import Breaker
 from resilience.suite.entering import Entrance
-from resilience.suite.execution import Executor
+from resilience.suite.execution import Executes, Executor
 from resilience.suite.expressions import check
 from resilience.suite.known import known_addresses
 from resilience.suite.looking import Looker
@@ -38,8 +38,12 @@ class TestRunInterrupted(asyncio.CancelledError):
         self.partial = partial
 
 
-async def run_suite(request: Request, place: Place, instruments: Instruments) -> TestSuiteResult:
+async def run_suite(
+    request: Request, place: Place, instruments: Instruments, *, executor: Executes | None = None
+) -> TestSuiteResult:
     """Run the commands one after the other in `place.root`; return each test once, with its cause.
+
+    With an `executor` it is that one which has them run, as where somebody else's pytest is only followed.
 
     What the commands print goes unchanged to `instruments.output` and redacted to `place.folder/logs`.
 
@@ -47,7 +51,27 @@ async def run_suite(request: Request, place: Place, instruments: Instruments) ->
     with the partial result) when cancelled, after the children have ended.
     """
     _check(request)
-    return await _Run(request, place, instruments).run()
+    return await _Run(request, place, instruments, executor).run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What one execution came to, and what a second one would settle."""
+
+    result: TestSuiteResult
+    again: tuple[str, ...]
+    """Tests to be run again when the services that they need are well."""
+    needs: tuple[str, ...]
+
+
+async def judge_once(request: Request, place: Place, instruments: Instruments, *, executor: Executes) -> Once:
+    """Return what the one command came to at its first execution, and what is to be run again; nothing is run again."""
+    _check(request)
+    run = _Run(replace(request, attempts=0), place, instruments, executor)
+    result = await run.run()
+    batches = run.board.again(0, lambda _: True)
+    again = dict.fromkeys(standing.test.id for batch in batches for standing in batch.standings.values())
+    return Once(result=result, again=tuple(again), needs=tuple(sorted(run.board.missed(0))))
 
 
 def _check(request: Request) -> None:
@@ -64,8 +88,10 @@ def _check(request: Request) -> None:
 class _Run:
     """One test run: its commands one after the other, and the result at its end or where it was cancelled."""
 
-    def __init__(self, request: Request, place: Place, instruments: Instruments) -> None:
-        self.request, self.place, self.instruments = request, place, instruments
+    def __init__(
+        self, request: Request, place: Place, instruments: Instruments, executor: Executes | None = None
+    ) -> None:
+        self.request, self.place, self.instruments, self.executor = request, place, instruments, executor
         self.started_at = datetime.now(UTC)
         self.began = time.monotonic()
         services = {service.name: service for service in place.services}
@@ -107,7 +133,7 @@ class _Run:
         self.looker.begin()
         interrupted = False
         with Entrance(secrets.token_hex(8)) as entrance:
-            executor = Executor(self.place, entrance, self.redactor, self.instruments.output)
+            executor = self.executor or Executor(self.place, entrance, self.redactor, self.instruments.output)
             tools = Tools(
                 request=self.request,
                 place=self.place,

@@ -1,15 +1,13 @@
-"""Lay our pytest plug-in as a team installs it, beside a last assessment for it to read."""
+"""Lay pytest-resilience as a team installs it, beside a last assessment for it to read."""
 
 from __future__ import annotations
 
 import json
-import shutil
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from resilience.suite import pytest_plugin as plugin
-
-MODULE = Path(plugin.__file__)
+from tests.kits.light_kit import wheel
 
 
 def snapshot(path: Path, *, age: timedelta = timedelta(0), **statuses: str) -> Path:
@@ -25,10 +23,7 @@ def snapshot(path: Path, *, age: timedelta = timedelta(0), **statuses: str) -> P
 
 
 def installed(folder: Path) -> Path:
-    """Lay the module as an installed distribution would."""
-    info = folder / "resilience_pytest_plugin-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    shutil.copyfile(MODULE, folder / "resilience_pytest_plugin.py")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resilience-pytest-plugin\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text("[pytest11]\nresilience = resilience_pytest_plugin\n")
+    """Lay what the wheel holds into a folder for sys.path, as pip would."""
+    with zipfile.ZipFile(wheel()) as built:
+        built.extractall(folder)
     return folder

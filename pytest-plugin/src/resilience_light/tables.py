@@ -1,0 +1,38 @@
+"""What the guide's variables ask for; written by: python -m tests.kits.light_tables."""
+
+GUIDE = {
+    "CONNECTIVITY_RESILIENCE_ENABLED": "false",
+    "STAGING_CONNECTIVITY_FALLBACK": "false",
+    "TEST_GRACEFUL_DEGRADATION": "false",
+    "INFRASTRUCTURE_DEGRADED_MODE": "true",
+    "TEST_OFFLINE": "true",
+    "NO_REAL_SERVERS": "true",
+    "TEST_CRITICAL_ONLY": "true",
+    "SKIP_NON_CRITICAL_TESTS": "true",
+    "DATABASE_MODE": "local",
+    "REDIS_MODE": "local",
+    "CLICKHOUSE_MODE": "local",
+    "WEBSOCKET_MOCK_MODE": "true",
+    "AUTH_FALLBACK_MODE": "true",
+    "LLM_FALLBACK_MODE": "true",
+    "ISSUE_1278_WORKAROUND_ENABLED": "true",
+    "VPC_CONNECTOR_BYPASS_MODE": "true",
+    "CLOUD_SQL_FALLBACK_MODE": "true",
+    "TEST_SKIP_ON_INFRASTRUCTURE_FAILURE": "false",
+    "TEST_RETRY_ATTEMPTS": "a number",
+    "TEST_RETRY_DELAY": "a number",
+    "INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT": "a number",
+    "STAGING_CONNECTION_TIMEOUT": "a number",
+    "WEBSOCKET_CONNECTION_TIMEOUT": "a number",
+    "WEBSOCKET_RECV_TIMEOUT": "a number",
+    "WEBSOCKET_SEND_TIMEOUT": "a number",
+    "FALLBACK_ACTIVATION_TIMEOUT": "a number",
+    "FALLBACK_PREPARE_TIMEOUT": "a number",
+    "AGENT_EXECUTION_TIMEOUT": "a number",
+    "AGENT_THINKING_TIMEOUT": "a number",
+    "AGENT_TOOL_TIMEOUT": "a number",
+}
+SELECTIONS = (
+    ("offline", ("TEST_OFFLINE", "NO_REAL_SERVERS"), "(not real_services and not staging) or offline_capable"),
+    ("critical_only", ("TEST_CRITICAL_ONLY", "SKIP_NON_CRITICAL_TESTS"), "critical or mission_critical or golden_path"),
+)

@@ -1,0 +1,78 @@
+"""Turn the events of a pytest that somebody else started into what its tests came to, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from resilience.cli.arguments import settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment
+from resilience.cli.output import leave, log_to_stderr, print_json
+from resilience.core.errors import UsageError
+from resilience.host.files import scratch
+from resilience.runs.judging import follow, ground_of, message_of, replay
+from resilience.suite.following import Ground, StarterGoneError
+
+app = verb()
+
+
+@app.command()
+def judge(
+    follows: Annotated[
+        bool, typer.Option("--follow", help="Exchange messages, a line each, with the pytest plug-in that began this.")
+    ] = False,
+    config: Config = "",
+    environment: Environment = "",
+) -> None:
+    """The plug-in's events on stdin: what the tests came to and what to run again, as JSON. Runs nothing."""
+    log_to_stderr(False)
+    settings = settings_from(config, environment)
+    if follows:
+        first = message_of(sys.stdin.buffer.readline())
+        if first is None or "folder" not in first:
+            raise UsageError("judge --follow is spoken to by pytest-resilience.", hint="pytest")
+        try:
+            asyncio.run(_follow(settings, first))
+        except StarterGoneError:
+            leave(0)
+        return
+    lines = [line for line in sys.stdin.buffer.read().splitlines() if line.strip()]
+    if not lines:
+        raise UsageError("no events came on stdin.", hint="resilience judge < events.jsonl")
+    folder = scratch("resilience-tests")
+    try:
+        document = asyncio.run(replay(settings, Ground(folder=folder, run="replayed", key=""), lines))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print_json(document)
+    leave(int(document["exit_code"]))
+
+
+async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    said: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
+
+    def listen(stream: BinaryIO) -> None:
+        """Pass lines on as they come; the end of the stream is the end of who started us."""
+        for line in stream:
+            loop.call_soon_threadsafe(said.put_nowait, message_of(line))
+        loop.call_soon_threadsafe(said.put_nowait, None)
+
+    async def say(message: Mapping[str, Any]) -> None:
+        try:
+            sys.stdout.write(json.dumps(message, default=str) + "\n")
+            sys.stdout.flush()
+        except OSError as exc:
+            raise StarterGoneError("the pytest that was followed is gone.") from exc
+
+    # A thread, since a pipe on stdin cannot be awaited everywhere, and one that ends with us.
+    threading.Thread(target=listen, args=(sys.stdin.buffer,), daemon=True).start()
+    await follow(settings, ground_of(first), say, said.get, command=str(first.get("command", "pytest")))
