@@ -80,10 +80,10 @@ async def begin(settings: Settings) -> Begun:
         names = tuple(stand_in.service for stand_in in ready)
         return Begun(
             health=health,
-            decision=decide(health, settings, now=now, applied=applied.mode, in_use=names),
+            decision=decide(health, settings.services, settings.wishes, now=now, applied=applied.mode, in_use=names),
             stand_ins=ready,
         )
-    decision = decide(health, settings, now=now)
+    decision = decide(health, settings.services, settings.wishes, now=now)
     asked = [service for service in settings.services if _asked_for(service, settings) and service.local]
     answers = await look_as_tests_do(settings, [s.name for s in asked], stood_in=[s.name for s in asked])
     serving = tuple(
@@ -121,7 +121,7 @@ async def follow(settings: Settings, ground: Ground, say: Say, hear: Hear, *, co
     begun = await begin(settings)
     snapshot = ground.folder / "snapshot.json"
     document = {**assess_document(begun.health, begun.decision), "in_use": begun.in_use}
-    redactor = Redactor.of(settings)
+    redactor = Redactor.of(settings.secrets, settings.services)
     write_atomically(snapshot, codec.to_json(codec.mapped(document, redactor.text)), mode=0o600, durable=False)
 
     async def tell(message: Mapping[str, Any]) -> None:
@@ -172,7 +172,7 @@ def _beginning(settings: Settings, begun: Begun, snapshot: Path) -> dict[str, An
         "looked_at": begun.health.started_at.isoformat(),
         "well": decision.mode is TestExecutionMode.FULL,
         "environ": environ,
-        "taken": sorted(taken_from_tests(decision, settings)),
+        "taken": sorted(taken_from_tests(decision, settings.services, settings.wishes)),
         "snapshot": str(snapshot),
     }
 
@@ -200,9 +200,9 @@ def _asked(settings: Settings, begun: Begun, ground: Ground, command: str) -> tu
     decision = begun.decision
     ground.folder.joinpath("logs").mkdir(exist_ok=True)
     request = Request(
-        commands=(PlannedCommand(command=command, select=selection(settings, decision.mode)),),
+        commands=(PlannedCommand(command=command, select=selection(decision.mode, settings.modes, settings.wishes)),),
         mode=decision.mode,
-        held=held_markers(decision, settings),
+        held=held_markers(decision, settings.services, settings.wishes),
         dead=decision.held,
         waits_for_dead=True,
         skipping=settings.wishes.skip_on_failure,

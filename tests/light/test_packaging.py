@@ -58,7 +58,9 @@ def test_a_runbook_that_lies_further_down_on_the_path_wins_as_well(tmp_path: Pat
     pip(python, "install", "--no-deps", "--no-index", "-q", str(wheel()))
     site = next(iter((tmp_path / "env/lib").glob("*/site-packages")))
     (site / "runbook.pth").write_text(f"{ROOT}\n")
-    said = asks(python, "import resilience, resilience.core.words as w; print(resilience.__file__); print(w.plural(2, 'x'))")
+    said = asks(
+        python, "import resilience, resilience.core.words as w; print(resilience.__file__); print(w.plural(2, 'x'))"
+    )
     assert said.splitlines()[0] == str(ROOT / "resilience/__init__.py")
 
 
