@@ -23,6 +23,7 @@ from resilience.core.steadiness import flapping_services, summarise
 from resilience.core.words import seconds
 from resilience.fallback import journal
 from resilience.runs import runbook
+from resilience.runs.escalating import notices_of_look
 from resilience.show import terminal
 
 app = verb()
@@ -57,8 +58,10 @@ def assess(
     looks = asyncio.run(_looks(settings, critical, samples))
     health = looks[-1]
     decision = decide_here(health, settings)
+    told = notices_of_look(settings, health)
     if as_json:
         document = runbook.assess_document(health, decision)
+        document["escalation"] = builtins_of(told)
         if samples > 1:
             document["samples"] = builtins_of(
                 summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
@@ -68,6 +71,7 @@ def assess(
         terminal.show_health(health, decision)
         if samples > 1:
             _show_samples(looks)
+        terminal.show_notices(told)
         _next(health, settings)
     leave(runbook.exit_code_of(health.overall_status), exit_zero, looked=True)
 

@@ -15,12 +15,13 @@ from resilience.cli.options import Config, Environment, Json
 from resilience.cli.output import print_json
 from resilience.core import codec
 from resilience.core.errors import RecordError, UsageError
-from resilience.core.records import SCHEMA, StageName
+from resilience.core.records import SCHEMA, Notice, StageName
 from resilience.core.settings import Settings
 from resilience.fallback import journal as journals
 from resilience.host import lock
 from resilience.host.files import sweep
 from resilience.host.vantage import vantage
+from resilience.runs.escalating import lasting_outage
 from resilience.runs.folder import latest, read_incident
 from resilience.show import terminal
 
@@ -57,8 +58,22 @@ def gather(settings: Settings) -> dict[str, Any]:
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
         "latest_run": latest,
+        "outage": _outage(settings),
         "env_file": str(settings.env_file),
         "next": _next(journal, dead, latest),
+    }
+
+
+def _outage(settings: Settings) -> dict[str, Any] | None:
+    """Return what the history knows of the outage that lasts, by its last look; None where there is none."""
+    lasting = lasting_outage(settings)
+    if lasting is None:
+        return None
+    return {
+        "incident": lasting.id,
+        "since": lasting.since.isoformat(timespec="seconds"),
+        "last_look": lasting.last_look,
+        "escalation": [codec.to_builtins(notice) for notice in lasting.notices],
     }
 
 
@@ -137,6 +152,13 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
         out.print(terminal.stand_in_line(stand_in))
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
+    if document["outage"]:
+        outage = document["outage"]
+        _say(
+            f"Outage: {outage['incident']}, since {outage['since']}; at the last look staging was {outage['last_look']}"
+        )
+        notices = tuple(codec.from_json(codec.to_json(one), Notice) for one in outage["escalation"])
+        terminal.show_notices(notices, paste=hand_over)
     if document["latest_run"]:
         _show_latest_run(document["latest_run"], hand_over)
     out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)

@@ -18,7 +18,7 @@ from resilience.cli.options import Config, Environment, ExitZero, Force, Json, T
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked, write_report
 from resilience.core.errors import UsageError
-from resilience.core.records import TestSuiteResult
+from resilience.core.records import StageName, TestSuiteResult
 from resilience.core.words import progress_line
 from resilience.show import terminal
 from resilience.suite.expressions import check
@@ -84,6 +84,7 @@ def test(
         if not as_json:
             terminal.headline(terminal.out, *run.headline())
         if decision.blocked and not force and given is None:
+            run.skip(StageName.RUN_TESTS, "blocked by infrastructure")
             return None
         if given and (said := run.narrowed(select)):
             sys.stderr.write(f"{said}\n")
@@ -115,9 +116,12 @@ def test(
         print_json(builtins_of(result or run.blocked_result()))
     page = write_report(run)
     if result is None:
+        if not as_json:
+            terminal.show_notices(run.incident.notices)
         leave(20, exit_zero)
     if not as_json:
         terminal.show_tests(result)
+        terminal.show_notices(run.incident.notices)
         if page:
             terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
     leave(result.exit_code, exit_zero)
