@@ -30,6 +30,8 @@ VERBS: Mapping[str, str] = {
     "resume": "Continue a run at the stage that failed.",
     "drill": "The whole runbook against an embedded staging that breaks on a timetable. Touches nothing of yours.",
     "lab": "The embedded staging by hand: prints its variables and takes faults by name until Ctrl-C.",
+    "ack": "Acknowledge the outage that lasts: escalations and reminders of it stop.",
+    "note": 'Put a note on the timeline: resilience note "restarted the connector" --at 03:40',
     "report": "Write the report of a run again, from its records.",
     "status": "What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer.",
     "doctor": "What is missing, unset, unreachable or never drilled, and what to type.",

@@ -890,9 +890,11 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Whom to tell, and why; nothing has been sent.
+    """Whom to tell, and why; what is sent of it is told by the timeline.
 
     `reason` is a sentence with the limit that was passed; `whom`, `label` and `issue` are those of the configuration.
+    `rule` names the rule of `core.escalation`, by which a reason is known again. `title` and `text` are ready to paste,
+    in Markdown. `quiet` is why nobody is told: it was acknowledged, or it is maintenance; empty where people are.
     """
 
     at: datetime
@@ -900,6 +902,20 @@ class Notice:
     whom: str
     label: str = ""
     issue: str = ""
+    rule: str = ""
+    title: str = ""
+    text: str = ""
+    quiet: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """Somebody took an incident: until `until` (None: its end) no escalation of it goes out."""
+
+    at: datetime
+    by: str
+    until: datetime | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

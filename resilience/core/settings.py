@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from resilience.core.kind import Kind
@@ -109,7 +110,72 @@ class EscalationSettings:
     suite_failures: int = 3
     persistent_minutes: float = 15.0
     label: str = "infrastructure"
-    mention: str = "@devops"
+    mention: str = ""
+    """Whom an escalation names, such as a team; empty, as a name that is a stranger's account elsewhere does harm."""
+    contacts: tuple[str, ...] = ()
+    """Lines on how to reach people, such as a phone number of the on-call; they stand in the text of an escalation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishSettings:
+    """Where an incident may be written about. Nothing is ever written where `repository` is empty.
+
+    `authors` are logins whose comments with our marker are ours too; `wait_s` is how many seconds in all a publication
+    may wait for GitHub (retries, rate limits) before it goes into the outbox.
+    """
+
+    repository: str = ""
+    authors: tuple[str, ...] = ()
+    wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """Where alerts go: a JSON webhook, and URLs of `apprise`. Nothing is sent where neither is set.
+
+    `template` is JSON with `{placeholders}` in its texts; empty sends our own document. `unset` are the variables that
+    are missing for it: then nothing can be sent, and that is said.
+    """
+
+    webhook_url: Secret = _NONE
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    template: str = ""
+    values: Mapping[str, Secret] = field(default_factory=dict)
+    """`${NAME}` of the template → its value: put in after the scan, as a routing key is a secret that must leave."""
+    urls: tuple[Secret, ...] = ()
+    unset: tuple[str, ...] = ()
+    timeout_s: float = 10.0
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.webhook_url) or bool(self.urls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """How staging is watched. A service is down by `down` = (k, n): k of the last n looks were bad; up likewise.
+
+    While that is undecided it looks again after `confirm_s` seconds. `reminder_minutes` 0: no reminders. `textfile`:
+    metrics for Prometheus, relative to the root; empty: none.
+    """
+
+    interval_s: float = 300.0
+    confirm_s: float = 15.0
+    down: tuple[int, int] = (2, 3)
+    up: tuple[int, int] = (3, 3)
+    reminder_minutes: float = 60.0
+    heartbeat_url: Secret = _NONE
+    textfile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """A window in which nobody is told of these services (none named: of any). Times are aware; `until` is its end."""
+
+    since: datetime
+    until: datetime
+    services: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +302,10 @@ class Settings:
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     escalation: EscalationSettings = field(default_factory=EscalationSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    publish: PublishSettings = field(default_factory=PublishSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    maintenance: tuple[Maintenance, ...] = ()
     deny_hosts: tuple[str, ...] = ()
     control_targets: tuple[str, ...] = ()
     wishes: Wishes = field(default_factory=Wishes)

@@ -152,6 +152,7 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
     if broken is not None:
         terminal.out.print(f"[bold red]Stage {broken.name.value} {broken.status.value}[/bold red]: ", end="")
         terminal.out.print(f"{broken.error} Hint: {broken.hint or f'resilience resume {incident.run}'}", markup=False)
+    terminal.show_notices(incident.notices)
     if not incident.applies:
         terminal.out.print("No tests were run: this run only looked. To act: resilience run --apply")
     terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code, looked=not incident.applies)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from resilience.core.errors import SecretLeakError
-from resilience.core.records import Incident, Sample
+from resilience.core.records import Incident, Sample, TimelineEvent
 from resilience.report.losses import Losses
 from resilience.report.people import written_by_people
 from resilience.report.series import Columns
@@ -26,6 +26,8 @@ class Past(Protocol):
     def incident_runs(self, incident_id: str) -> Iterable[PastRun]: ...
 
     def incident_samples(self, incident_id: str, *, except_run: str = "") -> Iterable[Sample]: ...
+
+    def noted(self, incident: Incident) -> Iterable[TimelineEvent]: ...
 
     def days(self, environment: str, *, until: datetime, days: int = 30) -> Iterable[Day]: ...
 
@@ -72,7 +74,7 @@ def _same(text: str) -> str:
 
 
 def _joined(sources: Sources, losses: Losses) -> Incident:
-    """Return the incident with the id of the outage it belongs to, as the history knows it."""
+    """Return the incident with the id of the outage it belongs to, and with what people noted of it, as the history knows."""
     incident, history = sources.incident, sources.history
     if history is None:
         return incident
@@ -81,7 +83,13 @@ def _joined(sources: Sources, losses: Losses) -> Incident:
     except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
         losses.lost("history", exc)
         return incident
-    return replace(incident, incident_id=known) if known else incident
+    incident = replace(incident, incident_id=known) if known else incident
+    try:
+        notes = tuple(history.noted(incident))
+    except Exception as exc:  # noqa: BLE001 - a damaged or locked history must not cost the report
+        losses.lost("notes of people (history)", exc)
+        return incident
+    return replace(incident, timeline=tuple(sorted((*incident.timeline, *notes), key=lambda event: event.at)))
 
 
 def _columns(sources: Sources, incident: Incident, losses: Losses) -> Columns:

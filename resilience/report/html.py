@@ -7,11 +7,12 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from resilience.core.escalation import joint_text
 from resilience.core.groups import held_back
 from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import also_possible, cause_title, plural, seconds
-from resilience.report.people import PEOPLE
+from resilience.report.people import PEOPLE, sent_sentence
 from resilience.report.texts import pieces, shorten
 from resilience.report.view import Chart, Section, View
 from resilience.report.view.formats import percent, span, when
@@ -50,7 +51,9 @@ def _template() -> Any:
         verdict=verdict_word,
     )
     environment.globals.update(
+        joint_text=joint_text,
         plural=plural,
+        sent_sentence=sent_sentence,
         held_back=held_back,
         S=ConnectivityStatus,
         S_WORD={status: mark.word for status, mark in STATUSES.items()},

@@ -9,7 +9,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+from resilience.core.markup import code, fence, prose
 from resilience.services.registry import KINDS
+
+__all__ = ["Redacts", "code", "fence", "hint", "pieces", "prose", "redacted", "shorten"]
 
 T = TypeVar("T")
 
@@ -52,42 +55,6 @@ def _record(record: Any, text: Callable[[str], str]) -> Any:
     after = {name: _walk(value, text) for name, value in before.items()}
     changes = {name: value for name, value in after.items() if value is not before[name]}
     return dataclasses.replace(record, **changes) if changes else record
-
-
-_FENCE = re.compile(r"`+")
-
-
-def code(text: str) -> str:
-    """Return a Markdown code span that holds the text whatever backticks are in it; one line."""
-    text = " ".join(text.split())
-    if not text:
-        return "–"
-    longest = max((len(run) for run in _FENCE.findall(text)), default=0)
-    ticks = "`" * (longest + 1)
-    pad = " " if text[0] in "` " or text[-1] in "` " else ""
-    return f"{ticks}{pad}{text}{pad}{ticks}"
-
-
-def fence(text: str, language: str = "text") -> str:
-    """Return a fenced block whose fence is longer than any run of backticks in the text."""
-    longest = max((len(run) for run in _FENCE.findall(text)), default=0)
-    ticks = "`" * max(3, longest + 1)
-    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
-
-
-_HARMLESS = re.compile(r"[\w \t.,;:()'\"/%+=?!–—…·×≥≤→°-]*")
-_MARKS = re.compile(r"\bGH-\d|://|\bwww\.|^\s*(?:[-+]|\d+[.)])\s|^\s*=+\s*$|\bduplicate of\b", re.IGNORECASE)
-
-
-def prose(text: str) -> str:
-    """Return a sentence as Markdown: as it is where nothing in it means anything to Markdown or GitHub, else as code.
-
-    Unknown characters are no reason to trust: what is not on the list of harmless ones makes the whole sentence code.
-    """
-    text = " ".join(text.split())
-    if _HARMLESS.fullmatch(text) and not _MARKS.search(text):
-        return text.replace("_", "\\_")
-    return code(text)
 
 
 _PROGRAMS = ("nc", "gcloud", "kubectl", "docker", "curl", "openssl", "dig", "getent", "resolvectl", "ip", "ls")

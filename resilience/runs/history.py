@@ -20,18 +20,33 @@ from typing import NamedTuple, Self
 
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
-from resilience.core.records import ConnectivityStatus, FaultCode, Incident, Phases, Sample, TestExecutionMode, Verdict
+from resilience.core.escalation import Suites, suites_in_a_row
+from resilience.core.records import (
+    ConnectivityStatus,
+    EventKind,
+    FaultCode,
+    Incident,
+    Phases,
+    Sample,
+    StageName,
+    StageStatus,
+    TestExecutionMode,
+    TimelineEvent,
+    Verdict,
+)
 from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
 from resilience.runs import pruning
 from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 
-VERSION = 1
+VERSION = 2
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
+LOOKS = "looks/"
+"""What the names of looks without a run begin with, such as those of `assess` and `watch`: they are kept as runs are."""
 _MINUTE = 60_000_000
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
@@ -65,6 +80,19 @@ _MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE reached (host TEXT, network TEXT, service INTEGER, at_us INTEGER NOT NULL,
         PRIMARY KEY (host, network, service)) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE said (
+        id INTEGER PRIMARY KEY, environment INTEGER NOT NULL, incident TEXT, at_us INTEGER NOT NULL, until_us INTEGER,
+        kind TEXT NOT NULL, author TEXT NOT NULL, text TEXT NOT NULL
+    );
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, body TEXT NOT NULL,
+        created_us INTEGER NOT NULL, not_before_us INTEGER NOT NULL, attempts INTEGER NOT NULL, state TEXT NOT NULL,
+        error TEXT NOT NULL
+    );
+    CREATE INDEX outbox_by_state ON outbox (state, channel, id);
+    CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
     """,
 )
 
@@ -189,6 +217,15 @@ class History:
     ) -> None:
         self.close()
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for what else is kept in this file (`runs.keeping`); written to inside `writing` alone."""
+        return self._db
+
+    def writing(self) -> contextlib.AbstractContextManager[None]:
+        """Return the context of one transaction that writes. Raises sqlite3.Error."""
+        return self._writing()
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """Hold the write lock from the start: a transaction that takes it late fails where it could have waited.
@@ -261,7 +298,7 @@ class History:
             incident.verdict.value,
             incident.exit_code,
             str(mode),
-            int(incident.tests is not None),
+            int(_is_suite(incident)),
         )
         self._db.execute(
             "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested)"
@@ -466,6 +503,16 @@ class History:
         """Return this incident, or None."""
         return next((row for row in self.incidents() if row.id == incident_id), None)
 
+    def open_incident(self, environment: str) -> IncidentRow | None:
+        """Return the incident of this environment that lasts, or None; one that nobody saw end lapses after `LAPSE_H`."""
+        since = time.time_ns() // 1000 - int(LAPSE_H * 3_600_000_000)
+        row = self._db.execute(
+            "SELECT incident.id FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
+            " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
+            (environment, since),
+        ).fetchone()
+        return None if row is None else self.incident(str(row[0]))
+
     def incidents(self, environment: str | None = None) -> tuple[IncidentRow, ...]:
         """Return the incidents, oldest first."""
         rows = self._db.execute(
@@ -485,11 +532,42 @@ class History:
         ).fetchone()
         return str(row[0]) if row and row[0] else ""
 
+    def noted(self, incident: Incident) -> tuple[TimelineEvent, ...]:
+        """Return what people noted of the outage that this run saw, and while it ran, with their names, oldest first."""
+        name = incident.incident_id or self.incident_of(incident)
+        until = micros(incident.finished_at) if incident.finished_at else time.time_ns() // 1000
+        rows = self._db.execute(
+            "SELECT at_us, kind, author, said.text FROM said JOIN word ON word.id = environment WHERE word.text = ?"
+            " AND (incident = ? OR (incident IS NULL AND at_us BETWEEN ? AND ?)) ORDER BY at_us, said.id",
+            (incident.environment, name, micros(incident.started_at), until),
+        )
+        return tuple(
+            TimelineEvent(
+                at=moment(at),
+                what="acknowledged" if kind == "ack" else "note",
+                detail=f"{text} (by {author})" if text else f"by {author}",
+                kind=EventKind.BY_HAND,
+            )
+            for at, kind, author, text in rows
+        )
+
+    def bad_services(self, incident_id: str) -> tuple[str, ...]:
+        """Return the services of staging that were seen unwell in this incident, by name."""
+        rows = self._db.execute(
+            "SELECT DISTINCT service.text FROM sample JOIN run ON run.id = sample.run"
+            " JOIN word AS service ON service.id = sample.service JOIN word AS state ON state.id = sample.status"
+            " JOIN word AS target ON target.id = sample.target"
+            " WHERE run.incident = ? AND target.text = 'staging' AND state.text IN (?, ?) ORDER BY service.text",
+            (incident_id, *(status.value for status in _BAD)),
+        )
+        return tuple(name for (name,) in rows)
+
     def incident_runs(self, incident_id: str) -> tuple[PastRun, ...]:
         """Return the runs of one incident, oldest first."""
         rows = self._db.execute(
-            "SELECT name, started_us, host, verdict, mode FROM run WHERE incident = ? ORDER BY started_us, id",
-            (incident_id,),
+            "SELECT name, started_us, host, verdict, mode FROM run WHERE incident = ? AND name NOT LIKE ?"
+            " ORDER BY started_us, id",
+            (incident_id, f"{LOOKS}%"),
         )
         return tuple(_past(row) for row in rows)
 
@@ -554,21 +632,17 @@ class History:
         began = _bad_since(looks, good)
         return None if began is None else moment(began)
 
-    def suite_failures_in_a_row(self, environment: str) -> int:
-        """Return how many of the latest finished runs with tests were lost to infrastructure, one after the other.
+    def suites_in_a_row(self, environment: str, *, except_run: str = "") -> Suites:
+        """Return how many of the latest finished suites failed or were blocked, one after the other.
 
         A run without tests neither counts nor breaks the row. It looks back at 100 runs at most.
         """
-        count = 0
-        for (verdict,) in self._db.execute(
+        rows = self._db.execute(
             "SELECT verdict FROM run JOIN word ON word.id = environment WHERE text = ? AND tested AND finished_us IS NOT NULL"
-            " ORDER BY started_us DESC, run.id DESC LIMIT 100",
-            (environment,),
-        ):
-            if verdict != Verdict.INFRASTRUCTURE_UNAVAILABLE.value:
-                break
-            count += 1
-        return count
+            " AND name <> ? ORDER BY started_us DESC, run.id DESC LIMIT 100",
+            (environment, except_run),
+        )
+        return suites_in_a_row([Verdict(verdict) for (verdict,) in rows])
 
     def minutes(self, environment: str, since: datetime, until: datetime) -> tuple[MinuteRow, ...]:
         """Return the figures of each service and minute from `since` to before `until`, by service, then time."""
@@ -682,6 +756,13 @@ def _bad_since(looks: Iterable[tuple[int, str, str]], good: int) -> int | None:
             if in_a_row[service] >= good:
                 since.pop(service, None)
     return min(since.values(), default=None)
+
+
+def _is_suite(incident: Incident) -> bool:
+    """Say whether tests were run, or were to be run and were blocked as a whole."""
+    stage = incident.stage(StageName.RUN_TESTS)
+    blocked = incident.decision is not None and incident.decision.blocked
+    return incident.tests is not None or (blocked and stage is not None and stage.status is StageStatus.SKIPPED)
 
 
 def _is_full_pass(incident: Incident) -> bool:

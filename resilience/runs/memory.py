@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resilience.core.records import ConnectivityStatus, Incident, Sample
+from resilience.core import codec
+from resilience.core.errors import RecordError
+from resilience.core.records import Incident, Sample, TestExecutionMode
 from resilience.core.settings import Settings
 from resilience.host.files import make_private_folder, write_atomically
 
@@ -92,38 +94,44 @@ def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) ->
             kept.record(samples, incident)
 
 
-def down_since(settings: Settings, incident: Incident) -> datetime | None:
-    """Return since when the outage that lasts does so, over runs; None where there is none.
-
-    It is that of the critical services that are down, as the escalation counts these, else of all that are unwell now.
-    """
-    if not _file(settings).exists():
-        return None
-    kept = history(settings)
-    if kept is None:
-        return None
-    with kept:
-        return kept.down_since(incident.environment, good=settings.recovery.good, services=_counted(incident))
+def has_history(settings: Settings) -> bool:
+    """Say whether there is a history here, without making one."""
+    return _file(settings).exists()
 
 
-def _counted(incident: Incident) -> tuple[str, ...] | None:
-    health = incident.latest or incident.health
-    if health is None:
-        return None
-    down = [result for result in health.services if result.status is ConnectivityStatus.UNAVAILABLE]
-    unwell = [result.name for result in health.services if result.status is ConnectivityStatus.DEGRADED]
-    return tuple(result.name for result in down if result.critical) or (*(result.name for result in down), *unwell)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What runs said of an outage. `fallback_s` and `held_back` are by run, as a run may be recorded again."""
+
+    cause: str = ""
+    fallback_s: Mapping[str, float] = field(default_factory=dict)
+    held_back: Mapping[str, int] = field(default_factory=dict)
 
 
-def suite_failures(settings: Settings) -> int:
-    """Return how many test suite runs before this one were lost to infrastructure in a row."""
-    if not _file(settings).exists():
-        return 0
-    kept = history(settings)
-    if kept is None:
-        return 0
-    with kept:
-        return kept.suite_failures_in_a_row(settings.environment)
+def facts_of(text: str) -> Facts:
+    """Return the facts as they were kept; none where there are none, or they cannot be read."""
+    try:
+        return codec.from_json(text, Facts) if text else Facts()
+    except RecordError:
+        return Facts()
+
+
+def facts_text(facts: Facts) -> str:
+    return codec.to_json(facts, indent=0).decode()
+
+
+def fallback_seconds(incident: Incident) -> float:
+    """Return how long this run kept tests in a mode other than full: from applied to restored, else as long as its tests."""
+    applied, restored, tests = incident.applied, incident.restored, incident.tests
+    if applied is not None and applied.mode is not TestExecutionMode.FULL:
+        until = restored.restored_at if restored else incident.finished_at or applied.applied_at
+        return max((until - applied.applied_at).total_seconds(), 0.0)
+    return tests.duration_s if tests is not None and tests.mode is not TestExecutionMode.FULL else 0.0
+
+
+def held_back(incident: Incident) -> int:
+    """Return how many tests of this run were held back or lost to infrastructure."""
+    return incident.tests.totals.infrastructure_unavailable if incident.tests is not None else 0
 
 
 def prune(settings: Settings) -> None:
@@ -132,7 +140,7 @@ def prune(settings: Settings) -> None:
 
     from resilience.runs.history import History, HistoryError
 
-    if not _file(settings).exists():
+    if not has_history(settings):
         return
     with suppress(OSError, HistoryError, sqlite3.Error), History(_file(settings), busy_timeout_s=_SHORT_S) as kept:
         kept.prune(settings.history.keep_days)

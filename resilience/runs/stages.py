@@ -20,7 +20,6 @@ from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.assess import is_good
 from resilience.core.errors import OrderError, UsageError, did_you_mean
-from resilience.core.escalation import notices
 from resilience.core.mode import decide, stricter
 from resilience.core.plan import NOTHING, changes_anything, make_plan as planned_for, selection, values_to_apply
 from resilience.core.records import (
@@ -50,6 +49,7 @@ from resilience.fallback import apply as applying, journal as journals, restore 
 from resilience.host.lock import locked
 from resilience.host.vantage import vantage
 from resilience.runs import memory, testing
+from resilience.runs.escalating import note_outage, remember_facts
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import check_endpoints, look, samples_of
 from resilience.runs.testing import SuiteOptions
@@ -86,7 +86,7 @@ async def assess(run: RunFolder, *, samples: int = 1, critical: bool = False) ->
         first = run.incident.health is None
         run.save(health=run.incident.health or health, latest=health)
         if first or health.overall_status is not ConnectivityStatus.AVAILABLE:
-            _note_outage(run, health)
+            note_outage(run, health)
         run.event("assessed", staging_line(health), kind=EventKind.DETECTED, link="samples.csv")
     return health
 
@@ -98,36 +98,6 @@ async def _look(
     check_endpoints(run.incident.health, health)
     run.add_samples(samples_of(health, stage))
     return health
-
-
-def _note_outage(run: RunFolder, health: InfrastructureHealth) -> None:
-    """Date the outage by its first bad sample, and note who is to be told of it; each reason is told once a run.
-
-    How long it lasts is counted from the history where that knows of an earlier run that saw it, as a threshold such as
-    "critical for 30 minutes" must not begin anew with each run. A reason is known again by what stands before " for ".
-    """
-    if health.overall_status in (ConnectivityStatus.AVAILABLE, ConnectivityStatus.UNKNOWN):
-        return
-    if run.incident.outage_started_at is None:
-        unwell = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
-        bad = [sample.at for sample in run.samples() if sample.status in unwell and sample.target == "staging"]
-        started = min(bad, default=health.started_at)
-        run.save(outage_started_at=started)
-        run.event("first bad sample", kind=EventKind.BAD_SAMPLE, at=started, link="samples.csv")
-    tests = run.incident.tests
-    lost_here = 0 if tests is None else int(tests.verdict is Verdict.INFRASTRUCTURE_UNAVAILABLE)
-    due = notices(
-        health,
-        run.settings.escalation,
-        now=datetime.now(UTC),
-        issue=run.settings.issue,
-        down_since=memory.down_since(run.settings, run.incident) or run.incident.outage_started_at,
-        failures_in_a_row=lost_here + memory.suite_failures(run.settings),
-    )
-    known = {notice.reason.split(" for ")[0] for notice in run.incident.notices}
-    new = tuple(notice for notice in due if notice.reason.split(" for ")[0] not in known)
-    if new:
-        run.save(notices=(*run.incident.notices, *new))
 
 
 def choose_mode(
@@ -378,6 +348,7 @@ async def run_tests(
             testing.refuse_unstarted(result)
         run.event("tests finished", totals_line(result.totals), kind=EventKind.TESTS_FINISHED, link="junit.xml")
         run.save()
+        note_outage(run, needed(run, run.incident.latest, StageName.ASSESS))
     return result
 
 
@@ -576,6 +547,7 @@ def report(
         _add_lab_events(run)
         finish(run, verdict=verdict, exit_code=exit_code)
         memory.record(run.settings, run.incident, ())
+        remember_facts(run.settings, run.incident)
         _, samples, missing = load(run.folder)
         with memory.history(run.settings) or nullcontext() as history:
             files = render(

@@ -11,7 +11,6 @@ from resilience.core.kind import Kind, Kinds
 from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 from resilience.core.settings import (
-    EscalationSettings,
     HistorySettings,
     ModeSettings,
     RecoverySettings,
@@ -22,6 +21,14 @@ from resilience.core.urls import url_parts
 from resilience.settings.secrets import all_secrets
 from resilience.settings.service import read_service, stand_in_names
 from resilience.settings.tables import Table, parse
+from resilience.settings.telling import (
+    read_alerts,
+    read_escalation,
+    read_maintenance,
+    read_publish,
+    read_watch,
+    secrets_of,
+)
 from resilience.settings.variables import VARIABLE, Variables, shown_path
 from resilience.settings.wishes import read_deadlines, read_wishes
 
@@ -64,7 +71,20 @@ def build(
     is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
     """
     document = parse(toml_text, shown_path(source, root))
-    document.only("runbook", "service", "modes", "recovery", "escalation", "history", "safety", "control")
+    document.only(
+        "runbook",
+        "service",
+        "modes",
+        "recovery",
+        "escalation",
+        "history",
+        "safety",
+        "control",
+        "publish",
+        "alerts",
+        "watch",
+        "maintenance",
+    )
     variables = Variables.read(environ, profile_texts, source=source, root=root)
     deadlines = read_deadlines(variables)
     tables = document.tables("service")
@@ -79,13 +99,12 @@ def build(
     state = environ.get("RESILIENCE_STATE", "")
     modes = document.table("modes")
     modes.only(*(mode.value for mode in TestExecutionMode))
-    recovery, escalation = document.table("recovery"), document.table("escalation")
-    recovery_default, escalation_default = RecoverySettings(), EscalationSettings()
+    recovery, recovery_default = document.table("recovery"), RecoverySettings()
     recovery.only("good", "interval_s", "dwell_s")
-    escalation.only("critical_down_minutes", "suite_failures", "persistent_minutes", "label", "mention")
     history = document.table("history")
     history.only("keep_days")
     target = runbook.text("env_target")
+    alerts, watch = read_alerts(document.table("alerts"), variables), read_watch(document.table("watch"), variables)
     return Settings(
         root=root,
         source=source,
@@ -106,13 +125,11 @@ def build(
             interval_s=recovery.number("interval_s", recovery_default.interval_s),
             dwell_s=recovery.number("dwell_s", recovery_default.dwell_s, zero=True),
         ),
-        escalation=EscalationSettings(
-            critical_down_minutes=escalation.number("critical_down_minutes", escalation_default.critical_down_minutes),
-            suite_failures=escalation.whole("suite_failures", escalation_default.suite_failures, least=1),
-            persistent_minutes=escalation.number("persistent_minutes", escalation_default.persistent_minutes),
-            label=escalation.text("label", escalation_default.label),
-            mention=escalation.text("mention", escalation_default.mention),
-        ),
+        escalation=read_escalation(document.table("escalation")),
+        publish=read_publish(document.table("publish")),
+        alerts=alerts,
+        watch=watch,
+        maintenance=read_maintenance(document.tables("maintenance"), services),
         history=HistorySettings(keep_days=history.number("keep_days", HistorySettings().keep_days)),
         deny_hosts=_hosts(document.table("safety"), "deny_hosts"),
         control_targets=_hosts(document.table("control"), "targets"),
@@ -121,7 +138,7 @@ def build(
         profiles=variables.paths,
         profile_values={mode: dict(variables.plain(mode)) for mode in variables.paths},
         values=variables.used,
-        secrets=all_secrets(services, variables),
+        secrets=all_secrets(services, variables, secrets_of(alerts, watch)),
         applied_run=environ.get("RESILIENCE_APPLIED", ""),
         drill=environ.get("RESILIENCE_DRILL", ""),
     )

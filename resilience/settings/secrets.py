@@ -14,9 +14,9 @@ from resilience.core.urls import url_parts
 from resilience.settings.variables import Variables
 
 
-def all_secrets(services: Sequence[Service], variables: Variables) -> tuple[Secret, ...]:
+def all_secrets(services: Sequence[Service], variables: Variables, more: Iterable[str] = ()) -> tuple[Secret, ...]:
     """Return every value that must not be shown, longest first, so that no secret is cut by a shorter one."""
-    found: set[str] = set()
+    found: set[str] = set(more)
     for service in services:
         found.update(_of_service(service))
     found |= secret_texts(variables.environ.items())

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from resilience.core import codec
+from resilience.core.escalation import Suites
 from resilience.core.records import (
     ConnectivityStatus,
     FaultCode,
@@ -185,11 +186,12 @@ def test_down_since_is_known_while_it_lasts_only(kept: History) -> None:
     assert kept.down_since("production") is None
 
 
-def test_suites_lost_to_infrastructure_are_counted_back_to_the_last_that_was_not(kept: History) -> None:
+def test_suites_that_failed_or_were_blocked_are_counted_back_to_the_last_that_was_not(kept: History) -> None:
     lost = Verdict.INFRASTRUCTURE_UNAVAILABLE
     for number, verdict in enumerate((lost, Verdict.PASSED, lost, lost)):
         kept.record((), replace(well(f"run {number}", at=START + timedelta(minutes=number)), verdict=verdict))
-    assert kept.suite_failures_in_a_row("staging") == 2
+    assert kept.suites_in_a_row("staging") == Suites(count=2, blocked=2)
+    assert kept.suites_in_a_row("staging", except_run="run 3") == Suites(count=1, blocked=1)
 
 
 def test_reached_knows_host_and_network(kept: History) -> None:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from resilience.core.records import Incident, Sample, Verdict
 from resilience.runs import memory
-from tests.kits import incident_factory as factory
-from tests.kits.records import S, health
 from tests.kits.run_kit import an_incident, settings_of
 
 
@@ -61,38 +56,16 @@ def test_a_history_that_cannot_be_opened_costs_only_what_it_would_have_said(team
     assert memory.history(settings) is None
     memory.record(settings, an_incident(), ())
     memory.prune(settings)
-    assert memory.down_since(settings, an_incident()) is None
-    assert memory.suite_failures(settings) == 0
+    assert not memory.has_history(settings)
 
 
 def test_asking_makes_no_history_and_a_drill_has_one_of_its_own(team: Path) -> None:
     settings = settings_of(team)
-    assert memory.down_since(settings, an_incident()) is None
+    assert not memory.has_history(settings)
     memory.prune(settings)
     assert not settings.outputs.exists()
     memory.record(replace(settings, drill="a-drill"), an_incident(drill="a-drill"), ())
     assert [file.name for file in settings.outputs.glob("*.sqlite")] == ["drills.sqlite"]
-
-
-def test_the_clock_of_an_escalation_is_of_the_critical_services_and_begins_anew_after_a_full_pass(team: Path) -> None:
-    settings = settings_of(team)
-    now = datetime.now(UTC).replace(microsecond=0)
-    seen = health({"database": S.UNAVAILABLE, "redis": S.UNAVAILABLE})
-
-    def look(minutes: int, *names: str, bad: bool = True, **more: Any) -> Incident:
-        at = now - timedelta(minutes=minutes)
-        status = S.UNAVAILABLE if bad else S.AVAILABLE
-        incident = replace(an_incident(), run=f"run-{minutes}", started_at=at, **{"latest": seen, **more})
-        memory.record(
-            settings, incident, [Sample(at=at, service=name, status=status, response_time_s=0.1) for name in names]
-        )
-        return incident
-
-    look(50, "redis")
-    assert memory.down_since(settings, look(40, "database")) == now - timedelta(minutes=40)
-    tests = factory.green().incident.tests
-    look(30, "redis", "database", bad=False, tests=tests, verdict=Verdict.PASSED, latest=health({}))
-    assert memory.down_since(settings, look(10, "redis", "database")) == now - timedelta(minutes=10)
 
 
 def test_the_last_look_is_kept_where_it_can_be(tmp_path: Path) -> None:

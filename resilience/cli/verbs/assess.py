@@ -22,7 +22,7 @@ with on_demand():
 
     from resilience.core import records, steadiness as steadying, words
     from resilience.fallback import journal
-    from resilience.runs import runbook
+    from resilience.runs import escalating, runbook
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def assess(
     looks = asyncio.run(_looks(settings, critical, samples))
     health = looks[-1]
     decision = decide_here(health, settings)
+    told = escalating.notices_of_look(settings, health)
     if as_json:
         document = runbook.assess_document(health, decision)
+        document["escalation"] = builtins_of(told)
         if samples > 1:
             document["samples"] = builtins_of(
                 steadying.summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
@@ -73,6 +75,7 @@ def assess(
         terminal.show_health(health, decision)
         if samples > 1:
             _show_samples(looks)
+        terminal.show_notices(told)
         _next(health, settings)
     leave(runbook.exit_code_of(health.overall_status), exit_zero, looked=True)
 

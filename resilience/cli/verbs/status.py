@@ -20,7 +20,7 @@ with on_demand():
     from resilience.core import codec, records
     from resilience.fallback import journal as journals
     from resilience.host import files, lock, vantage
-    from resilience.runs import folder as folders
+    from resilience.runs import escalating, folder as folders
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -60,8 +60,22 @@ def gather(settings: Settings) -> dict[str, Any]:
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
         "latest_run": latest,
+        "outage": _outage(settings),
         "env_file": str(settings.env_file),
         "next": _next(journal, dead, latest),
+    }
+
+
+def _outage(settings: Settings) -> dict[str, Any] | None:
+    """Return what the history knows of the outage that lasts, by its last look; None where there is none."""
+    lasting = escalating.lasting_outage(settings)
+    if lasting is None:
+        return None
+    return {
+        "incident": lasting.id,
+        "since": lasting.since.isoformat(timespec="seconds"),
+        "last_look": lasting.last_look,
+        "escalation": [codec.to_builtins(notice) for notice in lasting.notices],
     }
 
 
@@ -138,6 +152,13 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
         out.print(terminal.stand_in_line(stand_in))
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
+    if document["outage"]:
+        outage = document["outage"]
+        _say(
+            f"Outage: {outage['incident']}, since {outage['since']}; at the last look staging was {outage['last_look']}"
+        )
+        notices = tuple(codec.from_json(codec.to_json(one), records.Notice) for one in outage["escalation"])
+        terminal.show_notices(notices, paste=hand_over)
     if document["latest_run"]:
         _show_latest_run(document["latest_run"], hand_over)
     out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)

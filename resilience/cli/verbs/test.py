@@ -21,7 +21,7 @@ from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_wh
 from resilience.core.errors import UsageError
 
 with on_demand():
-    from resilience.core import words
+    from resilience.core import records, words
     from resilience.show import terminal
     from resilience.suite import expressions
 
@@ -90,6 +90,7 @@ def test(
         if not as_json:
             terminal.headline(terminal.out, *run.headline())
         if decision.blocked and not force and given is None:
+            run.skip(records.StageName.RUN_TESTS, "blocked by infrastructure")
             return None
         if given and (said := run.narrowed(select)):
             sys.stderr.write(f"{said}\n")
@@ -121,9 +122,12 @@ def test(
         print_json(builtins_of(result or run.blocked_result()))
     page = write_report(run)
     if result is None:
+        if not as_json:
+            terminal.show_notices(run.incident.notices)
         leave(20, exit_zero)
     if not as_json:
         terminal.show_tests(result)
+        terminal.show_notices(run.incident.notices)
         if page:
             terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
     leave(result.exit_code, exit_zero)

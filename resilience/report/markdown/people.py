@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from resilience.core.escalation import joint_text
 from resilience.core.marks import verdict_word
 from resilience.core.words import plural
 from resilience.report.markdown.blocks import table
-from resilience.report.people import NOBODY, PEOPLE
-from resilience.report.texts import code, prose
+from resilience.report.people import NOBODY, PEOPLE, sent_sentence
+from resilience.report.texts import code, fence, prose
 from resilience.report.view import View
 from resilience.report.view.formats import when
 
@@ -18,16 +19,19 @@ def notices(view: View) -> list[str]:
         (
             when(one.at),
             code(one.whom),
-            prose(one.reason),
+            prose(one.reason + (f" (nobody is told: {one.quiet})" if one.quiet else "")),
             code(one.label) if one.label else "–",
             code(one.issue) if one.issue else "–",
         )
         for one in view.incident.notices
     ]
-    return [
+    parts = [
         "## Whom to tell, and why",
-        "Nothing has been sent.\n\n" + table(("UTC", "whom", "why", "label", "issue"), rows),
+        f"{sent_sentence(view.incident)}\n\n" + table(("UTC", "whom", "why", "label", "issue"), rows),
     ]
+    if text := joint_text(view.incident.notices):
+        parts.append(f"Text to paste:\n\n{fence(text, 'markdown')}")
+    return parts
 
 
 def past(view: View) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import PurePath
 
+from resilience.core.escalation import escalation_lines, joint_text
 from resilience.core.marks import STAGES, VERDICTS
 from resilience.core.records import Incident, StageName, Verdict
 from resilience.core.words import plural, seconds
@@ -42,6 +43,11 @@ def incident_view(incident: Incident, files: Sequence[PurePath] = ()) -> str:
     return (
         head(f"RUN {incident.run}: {verdict_of(incident)}{code}")
         + drill
+        + "".join(
+            box(line, kind="note" if notice.quiet else "bad")
+            for notice, line in zip(incident.notices, escalation_lines(incident.notices), strict=True)
+        )
+        + (folded("Text to paste", f"<pre>{escape(text)}</pre>") if (text := joint_text(incident.notices)) else "")
         + table(["Stage", "Status", "Took", "Note"], rows)
         + named
     )

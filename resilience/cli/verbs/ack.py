@@ -1,0 +1,36 @@
+"""Take the outage that lasts, so that no escalation of it goes out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment
+from resilience.runs.people import acknowledge
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def ack(
+    text: Annotated[str, typer.Argument(help="What you do about it.")] = "",
+    minutes: Annotated[
+        float | None,
+        typer.Option("--for", help="Minutes for which it holds; else to the end of the outage. 0 takes it back."),
+    ] = None,
+    config: Config = "",
+    environment: Environment = "",
+) -> None:
+    """Acknowledge the outage that lasts: escalations and reminders of it stop, alerts of its end do not."""
+    check_seconds("--for", minutes, zero=True)
+    settings = settings_from(config, environment)
+    done = acknowledge(settings, text, for_s=None if minutes is None else minutes * 60)
+    if minutes == 0:
+        terminal.out.print("Taken back: escalations go out again.", markup=False)
+        return
+    until = f"until {done.until:%Y-%m-%d %H:%M} UTC" if done.until else "until it ends"
+    terminal.out.print(f"Acknowledged by {done.by}: no escalation goes out {until}.", markup=False, soft_wrap=True)

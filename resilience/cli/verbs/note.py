@@ -1,0 +1,32 @@
+"""Put a note on the timeline of the outage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment
+from resilience.runs.people import note as put_down, when
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def note(
+    text: Annotated[str, typer.Argument(help='What was done or seen, such as "restarted the connector".')],
+    at: Annotated[str, typer.Option("--at", help="When, in UTC: 03:40, or 2026-11-22T03:40Z; else now.")] = "",
+    config: Config = "",
+    environment: Environment = "",
+) -> None:
+    """Put a note on the timeline, with your name: resilience note "restarted the connector" --at 03:40"""
+    settings = settings_from(config, environment)
+    moment = when(at, datetime.now(UTC))
+    incident = put_down(settings, text, at=moment)
+    where = f"the timeline of {incident}" if incident else "the timeline; no outage is known that lasts"
+    terminal.out.print(f"{moment:%Y-%m-%d %H:%M:%S} UTC: noted on {where}.", markup=False, soft_wrap=True)
+    terminal.out.print("Next: resilience report   (writes the report with it)", markup=False)
