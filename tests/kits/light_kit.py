@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,8 +26,12 @@ def wheel(folder: Path = LIGHT, sources: Iterable[Path] = ()) -> Path:
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
     target = cache_folder() / "wheels" / digest
     if not list(target.glob("*.whl")):
+        # Two workers may build the same wheel: each does so aside, and the last to end leaves an equal one.
         target.mkdir(parents=True, exist_ok=True)
-        build(folder, target)
+        with tempfile.TemporaryDirectory(dir=target.parent) as aside:
+            build(folder, Path(aside))
+            built = next(Path(aside).glob("*.whl"))
+            built.replace(target / built.name)
     return next(iter(target.glob("*.whl")))
 
 

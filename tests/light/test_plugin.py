@@ -256,7 +256,7 @@ def test_capable(): pass
         ({"SKIP_NON_CRITICAL_TESTS": "1"}, {"critical"}),
         ({}, {"plain", "critical", "staging", "real", "capable"}),
     ],
-    ids=str,
+    ids=["offline", "no real servers", "critical only", "skip the others", "none"],
 )
 def test_a_mode_that_a_variable_asks_for_chooses_the_tests(
     team: Team, backend: Backend, tool: bool, variables: dict[str, str], ran: set[str]
