@@ -20,14 +20,24 @@ INNER_IMPORTS = 60
 LARGEST_ROOM = 0.20
 """Share of all lines that one room may hold."""
 NO_TEST_FILE_YET = frozenset(
-    f"suite/{name}.py"
-    for name in (
-        *("addresses", "board", "breaker", "endpoints", "execution", "foreign", "groups", "looking", "looks"),
-        *("progress", "pseudo_terminal", "pump", "reached", "records", "rounds", "signs", "stalls"),
-    )
+    {
+        "cli/verbs/judge.py",
+        "publish/outbox.py",
+        "runs/judging.py",
+        "suite/endpoints.py",
+        "suite/following.py",
+        "suite/foreign.py",
+        "suite/groups.py",
+        "suite/looks.py",
+        "suite/pump.py",
+        "suite/records.py",
+        "suite/signs.py",
+    }
 )
 """Modules whose test file is still to come; one that has come is taken off here."""
-SILENT_YET = frozenset({"suite/events.py", "suite/pytest_plugin.py", "suite/testrun.py"})
+SILENT_YET: frozenset[str] = frozenset(
+    ["cli/verbs/judge.py", "report/markdown/people.py", "suite/events.py", "suite/pytest_plugin.py", "suite/testrun.py"]
+)
 """Modules with a long function that does not say its rule yet."""
 
 
