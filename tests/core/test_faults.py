@@ -29,9 +29,7 @@ from resilience.core.faults import (
 from resilience.core.kind import Kind
 from resilience.core.records import FaultCode, Phase
 from resilience.services.postgresql.kind import sqlstate_fault
-from resilience.services.redis.kind import redis_fault
 from resilience.services.registry import BUILT_IN
-from resilience.services.websocket.kind import ws_close_fault
 from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 
@@ -261,16 +259,6 @@ def test_nothing_that_waits_for_a_person_is_retryable() -> None:
 def test_every_status_has_one_meaning() -> None:
     for status in range(100, 600):
         assert (http_fault(status) is None) == (200 <= status < 300)
-
-
-def test_every_close_code_has_one_meaning() -> None:
-    for number in (None, *range(1000, 5000)):
-        assert (ws_close_fault(number) is None) == (number == 1000)
-
-
-@pytest.mark.parametrize("text", ["", " ", "\x1b[31m", "-", "a" * 10_000, "LOADING", "-LOADING x"])
-def test_hostile_first_words(text: str) -> None:
-    assert len(redis_fault(text).detail) <= 2000
 
 
 async def test_a_cancelled_probe_is_cancelled() -> None:

@@ -13,7 +13,6 @@ import pytest
 from resilience.core.errors import VerdictError
 from resilience.core.records import EventKind, Outcome, StageName, StageStatus
 from resilience.notebook.cockpit import Notebook
-from resilience.notebook.confirm import confirm
 from resilience.notebook.kernel import forget_own_variables, interactive
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.section import Section
@@ -206,13 +205,6 @@ async def test_headless_a_failed_verdict_is_raised_and_in_front_of_a_person_it_i
         headless.finish()
     headless.interactive = True
     headless.finish()
-
-
-def test_a_confirmation_is_a_click_or_a_parameter_and_never_assumed() -> None:
-    assert not confirm("apply", parameter="apply", declared=False)
-    assert confirm("apply", parameter="apply", declared=False).how.endswith("or click the button in JupyterLab.")
-    assert confirm("apply", parameter="apply", declared=True).by == "the parameter apply=True"
-    assert confirm("apply", parameter="apply", declared=False, clicked_by="ann@laptop").by == "a click by ann@laptop"
 
 
 def test_outside_of_a_kernel_nobody_is_there_to_click() -> None:
