@@ -34,6 +34,7 @@ class Breaker:
         delay_s: float,
         uses: Mapping[str, Sequence[str]],
     ) -> None:
+        """`dead` are services that the assessment found down: they need no look of ours. Without `skipping` nothing is held."""
         self.looker, self.services = looker, services
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
         self.uses = uses
