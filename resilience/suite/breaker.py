@@ -34,6 +34,7 @@ class Breaker:
         delay_s: float,
         uses: Mapping[str, Sequence[str]],
     ) -> None:
+        """`dead` are services that the assessment found down: they need no look of ours. Without `skipping` nothing is held."""
         self.looker, self.services = looker, services
         self.dead, self.skipping, self.delay_s = dead, skipping, delay_s
         self.uses = uses
@@ -43,6 +44,8 @@ class Breaker:
         self._slow: set[str] = set()
         self._fixtures: dict[str, dict[str, int]] = {}
         self._back: set[str] = set()
+        self._more = False
+        """Whether another fixture failed while its service was held back already, as where modules had opened it."""
 
     def begin(self, round: int, control: Path) -> None:
         """Begin an execution: in later rounds tests held at the start are let go where their service answers."""
@@ -80,6 +83,7 @@ class Breaker:
         counts = self._fixtures.setdefault(service, {})
         for fixture in failure.fixtures:
             counts[fixture] = counts.get(fixture, 0) + 1
+            self._more = self._more or service in self.open
 
     def stalled(self, service: str, fixture: str) -> None:
         """Count a test that was ended while it waited for this service: the next one that shares the fixture would wait too."""
@@ -88,10 +92,11 @@ class Breaker:
         if fixture:
             counts = self._fixtures.setdefault(service, {})
             counts[fixture] = counts.get(fixture, 0) + 1
+            self._more = self._more or service in self.open
 
     def step(self, control: Path) -> None:
         """Open the breaker for services that fail in a row and are confirmed down; close it when they are back."""
-        changed = False
+        changed, self._more = self._more, False
         for service, count in self._streak.items():
             if service in self.open or not self.skipping:
                 continue

@@ -846,6 +846,7 @@ class Recorder:
     """One pytest session, or one worker of pytest-xdist, and what it tells."""
 
     def __init__(self, settings, worker=""):
+        """Begin to tell of one session; its id is made of process, time and worker, so that no two share one."""
         self.settings = settings
         self.worker = worker
         self.pid = os.getpid()

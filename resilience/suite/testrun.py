@@ -91,6 +91,7 @@ class _Run:
     def __init__(
         self, request: Request, place: Place, instruments: Instruments, executor: Executes | None = None
     ) -> None:
+        """Lay out what all commands share; the clock of the total deadline starts here, before the first look."""
         self.request, self.place, self.instruments, self.executor = request, place, instruments, executor
         self.started_at = datetime.now(UTC)
         self.began = time.monotonic()
@@ -167,6 +168,10 @@ class _Run:
         return self._result(reached, self.proof.spoke(standings, endpoints, stand_in=bool(self.proof.stand_ins)))
 
     async def _commands(self, tools: Tools) -> None:
+        """Run each command with its rounds; where the total deadline passed, say how many were not started and stop.
+
+        What a command left is kept also where it was cancelled in the middle, for the partial result.
+        """
         commands = self.request.commands
         for number, command in enumerate(commands):
             rounds = Rounds(tools, Turn(number=number, commands=len(commands), command=command))

@@ -8,6 +8,7 @@ from resilience.core.records import Outcome, TestExecutionMode, Verdict
 from resilience.suite.records import Progress
 from tests.kits.testrun_kit import (
     INFRA,
+    PYTEST,
     LineServer,
     adds_up,
     by_id,
@@ -103,7 +104,7 @@ async def test_the_breaker_holds_what_needs_a_dead_service_and_lets_the_rest_go_
     assert result.totals.passed == 40
     assert result.totals.infrastructure_unavailable == 24
     held = [test for test in result.tests if test.rounds == 0]
-    assert len(held) == 20, "the breaker opened while the pure tests ran"
+    assert 20 <= len(held) <= 21, "it opened after three in a row, at the latest while the pure tests ran"
     assert all("database is down" in (test.reason or "") for test in held)
     assert result.exit_code == 20
 
@@ -151,3 +152,30 @@ async def test_holding_back_can_be_switched_off(root: Path, out: Path, database:
     result = await run(root, out, {"database": database}, skip=False, attempts=0, dead={"database": "down"})
     assert all(test.outcome is INFRA and test.rounds == 1 for test in result.tests)
     assert not result.held
+
+
+async def test_a_fixture_that_fails_after_the_breaker_opened_during_collection_is_held_back_as_well(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    importing = {f"test_import_{n}": "from helpers import hello\nhello()\n" for n in range(3)}
+    write(
+        root,
+        **importing,
+        test_z="""
+        import time, pytest
+        from helpers import hello
+        @pytest.fixture
+        def connection(): return hello()
+        @pytest.mark.parametrize("n", range(3))
+        def test_by_fixture(connection, n): pass
+        @pytest.mark.parametrize("n", range(40))
+        def test_pure(n): time.sleep(0.03)
+        @pytest.mark.parametrize("n", range(10))
+        def test_later_by_fixture(connection, n): pass
+        """,
+    )
+    command = f"{PYTEST} --continue-on-collection-errors"
+    result = await run(root, out, {"database": database}, command, attempts=0)
+    assert result.totals.passed == 40
+    later = [test for test in result.tests if "later" in test.id]
+    assert [(test.outcome, test.rounds) for test in later] == [(INFRA, 0)] * 10
