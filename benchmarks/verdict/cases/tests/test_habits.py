@@ -252,7 +252,7 @@ def test_banner_again():
 
 
 def test_page():
-    assert page(lambda: get("/orders/1").json()) == (200, "total 10")
+    assert page(lambda: get("/orders/1").json()) == (200, "total 100")
 
 
 def test_page_while_away():
@@ -462,11 +462,11 @@ def test_says_what_is_wrong():
 
 
 def test_main():
-    assert main(["--order", "3"]) == 30
+    assert main(["--order", "3"]) == 300
 
 
 def test_main_of_a_name():
-    assert main(["--order", "three"]) == 30
+    assert main(["--order", "three"]) == 300
 
 
 @loguru.logger.catch

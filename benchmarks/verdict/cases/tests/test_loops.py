@@ -107,7 +107,7 @@ async def test_group():
     async with asyncio.TaskGroup() as group:
         first = group.create_task(order(1))
         second = group.create_task(total(1))
-    assert first.result()["total"] == second.result()
+    assert first.result()["total"] == 10 * second.result()
 
 
 async def test_group_of_wrong_prices():
