@@ -77,9 +77,7 @@ class Checkout:
 
     def create(self, **body):
         try:
-            answer = requests.post(
-                settings.BACKEND_URL + "/orders", json=body, headers=settings.HEADERS, timeout=LIMIT
-            )
+            answer = requests.post(settings.BACKEND_URL + "/orders", json=body, headers=settings.HEADERS, timeout=LIMIT)
             answer.raise_for_status()
         except requests.RequestException as exc:
             raise CheckoutUnavailable("checkout is not available") from exc
@@ -166,7 +164,9 @@ def store(request, prefix):
             connection.execute("create temporary table kept (key text primary key, value text)")
             yield (
                 lambda key, value: connection.execute("insert into kept values (%s, %s)", (key, value)),
-                lambda key: (connection.execute("select value from kept where key = %s", (key,)).fetchone() or [None])[0],
+                lambda key: (connection.execute("select value from kept where key = %s", (key,)).fetchone() or [None])[
+                    0
+                ],
             )
 
 
