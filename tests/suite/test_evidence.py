@@ -419,6 +419,9 @@ def test_libpq_says_by_its_connection_what_no_type_of_python_says() -> None:
     assert judge_failure(replace(failure, chain=answered), scene).outcome is FAILED, (
         "a server that answers was not refused"
     )
+    slow = look("database", 100.0, C.APP_SLOW, red=False, well=True, degraded=True)
+    beside_slow = judge_failure(replace(failure, chain=answered), Scene(endpoints=(DB, REDIS), looks=Looks((slow,))))
+    assert beside_slow.outcome is FAILED, "a slow server refuses nobody"
     red = Scene(endpoints=(DB, REDIS), looks=Looks((look("database", 100.0, C.APP_AUTH),)))
     assert judge_failure(replace(failure, chain=answered), red).rule == 11
 
