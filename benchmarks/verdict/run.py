@@ -355,12 +355,16 @@ def main() -> int:
         "--results", default=str(HERE / "results.md"), help="where the matrices are written; - for nowhere"
     )
     parser.add_argument("--keep", metavar="DIR", help="keep the documents of the runs there")
+    parser.add_argument("--read", metavar="DIR", help="run nothing; print the matrices of documents that were kept")
     options = parser.parse_args()
     whole = not (options.state or options.only or options.when)
     options.state = options.state or list(worlds.STATES)
     options.without = [f"tests/test_{name.replace('::', '.py::', 1)}" for name in options.without]
     options.only = [f"tests/test_{name}.py" for name in options.only or ()]
     cases, events = score.read(HERE / "expected.toml")
+    if options.read:
+        print("\n".join(reread(Path(options.read), cases)))
+        return 0
     began = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # so that the servers are ended then, too
         signal.signal(number, lambda *_: sys.exit(130))
@@ -389,6 +393,23 @@ def main() -> int:
     if options.results != "-" and whole:
         Path(options.results).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if any(one.grave for both in scores for one in both[score.BACK].found) else 0
+
+
+def reread(folder: Path, cases: Mapping[str, score.Case]) -> list[str]:
+    """Return the matrices of the documents that `--keep` left, also of several runs of a state each."""
+    lines = []
+    for when in (score.AWAY, score.BACK):
+        one = score.Score(when)
+        for state in worlds.STATES:
+            path = folder / f"{state}-{when}.json"
+            if path.is_file():
+                said = {test["id"]: test for test in json.loads(path.read_text(encoding="utf-8"))["tests"]}
+                one.found += [
+                    _found(case, state, when, said.get(id)) for id, case in cases.items() if state in case.right
+                ]
+        if one.found:
+            lines += [*one.lines(), "", "Other than expected:", "", *(one.wrong() or ["Nothing."]), ""]
+    return lines
 
 
 def report(

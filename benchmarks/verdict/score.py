@@ -21,6 +21,7 @@ WORDS: Mapping[str, frozenset[str]] = {
     "passed": frozenset({"passed"}),
     "timeout": frozenset({"timeout"}),
     "steady": frozenset({"passed"}),
+    "missing": frozenset({"missing"}),
 }
 COLUMNS = ("failed", "error", "infrastructure_unavailable", "undecided", "stand_in_gap", "timeout", "not_run", "skipped", "passed",
            "missing")  # fmt: skip

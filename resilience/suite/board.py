@@ -216,6 +216,27 @@ class Board:
             if batch.standings
         )
 
+    def unsettled(self, command: int, well: Callable[[str], bool]) -> None:
+        """Leave undecided what a second run would have settled, where a service it needs was not well when that run was due.
+
+        It failed beside a look that found the service well; that the service is away now is the trace of an outage that the look
+        lacked, and no proof that it was away then.
+        """
+        for standing in self.standings.values():
+            judged = standing.judged
+            away = sorted(name for name in judged.needs if not well(name))
+            due = standing.command == command and judged.again and judged.suspect and away
+            if due and judged.outcome in (Outcome.FAILED, Outcome.ERROR):
+                reason = (
+                    f"{judged.reason}; it could not be run again, as {', '.join(away)} was unwell when that was due"
+                )
+                evidence = judged.evidence
+                if evidence is not None:
+                    evidence = replace(evidence, judgement=Outcome.UNDECIDED, reason=reason)
+                standing.keep(
+                    replace(judged, outcome=Outcome.UNDECIDED, suspect=False, reason=reason, evidence=evidence)
+                )
+
     def missed(self, command: int) -> frozenset[str]:
         """Return the services that have to be well before tests of this command can be run again."""
         return frozenset(

@@ -122,6 +122,9 @@ def target_of(failure: Failure, reading: Reading, endpoints: Sequence[Endpoint])
     """
     node = failure.chain[reading.node : reading.node + 1]
     named = addresses_in(node) or addresses_in(failure.chain)
+    if any(link.get("sqlstate") for link in node) and not any(link.get("addresses") for link in failure.chain):
+        # A database's answer comes with its statement, whose values look like addresses: ('async', 1).
+        named = ()
     if not named and reading.connecting:
         named = tuple(failure.spoke[-1:])
     if not named:

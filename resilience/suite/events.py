@@ -223,6 +223,7 @@ class Record:
 
     def _not_collected(self, session: Session, event: Mapping[str, Any]) -> Failure:
         name = str(event.get("id", ""))
+        session.touched.clear()
         test = self.tests.setdefault((session.root, name), Test(name or session.root, collector=True))
         failure = _failure(event, session)
         failure.when = "collect"

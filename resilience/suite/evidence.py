@@ -28,7 +28,7 @@ from resilience.suite.endpoints import (
     whose,
 )
 from resilience.suite.events import Failure, Test
-from resilience.suite.looks import Look, Looks
+from resilience.suite.looks import Look, Looks, explains
 from resilience.suite.signs import ANSWER, PATH, Reading, Said, is_clients, read
 
 C = FaultCode
@@ -175,11 +175,11 @@ class Case:
         return (
             before is not None
             and before.well
-            and not before.red
+            and not explains(before, self.reading)
             and before.ended >= looks.since
             and after is not None
             and after.well
-            and not after.red
+            and not explains(after, self.reading)
             and all(one.at >= self.start for one in within)
             and first >= self.failure.at
         )

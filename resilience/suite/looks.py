@@ -52,16 +52,22 @@ class Look:
 def explains(look: Look, reading: Reading | None) -> bool:
     """Whether what this look found explains such a failure, at the depth of what failed.
 
-    A slow service explains only who waited in vain, or was told to come less often. A refusal is explained by the same code.
-    Where the server answered, a port that refuses does not explain it; where nothing was written, a server that only refuses
-    writes does not. None: a failure that says nothing of the far side, which any red look may explain.
+    A slow service explains only who waited in vain, or was told to come less often; nobody whom it refused in words without a
+    code, among which is a wrong password. A refusal is explained by the same code.
+    Where the server answered, a port that refuses does not explain it; a server that only refuses writes explains no other
+    sign. None: a failure that says nothing of the far side, which any red look may explain, and a refused write as well: the
+    code under test may have swallowed it.
     """
     if look.fault in WRITE:
-        return reading is not None and reading.writing
+        return reading is None or reading.writing
     if look.degraded and not look.red:
         if look.fault is C.APP_OVERLOAD:
             return reading is not None and reading.writing
-        return reading is not None and (reading.deadline or reading.code in (C.APP_RATE_LIMIT, C.APP_OVERLOAD))
+        return (
+            reading is not None
+            and not reading.answered
+            and (reading.deadline or reading.code in (C.APP_RATE_LIMIT, C.APP_OVERLOAD))
+        )
     if not look.red:
         return False
     if reading is None or reading.code is None:

@@ -403,7 +403,7 @@ def describe(exc):
             node["ssl_reason"] = clean(reason, 80)
         if " of pipeline caused error: " in text and "status_word" not in node:
             # redis-py puts the command before the reply, whose first word is its code.
-            node["status_word"] = text.rpartition(" of pipeline caused error: ")[2].split(" ", 1)[0][:40]
+            node["status_word"] = text.rpartition(" of pipeline caused error: ")[2].lstrip("('\"").split(" ", 1)[0][:40]
         verify = _number(_attribute(current, "verify_code"))
         if verify is not None:
             node["verify_code"] = verify

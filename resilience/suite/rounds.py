@@ -101,6 +101,7 @@ class Rounds:
                     await self._back(self.tools.board.missed(self.turn.number))
                     batches = self.tools.board.again(self.turn.number, self.tools.looker.well)
                     if not batches:
+                        self.tools.board.unsettled(self.turn.number, self.tools.looker.well)
                         break
                     for batch in batches:
                         for standing in batch.standings.values():

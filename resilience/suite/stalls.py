@@ -42,7 +42,9 @@ class Stalls:
             return ""
         for session, endpoint, fixture in self._touching():
             look = self._looker.looks.last(endpoint.service)
-            limit = self._stall_s * (AGAIN if endpoint.service in self._known else 1.0)
+            # Before the first test there are no events to hear: a slow import is no wait.
+            known = endpoint.service in self._known and session.current is not None
+            limit = self._stall_s * (AGAIN if known else 1.0)
             if waited < limit:
                 continue
             if look is None or look.at < time.time() - waited:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from resilience.core.records import Outcome
+from resilience.suite.board import Board, Standing
+from resilience.suite.events import Test
+from resilience.suite.evidence import Judged
 from tests.kits.testrun_kit import (
     INFRA,
     PYTEST,
@@ -73,3 +78,32 @@ async def test_the_same_test_in_two_commands_is_one_test(root: Path, out: Path, 
     adds_up(result, 2)
     assert set(by_id(result).values()) == {Outcome.PASSED}
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "suspect", "well", "right"),
+    [
+        (Outcome.FAILED, True, False, Outcome.UNDECIDED),
+        (Outcome.ERROR, True, False, Outcome.UNDECIDED),
+        (Outcome.FAILED, True, True, Outcome.FAILED),
+        (Outcome.FAILED, False, False, Outcome.FAILED),
+        (Outcome.INFRASTRUCTURE_UNAVAILABLE, True, False, Outcome.INFRASTRUCTURE_UNAVAILABLE),
+    ],
+    ids=["sign", "sign in a set-up", "well again", "no sign", "an outage"],
+)
+def test_a_sign_beside_a_green_look_is_undecided_where_the_service_was_away_when_it_was_to_run_again(
+    outcome: Outcome, suspect: bool, well: bool, right: Outcome
+) -> None:
+    board = Board()
+    judged = Judged(outcome=outcome, rule=13, suspect=suspect, again=True, needs=frozenset({"redis"}))
+    board.standings["/p", "a::t"] = Standing(Test("a::t"), judged, 1)
+    board.unsettled(0, lambda name: well)
+    assert board.standings["/p", "a::t"].judged.outcome is right
+
+
+def test_what_a_second_run_has_settled_stays() -> None:
+    board = Board()
+    judged = Judged(outcome=Outcome.FAILED, rule=13, suspect=True, needs=frozenset({"redis"}))
+    board.standings["/p", "a::t"] = Standing(Test("a::t"), judged, 2)
+    board.unsettled(0, lambda name: False)
+    assert board.standings["/p", "a::t"].judged.outcome is Outcome.FAILED

@@ -78,6 +78,12 @@ def sqlstate(code: str) -> BaseException:
     return exc
 
 
+def writing(text: str) -> BaseException:
+    exc = type("Error", (Exception,), {"__module__": "asyncpg.exceptions"})(text)
+    exc.sqlstate = "25006"  # type: ignore[attr-defined]
+    return exc
+
+
 def of(module: str, name: str, text: str = "", base: type[BaseException] = Exception) -> BaseException:
     return type(name, (base,), {"__module__": module})(text)
 
@@ -220,6 +226,11 @@ ROWS: Mapping[str, Row] = {
         exc=of("httpx", "ReadTimeout", "('api.staging.test', 80)"), rule=11, outcome=INFRA, again=True,
         looks=(look("backend_api", 100.2, C.APP_SLOW, red=False, well=True, degraded=True),),
     ),
+    "a deadline beside a service that was slow before and after as well": Row(
+        exc=of("httpx", "ReadTimeout", "('api.staging.test', 80)"), more={"duration_s": 1.0}, scene={"ended": 102.0}, rule=11,
+        outcome=INFRA, again=True,
+        looks=tuple(look("backend_api", at, C.APP_SLOW, red=False, well=True, degraded=True) for at in (98.0, 100.5, 102.5)),
+    ),
     "starting up": Row(exc=sqlstate("57P03"), more=AT_DB, looks=RED, rule=11, outcome=INFRA, again=True),
     "an assertion after a service that it used was unwell": Row(
         exc=AssertionError("x"), more=AT_DB, looks=(look("database", 50.0, C.TCP_REFUSED), look("database", 99.0)), rule=12,
@@ -283,8 +294,17 @@ ROWS: Mapping[str, Row] = {
         exc=of("requests.exceptions", "MissingSchema", "Invalid URL '10.52.0.3:5432'"), looks=RED, rule=13, outcome=FAILED,
         again=True,
     ),
-    "a read beside a server that takes no writes": Row(
-        exc=AssertionError("x"), more=AT_DB, rule=12, outcome=FAILED, again=True, suspect=True,
+    "a write whose statement looks like an address": Row(
+        exc=writing("[SQL: insert into payments values ('async', 1)]"), more=AT_DB, rule=11, outcome=INFRA, again=True,
+        looks=(look("database", 100.2, C.APP_READONLY, red=False, well=True, degraded=True),),
+    ),
+    "a write in a pipeline of redis that takes none": Row(
+        exc=of("redis.exceptions", "ResponseError", "Command # 1 (SET a) of pipeline caused error: (\"MISCONF cannot save\",)"),
+        more={"spoke": (("127.0.0.1", 6379),)}, rule=11, outcome=INFRA, again=True,
+        looks=(look("redis", 100.2, C.APP_READONLY, red=False, well=True, degraded=True),),
+    ),
+    "an assertion beside a server that takes no writes": Row(
+        exc=AssertionError("x"), more=AT_DB, rule=15, outcome=UNDECIDED, again=True,
         looks=(look("database", 99.9, C.APP_READONLY, red=False, well=True, degraded=True),),
     ),
 }  # fmt: skip
@@ -399,6 +419,9 @@ def test_libpq_says_by_its_connection_what_no_type_of_python_says() -> None:
     assert judge_failure(replace(failure, chain=answered), scene).outcome is FAILED, (
         "a server that answers was not refused"
     )
+    slow = look("database", 100.0, C.APP_SLOW, red=False, well=True, degraded=True)
+    beside_slow = judge_failure(replace(failure, chain=answered), Scene(endpoints=(DB, REDIS), looks=Looks((slow,))))
+    assert beside_slow.outcome is FAILED, "a slow server refuses nobody"
     red = Scene(endpoints=(DB, REDIS), looks=Looks((look("database", 100.0, C.APP_AUTH),)))
     assert judge_failure(replace(failure, chain=answered), red).rule == 11
 
