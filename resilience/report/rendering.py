@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from resilience.report.losses import Losses
 from resilience.report.markdown import markdown
 from resilience.report.series import Columns
 from resilience.report.texts import Redacts
-from resilience.report.view import Chart, View
+from resilience.report.view import Chart, View, without_end
 from resilience.report.writing import publish
 
 
@@ -30,8 +31,13 @@ def render(
     public: bool = False,
     charts: bool = True,
     missing: Sequence[str] = (),
+    going_on: bool = False,
+    lost: list[str] | None = None,
 ) -> tuple[Path, ...]:
     """Write the report into the run's folder and return the files written, texts before charts.
+
+    `going_on`: on the disk the run has no end yet. What is written before the charts, which take seconds, then says so too:
+    a kill leaves nothing that claims more than `incident.json` does. `lost` gets what is missing.
 
     What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been
     written where a file would have held a secret; that file was not written. `missing` is what the caller knows to be
@@ -45,7 +51,12 @@ def render(
         incident=incident, samples=samples, folder=folder, redactor=redactor, history=history, public=public
     )
     losses = Losses(passes(redactor, public=public), missing)
-    return _Rendering(folder, redactor, gather(sources, losses), losses).go(charts=charts)
+    rendering = _Rendering(folder, redactor, gather(sources, losses), losses)
+    try:
+        return rendering.go(charts=charts, going_on=going_on)
+    finally:
+        if lost is not None:
+            lost += losses.missing[len(missing) :]
 
 
 class _Rendering:
@@ -56,23 +67,28 @@ class _Rendering:
         self.written: list[Path] = []
         self.leaks: list[SecretLeakError] = []
 
-    def go(self, *, charts: bool) -> tuple[Path, ...]:
+    def go(self, *, charts: bool, going_on: bool) -> tuple[Path, ...]:
         """Write all files; those that people read are written again at the end, where they have charts or losses to show.
 
-        Texts come first and at once, since drawing takes most of the time and may be cut short by a kill.
+        Texts come first and at once, since drawing takes most of the time and may be cut short by a kill. While the run goes
+        on they do not tell its end, and what does is written again behind the charts.
         """
-        view = self._shown()
-        self._write("report.md", lambda: markdown(view))
+        final = self.view
+        self.view = early = without_end(final) if going_on and charts else final
+        self._write("report.md", lambda: markdown(self._shown()))
         self._write("report.html", lambda: self._page(()))
         for export in exports.EXPORTS:
-            self._export(export, view)
-        if charts:
-            made = self._charts()
-            self._write("report.html", lambda: self._page(made))
-        if self.losses.missing:
+            self._export(export, self._shown())
+        self.view = final
+        made = self._charts() if charts else ()
+        if early is not final:
+            for export in exports.EXPORTS:
+                if export.tells_end:
+                    self._export(export, self._shown())
+        if early is not final or self.losses.missing:
             self._write("report.md", lambda: markdown(self._shown()))
-            if not charts:
-                self._write("report.html", lambda: self._page(()))
+        if charts or self.losses.missing:
+            self._write("report.html", lambda: self._page(made))
         if self.leaks:
             raise self.leaks[0]
         return tuple(dict.fromkeys(self.written))
@@ -103,8 +119,18 @@ class _Rendering:
             return False
         except Exception as exc:  # noqa: BLE001 - one file that cannot be written must not lose the others
             self.losses.lost(what or path, exc)
+            self._take_back(path)
             return False
         return True
+
+    def _take_back(self, path: str) -> None:
+        """Remove the file of before: it tells of an earlier state, and would contradict the rest. What people wrote stays."""
+        file = self.folder / path
+        with suppress(OSError):
+            if path == "report.md":
+                file.replace(self.folder / "report.previous.md")
+            else:
+                file.unlink(missing_ok=True)
 
     def _export(self, export: Export, view: View) -> None:
         try:
