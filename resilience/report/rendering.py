@@ -18,7 +18,7 @@ from resilience.report.markdown import markdown
 from resilience.report.series import Columns
 from resilience.report.texts import Redacts
 from resilience.report.view import Chart, View, without_end
-from resilience.report.writing import publish
+from resilience.report.writing import Held, publish
 
 
 def render(
@@ -31,13 +31,14 @@ def render(
     public: bool = False,
     charts: bool = True,
     missing: Sequence[str] = (),
-    going_on: bool = False,
+    held: Held | None = None,
     lost: list[str] | None = None,
 ) -> tuple[Path, ...]:
     """Write the report into the run's folder and return the files written, texts before charts.
 
-    `going_on`: on the disk the run has no end yet. What is written before the charts, which take seconds, then says so too:
-    a kill leaves nothing that claims more than `incident.json` does. `lost` gets what is missing.
+    `held`: on the disk the run has no end yet. What is written before the charts, which take seconds, then says so too, and
+    what tells the end is handed over without its name, for who writes `incident.json`: a kill leaves nothing that claims
+    more than that does. `lost` gets what is missing.
 
     What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been
     written where a file would have held a secret; that file was not written. `missing` is what the caller knows to be
@@ -51,9 +52,9 @@ def render(
         incident=incident, samples=samples, folder=folder, redactor=redactor, history=history, public=public
     )
     losses = Losses(passes(redactor, public=public), missing)
-    rendering = _Rendering(folder, redactor, gather(sources, losses), losses)
+    rendering = _Rendering(folder, redactor, gather(sources, losses), losses, held)
     try:
-        return rendering.go(charts=charts, going_on=going_on)
+        return rendering.go(charts=charts)
     finally:
         if lost is not None:
             lost += losses.missing[len(missing) :]
@@ -62,25 +63,32 @@ def render(
 class _Rendering:
     """The files of one report, each written whole or named among the losses."""
 
-    def __init__(self, folder: Path, redactor: Redacts | None, view: View, losses: Losses) -> None:
+    def __init__(
+        self, folder: Path, redactor: Redacts | None, view: View, losses: Losses, held: Held | None = None
+    ) -> None:
+        self.end = held
+        self.held: Held | None = None
+        """Where files go now: to their names, or, once the end is told, to `end`."""
         self.folder, self.redactor, self.view, self.losses = folder, redactor, view, losses
         self.written: list[Path] = []
         self.leaks: list[SecretLeakError] = []
 
-    def go(self, *, charts: bool, going_on: bool) -> tuple[Path, ...]:
+    def go(self, *, charts: bool) -> tuple[Path, ...]:
         """Write all files; those that people read are written again at the end, where they have charts or losses to show.
 
         Texts come first and at once, since drawing takes most of the time and may be cut short by a kill. While the run goes
         on they do not tell its end, and what does is written again behind the charts.
         """
         final = self.view
-        self.view = early = without_end(final) if going_on and charts else final
+        self.view = early = without_end(final) if self.end is not None and charts else final
+        self.held = None if charts else self.end
         self._write("report.md", lambda: markdown(self._shown()))
         self._write("report.html", lambda: self._page(()))
         for export in exports.EXPORTS:
             self._export(export, self._shown())
         self.view = final
         made = self._charts() if charts else ()
+        self.held = self.end
         if early is not final:
             for export in exports.EXPORTS:
                 if export.tells_end:
@@ -112,7 +120,7 @@ class _Rendering:
     ) -> bool:
         """Write one file, or say in the rest why it is missing; `content` may be a generator that fails on the way."""
         try:
-            self.written.append(publish(self.folder / path, content, self.redactor, texts=texts))
+            self.written.append(publish(self.folder / path, content, self.redactor, texts=texts, held=self.held))
         except SecretLeakError as exc:
             self.leaks.append(exc)
             self.losses.say(f"{what or path}: refused, a secret would have been in it")

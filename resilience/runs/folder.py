@@ -221,11 +221,17 @@ class RunFolder:
         return self.incident
 
     def end(
-        self, *, verdict: Verdict, exit_code: int, at: datetime | None = None, notes: Sequence[str] = ()
+        self,
+        *,
+        verdict: Verdict,
+        exit_code: int,
+        at: datetime | None = None,
+        notes: Sequence[str] = (),
+        publish: Callable[[], None] | None = None,
     ) -> Incident:
         """Write the end of the run, as the last of all its files; `notes` are what could not be written before.
 
-        `at` is when it ended, as the report says it; else now.
+        `at` is when it ended, as the report says it; else now. `publish` gives the report's files their names, just before.
 
         It goes into the history too. On a full disk the room that was kept for it is used, and where that does not suffice
         the single tests are left out of the record, which says so. Raises OSError where even that cannot be written; then
@@ -234,6 +240,9 @@ class RunFolder:
         ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
         self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *notes))))
         memory.record(self.settings, self.incident, ())
+        if publish is not None:
+            with suppress(OSError):  # the record still has to be written
+                publish()
         try:
             self.save()
         except OSError:

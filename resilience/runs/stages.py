@@ -539,16 +539,18 @@ def report(
     """
     # Here, as templates and charts cost half a second that only a report needs.
     from resilience.report import render
+    from resilience.report.writing import Held
     from resilience.runs.remains import load
 
     lost: list[str] = []
+    held = Held()
     found, code = judge_run(run.incident)
     verdict, code, at = verdict or found, code if exit_code is None else exit_code, datetime.now(UTC)
     try:
         with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
             _add_lab_events(run)
             ended = with_end(run.incident, verdict, code, at=at)
-            memory.record(run.settings, ended, ())
+            memory.record(run.settings, run.incident, ())
             remember_facts(run.settings, ended)
             _, samples, missing = load(run.folder)
             with memory.history(run.settings) or nullcontext() as history:
@@ -561,14 +563,17 @@ def report(
                     public=public,
                     charts=charts,
                     missing=missing,
-                    going_on=True,
+                    held=held,
                     lost=lost,
                 )
     except Exception:
-        # The report is lost, and not the run. A signal goes on without an end, which whoever it stops writes.
-        run.end(verdict=verdict, exit_code=code, at=at, notes=lost)
+        # The report is lost, and not the run.
+        run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
         raise
-    run.end(verdict=verdict, exit_code=code, at=at, notes=lost)
+    except BaseException:
+        held.drop()  # a signal goes on without an end, which whoever it stops writes
+        raise
+    run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
     memory.prune(run.settings)
     return files
 

@@ -6,7 +6,7 @@ import html
 import json
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from xml.etree import ElementTree as ET  # what we wrote ourselves
 
@@ -99,7 +99,9 @@ def _notebooks(folder: Path, incident: Incident) -> list[str]:
 def _beside(folder: Path, incident: Incident, *, killed: bool) -> list[str]:
     found = []
     outputs = folder.parents[1]
-    with closing(sqlite3.connect(outputs / "history.sqlite")) as database:
+    row = None
+    # A history that could not be made, on a full disk, says nothing.
+    with closing(sqlite3.connect(outputs / "history.sqlite")) as database, suppress(sqlite3.OperationalError):
         row = database.execute("SELECT verdict, exit_code FROM run WHERE name = ?", (incident.run,)).fetchone()
     wanted = (incident.verdict.value, incident.exit_code)
     if row is not None and row != wanted and not (killed and row[0] == Verdict.RUNNING.value):
