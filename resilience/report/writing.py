@@ -26,11 +26,17 @@ class Held:
     def add(self, aside: Path, path: Path) -> None:
         self._renames[path] = aside
 
-    def publish(self) -> None:
-        """Give every file its name. Raises OSError; what has its name by then keeps it."""
-        while self._renames:
-            path, aside = self._renames.popitem()
-            aside.replace(path)
+    def publish(self) -> tuple[str, ...]:
+        """Give every file its name; return a sentence for each that could not get it."""
+        lost = []
+        for path, aside in self._renames.items():
+            try:
+                aside.replace(path)
+            except OSError as exc:
+                lost.append(f"{path.name}: could not be written ({exc.strerror or exc})")
+                aside.unlink(missing_ok=True)
+        self._renames.clear()
+        return tuple(lost)
 
     def drop(self) -> None:
         """Remove what did not get its name, and was made for a report that was cut short."""

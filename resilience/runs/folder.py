@@ -227,7 +227,7 @@ class RunFolder:
         exit_code: int,
         at: datetime | None = None,
         notes: Sequence[str] = (),
-        publish: Callable[[], None] | None = None,
+        publish: Callable[[], Sequence[str]] | None = None,
     ) -> Incident:
         """Write the end of the run, as the last of all its files; `notes` are what could not be written before.
 
@@ -238,11 +238,9 @@ class RunFolder:
         the record stays `running`, and readers call it killed once this process is gone.
         """
         ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
-        self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *notes))))
-        memory.record(self.settings, self.incident, ())
-        if publish is not None:
-            with suppress(OSError):  # the record still has to be written
-                publish()
+        memory.record(self.settings, ended, ())
+        lost = (*notes, *(publish() if publish is not None else ()))
+        self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *lost))))
         try:
             self.save()
         except OSError:
