@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SLOW := $(VENV)/.ready-slow
 
-.PHONY: setup drill test test-all coverage lint bench notebook dist lock clean
+.PHONY: setup drill test test-all chaos coverage lint bench notebook dist lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make drill     the whole runbook against an embedded outage; prints the path of the report"
 	@echo "make test      the fast tests      make test-all  the slow ones too      make lint  ruff, mypy, layers"
-	@echo "make notebook  JupyterLab on the notebooks      make bench  ratios      make coverage  make dist  both wheels      make setup  only .venv"
+	@echo "make notebook  JupyterLab on the notebooks      make bench  ratios      make coverage  make chaos  many kills at random moments      make dist  both wheels      make setup  only .venv"
 
 # uv resolves nothing here (the pins carry hashes) and is ten times faster than pip; pip is the way where uv cannot be had.
 $(STAMP): requirements/requirements.txt requirements/bootstrap.txt pyproject.toml
@@ -34,6 +34,12 @@ $(SLOW): $(STAMP) requirements/slow.txt
 
 test-all: $(SLOW)
 	@$(BIN)/python -m pytest -m "slow or not slow" -n 2 --dist loadfile
+
+# `make chaos MOMENTS=10 SEED=7`: so many moments of each signal, from this seed on, then full disks and clocks that jump.
+MOMENTS ?= 60
+SEED ?= 1
+chaos: $(STAMP)
+	@$(BIN)/python -m tests.chaos.attacks $(MOMENTS) $(SEED)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_layers.py

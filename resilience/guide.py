@@ -33,6 +33,7 @@ from resilience.fallback import journal as journals
 from resilience.host.files import read_env_file
 from resilience.runs import memory, runbook
 from resilience.runs.configuration import load_settings
+from resilience.runs.ending import leave_report, recording_the_end
 from resilience.services.registry import KINDS
 
 SNAPSHOT_MAX_AGE = timedelta(hours=1)
@@ -232,7 +233,9 @@ class ResilientTestRunner:
             health = await ResilientTestRunner().assess_infrastructure_health()
             print(health.overall_status)
         """
-        return await self.run.assess()
+        health = await self.run.assess()
+        self.run.finish()
+        return health
 
     def determine_execution_mode(self, health: InfrastructureHealth) -> TestExecutionMode:
         """Return how to run the tests, by the table of the guide; nothing is recorded and nothing changed.
@@ -282,7 +285,9 @@ class ResilientTestRunner:
         run.choose_mode(wanted, asked_by="apply_resilient_configuration")
         run.make_plan()
         with ThreadPoolExecutor(max_workers=1) as pool:
-            return pool.submit(lambda: asyncio.run(run.apply())).result()
+            applied = pool.submit(lambda: asyncio.run(run.apply())).result()
+        run.finish()
+        return applied
 
     async def restore(self) -> None:
         """Put everything back to the byte, and end the stand-ins that apply started. No database is touched.
@@ -307,13 +312,15 @@ class ResilientTestRunner:
             result = await ResilientTestRunner().run_test_suite("pytest tests/unit")
             result.verdict, result.totals.passed, result.duration_s
         """
-        wanted = [commands] if isinstance(commands, str) else list(commands)
         run = self.run
-        if run.incident.latest is None:
-            await run.assess()
-        if run.incident.decision is None:
-            run.choose_mode()
-        return await run.run_tests(wanted)
+        with recording_the_end(run):
+            if run.incident.latest is None:
+                await run.assess()
+            if run.incident.decision is None:
+                run.choose_mode()
+            result = await run.run_tests(_listed(commands))
+        run.finish(verdict=result.verdict, exit_code=result.exit_code)
+        return result
 
     def generate_resilience_report(self, result: TestSuiteResult) -> str:
         """Return the run's report as Markdown, with this result in it; also written to the run's folder.
@@ -351,13 +358,20 @@ async def run_tests_with_resilience(
     runner = ResilientTestRunner(config=config)
     run = runner.run
     before = run.applied_now
-    await run.assess()
-    decision = run.choose_mode()
-    plan = run.make_plan()
-    try:
-        if not before and changes_anything(decision) and plan.stand_ins:
-            await run.apply()
-        return await runner.run_test_suite(commands)
-    finally:
-        if not before:
-            await run.restore()
+    with recording_the_end(run):
+        await run.assess()
+        decision = run.choose_mode()
+        plan = run.make_plan()
+        try:
+            if not before and changes_anything(decision) and plan.stand_ins:
+                await run.apply()
+            result = await run.run_tests(_listed(commands))
+        finally:
+            if not before:
+                await run.restore()
+        leave_report(run, verdict=result.verdict, exit_code=result.exit_code)
+    return result
+
+
+def _listed(commands: Sequence[str] | str) -> list[str]:
+    return [commands] if isinstance(commands, str) else list(commands)

@@ -200,6 +200,7 @@ VERDICTS = {
     Verdict.RUNBOOK_FAILED: ("✕", "bad"),
     Verdict.INTERRUPTED: ("?", "unknown"),
     Verdict.TIMED_OUT: ("✕", "bad"),
+    Verdict.KILLED: ("✕", "bad"),
 }
 
 

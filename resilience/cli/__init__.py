@@ -1,6 +1,7 @@
 """Turn words typed at three in the morning into stages of the runbook, and records into what is read there.
 
-Importing this loads Typer and no more: drivers, pandas and papermill are fetched by the verbs that need them.
+Importing this loads next to nothing, so that signals are heeded from the start; Typer comes with the first word, drivers,
+pandas and papermill with the verbs that need them.
 """
 
 from __future__ import annotations
@@ -8,9 +9,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from resilience.cli.ends import end_by, heed_signals
-from resilience.cli.group import Verbs
-from resilience.cli.streams import prepare_streams
+from resilience.host import signals
 
 
 def main() -> NoReturn:
@@ -19,12 +18,18 @@ def main() -> NoReturn:
     Codes are those of `core.records.ExitCode`; an error that nobody foresaw is 30, with its traceback in a file of
     the user's own.
     """
-    prepare_streams()
-    heed_signals()
-    _give_watch_its_default(sys.argv)
+    signals.heed()
     try:
+        # Here, as Typer takes 0.2 s to load, in which a signal would end us with neither a word nor our exit code.
+        from resilience.cli.group import Verbs
+        from resilience.cli.streams import prepare_streams
+
+        prepare_streams()
+        _give_watch_its_default(sys.argv)
         code = Verbs().main(standalone_mode=False, prog_name="resilience")
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the last door: no traceback reaches a user
+        from resilience.cli.ends import end_by
+
         end_by(exc)
     sys.exit(code if isinstance(code, int) else 0)
 

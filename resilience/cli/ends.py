@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from resilience.core.errors import ResilienceError
-
-if TYPE_CHECKING:
-    from types import FrameType
+from resilience.host import signals
 
 # Typer carries a click of its own and names only some of its errors; this is the root of those it shows to people.
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -21,36 +18,11 @@ _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.
 class EndedBySignalError(ResilienceError):
     """A signal ended the command, and what it was at has been put down."""
 
-    terminated = False
-    """Whether it was SIGTERM, which is put down as carefully as Ctrl-C but exits 143."""
-
     def __init__(self, due: str = "", hint: str = "") -> None:
         """`due` is what the command leaves to be undone, which its last line must say; `hint` the command for it."""
-        what = "terminated" if self.terminated else "interrupted"
+        what = "terminated" if signals.terminated() else "interrupted"
         super().__init__(f"{what}; {due}." if due else f"{what}.", hint=hint)
-        self.exit_code = 143 if self.terminated else 130
-
-
-def heed_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP all end the command as Ctrl-C does.
-
-    SIGTERM goes the way of Ctrl-C, so that tests are put down and records written, and then exits with 143. A second
-    SIGTERM is ignored.
-    """
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # So starts a script its jobs with `&`; then neither signal would end us, nor --take-over.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Remember that it was SIGTERM, and go the way of Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    EndedBySignalError.terminated = True
-    # A running event loop has a handler of its own for Ctrl-C, which cancels what runs; an exception from here would tear it.
-    signal.raise_signal(signal.SIGINT)
+        self.exit_code = signals.exit_code()
 
 
 def end_by(exc: BaseException) -> NoReturn:

@@ -1,23 +1,21 @@
-"""Turn a verb's call into the run it works on, and whatever ends the verb into the verdict of that run."""
+"""Turn a verb's call into the run it works on, and whatever ends the verb into the end of that run."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resilience.cli.demand import on_demand
 from resilience.cli.ends import EndedBySignalError
-from resilience.core.errors import LockedError, RecordError, ResilienceError
+from resilience.core.errors import LockedError, RecordError
 
 with on_demand():
-    from resilience.core import mode, records
+    from resilience.core import mode
     from resilience.fallback import due
     from resilience.host import lock
-    from resilience.runs import runbook
+    from resilience.runs import ending, runbook
     from resilience.settings import build
 
 if TYPE_CHECKING:
@@ -47,41 +45,29 @@ def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) 
     run = runbook.applied_run(settings)
     if run is None:
         build.require_configured(settings)
+        runbook.settle_latest(settings)
         run = runbook.Run.create(settings, slug=slug, apply=applies)
     return run
 
 
 @contextmanager
 def recording_the_end(run: Run) -> Iterator[None]:
-    """Write the verdict of a run that breaks off, so that no record says "running" for ever.
+    """Write the end of a run that breaks off, with a report; see `runs.ending`.
 
-    After a signal the last line also says what is applied and not undone: nobody looks for that in a report.
-
-    The error goes on to `cli.ends`, which says it; a report is left all the same.
+    After a signal the last line also says what is applied and not undone: nobody looks for that in a report. The error goes
+    on to `cli.ends`, which says it.
     """
+    with saying_what_is_due(run.settings), ending.recording_the_end(run):
+        yield
+
+
+@contextmanager
+def saying_what_is_due(settings: Settings) -> Iterator[None]:
+    """Turn a signal into the error that says in the last line what it left to be undone."""
     try:
         yield
     except KeyboardInterrupt as exc:
-        write_report(run, verdict=records.Verdict.INTERRUPTED, exit_code=EndedBySignalError().exit_code)
-        raise EndedBySignalError(*due.due(run.settings.state)) from exc
-    except Exception as exc:
-        code = exc.exit_code if isinstance(exc, ResilienceError) else 30
-        write_report(run, verdict=records.Verdict.RUNBOOK_FAILED, exit_code=code)
-        raise
-
-
-def write_report(run: Run, **judged: Any) -> Path | None:
-    """Judge the run and leave its report, without the charts, which take seconds; `resilience report` draws them.
-
-    What goes wrong with it is said, and takes nothing from the verdict.
-    """
-    try:
-        run.report(charts=False, **judged)
-    except Exception as exc:  # noqa: BLE001 - the tests' exit code counts for more than their report
-        run.finish(**judged)
-        sys.stderr.write(f"resilience: the report was not written in full: {exc}\n")
-        return None
-    return run.folder / "report.html"
+        raise EndedBySignalError(*due.due(settings.state)) from exc
 
 
 def decide_here(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Decision:

@@ -183,6 +183,7 @@ VERDICTS: Mapping[Verdict, Mark] = {
     Verdict.RUNBOOK_FAILED: Mark(word="runbook failed", tone=Tone.BAD),
     Verdict.INTERRUPTED: Mark(word="interrupted", tone=Tone.UNKNOWN),
     Verdict.TIMED_OUT: Mark(word="timed out", tone=Tone.BAD),
+    Verdict.KILLED: Mark(word="killed", tone=Tone.BAD),
 }
 
 

@@ -167,8 +167,8 @@ class Outcome(StrEnum):
 class Verdict(StrEnum):
     """What a run proved, in one word.
 
-    `running` is what a run has until it is judged. What each proves, and with which exit code, is a table in
-    `core.verdict`.
+    `running` is what a run has until its end is written, `killed` where its process is gone without one. What each
+    proves, and with which exit code, is a table in `core.verdict`.
     """
 
     RUNNING = "running"
@@ -182,14 +182,15 @@ class Verdict(StrEnum):
     RUNBOOK_FAILED = "runbook_failed"
     INTERRUPTED = "interrupted"
     TIMED_OUT = "timed_out"
+    KILLED = "killed"
 
 
 class ExitCode:
     """The exit codes of `contracts.md`; `worst` orders them where several apply.
 
     20 says that tests were kept from speaking or are undecided, 21 that nothing was proved; 75 is EX_TEMPFAIL
-    (sysexits.h), 124 that of timeout(1), 130 and 143 are 128 and the number of the signal, as shells have it. 2 and
-    75 stand outside of the order, and win over all in `worst`.
+    (sysexits.h), 124 that of timeout(1), 130, 137 and 143 are 128 and the number of the signal, as shells have it: 137
+    is written by who finds a run whose process is gone. 2 and 75 stand outside of the order, and win over all in `worst`.
     """
 
     PASSED = 0
@@ -202,9 +203,10 @@ class ExitCode:
     LOCKED = 75
     TIMED_OUT = 124
     INTERRUPTED = 130
+    KILLED = 137
     TERMINATED = 143
 
-    ORDER = (30, 130, 143, 124, 1, 20, 21, 10, 0)
+    ORDER = (30, 137, 130, 143, 124, 1, 20, 21, 10, 0)
 
     @classmethod
     def worst(cls, *codes: int) -> int:
@@ -862,7 +864,8 @@ class Stage:
     """One stage of a run. `error` is what happened, to what, and what to type; never a traceback.
 
     `finished_at` is None while it runs, or where its process was killed. `cell` says in which cell a notebook broke,
-    `by` who ran it or did it by hand, `note` why it was skipped or how it was done.
+    `by` who ran it or did it by hand, `note` why it was skipped or how it was done. `exit_code` is what a break makes
+    the run end with, where that is known to be another than its status says, such as 143 or 75.
     """
 
     name: StageName
@@ -875,6 +878,16 @@ class Stage:
     notebook: str = ""
     note: str = ""
     by: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The process that works on a run. `started` tells it from a later one that got its pid; empty where that is unknown."""
+
+    host: str
+    pid: int
+    started: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -924,7 +937,8 @@ class Incident:
 
     `health` is the first look, by which the mode was decided, `latest` the last one. `applies`: this run may change
     things. `outage_started_at` is the first bad sample of staging; `incident_id` names the outage over all runs that
-    saw it. What is None has not come to pass. All texts are redacted as it is written.
+    saw it. `owner` is who works on it while the verdict is `running`, which it is until all else of the run is written.
+    What is None has not come to pass. All texts are redacted as it is written.
     """
 
     run: str
@@ -938,6 +952,7 @@ class Incident:
     commit: str = ""
     verdict: Verdict = Verdict.RUNNING
     exit_code: int | None = None
+    owner: Owner | None = None
     applies: bool = False
     drill: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,8 @@ test run, the order of `contracts.md` (`ExitCode.ORDER`) decides, and of a whole
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from resilience.core.records import (
@@ -230,6 +231,7 @@ RULES: tuple[Rule, ...] = (
 
 VERDICTS: Mapping[int, Verdict] = {
     ExitCode.RUNBOOK_FAILED: Verdict.RUNBOOK_FAILED,
+    ExitCode.KILLED: Verdict.KILLED,
     ExitCode.INTERRUPTED: Verdict.INTERRUPTED,
     ExitCode.TERMINATED: Verdict.INTERRUPTED,
     ExitCode.TIMED_OUT: Verdict.TIMED_OUT,
@@ -308,14 +310,26 @@ class RunRule:
     reason: str
 
 
-def _stages(incident: Incident, *statuses: StageStatus) -> bool:
-    """Whether a stage ended so; the report is left out, since it is made whatever happened before."""
-    return any(stage.status in statuses for stage in incident.stages if stage.name is not StageName.REPORT)
-
-
 def _by_stage(verdict: Verdict, *statuses: StageStatus) -> Callable[[Incident], tuple[Verdict, int] | None]:
-    code = code_of(verdict)
-    return lambda incident: (verdict, code) if _stages(incident, *statuses) else None
+    """Return what judges by the stages that ended so: the verdict, with the worst of the codes that they recorded.
+
+    The report is left out, since it is made whatever happened before. A stage without a code counts with the verdict's own.
+    """
+
+    def judge(incident: Incident) -> tuple[Verdict, int] | None:
+        ended = [s for s in incident.stages if s.status in statuses and s.name is not StageName.REPORT]
+        codes = (code_of(verdict) if stage.exit_code is None else stage.exit_code for stage in ended)
+        return (verdict, ExitCode.worst(*codes)) if ended else None
+
+    return judge
+
+
+def _report(incident: Incident) -> tuple[Verdict, int] | None:
+    """Judge by the code that the report recorded: that of a signal, of a time-out, or that nothing could make it."""
+    stage = incident.stage(StageName.REPORT)
+    if stage is None or stage.exit_code is None:
+        return None
+    return VERDICTS.get(stage.exit_code, Verdict.RUNBOOK_FAILED), stage.exit_code
 
 
 def _on_recovered_staging(incident: Incident) -> tuple[Verdict, int] | None:
@@ -348,6 +362,11 @@ RUN_RULES: tuple[RunRule, ...] = (
         name="a stage failed",
         judge=_by_stage(Verdict.RUNBOOK_FAILED, StageStatus.FAILED, StageStatus.KILLED, StageStatus.STARTED),
         reason="a stage that only started belongs to a process that was killed: nothing is known of what it was at",
+    ),
+    RunRule(
+        name="the report was cut short",
+        judge=_report,
+        reason="a run that could leave no report, or was stopped while it did, has not done what it promises",
     ),
     RunRule(
         name="interrupted",
@@ -383,6 +402,19 @@ def judge_run(incident: Incident) -> tuple[Verdict, int]:
     The last rule fits every run, so there is always an answer; a run that only looked is judged by its last look.
     """
     return next(found for rule in RUN_RULES if (found := rule.judge(incident)) is not None)
+
+
+def with_end(incident: Incident, verdict: Verdict, exit_code: int, *, at: datetime) -> Incident:
+    """Return the incident with its end, the one place from which every output takes it.
+
+    Tests that a signal cut short end with the signal's code, which only the process that heard it knows. When a run that was
+    killed ended is not known.
+    """
+    tests = incident.tests
+    if tests is not None and verdict is Verdict.INTERRUPTED is tests.verdict:
+        tests = replace(tests, exit_code=exit_code)
+    finished_at = None if verdict is Verdict.KILLED else at
+    return replace(incident, verdict=verdict, exit_code=exit_code, finished_at=finished_at, tests=tests)
 
 
 def judge_tests(incident: Incident) -> tuple[Verdict, int] | None:

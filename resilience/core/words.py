@@ -190,6 +190,7 @@ def verdict_phrase(verdict: Verdict, mode: TestExecutionMode | None = None) -> s
         Verdict.RUNBOOK_FAILED: "THE RUNBOOK FAILED; nothing is known about your tests",
         Verdict.INTERRUPTED: "interrupted; what was known until then is below",
         Verdict.TIMED_OUT: "TIMED OUT; what was known until then is below",
+        Verdict.KILLED: "KILLED: the process of this run is gone and wrote no end; what was known until then is below",
     }[verdict]
 
 
@@ -228,6 +229,7 @@ def exit_code_phrase(code: int, *, looked: bool = False) -> str:
         ExitCode.LOCKED: "another holds the lock",
         ExitCode.TIMED_OUT: "timed out",
         ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.KILLED: "killed; nothing is known about your tests",
         ExitCode.TERMINATED: "terminated",
     }.get(code, "the command's own")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -19,6 +20,7 @@ from resilience.core.records import (
     Applied,
     Decision,
     EventKind,
+    ExitCode,
     InfrastructureHealth,
     Plan,
     Recovery,
@@ -27,8 +29,10 @@ from resilience.core.records import (
     StageName,
     TestExecutionMode,
     TestSuiteResult,
+    Verdict,
 )
 from resilience.core.settings import Settings
+from resilience.core.verdict import judge_run
 from resilience.core.words import plural
 from resilience.notebook import kernel
 from resilience.notebook.confirm import Confirmation, confirm
@@ -36,6 +40,7 @@ from resilience.notebook.judging import fails
 from resilience.notebook.live import LiveProgress
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.steps import Steps, who
+from resilience.runs.ending import leave_report
 from resilience.runs.runbook import Run
 from resilience.show import notebook as views
 
@@ -361,19 +366,49 @@ class Notebook(Steps):
         return views.incident_view(self.incident, files) + views.box(where, kind="good") + pictures
 
     def finish(self) -> None:
-        """Show the run at a glance; raise VerdictError where it counts as failed: papermill then does not exit with 0.
+        """Write the end of the run and show it at a glance; raise VerdictError where it counts as failed for papermill.
 
-        Under `resilience run` and in front of a person nothing is raised: there the runner, or the person, judges.
+        papermill then does not exit with 0. Under `resilience run` and in front of a person nothing is raised: there the
+        runner, which also writes the end, or the person, judges. What is done after it makes the run go on.
         """
         self.run.refresh()
+        self._end()
         self._show_run()
         why = fails(self.incident, self.parameters.get("fail_on", "never"))
         if why and not self.interactive and not kernel.run_by_us():
             raise VerdictError(why, hint=f"see {self.run.folder}")
+
+    def _end(self) -> None:
+        if not kernel.run_by_us() and self.incident.verdict is Verdict.RUNNING:
+            self.run.finish()
+
+    def broke_off(self, error: BaseException) -> None:
+        """Put back what was applied, and leave a report and an end, after a cell that nobody sits in front of raised.
+
+        papermill ends the kernel after the first error, so that no later cell would. Called in the kernel's own thread, whose
+        loop is busy with the cell. A restore that fails costs neither.
+        """
+        if isinstance(error, VerdictError):
+            return  # the last cell's own, behind the end
+        if self._applies and self.parameters.get("restore", True) and self.incident.restored is None:
+            try:
+                with ThreadPoolExecutor(max_workers=1) as thread:
+                    thread.submit(lambda: asyncio.run(self.run.restore())).result()
+            except (ResilienceError, OSError) as exc:
+                self.run.note(f"restoring failed: {type(exc).__name__}: {exc}")
+        stopped = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+        found, code = judge_run(self.incident)
+        if stopped:
+            found, code = Verdict.INTERRUPTED, ExitCode.INTERRUPTED
+        elif found not in (Verdict.RUNBOOK_FAILED, Verdict.TIMED_OUT):
+            found, code = Verdict.RUNBOOK_FAILED, ExitCode.RUNBOOK_FAILED
+        leave_report(self.run, verdict=found, exit_code=code)
+        self._show_run()
 
     def _show_run(self) -> None:
         self._section("finish").show(views.incident_view(self.incident), views.text(self.incident))
 
     def _ended(self) -> None:
         if "finish" in self.sections:
+            self._end()
             self._show_run()

@@ -1,4 +1,4 @@
-"""Turn the way in which a notebook ended into what became of its stage, and of the run: status, message, exit code, verdict."""
+"""Turn the way in which a notebook ended into what became of its stage, and of the run: status, message, exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from datetime import datetime
 
 from resilience.core import errors
 from resilience.core.errors import ResilienceError
-from resilience.core.records import ExitCode, Stage, StageStatus, Verdict
+from resilience.core.records import ExitCode, Stage, StageStatus
+from resilience.host import signals
 
 BROKEN = frozenset({StageStatus.FAILED, StageStatus.KILLED, StageStatus.TIMED_OUT, StageStatus.INTERRUPTED})
 """How a stage ends that the stages after it do not get over."""
@@ -89,14 +90,6 @@ def ended(begun: Stage, broke: Break | None, written: Stage | None, *, at: datet
     return replace(begun, status=StageStatus.FINISHED, finished_at=at)
 
 
-def verdict_of(status: StageStatus) -> Verdict:
-    """Return the verdict of a run that ended in a stage with this status."""
-    return {
-        StageStatus.TIMED_OUT: Verdict.TIMED_OUT,
-        StageStatus.INTERRUPTED: Verdict.INTERRUPTED,
-    }.get(status, Verdict.RUNBOOK_FAILED)
-
-
 def exit_code(ends: Sequence[Stage], *, heard: int | None) -> int:
     """Return the exit code of these stages, the worst one; 0 where all came through. `heard` is the signal, if any.
 
@@ -105,7 +98,7 @@ def exit_code(ends: Sequence[Stage], *, heard: int | None) -> int:
     codes = []
     for end in ends:
         if end.status is StageStatus.INTERRUPTED:
-            codes.append(ExitCode.TERMINATED if heard == signal.SIGTERM else ExitCode.INTERRUPTED)
+            codes.append(signals.exit_code(heard or signal.SIGINT))
         elif end.status is StageStatus.TIMED_OUT:
             codes.append(ExitCode.TIMED_OUT)
         elif end.status is StageStatus.KILLED:

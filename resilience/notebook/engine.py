@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.core.errors import ResilienceError, RunbookError
-from resilience.core.records import Stage, StageName, StageStatus
+from resilience.core.records import ExitCode, Stage, StageName, StageStatus
 from resilience.host.files import scratch
 from resilience.notebook import endings
 from resilience.notebook.endings import BROKEN, Break
@@ -96,7 +96,7 @@ async def execute(
     on_progress: Callable[[Moment], None] | None = None,
     environ: Mapping[str, str] | None = None,
     restore: Callable[[], Awaitable[object]] | None = None,
-    report: Callable[[], object] | None = None,
+    report: Callable[[int | None], object] | None = None,
     redact: Callable[[str], str] | None = None,
     folder: Path | None = None,
     grace_s: float = _GRACE_S,
@@ -105,7 +105,8 @@ async def execute(
 
     The kernel of the next stage boots while the current one waits for the network. A stage that breaks ends the run but
     for the report; `restore` is called after a break, `report` where the report's notebook did not come through (both
-    read the run's folder anew), so that no run ends without them. SIGINT and SIGTERM interrupt the kernel, as do the
+    read the run's folder anew), so that no run ends without them. `report` gets the exit code that the run ends with where no
+    record says it, else None. SIGINT and SIGTERM interrupt the kernel, as do the
     time-outs; nothing of ours is left running. Raises SettingsError for parameters that no notebook declares, before
     anything starts.
 
@@ -150,12 +151,11 @@ class _Execution:
         *,
         environ: Mapping[str, str],
         restore: Callable[[], Awaitable[object]] | None,
-        report: Callable[[], object] | None,
+        report: Callable[[int | None], object] | None,
     ) -> Executed:
         """Go through the stages; whatever breaks, end every kernel, and leave a report where one can be made.
 
-        The verdict of a break is written twice: before the report, which shows it, and after, as the report judges by
-        the records' statuses, which do not tell a lock from a failure.
+        Each stage's record has the exit code of its break, by which the report and whoever judges the run later say the same.
         """
         # Before any thread: two that import jupyter_client at once can meet it half-initialised. Not at the top, as the
         # parameters of a run are refused without it.
@@ -181,12 +181,9 @@ class _Execution:
                     ends.append(end)
                     if end.status in BROKEN and name is not StageName.REPORT:
                         broken = end
-                        self._note_verdict(broken)
                         restored = await self._restore(restore)
                 if StageName.REPORT in stages:
                     ends = await self._ensure_report(ends, report)
-                if broken is not None:
-                    self._note_verdict(broken)
             finally:
                 try:
                     await kernels.close()
@@ -246,6 +243,8 @@ class _Execution:
             broke = replace(broke, message=self.redact(broke.message), hint=self.redact(broke.hint))
         written = read_incident(self.run_folder).stage(begun.name)
         end = endings.ended(begun, broke, written, at=datetime.now(UTC))
+        if end.status in BROKEN and end.name is not StageName.REPORT:
+            end = replace(end, exit_code=endings.exit_code([end], heard=self.stopping.signal))
         record_stage(self.run_folder, end, self.redact)
         self.tell(
             Moment(
@@ -265,19 +264,16 @@ class _Execution:
         record_stage(self.run_folder, stage, self.redact)
         return stage
 
-    def _note_verdict(self, broken: Stage) -> None:
-        """Write what the run came to."""
-        change_incident(
-            self.run_folder,
-            self.redact,
-            verdict=endings.verdict_of(broken.status),
-            exit_code=endings.exit_code([broken], heard=self.stopping.signal),
-        )
-
     async def _restore(self, restore: Callable[[], Awaitable[object]] | None) -> bool:
-        """Put back what the run applied, where it may; return whether that was done."""
+        """Put back what the run applied, where it may; return whether that was done.
+
+        Also what it only began to apply: a stage that was cut short left no record of it, but a journal.
+        """
         incident = read_incident(self.run_folder)
-        if restore is None or not self.asked.get("restore", True) or incident.applied is None or incident.restored:
+        if restore is None or not self.asked.get("restore", True) or incident.restored:
+            return False
+        stage = incident.stage(StageName.APPLY_FALLBACK)
+        if incident.applied is None and (stage is None or stage.status not in BROKEN):
             return False
         try:
             await restore()
@@ -288,8 +284,12 @@ class _Execution:
             return False
         return True
 
-    async def _ensure_report(self, ends: list[Stage], report: Callable[[], object] | None) -> list[Stage]:
-        """Let the library make the report where its notebook did not; its stage then says why, and whether that worked."""
+    async def _ensure_report(self, ends: list[Stage], report: Callable[[int | None], object] | None) -> list[Stage]:
+        """Let the library make the report where its notebook did not; its stage then says why, and whether that worked.
+
+        A signal or the end of the time that met the report itself is the end of the run, though every stage before it came
+        through: the report is told the exit code, and its stage keeps it. So does one that nothing could make.
+        """
         made = next((end for end in ends if end.name is StageName.REPORT), None)
         if report is None or (made is not None and made.status not in BROKEN):
             return ends
@@ -297,13 +297,17 @@ class _Execution:
         why = "made by the library: " + (
             f"its notebook {made.status.value}: {made.error}" if made else "the run was cut short"
         )
-        end = replace(begun, status=StageStatus.FINISHED, finished_at=datetime.now(UTC), note=why, error="", hint="")
-        record_stage(self.run_folder, end, self.redact)
+        stopped = made is not None and made.status in (StageStatus.INTERRUPTED, StageStatus.TIMED_OUT)
+        code = endings.exit_code([begun], heard=self.stopping.signal) if stopped else None
+        end = replace(begun, status=StageStatus.FINISHED, note=why, error="", hint="", exit_code=code)
         try:
-            await asyncio.to_thread(report)
+            await asyncio.to_thread(report, code)
         except Exception as exc:  # noqa: BLE001 - whatever broke the report becomes the stage's record
-            end = replace(end, status=StageStatus.FAILED, error=self.redact(f"{type(exc).__name__}: {exc}"))
-            record_stage(self.run_folder, end, self.redact)
+            error = self.redact(f"{type(exc).__name__}: {exc}")
+            lost = ExitCode.RUNBOOK_FAILED
+            end = replace(end, status=StageStatus.FAILED, error=error, exit_code=lost)
+        end = replace(end, finished_at=datetime.now(UTC))
+        record_stage(self.run_folder, end, self.redact)
         return [*(stage for stage in ends if stage.name is not StageName.REPORT), end]
 
 

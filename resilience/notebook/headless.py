@@ -12,13 +12,16 @@ from pathlib import Path
 from resilience.core.errors import LockedError, UsageError, did_you_mean
 from resilience.core.records import ExitCode, Incident, StageName, StageStatus, Verdict
 from resilience.core.settings import Settings
-from resilience.core.verdict import FailOn, counts_as_failure, judge_run
+from resilience.core.verdict import VERDICTS, FailOn, counts_as_failure, judge_run
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines
+from resilience.fallback.due import due
+from resilience.host import signals
 from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import parse
 from resilience.notebook.telling import Teller
-from resilience.runs.runbook import Run
+from resilience.runs.ending import leave_report, recording_the_end
+from resilience.runs.runbook import Run, settle_latest
 from resilience.settings.build import require_configured
 from resilience.show import terminal
 
@@ -62,8 +65,10 @@ def run_all(
         settings = replace(settings, outputs=Path(out).expanduser().resolve())
     given = {"apply": apply, **(parameters or {})}
     _check_parameters(given)
+    settle_latest(settings)
     run = Run.create(settings, slug=slug, apply=apply, parameters=given)
-    executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
+    with recording_the_end(run):
+        executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
     return conclude(run, executed, fail_on=fail_on)
 
 
@@ -84,8 +89,9 @@ def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) 
     given = {"apply": run.incident.applies, **(parameters or {})}
     _check_parameters(given)
     kept = tuple(stage for stage in run.incident.stages if stage.name not in left)
-    run.save(stages=kept, verdict=Verdict.RUNNING, exit_code=None, finished_at=None)
-    executed = asyncio.run(go(run, given, stages=left))
+    run.begin_again(stages=kept)
+    with recording_the_end(run):
+        executed = asyncio.run(go(run, given, stages=left))
     return conclude(run, executed)
 
 
@@ -109,9 +115,9 @@ async def go(
     """
     wanted = stages or (tuple(StageName) if run.incident.applies else LOOKING)
 
-    def report() -> None:
+    def report(code: int | None) -> None:
         run.refresh()
-        run.report()
+        run.report(verdict=None if code is None else VERDICTS.get(code, Verdict.RUNBOOK_FAILED), exit_code=code)
 
     async def restore() -> None:
         run.refresh()
@@ -134,19 +140,26 @@ async def go(
 def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
     """Say what the run came to, in the words of the report, and return its exit code.
 
-    A signal goes before everything else that was found; else what broke the engine counts with the records' own code,
-    the worse of the two.
+    The records decide, with the code of each break in them; what broke the engine beside them counts where it is worse.
+    Where the report says something else, as it does of its own loss, it is written once more. From here on no signal counts:
+    everything is done.
 
     `fail_on` hides codes from the caller and not from the record, which keeps the true one.
     """
-    incident = run.refresh()
-    verdict, code = judge_run(incident)
-    if executed.signal is not None:
-        code = executed.exit_code
-    elif executed.exit_code:
-        code = ExitCode.worst(code, executed.exit_code)
+    with signals.last_word():
+        incident = run.refresh()
+        verdict, code = judge_run(incident)
+        if executed.exit_code and ExitCode.worst(code, executed.exit_code) != code:
+            code = executed.exit_code
+            verdict = VERDICTS.get(code, Verdict.RUNBOOK_FAILED)
+        if (incident.verdict, incident.exit_code) != (verdict, code):
+            leave_report(run, verdict=verdict, exit_code=code)
+        _say(run, run.incident, code)
+    return _hide(code, fail_on)
+
+
+def _say(run: Run, incident: Incident, code: int) -> None:
     broken = next((s for s in incident.stages if s.status in (StageStatus.FAILED, StageStatus.KILLED)), None)
-    run.save(verdict=verdict, exit_code=code)
     terminal.out.print()
     terminal.headline(terminal.out, *_lines(run, incident, code))
     if broken is not None:
@@ -158,7 +171,11 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
     terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code, looked=not incident.applies)}")
     # The path alone on its line, for people who copy it and scripts that read the last line.
     sys.stdout.write(f"{run.folder / 'report.html'}\n")
-    return _hide(code, fail_on)
+    sys.stdout.flush()
+    if incident.verdict in (Verdict.INTERRUPTED, Verdict.TIMED_OUT, Verdict.RUNBOOK_FAILED):
+        left, hint = due(run.settings.state)
+        if left:
+            sys.stderr.write(f"resilience: {left}. Hint: {hint}\n")
 
 
 def _lines(run: Run, incident: Incident, code: int) -> list[str]:

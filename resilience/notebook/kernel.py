@@ -137,6 +137,29 @@ def redact_outputs(redactor: Redactor) -> None:
     gate.redactor = redactor
 
 
+def after_a_cell_that_raised(tell: Callable[[BaseException], object]) -> None:
+    """Call this once after the first cell whose code raises from now on, before its error is sent; nothing elsewhere.
+
+    So that plain papermill, which ends the kernel then, leaves nothing half done. Called again, the last one counts.
+    """
+    shell = _shell()
+    if shell is None:
+        return
+    before = getattr(shell, "_resilience_after_error", None)
+    if before is not None:
+        shell.events.unregister("post_run_cell", before)
+
+    def after(result: Any) -> None:
+        error = getattr(result, "error_in_exec", None)
+        if error is not None:
+            shell.events.unregister("post_run_cell", after)
+            shell._resilience_after_error = None
+            tell(error)
+
+    shell._resilience_after_error = after
+    shell.events.register("post_run_cell", after)
+
+
 class OutputGate:
     """Stand before a kernel's `Session.send` and redact the outputs among the messages.
 

@@ -38,7 +38,10 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
         parameters=given,
     )
     kernel.redact_outputs(run.redactor)
-    return Notebook(run, parameters, interactive=kernel.interactive())
+    notebook = Notebook(run, parameters, interactive=kernel.interactive())
+    if not notebook.interactive and not kernel.run_by_us():
+        kernel.after_a_cell_that_raised(notebook.broke_off)
+    return notebook
 
 
 def _named_run() -> str:

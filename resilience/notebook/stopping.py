@@ -1,4 +1,4 @@
-"""Know when a headless run has to stop: SIGINT, SIGTERM, the end of the run's time or of the stage's."""
+"""Know when a headless run has to stop: SIGINT, SIGTERM, SIGHUP, the end of the run's time or of the stage's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+
+from resilience.host import signals
 
 
 class Stopping:
@@ -34,27 +37,34 @@ class Stopping:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as "stop" within this block, on the loop that is running.
+        """Take SIGINT, SIGTERM and SIGHUP as "stop" within this block, on the loop that is running.
 
-        The first signal counts; a second one changes nothing.
+        The first signal counts; a second one changes nothing. Behind the block the handlers of before are back: asyncio
+        alone would leave SIGTERM to end the process at once, in the middle of what it still writes. SIGHUP that is
+        ignored stays so, as under nohup.
         """
         loop = asyncio.get_running_loop()
-        heard: list[signal.Signals] = []
+        heard: dict[signal.Signals, Any] = {}
 
         def stop(number: int) -> None:
             self.signal = self.signal or number
             self.asked.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.ENDING:
+            before = signal.getsignal(number)
+            if number is not signal.SIGINT and before is signal.SIG_IGN:
+                continue
             # Not the main thread, or no signals on this platform: the caller then stops us by cancelling.
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, stop, number)
-                heard.append(number)
+                heard[number] = before
         try:
             yield
         finally:
-            for number in heard:
+            for number, before in heard.items():
                 loop.remove_signal_handler(number)
+                if before is not None:
+                    signal.signal(number, before)
 
     def remaining(self, stage_started: float) -> float | None:
         """Return the seconds that are left to the stage that began then (monotonic), or None where nothing limits it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from resilience.report.losses import Losses
 from resilience.report.markdown import markdown
 from resilience.report.series import Columns
 from resilience.report.texts import Redacts
-from resilience.report.view import Chart, View
-from resilience.report.writing import publish
+from resilience.report.view import Chart, View, without_end
+from resilience.report.writing import Held, publish
 
 
 def render(
@@ -30,8 +31,14 @@ def render(
     public: bool = False,
     charts: bool = True,
     missing: Sequence[str] = (),
+    held: Held | None = None,
+    lost: list[str] | None = None,
 ) -> tuple[Path, ...]:
     """Write the report into the run's folder and return the files written, texts before charts.
+
+    `held`: on the disk the run has no end yet. What is written before the charts, which take seconds, then says so too, and
+    what tells the end is handed over without its name, for who writes `incident.json`: a kill leaves nothing that claims
+    more than that does. `lost` gets what is missing.
 
     What cannot be made or written is left out, and the rest says so. Raises SecretLeakError after all else has been
     written where a file would have held a secret; that file was not written. `missing` is what the caller knows to be
@@ -45,13 +52,23 @@ def render(
         incident=incident, samples=samples, folder=folder, redactor=redactor, history=history, public=public
     )
     losses = Losses(passes(redactor, public=public), missing)
-    return _Rendering(folder, redactor, gather(sources, losses), losses).go(charts=charts)
+    rendering = _Rendering(folder, redactor, gather(sources, losses), losses, held)
+    try:
+        return rendering.go(charts=charts)
+    finally:
+        if lost is not None:
+            lost += losses.missing[len(missing) :]
 
 
 class _Rendering:
     """The files of one report, each written whole or named among the losses."""
 
-    def __init__(self, folder: Path, redactor: Redacts | None, view: View, losses: Losses) -> None:
+    def __init__(
+        self, folder: Path, redactor: Redacts | None, view: View, losses: Losses, held: Held | None = None
+    ) -> None:
+        self.end = held
+        self.held: Held | None = None
+        """Where files go now: to their names, or, once the end is told, to `end`."""
         self.folder, self.redactor, self.view, self.losses = folder, redactor, view, losses
         self.written: list[Path] = []
         self.leaks: list[SecretLeakError] = []
@@ -59,20 +76,27 @@ class _Rendering:
     def go(self, *, charts: bool) -> tuple[Path, ...]:
         """Write all files; those that people read are written again at the end, where they have charts or losses to show.
 
-        Texts come first and at once, since drawing takes most of the time and may be cut short by a kill.
+        Texts come first and at once, since drawing takes most of the time and may be cut short by a kill. While the run goes
+        on they do not tell its end, and what does is written again behind the charts.
         """
-        view = self._shown()
-        self._write("report.md", lambda: markdown(view))
+        final = self.view
+        self.view = early = without_end(final) if self.end is not None and charts else final
+        self.held = None if charts else self.end
+        self._write("report.md", lambda: markdown(self._shown()))
         self._write("report.html", lambda: self._page(()))
         for export in exports.EXPORTS:
-            self._export(export, view)
-        if charts:
-            made = self._charts()
-            self._write("report.html", lambda: self._page(made))
-        if self.losses.missing:
+            self._export(export, self._shown())
+        self.view = final
+        made = self._charts() if charts else ()
+        self.held = self.end
+        if early is not final:
+            for export in exports.EXPORTS:
+                if export.tells_end:
+                    self._export(export, self._shown())
+        if early is not final or self.losses.missing:
             self._write("report.md", lambda: markdown(self._shown()))
-            if not charts:
-                self._write("report.html", lambda: self._page(()))
+        if charts or self.losses.missing:
+            self._write("report.html", lambda: self._page(made))
         if self.leaks:
             raise self.leaks[0]
         return tuple(dict.fromkeys(self.written))
@@ -96,15 +120,25 @@ class _Rendering:
     ) -> bool:
         """Write one file, or say in the rest why it is missing; `content` may be a generator that fails on the way."""
         try:
-            self.written.append(publish(self.folder / path, content, self.redactor, texts=texts))
+            self.written.append(publish(self.folder / path, content, self.redactor, texts=texts, held=self.held))
         except SecretLeakError as exc:
             self.leaks.append(exc)
             self.losses.say(f"{what or path}: refused, a secret would have been in it")
             return False
         except Exception as exc:  # noqa: BLE001 - one file that cannot be written must not lose the others
             self.losses.lost(what or path, exc)
+            self._take_back(path)
             return False
         return True
+
+    def _take_back(self, path: str) -> None:
+        """Remove the file of before: it tells of an earlier state, and would contradict the rest. What people wrote stays."""
+        file = self.folder / path
+        with suppress(OSError):
+            if path == "report.md":
+                file.replace(self.folder / "report.previous.md")
+            else:
+                file.unlink(missing_ok=True)
 
     def _export(self, export: Export, view: View) -> None:
         try:

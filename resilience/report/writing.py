@@ -14,10 +14,47 @@ _OVERLAP = 16 * 1024
 """A secret that lies across two chunks is still seen whole; longer ones than this are not."""
 
 
+class Held:
+    """Files that are written, scanned and on the disk, but not under their names yet: those that tell how a run ended.
+
+    They get their names together, as the last thing before the run's own record: a kill before that leaves none of them.
+    """
+
+    def __init__(self) -> None:
+        self._renames: dict[Path, Path] = {}
+
+    def add(self, aside: Path, path: Path) -> None:
+        self._renames[path] = aside
+
+    def publish(self) -> tuple[str, ...]:
+        """Give every file its name; return a sentence for each that could not get it."""
+        lost = []
+        for path, aside in self._renames.items():
+            try:
+                aside.replace(path)
+            except OSError as exc:
+                lost.append(f"{path.name}: could not be written ({exc.strerror or exc})")
+                aside.unlink(missing_ok=True)
+        self._renames.clear()
+        return tuple(lost)
+
+    def drop(self) -> None:
+        """Remove what did not get its name, and was made for a report that was cut short."""
+        while self._renames:
+            self._renames.popitem()[1].unlink(missing_ok=True)
+
+
 def publish(
-    path: Path, content: str | bytes | Iterable[str], redactor: Redacts | None, *, texts: str | None = None
+    path: Path,
+    content: str | bytes | Iterable[str],
+    redactor: Redacts | None,
+    *,
+    texts: str | None = None,
+    held: Held | None = None,
 ) -> Path:
     """Write the file as a whole or not at all. `texts` is all of it that is not numbers of ours, where that is known.
+
+    With `held` it gets its name later, by `Held.publish`.
 
     Raises SecretLeakError, naming file and offset but never the value, where a secret is in the bytes; nothing is
     left then.
@@ -42,9 +79,13 @@ def publish(
             clean = texts is not None and redactor.leaks(texts.encode("utf-8", "replace")) is None
             if not clean and (offset := scan(aside, redactor)) is not None:
                 raise refused(path, offset)
-        aside.replace(path)
-    finally:
+        if held is None:
+            aside.replace(path)
+        else:
+            held.add(aside, path)
+    except BaseException:
         aside.unlink(missing_ok=True)
+        raise
     return path
 
 

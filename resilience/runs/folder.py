@@ -3,6 +3,7 @@
 `write_incident` is the only writer of `incident.json` and `read_incident` its reader, in the process of the command line, in
 the kernel of a notebook and in the runner that watches both: `resume`, and whoever comes after a `kill -9`, rely on the
 order of these writes. A stage is on disk as started before it does anything, and its record before it is called finished.
+The verdict is `running`, with the process that works on it as owner, until `end` writes it as the last file of all.
 """
 
 from __future__ import annotations
@@ -28,17 +29,22 @@ from resilience.core.records import (
     StageName,
     StageStatus,
     TimelineEvent,
+    Verdict,
 )
 from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
+from resilience.core.verdict import with_end
 from resilience.fallback import journal as journals
 from resilience.host.files import write_atomically
 from resilience.host.vantage import vantage
-from resilience.runs import memory
+from resilience.runs import memory, owner
 from resilience.runs.configuration import load_settings
 
 INCIDENT = "incident.json"
 SAMPLES = "samples.jsonl"
+_RESERVE = ".reserve"
+_RESERVE_BYTES = 256 * 1024
+"""Room for the end of a run on a disk that fills up meanwhile: enough for a record that is cut short, and more."""
 
 
 def holds_run(folder: Path) -> bool:
@@ -173,9 +179,11 @@ class RunFolder:
             drill=settings.drill,
             parameters=given,
             versions=memory.versions(),
+            owner=owner.this_process(),
         )
         run = cls(settings, folder, incident)
         run.save()
+        _reserve(folder)
         _point_latest(settings.outputs, folder)
         return run
 
@@ -211,6 +219,54 @@ class RunFolder:
             self.incident = replace(self.incident, **changes)  # type: ignore[arg-type]
         self._saved = write_incident(self.folder, self.incident, self.redactor.text, saved=self._saved)
         return self.incident
+
+    def end(
+        self,
+        *,
+        verdict: Verdict,
+        exit_code: int,
+        at: datetime | None = None,
+        notes: Sequence[str] = (),
+        publish: Callable[[], Sequence[str]] | None = None,
+    ) -> Incident:
+        """Write the end of the run, as the last of all its files; `notes` are what could not be written before.
+
+        `at` is when it ended, as the report says it; else now. `publish` gives the report's files their names, just before.
+
+        It goes into the history too. On a full disk the room that was kept for it is used, and where that does not suffice
+        the single tests are left out of the record, which says so. Raises OSError where even that cannot be written; then
+        the record stays `running`, and readers call it killed once this process is gone.
+        """
+        ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
+        memory.record(self.settings, ended, ())
+        lost = (*notes, *(publish() if publish is not None else ()))
+        self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *lost))))
+        try:
+            self.save()
+        except OSError:
+            (self.folder / _RESERVE).unlink(missing_ok=True)
+            try:
+                self.save()
+            except OSError:
+                self.save(**_cut_short(self.incident))
+        (self.folder / _RESERVE).unlink(missing_ok=True)
+        return self.incident
+
+    def begin_again(self, *, stages: tuple[Stage, ...]) -> None:
+        """Go on with a run that had an end, or whose owner is gone; `stages` are the records that are kept."""
+        self._own()
+        self.save(stages=stages)
+
+    def _work_on(self) -> None:
+        """Make this process the owner, and the run `running` again, where it had an end or its owner is gone."""
+        goes_on = self.incident.verdict is Verdict.RUNNING and self.incident.owner is not None
+        if not goes_on or owner.is_killed(self.incident):
+            self._own()
+
+    def _own(self) -> None:
+        mine = owner.this_process()
+        self.incident = replace(self.incident, verdict=Verdict.RUNNING, exit_code=None, finished_at=None, owner=mine)
+        _reserve(self.folder)
 
     def event(
         self,
@@ -270,6 +326,7 @@ class RunFolder:
         killed. An interruption is recorded as that and not as a failure. Whatever is raised is raised on.
         """
         stage = Stage(name=name, status=StageStatus.STARTED, started_at=datetime.now(UTC), notebook=notebook, by=_who())
+        self._work_on()
         self._put(stage)
         self._signal(f"{name.value}.started")
         try:
@@ -280,7 +337,10 @@ class RunFolder:
         except Exception as exc:
             hint = exc.hint if isinstance(exc, ResilienceError) else ""
             message = exc.message if isinstance(exc, ResilienceError) else f"{type(exc).__name__}: {exc}"
-            self._end(stage, StageStatus.FAILED, error=self.redactor.text(message), hint=self.redactor.text(hint))
+            # A report that fails takes nothing from what is in it; who promised one records a code for it (`engine`).
+            own = exc.exit_code if isinstance(exc, ResilienceError) and name is not StageName.REPORT else None
+            failed = replace(stage, exit_code=own)
+            self._end(failed, StageStatus.FAILED, error=self.redactor.text(message), hint=self.redactor.text(hint))
             raise
         else:
             self._end(stage, StageStatus.FINISHED)
@@ -335,6 +395,25 @@ def latest(settings: Settings) -> Path:
     if pointer.exists():
         return pointer.resolve()
     raise UsageError(f"no run in {settings.outputs} yet.", hint="resilience run --no-apply")
+
+
+def _reserve(folder: Path) -> None:
+    """Keep room for the end of the run on the disk; without it the end is written where there is room."""
+    with suppress(OSError), (folder / _RESERVE).open("xb") as file:
+        file.write(os.urandom(_RESERVE_BYTES))  # zeros would take no room where the file system compresses
+
+
+def _cut_short(incident: Incident) -> dict[str, object]:
+    """Return the fields of a record that finds room where the whole does not: every count stays, the single tests go."""
+    names = ("tests", "critical_tests", "full_tests")
+    results = {name: result for name in names if (result := getattr(incident, name)) is not None}
+    lost = "the disk was full: the single tests and the timeline are not in this record"
+    return {
+        **{name: replace(result, tests=()) for name, result in results.items()},
+        "timeline": (),
+        "plan": None,
+        "notes": (*incident.notes, lost),
+    }
 
 
 def _who() -> str:

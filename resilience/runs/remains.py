@@ -11,6 +11,7 @@ from resilience.core.errors import RecordError
 from resilience.core.records import SCHEMA, Incident, Vantage, Verdict
 from resilience.report.series import Columns
 from resilience.runs.folder import INCIDENT, read_incident, read_samples
+from resilience.runs.owner import as_found
 
 
 def load(folder: Path) -> tuple[Incident, Columns, tuple[str, ...]]:
@@ -42,7 +43,7 @@ def load(folder: Path) -> tuple[Incident, Columns, tuple[str, ...]]:
 
 def _known_part(folder: Path, problems: list[str]) -> Incident:
     try:
-        return read_incident(folder)
+        return as_found(read_incident(folder))
     except RecordError:
         head = json.loads((folder / INCIDENT).read_bytes())
         if not isinstance(head, dict) or not isinstance(head.get("schema"), int) or head["schema"] <= SCHEMA:

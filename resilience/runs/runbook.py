@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from resilience.core.errors import UsageError
 from resilience.core.plan import selection
 from resilience.core.records import TestSuiteResult
 from resilience.core.redact import Redactor
@@ -18,6 +19,7 @@ from resilience.fallback import journal as journals
 from resilience.host.vantage import vantage
 from resilience.runs import memory, stages, testing
 from resilience.runs.configuration import load_settings
+from resilience.runs.ending import settle
 from resilience.runs.folder import RunFolder, holds_run, latest
 from resilience.runs.looking import assess_document, look, samples_of
 from resilience.runs.recovery import recover
@@ -38,6 +40,8 @@ __all__ = [
     "render_again",
     "restore",
     "samples_of",
+    "settle",
+    "settle_latest",
 ]
 
 
@@ -93,8 +97,16 @@ class Run(RunFolder):
         return first, tests_line(decision) if decision else "TESTS: no mode chosen yet"
 
 
+def settle_latest(settings: Settings) -> None:
+    """Write the end of the newest run where its process was killed; for who begins the next one."""
+    with suppress(UsageError, OSError):
+        settle(latest(settings), settings)
+
+
 def render_again(folder: Path, settings: Settings, *, public: bool = False) -> tuple[str, ...]:
-    """Write a run's report from what its folder still holds; return what is missing. Its records stay as they are.
+    """Write a run's report from what its folder still holds; return what is missing.
+
+    Its records stay as they are, but for a run whose process was killed, which gets that as its end.
 
     `public` puts pseudonyms in the place of addresses, internal names and people. Raises SecretLeakError; then
     nothing is written.
@@ -103,6 +115,7 @@ def render_again(folder: Path, settings: Settings, *, public: bool = False) -> t
     from resilience.report import render
     from resilience.runs.remains import load
 
+    settle(folder, settings)
     incident, samples, missing = load(folder)
     hosts = (*settings.deny_hosts, incident.vantage.host, vantage().host)
     redactor = Redactor.of(settings.secrets, settings.services, hosts=hosts)
@@ -156,6 +169,7 @@ def open_run(
         settings = replace(settings, outputs=Path(outputs).expanduser().resolve())
     if wanted == "latest":
         return Run.open(latest(settings), settings)
+    settle_latest(settings)
     return Run.create(settings, slug=slug, apply=apply, parameters=parameters)
 
 

@@ -43,7 +43,7 @@ from resilience.core.records import (
 from resilience.core.settings import RecoverySettings, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.variables import APPLIED
-from resilience.core.verdict import judge_run
+from resilience.core.verdict import judge_run, with_end
 from resilience.core.words import staging_line, totals_line
 from resilience.fallback import apply as applying, journal as journals, restore as restoring
 from resilience.host.lock import locked
@@ -511,16 +511,12 @@ async def put_back(
 
 
 def finish(run: RunFolder, *, verdict: Verdict | None = None, exit_code: int | None = None) -> Incident:
-    """Judge the run from its records, never from a notebook, and write the verdict.
+    """Judge the run from its records, never from a notebook, and write its end.
 
     `verdict` and `exit_code` stand in place of what the records say; see `core.verdict.judge_run` for the rules.
     """
     found, code = judge_run(run.incident)
-    return run.save(
-        verdict=verdict or found,
-        exit_code=code if exit_code is None else exit_code,
-        finished_at=datetime.now(UTC),
-    )
+    return run.end(verdict=verdict or found, exit_code=code if exit_code is None else exit_code)
 
 
 def report(
@@ -531,35 +527,53 @@ def report(
     verdict: Verdict | None = None,
     exit_code: int | None = None,
 ) -> tuple[Path, ...]:
-    """Stage 6: write the report from what is there, whatever failed before; return its files.
+    """Stage 6: write the report from what is there, whatever failed before, then the end of the run; return its files.
 
-    The verdict is written before the report, which shows it, and the history pruned after it, when nobody waits any
-    more. `verdict` and `exit_code` are for who knows better than the records do, such as a wait that timed out.
+    The report shows the verdict, and `incident.json` gets it as the last file: who is killed in between leaves a run without
+    an end, which is true. The end is written also where the report fails, with what is missing in its notes. The history is
+    pruned after it, when nobody waits any more. `verdict` and `exit_code` are for who knows better than the records do,
+    such as a wait that timed out.
 
     `charts` false leaves the drawings out; `public` puts pseudonyms in the place of internal names. Raises
     SecretLeakError where a text holds a secret in spite of redaction.
     """
     # Here, as templates and charts cost half a second that only a report needs.
     from resilience.report import render
+    from resilience.report.writing import Held
     from resilience.runs.remains import load
 
-    with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
-        _add_lab_events(run)
-        finish(run, verdict=verdict, exit_code=exit_code)
-        memory.record(run.settings, run.incident, ())
-        remember_facts(run.settings, run.incident)
-        _, samples, missing = load(run.folder)
-        with memory.history(run.settings) or nullcontext() as history:
-            files = render(
-                run.incident,
-                samples,
-                run.folder,
-                redactor=run.redactor,
-                history=history,
-                public=public,
-                charts=charts,
-                missing=missing,
-            )
+    lost: list[str] = []
+    held = Held()
+    found, code = judge_run(run.incident)
+    verdict, code, at = verdict or found, code if exit_code is None else exit_code, datetime.now(UTC)
+    try:
+        with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
+            _add_lab_events(run)
+            ended = with_end(run.incident, verdict, code, at=at)
+            memory.record(run.settings, run.incident, ())
+            remember_facts(run.settings, ended)
+            _, samples, missing = load(run.folder)
+            with memory.history(run.settings) or nullcontext() as history:
+                files = render(
+                    ended,
+                    samples,
+                    run.folder,
+                    redactor=run.redactor,
+                    history=history,
+                    public=public,
+                    charts=charts,
+                    missing=missing,
+                    held=held,
+                    lost=lost,
+                )
+    except Exception:
+        # The report is lost, and not the run.
+        run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
+        raise
+    except BaseException:
+        held.drop()  # a signal goes on without an end, which whoever it stops writes
+        raise
+    run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
     memory.prune(run.settings)
     return files
 

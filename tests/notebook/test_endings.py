@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from resilience.core.records import ExitCode, Stage, StageName, StageStatus, Verdict
+from resilience.core.verdict import VERDICTS
 from resilience.notebook import endings
 from resilience.notebook.endings import Break
 from tests.kits.records import AT
@@ -57,7 +58,7 @@ def test_each_break_has_its_exit_code_and_verdict(
     status: StageStatus, error: str, heard: int | None, code: int, verdict: Verdict
 ) -> None:
     assert endings.exit_code([stage(StageStatus.FINISHED), stage(status, error)], heard=heard) == code
-    assert endings.verdict_of(status) is verdict
+    assert VERDICTS.get(code, Verdict.RUNBOOK_FAILED) is verdict
 
 
 def test_of_two_breaks_the_worse_counts_and_none_is_zero() -> None:

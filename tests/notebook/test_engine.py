@@ -20,6 +20,7 @@ import pytest
 
 from resilience.core.errors import SettingsError
 from resilience.core.records import ExitCode, StageName, StageStatus, Verdict
+from resilience.core.verdict import VERDICTS
 from resilience.host.lock import locked
 from resilience.notebook.engine import Executed, Moment, execute, notebooks_folder, read_incident
 from resilience.runs.configuration import load_settings
@@ -61,9 +62,9 @@ async def go(
     when: Callable[[Moment], object] = lambda _moment: None,
     **options: object,
 ) -> Executed:
-    def report() -> None:
+    def report(code: int | None) -> None:
         run.refresh()
-        run.report(charts=False)
+        run.report(charts=False, verdict=None if code is None else VERDICTS[code], exit_code=code)
 
     return await execute(
         run.folder, stages=stages, parameters=parameters or {}, on_progress=when, report=report, **options

@@ -32,7 +32,7 @@ def test_what_is_wrong_with_the_question_is_refused_before_a_folder_is_made(team
 
 
 def ended(status: StageStatus, code: int, *, signal: int | None = None) -> Executed:
-    stage = Stage(name=StageName.ASSESS, status=status, started_at=AT, error="Why: this")
+    stage = Stage(name=StageName.ASSESS, status=status, started_at=AT, error="Why: this", exit_code=code)
     return Executed(stages=(stage,), exit_code=code, duration_s=1.0, signal=signal)
 
 

@@ -12,9 +12,9 @@ import pytest
 from resilience.notebook.stopping import Stopping
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_asks_to_stop_and_the_first_one_is_remembered(number: signal.Signals) -> None:
-    stopping = Stopping()
+    stopping, before = Stopping(), signal.getsignal(number)
     with stopping.listening():
         assert not stopping.ended
         os.kill(os.getpid(), number)
@@ -24,7 +24,7 @@ async def test_a_signal_asks_to_stop_and_the_first_one_is_remembered(number: sig
         await asyncio.wait_for(stopping.asked.wait(), 5)
     assert stopping.ended
     assert stopping.signal == number
-    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    assert signal.getsignal(number) == before, "the end is still to be written under the handlers of before"
 
 
 async def test_beside_the_main_thread_there_are_no_signals_to_listen_to_and_nothing_is_raised() -> None:

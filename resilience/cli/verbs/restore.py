@@ -13,7 +13,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
-from resilience.core.errors import ResilienceError
+from resilience.core.errors import ResilienceError, UsageError
 
 with on_demand():
     from resilience.core import redact, words
@@ -23,6 +23,8 @@ with on_demand():
     from resilience.show import terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from resilience.core.records import Restored
@@ -58,6 +60,10 @@ def restore(
 
     restored = asyncio.run(go())
     files.sweep()
+    # What was applied may belong to another run than the newest.
+    for folder in (run.folder if run is not None else None, _latest(settings)):
+        if folder is not None:
+            runbook.settle(folder, settings)
     terminal.show_restored(restored, console=console)
     _say_what_is_not_as_before(restored)
     if unreadable:
@@ -68,6 +74,13 @@ def restore(
     if as_json:
         print_json({"schema": 1, **builtins_of(restored)})
     leave(0)
+
+
+def _latest(settings: Settings) -> Path | None:
+    try:
+        return runbook.latest(settings)
+    except (UsageError, OSError):
+        return None
 
 
 def _say_what_is_not_as_before(restored: Restored) -> None:

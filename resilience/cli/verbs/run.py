@@ -11,6 +11,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
 from resilience.cli.output import leave, log_to_stderr
+from resilience.cli.runs import saying_what_is_due
 
 with on_demand():
     from resilience.notebook import headless
@@ -42,14 +43,15 @@ def run(
     for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
         check_seconds(option, value)
     settings = settings_from(config, environment)
-    code = headless.run_all(
-        settings,
-        apply=apply,
-        parameters=pairs_from(parameter, settings),
-        out=out,
-        fail_on=fail_on,
-        total_timeout_s=total_timeout,
-        stage_timeout_s=stage_timeout,
-        take_over=take_over,
-    )
+    with saying_what_is_due(settings):
+        code = headless.run_all(
+            settings,
+            apply=apply,
+            parameters=pairs_from(parameter, settings),
+            out=out,
+            fail_on=fail_on,
+            total_timeout_s=total_timeout,
+            stage_timeout_s=stage_timeout,
+            take_over=take_over,
+        )
     leave(code, exit_zero)

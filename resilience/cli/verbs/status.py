@@ -20,7 +20,7 @@ with on_demand():
     from resilience.core import codec, records
     from resilience.fallback import journal as journals
     from resilience.host import files, lock, vantage
-    from resilience.runs import escalating, folder as folders
+    from resilience.runs import escalating, folder as folders, owner
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
     """Return what the newest run's record says, or why it cannot be read; None where there is no run."""
     try:
         folder = folders.latest(settings)
-        incident = folders.read_incident(folder)
+        incident = owner.as_found(folders.read_incident(folder))
     except (UsageError, OSError):
         return None
     except RecordError as exc:
@@ -117,6 +117,7 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
         "exit_code": incident.exit_code,
         "stages": stages,
         "killed_in": begun[0] if begun and not locked else "",
+        "elsewhere": owner.elsewhere(incident),
     }
 
 
@@ -183,6 +184,8 @@ def _show_applied(applied: Mapping[str, Any], hand_over: bool) -> None:
 def _show_latest_run(latest: Mapping[str, Any], hand_over: bool) -> None:
     killed = latest.get("killed_in")
     what = f"killed in {killed}" if killed else latest.get("verdict", latest.get("error"))
+    if host := latest.get("elsewhere"):
+        what = f"without an end; its owner is on {host}, and whether it still works is not known from here"
     _say(f"Latest run: {latest.get('run', latest['folder'])}: {what}")
     if hand_over and "stages" in latest:
         for name, status in latest["stages"].items():

@@ -13,15 +13,16 @@ import typer
 
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
 from resilience.cli.demand import on_demand
-from resilience.cli.ends import EndedBySignalError
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
-from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked, write_report
+from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
 from resilience.core.errors import UsageError
 
 with on_demand():
     from resilience.core import records, words
+    from resilience.host import signals
+    from resilience.runs import ending
     from resilience.show import terminal
     from resilience.suite import expressions
 
@@ -111,26 +112,25 @@ def test(
         try:
             result = asyncio.run(go())
         except KeyboardInterrupt:
-            partial = run.record_interruption(EndedBySignalError().exit_code, before=before)
+            partial = run.record_interruption(signals.exit_code(), before=before)
             if as_json:
                 print_json(builtins_of(partial))
             raise
     if progress and sys.stderr.isatty():
         sys.stderr.write("\r\x1b[2K")
     if as_json:
-        # Before the report, which a second signal may end.
+        # Before the report, which may take long on a slow disk.
         print_json(builtins_of(result or run.blocked_result()))
-    page = write_report(run)
-    if result is None:
+    said = result or run.blocked_result()
+    with signals.last_word():
+        page = ending.leave_report(run, verdict=said.verdict, exit_code=said.exit_code)
         if not as_json:
+            if result is not None:
+                terminal.show_tests(result)
             terminal.show_notices(run.incident.notices)
-        leave(20, exit_zero)
-    if not as_json:
-        terminal.show_tests(result)
-        terminal.show_notices(run.incident.notices)
-        if page:
-            terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
-    leave(result.exit_code, exit_zero)
+            if result is not None and page:
+                terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
+    leave(said.exit_code, exit_zero)
 
 
 def _nowhere(data: bytes) -> None:

@@ -31,3 +31,5 @@ class Export:
 
     name: str
     files: Callable[[View], Iterable[File]]
+    tells_end: bool = False
+    """Whether it says how the run ended: then it is written once more when that is known."""

@@ -46,7 +46,9 @@ _SLOTS = {"failure": 1, "error": 2, "skipped": 3}
 """Where each element is counted, behind the number of cases."""
 
 
-def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> str:
+def junit(
+    result: TestSuiteResult | None, *, host: str = "", run: str = "", ended: Mapping[str, str] | None = None
+) -> str:
     """Return the XML: one suite a command, each test once.
 
     A test that ran and was lost to infrastructure is an `error` of type infrastructure, one held back is `skipped` of
@@ -54,9 +56,12 @@ def junit(result: TestSuiteResult | None, *, host: str = "", run: str = "") -> s
     timeout: whoever reads nothing but this must not see green. What was never reached is `skipped` of type not_run.
     Rounds, service, fault and suspicion are properties of the test.
 
-    No result gives an empty document. Characters that XML 1.0 does not allow are replaced, and times are UTC.
+    `ended` are properties of the whole: how the run ended, which may be worse than what its tests said.
+
+    No result gives no suite. Characters that XML 1.0 does not allow are replaced, and times are UTC.
     """
     root = ET.Element("testsuites", {"name": "resilience"})
+    _properties(root, ended or {})
     whole = [0, 0, 0, 0]
     if result is not None:
         for number, (command, tests) in enumerate(_suites(result)):
@@ -202,7 +207,11 @@ def _clean(text: str) -> str:
 
 def _files(view: View) -> Iterator[File]:
     incident = view.incident
-    yield File(path="junit.xml", content=junit(incident.tests, host=incident.vantage.host, run=incident.run))
+    ended = {"run_verdict": incident.verdict.value}
+    if incident.exit_code is not None:
+        ended["run_exit_code"] = str(incident.exit_code)
+    told = junit(incident.tests, host=incident.vantage.host, run=incident.run, ended=ended)
+    yield File(path="junit.xml", content=told)
 
 
-EXPORT = Export(name="junit.xml", files=_files)
+EXPORT = Export(name="junit.xml", files=_files, tells_end=True)

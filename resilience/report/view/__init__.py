@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from resilience.core.marks import Tone
-from resilience.core.records import Incident
+from resilience.core.records import Incident, Verdict
 from resilience.report.series import Columns, Window
 from resilience.report.view.figures import figures
 from resilience.report.view.headline import facts, title, verdict
@@ -100,6 +100,13 @@ class View:
     days: tuple[Day, ...] = ()
     missing: tuple[str, ...] = ()
     public: bool = False
+
+
+def without_end(view: View) -> View:
+    """Return the same view of a run that still goes on, as its record on the disk says while the report is made."""
+    incident = replace(view.incident, verdict=Verdict.RUNNING, exit_code=None, finished_at=None)
+    phrase, kind, sentences = verdict(incident)
+    return replace(view, incident=incident, verdict=phrase, verdict_kind=kind, lines=sentences, facts=facts(incident))
 
 
 def build(

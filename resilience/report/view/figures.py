@@ -9,7 +9,7 @@ from resilience.core.marks import NO_FALLBACK
 from resilience.core.records import Incident
 from resilience.report.series import Line, Window, moment
 from resilience.report.view.formats import span
-from resilience.report.view.modes import ModeSpan, mode_spans
+from resilience.report.view.modes import ModeSpan, applied_here, mode_spans
 
 
 def figures(
@@ -24,7 +24,7 @@ def figures(
         return ()
     start = moment(window.start)
     rows = []
-    health, applied = incident.health, incident.applied
+    health, applied = incident.health, applied_here(incident)
     if health is not None:
         detected = health.started_at + timedelta(seconds=health.duration_s)
         watched = any(line.at[0] < window.start for line in lines if len(line))
@@ -43,11 +43,19 @@ def figures(
     else:
         rows.append(("Down so far", span(ends - start), "first bad sample to the last thing recorded"))
     rows += [
-        (f"In mode {name}", span(total), "from applied to restored")
+        (f"In mode {name}", span(total), _meaning(incident))
         for name, total in _time_by_mode(mode_spans(incident, start, ends)).items()
         if name not in ("full", NO_FALLBACK) and total.total_seconds() > 0
     ]
     return tuple(rows)
+
+
+def _meaning(incident: Incident) -> str:
+    """Return from where to where the time in a mode was counted: only what was applied can be restored."""
+    if applied_here(incident) is None:
+        return "from its choice to the end of the tests; nothing was applied"
+    restored = incident.restored is not None and not incident.restored.nothing_to_do
+    return "from applied to restored" if restored else "from applied to the last thing recorded; not restored"
 
 
 def _time_by_mode(spans: Sequence[ModeSpan]) -> dict[str, timedelta]:

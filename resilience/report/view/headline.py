@@ -92,7 +92,7 @@ def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
     rows = [
         ("Environment", incident.environment + (f" (drill “{incident.drill}”)" if incident.drill else "")),
         ("Started", f"{when(incident.started_at, day=True)} UTC"),
-        ("Finished", f"{when(incident.finished_at, day=True)} UTC" if incident.finished_at else "not yet"),
+        ("Finished", _finished(incident)),
         ("Seen from", f"{vantage.user}@{vantage.host}" + (f", {vantage.platform}" if vantage.platform else "")),
         ("Run", incident.run),
     ]
@@ -110,6 +110,12 @@ def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
         phrase = exit_code_phrase(incident.exit_code, looked=looked)
         rows.append(("Exit code", f"{incident.exit_code} ({phrase})"))
     return tuple(rows)
+
+
+def _finished(incident: Incident) -> str:
+    if incident.finished_at is not None:
+        return f"{when(incident.finished_at, day=True)} UTC"
+    return "not known; its process was killed" if incident.verdict is Verdict.KILLED else "not yet"
 
 
 def failed_stages(incident: Incident) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from resilience.core.marks import NO_FALLBACK
-from resilience.core.records import Incident
+from resilience.core.records import Applied, Incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +18,23 @@ class ModeSpan:
     end: datetime
 
 
+def applied_here(incident: Incident) -> Applied | None:
+    """Return what the run applied; None where its mode changed nothing, of which there is a record too."""
+    applied = incident.applied
+    return applied if applied is not None and applied.env_file else None
+
+
 def mode_spans(incident: Incident, starts: datetime, ends: datetime) -> tuple[ModeSpan, ...]:
     """Return what was in force from `starts` to `ends`: no fallback until one was applied, and after it ended.
 
-    Full is one stretch, as it changes nothing. A fallback that was never restored is in force until the end.
+    Full is one stretch, as it changes nothing. A fallback that was never restored is in force until the end. A mode that was
+    only chosen, with nothing applied and no test run in it, was never in force.
     """
-    decision, applied = incident.decision, incident.applied
+    decision, applied = incident.decision, applied_here(incident)
     if decision is None:
         return ()
+    if applied is None and incident.tests is None and decision.mode.value != "full":
+        return (ModeSpan(mode=NO_FALLBACK, start=starts, end=ends),)
     begin = applied.applied_at if applied else decision.decided_at
     mode = applied.mode if applied else decision.mode
     if incident.restored is not None and not incident.restored.nothing_to_do:

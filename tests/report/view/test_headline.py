@@ -21,6 +21,7 @@ VERDICTS = {
     Verdict.RUNBOOK_FAILED: "THE RUNBOOK FAILED",
     Verdict.INTERRUPTED: "Interrupted",
     Verdict.TIMED_OUT: "TIMED OUT",
+    Verdict.KILLED: "KILLED",
     Verdict.RUNNING: "Still running",
 }
 

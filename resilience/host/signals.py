@@ -1,0 +1,71 @@
+"""Turn SIGTERM and SIGHUP into the way of Ctrl-C, remember which it was, and let no signal cut the writing of an end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # no SIGHUP on Windows
+INTERRUPTED, TERMINATED = 130, 143
+"""What a process exits with after a signal: 128 and its number, as shells have it. SIGHUP counts as SIGTERM."""
+
+
+class _Heard:
+    terminated = False
+    """Whether it was SIGTERM or SIGHUP, which are put down as carefully as Ctrl-C but exit with 143."""
+
+
+def heed() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP all end the command as Ctrl-C does; a second SIGTERM is ignored.
+
+    SIGHUP that is ignored stays so, as under nohup; SIGINT that is ignored does not: so starts a script its jobs with `&`,
+    and then neither signal would end us, nor --take-over.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """Remember that it was SIGTERM, and go the way of Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _Heard.terminated = True
+    # A running event loop has a handler of its own for Ctrl-C, which cancels what runs; an exception from here would tear it.
+    signal.raise_signal(signal.SIGINT)
+
+
+def terminated() -> bool:
+    """Say whether the signal that ended this process was SIGTERM or SIGHUP."""
+    return _Heard.terminated
+
+
+def exit_code(number: int | None = None) -> int:
+    """Return the exit code for this signal; without a number for the one that was heard."""
+    ended = _Heard.terminated if number is None else number != signal.SIGINT
+    return TERMINATED if ended else INTERRUPTED
+
+
+@contextmanager
+def last_word() -> Iterator[None]:
+    """Let no signal in while the end of a run is written and said: what is on disk would contradict the exit code.
+
+    It takes less than a second, and SIGKILL still ends it. Outside of the main thread, as in a notebook, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,66 @@
+"""SIGTERM and SIGHUP go the way of Ctrl-C with an exit code of their own, and none cuts the writing of an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resilience.host import signals
+
+SOON = """
+import sys, types
+class Slow(types.ModuleType):
+    pass
+sys.argv = ["resilience", "--help"]
+import resilience.cli
+class Late:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            print("loading", flush=True)
+            import time; time.sleep(30)
+sys.meta_path.insert(0, Late())
+resilience.cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)], ids=str
+)
+def test_a_signal_while_the_command_still_loads_is_said_with_its_code(number: signal.Signals, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SOON], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert err.startswith("resilience: ")
+    assert err.count("\n") == 1
+
+
+def test_no_signal_cuts_the_last_word_and_the_handlers_of_before_are_back() -> None:
+    before = [signal.getsignal(number) for number in signals.ENDING]
+    with signals.last_word():
+        for number in signals.ENDING:
+            os.kill(os.getpid(), number)
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
+
+
+def test_each_signal_has_the_exit_code_that_shells_give_it() -> None:
+    codes = {number.name: signals.exit_code(number) for number in signals.ENDING}
+    assert codes == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
+
+
+def test_under_nohup_a_hang_up_stays_ignored(tmp_path: Path) -> None:
+    program = (
+        "import signal; from resilience.host import signals; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        "signals.heed(); print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -1,0 +1,153 @@
+"""However a run ends, every output of it tells the same end: process, record, page, Markdown, JUnit, metrics, history, status."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from resilience.runs.folder import read_incident
+from tests.kits.endings import disagreements
+from tests.kits.run_kit import staging as staging, team as team
+from tests.kits.small_staging import SmallStaging
+from tests.kits.stand_in_kit import eventually
+from tests.kits.typing_in import runs
+
+PASSES = "def test_one():\n    assert True\n"
+FAILS = "def test_one():\n    assert 1 == 2\n"
+NONE = "x = 1\n"
+WAITS = "import pathlib, time\n\ndef test_slow():\n    pathlib.Path('begun').touch()\n    time.sleep(120)\n"
+UNDECIDED = (
+    "import urllib.request, urllib.error, os\n\ndef test_answer():\n"
+    "    try:\n        status = urllib.request.urlopen(os.environ['HERE'], timeout=5).status\n"
+    "    except urllib.error.HTTPError as exc:\n        status = exc.code\n"
+    "    assert status == 200\n"
+)
+DIES = "import os, signal\n\ndef test_dies():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A way to end: the tests, how staging answers, what is done in the middle, and what is then to be said."""
+
+    tests: str
+    verdict: str
+    code: int
+    status: int = 200
+    sent: int = 0
+    verb: tuple[str, ...] = ("test", "--force", "full")
+    file_bytes: int = 0
+    """Above 0: no file may become larger, as on a disk that is full."""
+
+
+ENDINGS = {
+    "pass": Ending(PASSES, "passed", 0, verb=("test",)),
+    "product": Ending(FAILS, "product_failures", 1, verb=("test",)),
+    "blocked": Ending(PASSES, "infrastructure_unavailable", 20, status=503, verb=("test",)),
+    "unknown": Ending(NONE, "unknown", 21, verb=("test",)),
+    "undecided": Ending(UNDECIDED, "undecided", 20, status=503),
+    "killed test child": Ending(DIES, "unknown", 21, verb=("test",)),
+    "SIGTERM": Ending(WAITS, "interrupted", 143, sent=signal.SIGTERM),
+    "SIGINT": Ending(WAITS, "interrupted", 130, sent=signal.SIGINT),
+    "SIGHUP": Ending(WAITS, "interrupted", 143, sent=signal.SIGHUP),
+    "killed everything": Ending(WAITS, "killed", 137, sent=signal.SIGKILL),
+}
+
+
+def go(team: Path, staging: SmallStaging, ending: Ending) -> int:
+    """Type the command, send the signal once the tests have begun, and return how the process ended."""
+    (team / "tests" / "test_shop.py").write_text(ending.tests)
+    staging.status = ending.status
+    limit: Callable[[], None] | None = None
+    if ending.file_bytes:
+        size = ending.file_bytes
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731 - in the child alone
+    going = subprocess.Popen(
+        [sys.executable, "-m", "resilience.cli", *ending.verb],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=team,
+        env={**os.environ, "HERE": f"http://127.0.0.1:{staging.port}/", "TEST_RETRY_ATTEMPTS": "1"},
+        preexec_fn=limit,
+    )
+    try:
+        if ending.sent:
+            begun = team / "begun"
+            assert eventually(lambda: begun.exists() or going.poll() is not None, within_s=90)
+            children = psutil.Process(going.pid).children(recursive=True)
+            going.send_signal(ending.sent)
+            if ending.sent == signal.SIGKILL:
+                for child in children:
+                    if child.is_running():
+                        child.kill()
+        return going.wait(90)
+    finally:
+        going.kill()
+        going.wait()
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_test_run_tells_one_end(team: Path, staging: SmallStaging, name: str) -> None:
+    ending = ENDINGS[name]
+    code = go(team, staging, ending)
+    (record,) = runs(team)
+    assert disagreements(record.parent, process=code) == []
+    assert (128 - code if code < 0 else code) == ending.code
+    if name != "killed everything":
+        assert read_incident(record.parent).verdict.value == ending.verdict
+        assert (record.parent / "report.md").exists()
+
+
+def test_a_settings_error_leaves_no_run_that_could_tell_anything(team: Path, staging: SmallStaging) -> None:
+    config = team / "resilience.toml"
+    config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
+    assert go(team, staging, Ending(PASSES, "", 2, verb=("test",))) == 2
+    assert runs(team) == []
+
+
+@pytest.mark.parametrize("who", ["restore", "report", "the next run"])
+def test_a_killed_run_is_called_killed_by_readers_and_written_by_who_works_next(
+    team: Path, staging: SmallStaging, who: str
+) -> None:
+    assert go(team, staging, ENDINGS["killed everything"]) == -signal.SIGKILL
+    (record,) = runs(team)
+    before = record.read_bytes()
+    shown = type_in(team, "status")
+    assert "killed in run_tests" in shown
+    assert record.read_bytes() == before, "a reader writes nothing"
+    words = {"restore": ["restore"], "report": ["report", "--no-pdf"], "the next run": ["test"]}[who]
+    (team / "tests" / "test_shop.py").write_text(PASSES)
+    type_in(team, *words)
+    incident = read_incident(record.parent)
+    assert (incident.verdict.value, incident.exit_code, incident.finished_at) == ("killed", 137, None)
+    assert disagreements(record.parent) == []
+    assert "KILLED" in (record.parent / "report.md").read_text()
+
+
+def test_a_run_of_another_host_is_said_to_be_not_known_from_here(team: Path, staging: SmallStaging) -> None:
+    go(team, staging, ENDINGS["killed everything"])
+    (record,) = runs(team)
+    moved = re.sub(r'("owner": \{\s*"host": )"[^"]*"', r'\1"elsewhere"', record.read_text())
+    record.write_text(moved)
+    shown = type_in(team, "status")
+    assert "its owner is on elsewhere" in shown
+    assert "not known from here" in shown
+    (team / "tests" / "test_shop.py").write_text(PASSES)
+    type_in(team, "test")
+    assert record.read_text() == moved
+
+
+def type_in(team: Path, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "resilience.cli", *words], cwd=team, capture_output=True, text=True, check=False
+    )
+    return " ".join((done.stdout + done.stderr).split())
