@@ -31,6 +31,7 @@ VERBS: Mapping[str, str] = {
     "lab": "The embedded staging by hand: prints its variables and takes faults by name until Ctrl-C.",
     "ack": "Acknowledge the outage that lasts: escalations and reminders of it stop.",
     "note": 'Put a note on the timeline: resilience note "restarted the connector" --at 03:40',
+    "publish": "Write a run onto its issue: one comment that is edited, and news; --dry-run shows the exact text.",
     "report": "Write the report of a run again, from its records.",
     "status": "What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer.",
     "doctor": "What is missing, unset, unreachable or never drilled, and what to type.",

@@ -18,6 +18,7 @@ from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import parse
 from resilience.notebook.telling import Teller
+from resilience.runs import telling
 from resilience.runs.runbook import Run
 from resilience.settings.build import require_configured
 from resilience.show import terminal
@@ -39,6 +40,7 @@ def run_all(
     stage_timeout_s: float | None = None,
     slug: str = "run",
     take_over: bool = False,
+    publish: str | None = None,
 ) -> int:
     """Make a run and go through its stages; return the exit code.
 
@@ -46,7 +48,8 @@ def run_all(
     NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
     the stages that look are gone through. The limits are in seconds, None for none.
 
-    `parameters` are those of the notebooks, `out` a folder in place of the configured one. The report's path is the
+    `publish` is the issue to write the run onto ("" for the configured one), None for none; what goes wrong with that is
+    said and changes no code. `parameters` are those of the notebooks, `out` a folder in place of the configured one. The report's path is the
     last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:
@@ -64,6 +67,10 @@ def run_all(
     _check_parameters(given)
     run = Run.create(settings, slug=slug, apply=apply, parameters=given)
     executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
+    if publish is not None:
+        run.refresh()
+        for line in telling.outcome_lines(asyncio.run(telling.publish_run(run, issue=publish))):
+            terminal.err.print(line, markup=False, soft_wrap=True)
     return conclude(run, executed, fail_on=fail_on)
 
 

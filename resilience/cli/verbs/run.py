@@ -10,7 +10,9 @@ from resilience.cli.arguments import check_seconds, pairs_from, settings_from
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
 from resilience.cli.output import leave, log_to_stderr
+from resilience.core.errors import UsageError
 from resilience.notebook.headless import run_all
+from resilience.runs.telling import target
 
 app = verb()
 
@@ -28,6 +30,8 @@ def run(
     total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all stages.")] = None,
     stage_timeout: Annotated[float | None, typer.Option("--stage-timeout", help="Seconds for each stage.")] = None,
     take_over: TakeOver = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Write the run onto its issue afterwards.")] = False,
+    issue: Annotated[str, typer.Option("--issue", help="For --publish: its number; else [runbook] issue.")] = "",
     config: Config = "",
     environment: Environment = "",
     verbose: Verbose = False,
@@ -37,7 +41,11 @@ def run(
     log_to_stderr(verbose)
     for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
         check_seconds(option, value)
+    if issue and not publish:
+        raise UsageError("--issue is for --publish.", hint=f"--publish --issue {issue}")
     settings = settings_from(config, environment)
+    if publish:
+        target(settings, issue)
     code = run_all(
         settings,
         apply=apply,
@@ -47,5 +55,6 @@ def run(
         total_timeout_s=total_timeout,
         stage_timeout_s=stage_timeout,
         take_over=take_over,
+        publish=issue if publish else None,
     )
     leave(code, exit_zero)
