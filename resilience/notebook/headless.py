@@ -48,8 +48,9 @@ def run_all(
     NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
     the stages that look are gone through. The limits are in seconds, None for none.
 
-    `publish` is the issue to write the run onto ("" for the configured one), None for none; what goes wrong with that is
-    said and changes no code. `parameters` are those of the notebooks, `out` a folder in place of the configured one. The report's path is the
+    `publish` is the issue to write the run onto ("" for the configured one), None for none; what goes wrong with that
+    is said and changes no code. `parameters` are those of the notebooks, `out` a folder in place of the configured one.
+    The report's path is the
     last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:

@@ -27,7 +27,7 @@ def test_it_has_at_most_sixty_lines(story: Callable[[], factory.Story]) -> None:
 
 def test_it_says_verdict_services_tests_and_whom_to_tell() -> None:
     text = summary(view(factory.drill))
-    for words in ("PRODUCT FAILURES", "✕ unavailable", "**Tests** (mode", "Likely cause"):
+    for words in ("PRODUCT FAILURES", "● available", "**Tests** (mode", "Likely cause"):
         assert words in text or words.lower() in text.lower(), words
 
 
