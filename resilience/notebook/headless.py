@@ -20,6 +20,7 @@ from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import parse
 from resilience.notebook.telling import Teller
+from resilience.runs import telling
 from resilience.runs.ending import leave_report, recording_the_end
 from resilience.runs.runbook import Run, settle_latest
 from resilience.settings.build import require_configured
@@ -42,6 +43,7 @@ def run_all(
     stage_timeout_s: float | None = None,
     slug: str = "run",
     take_over: bool = False,
+    publish: str | None = None,
 ) -> int:
     """Make a run and go through its stages; return the exit code.
 
@@ -49,7 +51,9 @@ def run_all(
     NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
     the stages that look are gone through. The limits are in seconds, None for none.
 
-    `parameters` are those of the notebooks, `out` a folder in place of the configured one. The report's path is the
+    `publish` is the issue to write the run onto ("" for the configured one), None for none; what goes wrong with that
+    is said and changes no code. `parameters` are those of the notebooks, `out` a folder in place of the configured one.
+    The report's path is the
     last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:
@@ -69,7 +73,12 @@ def run_all(
     run = Run.create(settings, slug=slug, apply=apply, parameters=given)
     with recording_the_end(run):
         executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
-    return conclude(run, executed, fail_on=fail_on)
+    code = conclude(run, executed, fail_on=fail_on)
+    if publish is not None:
+        # After the last word of the report: people are told what the record says in the end.
+        for line in telling.outcome_lines(asyncio.run(telling.publish_run(run, issue=publish))):
+            terminal.err.print(line, markup=False, soft_wrap=True)
+    return code
 
 
 def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) -> int:

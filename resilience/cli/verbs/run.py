@@ -12,9 +12,11 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.cli.runs import saying_what_is_due
+from resilience.core.errors import UsageError
 
 with on_demand():
     from resilience.notebook import headless
+    from resilience.runs import telling
 
 
 app = verb()
@@ -33,6 +35,8 @@ def run(
     total_timeout: Annotated[float | None, typer.Option("--total-timeout", help="Seconds for all stages.")] = None,
     stage_timeout: Annotated[float | None, typer.Option("--stage-timeout", help="Seconds for each stage.")] = None,
     take_over: TakeOver = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Write the run onto its issue afterwards.")] = False,
+    issue: Annotated[str, typer.Option("--issue", help="For --publish: its number; else [runbook] issue.")] = "",
     config: Config = "",
     environment: Environment = "",
     verbose: Verbose = False,
@@ -42,7 +46,11 @@ def run(
     log_to_stderr(verbose)
     for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
         check_seconds(option, value)
+    if issue and not publish:
+        raise UsageError("--issue is for --publish.", hint=f"--publish --issue {issue}")
     settings = settings_from(config, environment)
+    if publish:
+        telling.target(settings, issue)
     with saying_what_is_due(settings):
         code = headless.run_all(
             settings,
@@ -53,5 +61,6 @@ def run(
             total_timeout_s=total_timeout,
             stage_timeout_s=stage_timeout,
             take_over=take_over,
+            publish=issue if publish else None,
         )
     leave(code, exit_zero)

@@ -28,3 +28,9 @@ def test_a_run_that_only_looks_leaves_a_report_and_exits_by_what_it_found(
 def test_seconds_are_refused_where_they_are_none(type_in: Type, team: Path) -> None:
     type_in("run", "--stage-timeout", "0").complains("--stage-timeout 0")
     type_in("run", "--total-timeout", "-1").complains("--total-timeout -1")
+
+
+def test_publishing_is_refused_before_anything_is_done_where_nothing_may_be_written(type_in: Type, team: Path) -> None:
+    type_in("run", "--publish").complains("no repository is configured")
+    type_in("run", "--issue", "7").complains("--publish --issue 7")
+    assert not (team / "outputs").exists()

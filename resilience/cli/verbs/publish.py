@@ -1,0 +1,54 @@
+"""Write a run onto its issue, or show the exact text of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.group import verb
+from resilience.cli.options import Config, Environment, Verbose
+from resilience.cli.output import leave, log_to_stderr
+from resilience.core.records import ExitCode
+from resilience.runs import telling
+from resilience.show import terminal
+
+app = verb()
+
+
+@app.command()
+def publish(
+    folder: Annotated[str, typer.Argument(help="The run; else the newest.", metavar="[RUN]")] = "latest",
+    issue: Annotated[
+        str, typer.Option("--issue", help="Its number; `new` finds or makes one. Else [runbook] issue.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write the exact text to stdout, for `gh issue comment N --body-file -`.")
+    ] = False,
+    report_url: Annotated[str, typer.Option("--report-url", help="Where the full report is, to link it.")] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="Replace private addresses, host names, project ids and e-mail addresses.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="A check run as well; needs a GitHub App's token.")] = False,
+    config: Config = "",
+    environment: Environment = "",
+    verbose: Verbose = False,
+) -> None:
+    """Write a run onto its issue: one comment that is edited, a new one only for opened, escalated and recovered."""
+    log_to_stderr(verbose)
+    settings = settings_from(config, environment)
+    wanted = run_folder(settings, folder)
+    url = telling.report_url(os.environ, report_url)
+    if dry_run:
+        sys.stdout.write(telling.compose(wanted, settings, url=url, public=public).body)
+        return
+    to = telling.target(settings, issue)
+    with terminal.working(f"writing to {to.repository}"):
+        outcome = asyncio.run(telling.publish(wanted, settings, to, url=url, public=public, check=check))
+    for line in telling.outcome_lines(outcome):
+        terminal.out.print(line, markup=False, soft_wrap=True)
+    leave(ExitCode.USAGE if outcome.refused else ExitCode.LOCKED if outcome.waits else ExitCode.PASSED)
