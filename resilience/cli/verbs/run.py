@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from resilience.cli.actions import tell_actions
 from resilience.cli.arguments import check_seconds, pairs_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
@@ -63,4 +65,6 @@ def run(
             take_over=take_over,
             publish=issue if publish else None,
         )
+    outputs = Path(out).expanduser().resolve() if out else settings.outputs
+    tell_actions((outputs / "latest").resolve())
     leave(code, exit_zero)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resilience.cli.actions import tell_actions
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
@@ -124,6 +125,7 @@ def test(
     said = result or run.blocked_result()
     with signals.last_word():
         page = ending.leave_report(run, verdict=said.verdict, exit_code=said.exit_code)
+        tell_actions(run.folder)
         if not as_json:
             if result is not None:
                 terminal.show_tests(result)

@@ -186,8 +186,8 @@ def _add(case: ET.Element, tag: Tag, said: str, tally: list[int]) -> None:
     text = _clean(said or tag.unsaid)
     first = next(iter(text.splitlines()), "")[:300]
     child = ET.SubElement(case, tag.element, {"type": tag.type, "message": first or tag.type})
-    if len(text) > len(first):
-        child.text = text
+    # The whole of it, though the attribute holds its first line: ReportPortal reads the text alone.
+    child.text = text or None
     tally[_SLOTS[tag.element]] += 1
 
 

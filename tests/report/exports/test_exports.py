@@ -19,7 +19,9 @@ HELPERS = {"__init__", "export"}
 def test_each_file_of_the_folder_is_an_export() -> None:
     modules = {path.stem for path in Path(exports.__file__).parent.glob("*.py")} - HELPERS
     assert len(exports.EXPORTS) == len(modules)
-    assert {export.name for export in exports.EXPORTS} == {"junit.xml", "metrics.prom", "samples.csv", "summary.md"}
+    assert {export.name for export in exports.EXPORTS} == {
+        "allure-results", "annotations.txt", "ctrf.json", "junit.xml", "metrics.prom", "samples.csv", "summary.md"
+    }  # fmt: skip
 
 
 def test_an_export_may_write_many_files_and_one_that_fails_keeps_what_it_wrote_and_is_named(
