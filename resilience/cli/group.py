@@ -35,6 +35,7 @@ VERBS: Mapping[str, str] = {
     "publish": "Write a run onto its issue: one comment that is edited, and news; --dry-run shows the exact text.",
     "report": "Write the report of a run again, from its records.",
     "status": "What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer.",
+    "say": "The incident in three sentences: --for team, status-page or exec; --hand-over for the next on-call.",
     "watch": "Look every 300 s, print and alert only what changes; a restart tells nothing twice.",
     "doctor": "What is missing, unset, unreachable or never drilled, and what to type.",
     "init": "Set this repository up: looks at it, shows what it would write, writes resilience.toml.",

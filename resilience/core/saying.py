@@ -1,0 +1,171 @@
+"""Turn an incident into three sentences for one of three readers, and into the note for the next on-call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from resilience.core.escalation import escalation_lines
+from resilience.core.records import (
+    ConnectivityResult,
+    ConnectivityStatus,
+    Incident,
+    InfrastructureHealth,
+    TimelineEvent,
+)
+from resilience.core.words import cause_title, fault_phrase, listing, plural, totals_line
+
+UPDATE_MINUTES = 30
+"""Minutes to the next update: short enough that nobody asks, long enough to find something out."""
+_UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
+
+
+class Reader(StrEnum):
+    """Who reads: the team that tests, the users of a status page, or who decides about people and money."""
+
+    TEAM = "team"
+    STATUS_PAGE = "status-page"
+    EXEC = "exec"
+
+
+def say(
+    incident: Incident, reader: Reader, *, now: datetime, again: str = "", update_minutes: float = UPDATE_MINUTES
+) -> str:
+    """Return the incident in three sentences and the time of the next update; times are UTC.
+
+    Only the team reads names of services and causes. A status page names no service of ours, no host and nobody to
+    blame; it says what does not work and since when. Once it is over there is no next update.
+    """
+    health = incident.latest or incident.health
+    unwell = [result for result in health.services if result.status in _UNWELL] if health else []
+    back = incident.recovery if incident.recovery is not None and incident.recovery.recovered else None
+    over = back is not None or (health is not None and health.overall_status is ConnectivityStatus.AVAILABLE)
+    since = incident.outage_started_at
+    make = {Reader.TEAM: _team, Reader.STATUS_PAGE: _status_page, Reader.EXEC: _exec}[reader]
+    ended = (back.first_good_at or back.started_at) if back is not None else now
+    sentences = make(incident, health, unwell, since, ended if over else None, now)
+    if again and reader is not Reader.STATUS_PAGE:
+        sentences = (*sentences[:2], f"{sentences[2].rstrip('.')}; {again}.")
+    text = " ".join(sentences)
+    if over:
+        return text
+    return f"{text} Next update: {_when(now + timedelta(minutes=update_minutes))}."
+
+
+def _team(
+    incident: Incident,
+    health: InfrastructureHealth | None,
+    unwell: Sequence[ConnectivityResult],
+    since: datetime | None,
+    over: datetime | None,
+    now: datetime,
+) -> tuple[str, ...]:
+    place = incident.environment.capitalize()
+    if over is not None:
+        first = f"{place} is well again" + (f" since {_when(over)}, after {_span(since, over)}." if since else ".")
+    elif unwell:
+        down = listing([f"{result.name} ({fault_phrase(result)})" for result in unwell])
+        first = f"{place} is not well{_since(since, now)}: {down}."
+    else:
+        first = f"It is not known how {incident.environment} is."
+    cause = health.causes[0] if health is not None and health.causes and over is None else None
+    if cause is not None:
+        second = f"The likely cause is {cause_title(cause.cause)}; next: {cause.next.rstrip('.')}."
+    else:
+        second = "There is no cause left to look for." if over is not None else "No cause is known yet."
+    mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
+    if incident.tests is not None:
+        third = f"Tests ran in mode {incident.tests.mode.value}: {totals_line(incident.tests.totals)}."
+    else:
+        third = f"Tests: resilience test (mode {mode.value})." if mode is not None else "No tests were run yet."
+    return first, second, third
+
+
+def _status_page(
+    incident: Incident,
+    health: InfrastructureHealth | None,
+    unwell: Sequence[ConnectivityResult],
+    since: datetime | None,
+    over: datetime | None,
+    now: datetime,
+) -> tuple[str, ...]:
+    place = f"the {incident.environment} environment"
+    if over is not None:
+        lasted = f" The disruption began at {_when(since)} and ended at {_when(over)}." if since else ""
+        return f"{place.capitalize()} works again.{lasted}", "We are sorry for the disruption.", "No action is needed."
+    if not unwell:
+        return (
+            f"We are looking into {place}.",
+            "It is not known yet what is affected.",
+            "We will say more as we learn it.",
+        )
+    down = any(result.status is ConnectivityStatus.UNAVAILABLE and result.critical for result in unwell)
+    what = "is not available" if down else "is slow or not available in parts"
+    begun = f" since {_when(since)}" if since else ""
+    return (
+        f"{place.capitalize()} {what}{begun}.",
+        "Tests against it may fail or be held back for reasons that are not theirs.",
+        "We are working on it.",
+    )
+
+
+def _exec(
+    incident: Incident,
+    health: InfrastructureHealth | None,
+    unwell: Sequence[ConnectivityResult],
+    since: datetime | None,
+    over: datetime | None,
+    now: datetime,
+) -> tuple[str, ...]:
+    place = incident.environment
+    if over is not None:
+        first = f"The {place} outage is over" + (f"; it lasted {_span(since, over)}." if since else ".")
+    elif unwell:
+        first = f"The {place} environment has an outage{_since(since, now)}; {plural(len(unwell), 'service')} affected."
+    else:
+        first = f"It is not known how the {place} environment is."
+    tests = incident.tests
+    if tests is None:
+        second = "No test suite has run meanwhile, so releases that need it wait."
+    else:
+        held = tests.totals.infrastructure_unavailable + tests.totals.undecided
+        bugs = tests.totals.failed + tests.totals.error
+        second = (
+            f"Of {plural(tests.total_tests, 'test')} {held:,} could not be judged because of it and {bugs:,} failed "
+            f"for reasons of the product{' itself' if bugs else ''}."
+        )
+    loud = [notice for notice in incident.notices if not notice.quiet]
+    third = "It was escalated." if loud and over is None else "Nobody needs to decide anything now."
+    return first, second, third
+
+
+def hand_over(incident: Incident, notes: Sequence[TimelineEvent], *, now: datetime, again: str = "") -> str:
+    """Return the note for the next on-call: how it stands, what was done by whom, what is applied, what to type."""
+    lines = [say(incident, Reader.TEAM, now=now, again=again), ""]
+    lines += escalation_lines(incident.notices)
+    if incident.applied is not None and incident.applied.env_file and incident.restored is None:
+        lines.append(
+            f"Applied on {incident.applied.host}: mode {incident.applied.mode.value}. Undo: resilience restore"
+        )
+    done = [event for event in (*incident.timeline, *notes) if event.detail or event.what]
+    lines += ["", "What happened (UTC):"]
+    for event in sorted(done, key=lambda event: event.at)[-12:]:
+        lines.append(
+            f"  {event.at.astimezone(UTC):%H:%M:%S} {event.what}" + (f": {event.detail}" if event.detail else "")
+        )
+    lines += ["", "Next: resilience status --hand-over   resilience assess   resilience ack", f"Run: {incident.run}"]
+    return "\n".join(lines) + "\n"
+
+
+def _since(since: datetime | None, now: datetime) -> str:
+    return f" since {_when(since)} ({_span(since, now)})" if since is not None else ""
+
+
+def _span(since: datetime | None, until: datetime) -> str:
+    minutes = round((until - since).total_seconds() / 60) if since is not None else 0
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at is not None else "an unknown time"
