@@ -144,7 +144,8 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
 def _redactor(settings: Settings, incident: Incident) -> Redactor:
     token = os.environ.get("GITHUB_TOKEN", "")
     secrets = (*settings.secrets, Secret(token)) if token else settings.secrets
-    return Redactor.of(replace(settings, secrets=secrets), hosts=[incident.vantage.host, vantage().host])
+    hosts = (*settings.deny_hosts, incident.vantage.host, vantage().host)
+    return Redactor.of(secrets, settings.services, hosts=hosts)
 
 
 def _scan(redactor: Redactor, text: str, what: str) -> None:

@@ -55,4 +55,4 @@ def say(
         if hand_over
         else in_words(incident, Reader(reader), now=now, again=again, update_minutes=update_minutes) + "\n"
     )
-    sys.stdout.write(Redactor.of(settings).text(text))
+    sys.stdout.write(Redactor.of(settings.secrets, settings.services).text(text))
