@@ -107,6 +107,7 @@ CONCLUSIONS: Mapping[Verdict, str] = {
     Verdict.UNKNOWN: "neutral",
     Verdict.RUNBOOK_FAILED: "neutral",
     Verdict.INTERRUPTED: "cancelled",
+    Verdict.KILLED: "cancelled",
     Verdict.TIMED_OUT: "timed_out",
 }
 """Verdict → the conclusion of a check. Only a pass on real staging is a success: a fallback must not pass for the real thing."""
