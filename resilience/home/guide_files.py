@@ -115,7 +115,7 @@ def guide_files() -> Mapping[str, str]:
     files = {"config/runbook.toml": (shipped("config") / "runbook.toml").read_text(encoding="utf-8")}
     for name, room in _SHIPPED.items():
         files[name] = (shipped(room) / Path(name).name).read_text(encoding="utf-8")
-    return files | SCRIPTS
+    return {**files, **SCRIPTS}
 
 
 def write_guide_files(folder: Path) -> GuideFiles:
