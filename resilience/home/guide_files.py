@@ -14,10 +14,10 @@ _RESILIENT = """\
 #!/bin/bash
 # run_resilient_tests.sh
 
-# Load resilient configuration; -a, so that pytest gets it as well
-set -a
+# Load resilient configuration; pytest gets its switches, and no address of a stand-in that nobody started
 source config/.env.test.resilient
-set +a
+export INFRASTRUCTURE_DEGRADED_MODE TEST_GRACEFUL_DEGRADATION TEST_SKIP_ON_INFRASTRUCTURE_FAILURE
+export TEST_RETRY_ATTEMPTS TEST_RETRY_DELAY INFRASTRUCTURE_HEALTH_CHECK_TIMEOUT STAGING_CONNECTION_TIMEOUT
 
 # Run infrastructure health check
 python -c "
@@ -73,8 +73,8 @@ async def main():
 asyncio.run(main())
 "
 
-# Load resilient configuration; the active file, so that a .env of your own stays as it is
-cp config/.env.test.resilient config/.env.test.active
+# Load resilient configuration; into the active file, so that a .env of your own stays as it is, and so does what is applied
+grep -qs RESILIENCE_APPLIED config/.env.test.active || cp config/.env.test.resilient config/.env.test.active
 
 # Run development tests
 pytest tests/unit/ tests/integration/ \\

@@ -112,7 +112,7 @@ SUITE = {
     ),
     "pytest.ini": "[pytest]\naddopts = -p no:cacheprovider\n",
 }
-TESTS = 9
+TESTS = 10
 
 
 class GuideTeam:
