@@ -100,6 +100,8 @@ class RecoverySettings:
     good: int = 5
     interval_s: float = 10.0
     dwell_s: float = 60.0
+    commands: tuple[str, ...] = ()
+    """The full suite after the recovery; empty: pytest alone, as the repository's own settings have it run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -356,21 +356,23 @@ async def run_on_staging(
     run: RunFolder,
     mode: TestExecutionMode,
     *,
+    commands: Sequence[str] = (),
     output: Callable[[bytes], None] | None = None,
     take_over: bool = False,
 ) -> TestSuiteResult | None:
-    """Run the commands of this mode on real staging, nothing held back; None where the mode has no commands.
+    """Run these commands, else those of this mode, on real staging, nothing held back; None where there are none.
 
-    The stand-ins are not used, and the mode of the result is full: `mode` only picks the commands.
+    The stand-ins are not used, and the mode of the result is full: `mode` only picks the commands and the selection.
     """
     modes = run.settings.modes.get(mode)
-    if modes is None or not modes.commands:
+    wanted = tuple(commands) or (modes.commands if modes else ())
+    if not wanted:
         run.note(f"no command is configured for mode {mode.value}; nothing was run in it")
         return None
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = Decision(mode=TestExecutionMode.FULL, reasons=("staging has recovered",), decided_at=datetime.now(UTC))
     select = selection(mode, run.settings.modes, run.settings.wishes)
-    planned = tuple(PlannedCommand(command=command, select=select) for command in modes.commands)
+    planned = tuple(PlannedCommand(command=command, select=select) for command in wanted)
     with locked(run.settings.state, "recover", run=run.incident.run, take_over=take_over):
         return await testing.run_commands(run, planned, decision, health, SuiteOptions(output=output), on_staging=True)
 

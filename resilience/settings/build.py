@@ -100,7 +100,7 @@ def build(
     modes = document.table("modes")
     modes.only(*(mode.value for mode in TestExecutionMode))
     recovery, recovery_default = document.table("recovery"), RecoverySettings()
-    recovery.only("good", "interval_s", "dwell_s")
+    recovery.only("good", "interval_s", "dwell_s", "commands")
     history = document.table("history")
     history.only("keep_days")
     target = runbook.text("env_target")
@@ -124,6 +124,7 @@ def build(
             good=recovery.whole("good", recovery_default.good, least=1),
             interval_s=recovery.number("interval_s", recovery_default.interval_s),
             dwell_s=recovery.number("dwell_s", recovery_default.dwell_s, zero=True),
+            commands=recovery.texts("commands"),
         ),
         escalation=read_escalation(document.table("escalation")),
         publish=read_publish(document.table("publish")),

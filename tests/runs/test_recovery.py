@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from resilience import stand_ins as local
 from resilience.core.records import (
     ExitCode,
     RecoveryCheck,
+    TestExecutionMode,
     Verdict,
 )
+from resilience.core.settings import ModeSettings
 from resilience.fallback import journal as journals
+from resilience.runs.recovery import full_suite
 from resilience.runs.runbook import Run, recover
 from tests.kits.run_kit import change, on_disk, settings_of
 from tests.kits.small_staging import SmallStaging
@@ -86,3 +92,36 @@ async def test_critical_tests_that_fail_are_not_hidden_by_a_full_suite_that_pass
     assert code == ExitCode.PRODUCT_FAILURES
     assert on_disk(run)["exit_code"] == code
     assert on_disk(run)["verdict"] == "product_failures"
+
+
+@pytest.mark.parametrize(
+    ("full", "configured", "expected"),
+    [
+        (["python -m pytest -q tests/e2e/staging -v"], [], ("python -m pytest",)),
+        (["pytest tests/a", "pytest tests/b"], [], ("pytest",)),
+        (["poetry run pytest tests/a"], [], ("poetry run pytest",)),
+        (["make test"], [], ("make test",)),
+        (["cd sub && pytest"], [], ("cd sub && pytest",)),
+        (["pytest tests/a"], ["tox"], ("tox",)),
+    ],
+)
+def test_the_full_suite_is_the_configured_one_else_pytest_without_paths_else_the_commands_of_mode_full(
+    stood_in: Path, full: list[str], configured: list[str], expected: tuple[str, ...]
+) -> None:
+    settings = settings_of(stood_in)
+    modes = {TestExecutionMode.FULL: ModeSettings(commands=tuple(full))}
+    recovery = replace(settings.recovery, commands=tuple(configured))
+    assert full_suite(replace(settings, modes=modes, recovery=recovery)) == expected
+
+
+async def test_the_full_suites_count_stands_beside_what_plain_pytest_collects(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    text = (stood_in / "resilience.toml").read_text()
+    command = f'commands = ["{sys.executable} -m pytest -q -p no:cacheprovider tests/test_shop.py::test_one"]'
+    (stood_in / "resilience.toml").write_text(text.replace("[recovery]\n", f"[recovery]\n{command}\n"))
+    run = Run.create(settings_of(stood_in), apply=True)
+    await recover(run, wait_s=5)
+    assert run.incident.full_tests is not None
+    (note,) = [note for note in run.incident.full_tests.notes if note.startswith("the full suite")]
+    assert "1 of the 2 tests" in note

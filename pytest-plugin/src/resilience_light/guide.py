@@ -162,7 +162,8 @@ async def _in_thread(call):
 
 def _answer(*words, **options):
     """Return the runbook's document, and log its lines as the guide shows them."""
-    document, lines = tool.ask(*(words + ("--verbose",)), **options)
+    more = () if words[0] == "status" else ("--verbose",)
+    document, lines = tool.ask(*(words + more), **options)
     show_log()
     for line in lines:
         match = _LOGGED.match(line)

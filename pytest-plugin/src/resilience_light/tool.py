@@ -62,7 +62,8 @@ def ask(*words, **options):
     try:
         document = json.loads(done.stdout)
     except ValueError:
-        raise ResilienceError(last_line(done.stderr) or "the runbook answered nothing (exit code %d)" % done.returncode)
+        why = last_line(done.stderr) or "the runbook answered nothing (exit code %d)" % done.returncode
+        raise ResilienceError(why) from None
     if not isinstance(document, dict) or document.get("schema", 1) > 1:
         raise ResilienceError("the runbook is newer than this package. Hint: pip install --upgrade pytest-resilience")
     return document, done.stderr.splitlines()

@@ -13,7 +13,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 
 with on_demand():
-    from resilience.home import init as setting_up
+    from resilience.home import guide_files, init as setting_up
     from resilience.show import terminal
 
 
@@ -25,8 +25,14 @@ def init(
     write: Annotated[
         bool, typer.Option("--write/--look", help="Write; else only show (asked for on a terminal).")
     ] = False,
+    guide: Annotated[
+        bool, typer.Option("--guide", help="The outage guide's own files instead: config/, docker/ and three scripts.")
+    ] = False,
 ) -> None:
     """Set this repository up: looks at it, shows what it would write, writes resilience.toml."""
+    if guide:
+        _guide(write)
+        return
     proposal = setting_up.inspect_repository(Path.cwd())
     for line in proposal.found:
         terminal.out.print(f"  found: {line}", markup=False)
@@ -51,8 +57,24 @@ def _staging_exported(names: Sequence[str]) -> bool:
     )
 
 
-def _confirmed() -> bool:
+def _guide(write: bool) -> None:
+    """Write what the outage guide names, or say what would be written."""
+    for name in guide_files.guide_files():
+        if not write:
+            terminal.out.print(f"  {name}", markup=False)
+    if not (write or _confirmed("Write the guide's files?")):
+        terminal.out.print("Nothing was written. To write them: resilience init --guide --write")
+        return
+    done = guide_files.write_guide_files(Path.cwd())
+    for path in done.written:
+        terminal.out.print(f"Wrote {path}", markup=False)
+    for path in done.kept:
+        terminal.out.print(f"Left as it is: {path}", markup=False)
+    terminal.out.print("[bold]Next:[/bold] cp config/.env.test.resilient config/.env.test.active; resilience doctor")
+
+
+def _confirmed(question: str = "Write resilience.toml and the git-ignored folder .resilience/?") -> bool:
     """Ask where somebody is there to answer; elsewhere nothing is written."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    return typer.confirm("Write resilience.toml and the git-ignored folder .resilience/?")
+    return typer.confirm(question)

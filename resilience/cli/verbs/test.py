@@ -46,6 +46,10 @@ def test(
             metavar="[-- COMMAND...]",
         ),
     ] = None,
+    commands: Annotated[
+        list[str] | None,
+        typer.Option("--command", help="A command for the shell, run as after --. May be given again."),
+    ] = None,
     force: Force = "",
     select: Annotated[str, typer.Option("--select", help="A marker expression instead of the mode's.")] = "",
     exit_code: Annotated[str, typer.Option("--exit-code", help="ours, or original: the command's own.")] = "ours",
@@ -80,7 +84,10 @@ def test(
         expressions.check(select)
     run = applied_or_new_run(settings, "test")
     before = run.incident.tests
-    given = [command[0] if len(command) == 1 else shlex.join(command)] if command else None
+    given = [
+        *(commands or ()),
+        *([command[0] if len(command) == 1 else shlex.join(command)] if command else ()),
+    ] or None
 
     async def go() -> TestSuiteResult | None:
         """Look, choose the mode and run; None where tests are blocked, unless a mode or a command was asked for."""
@@ -121,7 +128,7 @@ def test(
         sys.stderr.write("\r\x1b[2K")
     if as_json:
         # Before the report, which may take long on a slow disk.
-        print_json(builtins_of(result or run.blocked_result()))
+        print_json({**builtins_of(result or run.blocked_result()), "run": run.incident.run})
     said = result or run.blocked_result()
     with signals.last_word():
         page = ending.leave_report(run, verdict=said.verdict, exit_code=said.exit_code)
