@@ -10,7 +10,7 @@ from pathlib import Path
 from resilience.core.errors import SecretLeakError
 from resilience.core.records import Incident, Sample
 from resilience.report import exports
-from resilience.report.exports.export import Export
+from resilience.report.exports.export import File
 from resilience.report.gathering import Past, Sources, gather, passes
 from resilience.report.html import html
 from resilience.report.losses import Losses
@@ -85,14 +85,14 @@ class _Rendering:
         self._write("report.md", lambda: markdown(self._shown()))
         self._write("report.html", lambda: self._page(()))
         for export in exports.EXPORTS:
-            self._export(export, self._shown())
+            self._export(export.name, export.files, self._shown())
         self.view = final
         made = self._charts() if charts else ()
         self.held = self.end
         if early is not final:
             for export in exports.EXPORTS:
-                if export.tells_end:
-                    self._export(export, self._shown())
+                if export.end is not None:
+                    self._export(export.name, export.end, self._shown())
         if early is not final or self.losses.missing:
             self._write("report.md", lambda: markdown(self._shown()))
         if charts or self.losses.missing:
@@ -140,12 +140,12 @@ class _Rendering:
             else:
                 file.unlink(missing_ok=True)
 
-    def _export(self, export: Export, view: View) -> None:
+    def _export(self, name: str, files: Callable[[View], Iterable[File]], view: View) -> None:
         try:
-            for file in export.files(view):
+            for file in files(view):
                 self._put(file.path, file.content, texts=file.texts)
         except Exception as exc:  # noqa: BLE001 - one export that fails must not lose the others
-            self.losses.lost(export.name, exc)
+            self.losses.lost(name, exc)
 
     def _charts(self) -> tuple[Chart, ...]:
         """Return the charts that stand whole beside the page; one that cannot be drawn or written costs only itself."""

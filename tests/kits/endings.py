@@ -76,11 +76,29 @@ def _exports(folder: Path, incident: Incident, *, killed: bool) -> list[str]:
         codes = {one.get("value") for one in suites}
         if incident.tests is not None and not killed and codes and codes != {str(incident.tests.exit_code)}:
             found.append(f"junit.xml: the tests' {codes}, incident.json: {incident.tests.exit_code}")
+    found += _for_other_tools(folder, incident, killed=killed)
     file = folder / "metrics.prom"
     if file.exists():
         values = re.findall(r"resilience_last_run_exit_code\{[^}]*\} (\S+)", file.read_text())
         if values != ([] if killed else [f"{incident.exit_code}"]):
             found.append(f"metrics.prom: {values}, incident.json: {incident.exit_code}")
+    return found
+
+
+def _for_other_tools(folder: Path, incident: Incident, *, killed: bool) -> list[str]:
+    """Compare what the summary of an issue, CTRF and Allure say of the end; a killed run's files are those of before."""
+    found = []
+    if (file := folder / "summary.md").exists() and ("Still running" in file.read_text()) is not killed:
+        found.append(f"summary.md: {file.read_text().splitlines()[2]!r}, incident.json: {incident.verdict.value}")
+    wanted = Verdict.RUNNING.value if killed else incident.verdict.value
+    if (file := folder / "ctrf.json").exists():
+        results = json.loads(file.read_text())["results"]
+        said = results["environment"]["extra"]["verdict"], results["tool"]["extra"]["exit_code"]
+        if said != (wanted, None if killed else incident.exit_code):
+            found.append(f"ctrf.json: {said}, incident.json: {incident.verdict.value}/{incident.exit_code}")
+    file = folder / "allure-results" / "environment.properties"
+    if file.exists() and f"verdict = {wanted}\n" not in file.read_text():
+        found.append(f"allure: not {wanted}: {file.read_text()!r}")
     return found
 
 

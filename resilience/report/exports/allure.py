@@ -110,6 +110,18 @@ def _files(view: View) -> Iterator[File]:
     if incident.tests is None:
         return
     yield File(path=f"{FOLDER}/categories.json", content=json.dumps(categories(), indent=1) + "\n")
+    yield from _environment(view)
+    for test in incident.tests.tests:
+        found = result(test, incident)
+        if found is not None:
+            path = f"{FOLDER}/{found['uuid']}-result.json"
+            yield File(path=path, content=json.dumps(found, ensure_ascii=False) + "\n")
+
+
+def _environment(view: View) -> Iterator[File]:
+    incident = view.incident
+    if incident.tests is None:
+        return
     lines = {
         "environment": incident.environment,
         "mode": incident.tests.mode.value,
@@ -118,11 +130,6 @@ def _files(view: View) -> Iterator[File]:
     }
     properties = "".join(f"{key} = {' '.join(value.split())}\n" for key, value in lines.items())
     yield File(path=f"{FOLDER}/environment.properties", content=properties)
-    for test in incident.tests.tests:
-        found = result(test, incident)
-        if found is not None:
-            path = f"{FOLDER}/{found['uuid']}-result.json"
-            yield File(path=path, content=json.dumps(found, ensure_ascii=False) + "\n")
 
 
-EXPORT = Export(name=FOLDER, files=_files)
+EXPORT = Export(name=FOLDER, files=_files, end=_environment)

@@ -108,4 +108,4 @@ def _files(view: View) -> Iterator[File]:
     yield File(path="ctrf.json", content=json.dumps(ctrf(view.incident), ensure_ascii=False, indent=1) + "\n")
 
 
-EXPORT = Export(name="ctrf.json", files=_files)
+EXPORT = Export(name="ctrf.json", files=_files, end=_files)

@@ -31,5 +31,5 @@ class Export:
 
     name: str
     files: Callable[[View], Iterable[File]]
-    tells_end: bool = False
-    """Whether it says how the run ended: then it is written once more when that is known."""
+    end: Callable[[View], Iterable[File]] | None = None
+    """Makes those of its files that say how the run ended: they are written once more when that is known."""

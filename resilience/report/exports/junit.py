@@ -214,4 +214,4 @@ def _files(view: View) -> Iterator[File]:
     yield File(path="junit.xml", content=told)
 
 
-EXPORT = Export(name="junit.xml", files=_files, tells_end=True)
+EXPORT = Export(name="junit.xml", files=_files, end=_files)

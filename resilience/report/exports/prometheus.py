@@ -72,4 +72,4 @@ def _files(view: View) -> Iterator[File]:
     yield File(path="metrics.prom", content=metrics(view.incident))
 
 
-EXPORT = Export(name="metrics.prom", files=_files, tells_end=True)
+EXPORT = Export(name="metrics.prom", files=_files, end=_files)

@@ -101,4 +101,4 @@ def _files(view: View) -> Iterator[File]:
     yield File(path="summary.md", content=summary(view))
 
 
-EXPORT = Export(name="summary.md", files=_files)
+EXPORT = Export(name="summary.md", files=_files, end=_files)
