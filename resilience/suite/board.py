@@ -196,25 +196,16 @@ class Board:
         }
         if not found:
             return ()
-        surely = any(
-            one.judged.outcome in (Outcome.FAILED, Outcome.ERROR) and not one.judged.again for one in mine.values()
-        )
         whole = {key: one for key, one in found.items() if one.judged.rule == 17}
         alone = [key for key, one in found.items() if one.judged.alone][:ALONE_AT_MOST]
-        together = {key: one for key, one in found.items() if key not in whole and key not in alone}
-        if not surely:
-            together |= {
-                key: one for key, one in mine.items() if one.judged.outcome is Outcome.NOT_RUN and not one.test.begun
-            }
-        return tuple(
-            batch
-            for batch in (
-                Batch(standings=together),
-                *(Batch(standings={key: found[key]}) for key in alone),
-                Batch(standings=whole, whole=True),
-            )
-            if batch.standings
+        left = {} if any(map(_is_the_products, mine.values())) else dict(filter(_was_left, mine.items()))
+        together = {key: one for key, one in found.items() if key not in whole and key not in alone} | left
+        batches = (
+            Batch(standings=together),
+            *(Batch(standings={key: found[key]}) for key in alone),
+            Batch(standings=whole, whole=True),
         )
+        return tuple(batch for batch in batches if batch.standings)
 
     def unsettled(self, command: int, well: Callable[[str], bool]) -> None:
         """Leave undecided what a second run would have settled, where a service it needs was not well when that run was due.
@@ -267,3 +258,14 @@ class Board:
         return Outcome.INFRASTRUCTURE_UNAVAILABLE in outcomes and not any(
             outcome in (Outcome.PASSED, Outcome.XFAILED, Outcome.XPASSED) for outcome in outcomes
         )
+
+
+def _is_the_products(standing: Standing) -> bool:
+    """Whether this test's failure is surely the product's: no second run settles anything about it."""
+    return standing.judged.outcome in (Outcome.FAILED, Outcome.ERROR) and not standing.judged.again
+
+
+def _was_left(entry: tuple[Key, Standing]) -> bool:
+    """Whether an early end left this test: it did not run, and never began."""
+    standing = entry[1]
+    return standing.judged.outcome is Outcome.NOT_RUN and not standing.test.begun

@@ -121,12 +121,7 @@ def target_of(failure: Failure, reading: Reading, endpoints: Sequence[Endpoint])
     was tried is the one that failed, if connecting is what failed. Only a name that could not be resolved needs no port.
     """
     node = failure.chain[reading.node : reading.node + 1]
-    named = addresses_in(node) or addresses_in(failure.chain)
-    if any(link.get("sqlstate") for link in node) and not any(link.get("addresses") for link in failure.chain):
-        # A database's answer comes with its statement, whose values look like addresses: ('async', 1).
-        named = ()
-    if not named and reading.connecting:
-        named = tuple(failure.spoke[-1:])
+    named = _named(failure, reading, node)
     if not named:
         return Target(endpoint=_by_client(failure, endpoints))
     for pair in named:
@@ -138,6 +133,17 @@ def target_of(failure: Failure, reading: Reading, endpoints: Sequence[Endpoint])
     own = {(str(host), port) for link in node or failure.chain for host, port in link.get("addresses", ())}
     own |= set(failure.spoke[-1:])
     return Target(foreign=next((p for p in named if p[1] is not None and (p in own or _is_address(p[0]))), None))
+
+
+def _named(failure: Failure, reading: Reading, node: Sequence[Mapping[str, Any]]) -> tuple[Pair, ...]:
+    """Return the addresses that a failure names, those of the link that says it first.
+
+    A database's answer comes with its statement, whose values look like addresses, ('async', 1): it names none in its text.
+    """
+    named = addresses_in(node) or addresses_in(failure.chain)
+    if any(link.get("sqlstate") for link in node) and not any(link.get("addresses") for link in failure.chain):
+        named = ()
+    return tuple(failure.spoke[-1:]) if not named and reading.connecting else tuple(named)
 
 
 def _is_address(host: str) -> bool:

@@ -91,6 +91,7 @@ class Record:
     """The events of one execution of a command, fed line by line; tests by (rootdir, node id)."""
 
     def __init__(self, *, select: str = "", mode: str = "") -> None:
+        """Begin with nothing heard; `select` and `mode` are what a test that the mode left out is told to have been left out by."""
         self.sessions: dict[str, Session] = {}
         self.tests: dict[tuple[str, str], Test] = {}
         self.counts: dict[str, int] = {}

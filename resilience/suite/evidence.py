@@ -515,32 +515,48 @@ def case_of(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is
     if service is not None:
         red = looks.red(service, start, end, scene.deadline(service), reading)
         green = looks.green(service, start, end, scene.deadline(service), reading)
-    red_used = {
+    red_used = _red_used(failure, reading, scene, used, may)
+    if service is not None and red is None and reading.code is not None and not reading.assertion:
+        # What the look found there does not explain this error: it is no reason to doubt it either.
+        red_used.pop(service, None)
+    return Case(
+        failure=failure, reading=reading, target=target, scene=scene,
+        product=Outcome.FAILED if is_test and failure.when == "call" else Outcome.ERROR,
+        used=used, may=may, red=red, green=green, red_used=red_used, earlier=_unwell_before(failure, scene, used | may),
+    )  # fmt: skip
+
+
+def _red_used(
+    failure: Failure, reading: Reading, scene: Scene, used: frozenset[str], may: frozenset[str]
+) -> dict[str, Look]:
+    """Return the services that the test used, or may have used, and the look that found each unwell at that time.
+
+    One whose server said what is wrong was well enough for that; where somebody waited in vain, a slow one counts as well.
+    """
+    start, end, looks = failure.at - failure.duration_s, failure.at, scene.looks
+    found = {
         name: look
         for name in sorted(used | may)
         if (look := looks.red(name, start, end, scene.deadline(name), None)) is not None
     }
     if reading.answer and not reading.assertion:
-        # A server that said what is wrong with a statement or a request was well enough for that.
-        one = by_protocol(failure.chain, live)
-        red_used.pop(one.service if one is not None else "", None)
+        one = by_protocol(failure.chain, tuple(endpoint for endpoint in scene.endpoints if not endpoint.idle))
+        found.pop(one.service if one is not None else "", None)
     if reading.deadline:
         slow = {name: looks.red(name, start, end, scene.deadline(name), reading) for name in sorted(used)}
-        red_used |= {name: look for name, look in slow.items() if look is not None}
-    if service is not None and red is None and reading.code is not None and not reading.assertion:
-        # What the look found there does not explain this error: it is no reason to doubt it either.
-        red_used.pop(service, None)
-    earlier = frozenset(
+        found |= {name: look for name, look in slow.items() if look is not None}
+    return found
+
+
+def _unwell_before(failure: Failure, scene: Scene, names: frozenset[str]) -> frozenset[str]:
+    """Return those of these services that were unwell earlier in this run, are slow, or restarted."""
+    looks, end = scene.looks, failure.at
+    return frozenset(
         name
-        for name in used | may
+        for name in names
         if looks.was_unwell(name, end + scene.deadline(name)) is not None
         or looks.restarted(name, max(end, scene.ended))
     )
-    return Case(
-        failure=failure, reading=reading, target=target, scene=scene,
-        product=Outcome.FAILED if is_test and failure.when == "call" else Outcome.ERROR,
-        used=used, may=may, red=red, green=green, red_used=red_used, earlier=earlier,
-    )  # fmt: skip
 
 
 def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True) -> Judged:

@@ -267,73 +267,94 @@ _CLIENTS = (
 )
 
 
-def _addresses(exc):
-    """Return [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read."""
-    found = []
+_URL_PATHS = (
+    ("request", "url"),
+    ("response", "url"),
+    ("response", "request", "url"),
+    ("request_info", "url"),
+    ("url",),
+)
+"""Where an exception of an HTTP client keeps the URL that it is about."""
+_HOLDERS = ((), ("pool",), ("conn",), ("_conn",), ("connection_key",))
+"""Where an exception keeps a thing with a host and a port; first the exception itself."""
 
-    def add(host, port=None):
+
+def _addresses(exc):
+    """Return [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read.
+
+    What the exception says of itself comes first: a frame may hold addresses of other connections as well.
+    """
+    found = []
+    for host, port in (*_named_by(exc), *_named_in_frames(exc)):
         if isinstance(host, bytes):
             host = host.decode("utf-8", "replace")
         if isinstance(host, (list, tuple)) and len(host) == 1:
             host = host[0]
         if isinstance(host, str) and 0 < len(host) < 256 and "@" not in host and [host, _port(port)] not in found:
             found.append([host, _port(port)])
+    return found[:8]
 
-    def add_url(url):
-        if isinstance(url, (str, bytes)) or type(url).__name__ == "URL":
-            pair = _from_url(url.decode("utf-8", "replace") if isinstance(url, bytes) else url)
-            if pair:
-                add(*pair)
 
-    for path in (
-        ("request", "url"),
-        ("response", "url"),
-        ("response", "request", "url"),
-        ("request_info", "url"),
-        ("url",),
-    ):
-        add_url(_attribute(exc, *path))
-    for owner in (
-        exc,
-        _attribute(exc, "pool"),
-        _attribute(exc, "conn"),
-        _attribute(exc, "_conn"),
-        _attribute(exc, "connection_key"),
-    ):
-        if owner is not None:
-            host = _attribute(owner, "host")
-            if isinstance(host, str):
-                add(host, _attribute(owner, "port"))
+def _in_url(url):
+    """Return [host, port] of what is a URL, in a list of one; an empty list of anything else."""
+    if not (isinstance(url, (str, bytes)) or type(url).__name__ == "URL"):
+        return []
+    pair = _from_url(url.decode("utf-8", "replace") if isinstance(url, bytes) else url)
+    return [pair] if pair else []
+
+
+def _named_by(exc):
+    """Yield (host, port) that the exception itself names: by its URLs, by what it holds, by its arguments."""
+    for path in _URL_PATHS:
+        for pair in _in_url(_attribute(exc, *path)):
+            yield pair
+    for path in _HOLDERS:
+        owner = _attribute(exc, *path)
+        host = _attribute(owner, "host") if owner is not None else None
+        if isinstance(host, str):
+            yield host, _attribute(owner, "port")
     for arg in getattr(exc, "args", ())[:4]:
         if isinstance(arg, tuple) and len(arg) >= 2 and isinstance(arg[0], str) and _port(arg[1]):
-            add(arg[0], arg[1])
+            yield arg[0], arg[1]
 
+
+def _named_in_frames(exc):
+    """Yield (host, port) that the frames of client libraries hold: only there do such names mean an address."""
     trace = getattr(exc, "__traceback__", None)
     steps = 0
     while trace is not None and steps < 200:
         steps += 1
         frame = trace.tb_frame
         if frame.f_globals.get("__name__", "").split(".")[0] in _CLIENTS:
-            values = frame.f_locals
-            for key in ("addr", "address", "server_address", "sockaddr", "sa"):
-                value = values.get(key)
-                if isinstance(value, (tuple, list)) and len(value) >= 2 and _port(value[1]):
-                    add(value[0], value[1])
-            if isinstance(values.get("host"), (str, bytes)) and _port(values.get("port")):
-                add(values["host"], values["port"])
-            for key in ("url", "uri", "dsn", "wsuri"):
-                add_url(values.get(key))
-            owner = values.get("self")
-            if owner is not None:
-                inside = getattr(owner, "__dict__", None)
-                if isinstance(inside, dict):
-                    for host, port in (("host", "port"), ("_host", "_port")):
-                        if isinstance(inside.get(host), str) and _port(inside.get(port)):
-                            add(inside[host], inside[port])
-                    for key in ("uri", "url"):
-                        add_url(inside.get(key))
+            for pair in (*_named_by_locals(frame.f_locals), *_named_by_self(frame.f_locals.get("self"))):
+                yield pair
         trace = trace.tb_next
-    return found[:8]
+
+
+def _named_by_locals(values):
+    """Yield (host, port) that a client's local variables name."""
+    for key in ("addr", "address", "server_address", "sockaddr", "sa"):
+        value = values.get(key)
+        if isinstance(value, (tuple, list)) and len(value) >= 2 and _port(value[1]):
+            yield value[0], value[1]
+    if isinstance(values.get("host"), (str, bytes)) and _port(values.get("port")):
+        yield values["host"], values["port"]
+    for key in ("url", "uri", "dsn", "wsuri"):
+        for pair in _in_url(values.get(key)):
+            yield pair
+
+
+def _named_by_self(owner):
+    """Yield (host, port) that the object names whose method a client's frame is."""
+    inside = getattr(owner, "__dict__", None)
+    if not isinstance(inside, dict):
+        return
+    for host, port in (("host", "port"), ("_host", "_port")):
+        if isinstance(inside.get(host), str) and _port(inside.get(port)):
+            yield inside[host], inside[port]
+    for key in ("uri", "url"):
+        for pair in _in_url(inside.get(key)):
+            yield pair
 
 
 def _children(exc):
@@ -361,6 +382,40 @@ def _children(exc):
             yield "cause", other
 
 
+_SQLSTATES = (("sqlstate",), ("pgcode",), ("diag", "sqlstate"))
+_STATUSES = (("response", "status_code"), ("response", "status"), ("status_code",), ("status",), ("code",))
+_NUMBERS = (("errno", ("errno",)), ("verify_code", ("verify_code",)), ("close_code", ("rcvd", "code")))
+"""What a described exception calls a number, and where the exception keeps it; the last is of a WebSocket's close frame."""
+
+
+def _describe_codes(exc, text, node):
+    """Add the codes that an exception holds as attributes: numbers, SQLSTATE, status, OpenSSL's reason.
+
+    The first place that holds a fitting one decides. A status that is a word, as redis-py's and OpenAI's, stands apart.
+    """
+    for name, path in _NUMBERS:
+        number = _number(_attribute(exc, *path))
+        if number is not None:
+            node[name] = int(number)
+    states = (_attribute(exc, *path) for path in _SQLSTATES)
+    state = next((one for one in states if isinstance(one, str) and len(one) == 5), None)
+    if state is not None:
+        node["sqlstate"] = state
+    statuses = (_number(_attribute(exc, *path)) for path in _STATUSES)
+    status = next((one for one in statuses if one is not None and 100 <= one < 600), None)
+    if status is not None:
+        node["status"] = int(status)
+    word = _attribute(exc, "status_code")
+    if isinstance(word, str) and len(word) < 40:
+        node["status_word"] = word
+    reason = _attribute(exc, "reason")
+    if isinstance(reason, str) and "ssl.SSLError" in node["mro"]:
+        node["ssl_reason"] = clean(reason, 80)
+    if " of pipeline caused error: " in text and "status_word" not in node:
+        # redis-py puts the command before the reply, whose first word is its code.
+        node["status_word"] = text.rpartition(" of pipeline caused error: ")[2].lstrip("('\"").split(" ", 1)[0][:40]
+
+
 def describe(exc):
     """Return the exception and all that lies behind it as JSON-able dicts, the outermost first."""
     nodes = []
@@ -382,34 +437,7 @@ def describe(exc):
             "of": parent,
             "text": clean(text),
         }
-        number = _number(_attribute(current, "errno"))
-        if number is not None:
-            node["errno"] = number
-        for path in (("sqlstate",), ("pgcode",), ("diag", "sqlstate")):
-            state = _attribute(current, *path)
-            if isinstance(state, str) and len(state) == 5:
-                node["sqlstate"] = state
-                break
-        for path in (("response", "status_code"), ("response", "status"), ("status_code",), ("status",), ("code",)):
-            status = _number(_attribute(current, *path))
-            if status is not None and 100 <= status < 600:
-                node["status"] = int(status)
-                break
-        word = _attribute(current, "status_code")
-        if isinstance(word, str) and len(word) < 40:
-            node["status_word"] = word
-        reason = _attribute(current, "reason")
-        if isinstance(reason, str) and "ssl.SSLError" in node["mro"]:
-            node["ssl_reason"] = clean(reason, 80)
-        if " of pipeline caused error: " in text and "status_word" not in node:
-            # redis-py puts the command before the reply, whose first word is its code.
-            node["status_word"] = text.rpartition(" of pipeline caused error: ")[2].lstrip("('\"").split(" ", 1)[0][:40]
-        verify = _number(_attribute(current, "verify_code"))
-        if verify is not None:
-            node["verify_code"] = verify
-        closed = _number(_attribute(current, "rcvd", "code"))
-        if closed is not None:
-            node["close_code"] = int(closed)
+        _describe_codes(current, text, node)
         _describe_client(current, text, node)
         try:
             addresses = _addresses(current)
@@ -433,15 +461,7 @@ def _describe_client(exc, text, node):
     root = type(exc).__module__.split(".")[0]
     names = [name.rpartition(".")[2] for name in node["mro"]]
     if root in _LIBPQ and "OperationalError" in names and "sqlstate" not in node:
-        broken, addresses = _libpq_connection(exc)
-        if addresses and not node.get("addresses"):
-            node["addresses"] = addresses
-        if _SAID_NO.search(text):
-            node["libpq"] = "answered"
-        elif _attribute(exc, "pgconn") is not None or _in_connect(exc):
-            node["libpq"] = "connect"
-        elif broken:
-            node["libpq"] = "bad"
+        _describe_libpq(exc, text, node)
     elif root == "grpc":
         try:
             node["grpc"] = str(exc.code().name)
@@ -453,12 +473,30 @@ def _describe_client(exc, text, node):
         if args and _number(args[0]) is not None:
             node["number"] = int(args[0])
     if node.get("status"):
-        for path in (("request", "url"), ("response", "url"), ("request_info", "url"), ("url",)):
-            found = _path_of(_attribute(exc, *path))
-            method = _attribute(exc, "request", "method") or _attribute(exc, "request_info", "method")
-            if found and method in (None, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
-                node["path"] = found
-                break
+        _describe_path(exc, node)
+
+
+def _describe_libpq(exc, text, node):
+    """Add when libpq failed: the server answered and said no, while connecting, or on a connection that broke."""
+    broken, addresses = _libpq_connection(exc)
+    if addresses and not node.get("addresses"):
+        node["addresses"] = addresses
+    if _SAID_NO.search(text):
+        node["libpq"] = "answered"
+    elif _attribute(exc, "pgconn") is not None or _in_connect(exc):
+        node["libpq"] = "connect"
+    elif broken:
+        node["libpq"] = "bad"
+
+
+def _describe_path(exc, node):
+    """Add the path that an HTTP status answered, so that the same path can be asked for again."""
+    for path in (("request", "url"), ("response", "url"), ("request_info", "url"), ("url",)):
+        found = _path_of(_attribute(exc, *path))
+        method = _attribute(exc, "request", "method") or _attribute(exc, "request_info", "method")
+        if found and method in (None, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            node["path"] = found
+            return
 
 
 def _path_of(url):
@@ -1305,57 +1343,60 @@ class Recorder:
 
         A subtest has a context: it says nothing of the test as a whole unless it failed.
         """
-        when = report.when
-        outcome = report.outcome
         if self.controller:
-            if when not in ("setup", "call", "teardown"):
+            if report.when not in ("setup", "call", "teardown"):
                 self.writer.event("crash", at=time.time(), id=report.nodeid, text=clean(report.longrepr))
             return
-        if outcome == "passed":
-            if when == "call":
-                if getattr(report, "context", None) is not None:
-                    return
-                self.duration += report.duration
-                if self.state is None:
-                    self.state = "xpassed" if hasattr(report, "wasxfail") else "passed"
-                return
-            self.duration += report.duration
-            if when == "teardown":
-                self.finish(report.nodeid)
+        if report.outcome == "passed" and report.when == "call" and getattr(report, "context", None) is not None:
             return
         self.duration += report.duration
-        nodeid = report.nodeid
-        if outcome == "failed":
-            # Report hooks cancel the timer of faulthandler.
-            self.rearm = True
-            if report.duration >= _SLOW_S and nodeid in self.pending:
-                self.slow = _smells_of_network(self.pending[nodeid][-1]["chain"])
-            found = self.pending.pop(nodeid, None)
-            if found is None and self.state == "failed":
-                found = ()
-            text = _crash_text(report)
-            for evidence in [{"chain": [], "when": when, "spoke": []}] if found is None else found:
-                if nodeid in self.lost and not evidence["chain"]:
-                    evidence = dict(evidence, lost=True)
-                self.writer.event(
-                    "fail", at=time.time(), id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence
-                )
-            if self.state != "failed":
-                self.state = "failed" if when == "call" else "error" if self.state != "failed" else "failed"
-        elif outcome == "skipped":
-            self.pending.pop(nodeid, None)
-            if hasattr(report, "wasxfail"):
-                if self.state in (None, "passed"):
-                    self.state = "xfailed"
-            elif self.state in (None, "passed") and getattr(report, "context", None) is None:
-                self.state = "skipped"
-                self.writer.event("skip", id=self._id(nodeid), reason=_skip_reason(report))
-        elif outcome == "rerun":
-            self.pending.pop(nodeid, None)
+        if report.outcome == "passed":
+            if report.when == "call" and self.state is None:
+                self.state = "xpassed" if hasattr(report, "wasxfail") else "passed"
+        elif report.outcome == "failed":
+            self._phase_failed(report)
+        elif report.outcome == "skipped":
+            self._phase_skipped(report)
+        elif report.outcome == "rerun":
+            self.pending.pop(report.nodeid, None)
             self.state = "rerun"
-            self.writer.event("rerun", id=self._id(nodeid))
-        if when == "teardown":
-            self.finish(nodeid)
+            self.writer.event("rerun", id=self._id(report.nodeid))
+        if report.when == "teardown":
+            self.finish(report.nodeid)
+
+    def _phase_failed(self, report):
+        """Write each error of a phase that failed: those that were read while they lived, else the report's text alone.
+
+        A report without an error of its own after one that failed is the same failure once more, as subtests have it.
+        """
+        nodeid, when = report.nodeid, report.when
+        # Report hooks cancel the timer of faulthandler.
+        self.rearm = True
+        if report.duration >= _SLOW_S and nodeid in self.pending:
+            self.slow = _smells_of_network(self.pending[nodeid][-1]["chain"])
+        found = self.pending.pop(nodeid, None)
+        if found is None:
+            found = () if self.state == "failed" else [{"chain": [], "when": when, "spoke": []}]
+        text = _crash_text(report)
+        for evidence in found:
+            if nodeid in self.lost and not evidence["chain"]:
+                evidence = dict(evidence, lost=True)
+            self.writer.event(
+                "fail", at=time.time(), id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence
+            )
+        if self.state != "failed":
+            self.state = "failed" if when == "call" else "error"
+
+    def _phase_skipped(self, report):
+        """Note a skip, or a failure that was expected, unless the test is worse already."""
+        self.pending.pop(report.nodeid, None)
+        if self.state not in (None, "passed"):
+            return
+        if hasattr(report, "wasxfail"):
+            self.state = "xfailed"
+        elif getattr(report, "context", None) is None:
+            self.state = "skipped"
+            self.writer.event("skip", id=self._id(report.nodeid), reason=_skip_reason(report))
 
     def finish(self, nodeid):
         """Write the outcome of a test, its connections before it, and forget all that was its own."""

@@ -13,6 +13,7 @@ from resilience.core.records import CommandResult, FaultCode, Outcome, TestOutco
 from resilience.core.redact import Redactor
 from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
+from resilience.suite.ends import End, judge_end, worst
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
 from resilience.suite.execution import Executes, Execution
@@ -21,7 +22,7 @@ from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
 from resilience.suite.records import Place, Request, Turn
 from resilience.suite.stalls import Stalls
-from resilience.suite.whole_commands import Left, Whole, judge_whole, usage_error
+from resilience.suite.whole_commands import Left, Whole, judge_whole
 
 _READ_AT_MOST = 2 << 20
 PARTS = 100
@@ -289,23 +290,7 @@ class Rounds:
             not_run=_why_not_run(execution), batch=batch, more=turn.round <= tools.request.attempts,
         )  # fmt: skip
         for key in record.in_flight:
-            standing = tools.board.standings.get(key)
-            if standing is None:
-                continue
-            if execution.timed_out:
-                stack = execution.stacks.get(key[1], "")
-                standing.keep(
-                    Judged(
-                        outcome=Outcome.TIMEOUT, rule=3, reason=execution.timed_out,
-                        message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
-                    )
-                )  # fmt: skip
-            elif execution.stalled:
-                if key == execution.stuck:
-                    standing.keep(_stalled(execution, key[1]))
-            elif not standing.test.state and not standing.test.failures:
-                standing.keep(_ended_in_the_middle(execution))
-            standing.rounds = max(standing.rounds, turn.round)
+            self._take_in_flight(execution, key)
         if record.gave_up is not None:
             tools.board.give_up(turn.number, judge_failure(record.gave_up, scene, is_test=False))
         for session in record.sessions.values():
@@ -324,6 +309,29 @@ class Rounds:
             self.doubts.append(f"{execution.missing} events of our pytest plug-in never came")
         if record.bad_lines:
             self.doubts.append(f"{record.bad_lines} lines of the events file are not our plug-in's, or were damaged")
+
+    def _take_in_flight(self, execution: Execution, key: tuple[str, str]) -> None:
+        """Judge a test that had begun when the execution ended: by the limit, by the stall, or by how the process ended.
+
+        Beside a stall only the test that waited is judged; those of other workers are run again.
+        """
+        standing = self.tools.board.standings.get(key)
+        if standing is None:
+            return
+        if execution.timed_out:
+            stack = execution.stacks.get(key[1], "")
+            standing.keep(
+                Judged(
+                    outcome=Outcome.TIMEOUT, rule=3, reason=execution.timed_out,
+                    message=f"still running when {execution.timed_out}" + (f"; {stack}" if stack else ""),
+                )
+            )  # fmt: skip
+        elif execution.stalled:
+            if key == execution.stuck:
+                standing.keep(_stalled(execution, key[1]))
+        elif not standing.test.state and not standing.test.failures:
+            standing.keep(_ended_in_the_middle(execution))
+        standing.rounds = max(standing.rounds, self.turn.round)
 
     def _trouble(self, root: str, failure: Failure, scene: Scene) -> None:
         """Let a conftest or a session that could not begin stand as a test of its own."""
@@ -363,35 +371,28 @@ class Rounds:
         )
 
     def _with_events(self, first: Execution, last: Execution) -> tuple[Outcome, str]:
-        """Say what a pytest command came to: the worst of its tests, unless its end says that more is wrong than they tell."""
+        """Say what a pytest command came to, by its tests and by its end (the rules are those of `ends`)."""
         record, number = last.record, self.turn.number
         keys = {*first.record.tests, *record.tests}
         mine = [
-            standing
+            standing.judged
             for key, standing in self.tools.board.standings.items()
             if key in keys or (standing.command == number and key[1][:1] == "(")
         ]
-        found = {standing.judged.outcome for standing in mine}
-        outcome = next((one for one in _WORST_FIRST if one in found), Outcome.PASSED)
-        if last.timed_out:
-            return Outcome.TIMEOUT, last.timed_out
-        if last.stalled:
-            return outcome, last.stalled
-        failing = any(test.failures or test.state in ("failed", "error") for test in record.tests.values())
-        refused = last.exit_code == 4 or any(session.exit == 4 for session in record.sessions.values())
-        if refused and outcome in (Outcome.PASSED, Outcome.NOT_RUN) and not failing:
-            said = usage_error(last.tail)
-            return Outcome.NOT_RUN, f"pytest could not start: {said or 'usage'} (exit code 4)"
-        if not record.complete:
-            ended = f"pytest ended in the middle: no finish line, exit code {last.exit_code}"
-            return Outcome.NOT_RUN if outcome is Outcome.PASSED else outcome, ended
-        if outcome is Outcome.PASSED and last.exit_code not in (0, 5) and not failing:
-            return Outcome.FAILED, f"exit code {last.exit_code}, although no test failed"
-        if outcome is Outcome.PASSED and not record.collected:
-            return Outcome.NOT_RUN, f"nothing was collected (exit code {last.exit_code})"
-        if outcome is Outcome.NOT_RUN:
-            return outcome, next((s.judged.reason for s in mine if s.judged.outcome is Outcome.NOT_RUN), "")
-        return outcome, "per-test events"
+        return judge_end(
+            End(
+                worst=worst({judged.outcome for judged in mine}),
+                exit_code=last.exit_code,
+                refused=4 in {last.exit_code, *(session.exit for session in record.sessions.values())},
+                complete=record.complete,
+                collected=record.collected,
+                failing=any(test.failures or test.state in ("failed", "error") for test in record.tests.values()),
+                timed_out=last.timed_out,
+                stalled=last.stalled,
+                not_run=next((judged.reason for judged in mine if judged.outcome is Outcome.NOT_RUN), ""),
+                tail=last.tail,
+            )
+        )
 
     # between two rounds
 
@@ -422,12 +423,6 @@ class Rounds:
 
     def _say(self, phase: str, note: str) -> None:
         self.tools.teller.between(self.turn, self.record, phase, note, self.tools.breaker.open)
-
-
-_WORST_FIRST = (
-    Outcome.TIMEOUT, Outcome.FAILED, Outcome.ERROR, Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.UNDECIDED,
-    Outcome.STAND_IN_GAP, Outcome.NOT_RUN,
-)  # fmt: skip
 
 
 def _sessions(record: Record) -> set[str]:

@@ -205,27 +205,20 @@ def read(chain: Sequence[Mapping[str, Any]], kinds: Iterable[Kind]) -> Reading:
     if not chain:
         return Reading(said=Said.NOTHING)
     hung = is_test_timeout(chain[0])
-    assertion = is_assertion(chain)
-    gap_codes = frozenset[str]().union(*(kind.gap_codes for kind in kinds))
-    gap = next((str(node["sqlstate"]) for node in chain if node.get("sqlstate") in gap_codes), "")
+    gap = _gap(chain, kinds)
     own, masked = _without_own(chain)
     fault = classify_chain(masked, kinds)
-    code = fault.code if fault is not None else None
-    damaged = any(str(node.get("sqlstate", "")).startswith("58") for node in chain)
-    if code is C.APP_ERROR and damaged and not gap:
-        code = C.APP_OVERLOAD  # class 58: an error of the system below the server
-    answered = False
-    if code is None or code not in SIGNS | REFUSALS:
-        code, answered = _by_client(chain, code)
+    code, answered = _code_of(chain, fault.code if fault is not None else None, gap)
     if hung:
         code = C.PROTO_SILENT
-    said = Said.SIGN if code in SIGNS else Said.REFUSAL if code in REFUSALS else Said.OWN if own else Said.NOTHING
-    node = _node_of(masked, code, kinds) if said in (Said.SIGN, Said.REFUSAL) else 0
+    said = _said(code, own)
+    speaks = said in (Said.SIGN, Said.REFUSAL)
+    node = _node_of(masked, code, kinds) if speaks else 0
     return Reading(
         said=said,
-        code=code if said in (Said.SIGN, Said.REFUSAL) else None,
+        code=code if speaks else None,
         fault=code or (fault.code if fault is not None else None),
-        assertion=assertion,
+        assertion=is_assertion(chain),
         hung=hung,
         gap=gap,
         node=node,
@@ -233,12 +226,41 @@ def read(chain: Sequence[Mapping[str, Any]], kinds: Iterable[Kind]) -> Reading:
         depth=_depth(chain[node], code),
         answer=said is Said.NOTHING and _answered(chain),
         wrongly=said is Said.OWN and own.endswith("told wrongly"),
-        texts=(f"{chain[node].get('type', '')}: {code.value}",)
-        if code is not None and said is not Said.OWN
-        else (own,)
-        if own
-        else (),
+        texts=_texts(chain[node], said, code, own),
     )
+
+
+def _gap(chain: Sequence[Mapping[str, Any]], kinds: Sequence[Kind]) -> str:
+    """Return the first SQLSTATE of something that is missing in a database, or ""."""
+    codes = frozenset[str]().union(*(kind.gap_codes for kind in kinds))
+    return next((str(node["sqlstate"]) for node in chain if node.get("sqlstate") in codes), "")
+
+
+def _code_of(chain: Sequence[Mapping[str, Any]], code: FaultCode | None, gap: str) -> tuple[FaultCode | None, bool]:
+    """Return what the chain says, given what the standard library's and the kinds' types and codes say of it.
+
+    Where that is neither a sign nor a refusal, clients without such types are asked. Whether a server answered stands beside it.
+    """
+    damaged = any(str(node.get("sqlstate", "")).startswith("58") for node in chain)
+    if code is C.APP_ERROR and damaged and not gap:
+        return C.APP_OVERLOAD, False  # class 58: an error of the system below the server
+    return (code, False) if code in SIGNS | REFUSALS else _by_client(chain, code)
+
+
+def _said(code: FaultCode | None, own: str) -> Said:
+    """Return what a code is of: a sign goes before a refusal, both go before a client's own error."""
+    if code in SIGNS:
+        return Said.SIGN
+    if code in REFUSALS:
+        return Said.REFUSAL
+    return Said.OWN if own else Said.NOTHING
+
+
+def _texts(node: Mapping[str, Any], said: Said, code: FaultCode | None, own: str) -> tuple[str, ...]:
+    """Return in words what was read: the type and code of the link that says it, else the client's own error."""
+    if code is not None and said is not Said.OWN:
+        return (f"{node.get('type', '')}: {code.value}",)
+    return (own,) if own else ()
 
 
 def _answered(chain: Sequence[Mapping[str, Any]]) -> bool:

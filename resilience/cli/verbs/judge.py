@@ -57,6 +57,11 @@ def judge(
 
 
 async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
+    """Follow a pytest that somebody else started: its messages come line by line on our input, ours go out the same way.
+
+    It ends with who started us: the end of the input is a message as well (None), and an output that is closed is
+    StarterGoneError.
+    """
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
 

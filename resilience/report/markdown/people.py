@@ -13,6 +13,10 @@ from resilience.report.view.formats import when
 
 
 def notices(view: View) -> list[str]:
+    """Return whom to tell, one row each with its reason, and the text to paste; nothing where nobody has to be told.
+
+    A recipient who is kept quiet stays in the table: that nobody is told is itself something to know.
+    """
     if not view.incident.notices:
         return []
     rows = [
