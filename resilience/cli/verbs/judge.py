@@ -57,6 +57,7 @@ def judge(
 
 
 async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
+    """Exchange lines with who started us until the result is said; its end of our input is our end, whatever we are at."""
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
 
