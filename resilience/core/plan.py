@@ -355,13 +355,14 @@ def _by_hand(
     if not changes:
         return ()
     lines = []
-    if any(service.kind.doubles and service.kind.doubles.compose for service in chosen):
-        lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
     target = places.shown(places.env_file)
     if profile:
         source = places.shown(profile)
-        lines += [f"cp -p {target} {target}.before  # if it exists", f"cp {source} {target}"]
-    lines.append(f"set -a; . {target}; set +a")
+        lines += [f"test ! -e {target} || cp -p {target} {target}.before", f"cp {source} {target}"]
+    lines.append(f"set -a; . ./{target}; set +a" if not target.startswith("/") else f"set -a; . {target}; set +a")
+    # After the variables, as the compose file asks for passwords.
+    if any(service.kind.doubles and service.kind.doubles.compose for service in chosen):
+        lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
     return tuple(lines)
 
 

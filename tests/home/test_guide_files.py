@@ -56,13 +56,25 @@ def test_beside_a_resilience_toml_nothing_is_written_since_it_would_count_and_no
 def test_every_key_is_explained_in_the_shipped_configuration() -> None:
     """A key stands there with a comment: beside it, or, for those that only name something, in the lines above."""
     text = (shipped("config") / "runbook.toml").read_text(encoding="utf-8")
-    source = Path(build.__file__).read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(build.__file__).parent.glob("*.py"))
     keys = {
         key for given in re.findall(r"\.only\(((?:\s*\"\w+\",?)+)\s*\)", source) for key in re.findall(r"\w+", given)
     }
     keys |= {*service._COMMON_KEYS, *SHARED_KEYS, *(key for kind in KINDS for key in kind.options)}
-    tables = {"runbook", "service", "modes", "recovery", "escalation", "history", "safety", "control"}
-    explained = re.compile(r"^#? ?(\w+)(?: = .*#|:)", re.M)
+    tables = {
+        "runbook",
+        "service",
+        "modes",
+        "recovery",
+        "escalation",
+        "history",
+        "safety",
+        "control",
+        "publish",
+        "alerts",
+    }
+    tables |= {"watch", "maintenance"}
+    explained = re.compile(r"^#? ?(\w+)(?: =.*#|:)", re.M)
     named = set(explained.findall(text)) | {
         key for line in re.findall(r"^# (.*:.*)$", text, re.M) for key in re.findall(r"(\w+):", line)
     }
