@@ -177,6 +177,7 @@ VERDICTS = (
     (Verdict.INTERRUPTED, ExitCode.INTERRUPTED),
     (Verdict.INTERRUPTED, ExitCode.TERMINATED),
     (Verdict.TIMED_OUT, ExitCode.TIMED_OUT),
+    (Verdict.KILLED, ExitCode.KILLED),
 )
 
 
