@@ -32,9 +32,12 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
     path = environ.get("PATH", os.defpath)
     if "/" in python:
         path = f"{(root / python).parent}{os.pathsep}{path}"
+        if not (root / python).with_name(words[0]).exists():
+            # The pytest of another environment further down PATH would collect with other packages.
+            return Collected(candidate=candidate, count=None, error=f"no {words[0]} beside {python}", no_pytest=True)
     program = shutil.which(words[0], path=path)
     if program is None:
-        return Collected(candidate=candidate, count=None, error=f"{words[0]} is not there", no_pytest=True)
+        return Collected(candidate=candidate, count=None, error=f"no {words[0]} on PATH", no_pytest=True)
     try:
         done = subprocess.run(
             [program, *words[1:]],
@@ -62,7 +65,10 @@ def _read(candidate: Candidate, code: int, text: str) -> Collected:
     count = int(counted[-1][0] or counted[-1][1]) if counted else sum("::" in line for line in lines)
     if code in (0, 5):
         return Collected(candidate=candidate, count=count)
-    said = next((line for line in reversed(lines) if re.match(r"E\s|ERROR|error|\w*(Error|Exception)\b", line)), "")
+    said = next((line for line in lines if re.match(r"E\s+[\w.]*(Error|Exception|Configured|NotFound)\b", line)), "")
+    said = said or next(
+        (line for line in reversed(lines) if re.match(r"E\s|ERROR|error|\w*(Error|Exception)\b", line)), ""
+    )
     said = said or (lines[-1] if lines else "no output")
     return Collected(candidate=candidate, count=count or None, error=re.sub(r"^E\s+", "", said)[:200])
 

@@ -155,18 +155,31 @@ def _dependencies(files: Files) -> frozenset[str]:
     return frozenset(words)
 
 
+_DJANGO_SETTINGS = re.compile(r"(?:--ds[= ]|DJANGO_SETTINGS_MODULE\s*=\s*[\"']?)([A-Za-z_][\w.]*)")
+
+
+def _settled(files: Files, path: str) -> str:
+    """Return the text of a file in which pytest's settings stand, "" for any other."""
+    named = PurePosixPath(path).name in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
+    return files.text(path) if named else ""
+
+
 def _migrations(files: Files) -> tuple[str, ...]:
     """Return the commands that make the schema, of alembic and Django, wherever in the repository they lie.
 
     Alembic's file names folders from where it lies, and manage.py imports from there, so that each is run in its folder.
+    Django migrates with the settings of the tests, where pytest is told them: those of a developer's server may want
+    more than the tests do.
     """
     found = []
+    told = next((match[1] for path in files.all if (match := _DJANGO_SETTINGS.search(_settled(files, path)))), "")
+    settings = f"DJANGO_SETTINGS_MODULE={told} " if told else ""
     for path in files.all:
         folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
         if name == "alembic.ini":
             command = "alembic upgrade head"
         elif name == "manage.py" and "django" in files.text(path).lower():
-            command = "python manage.py migrate --noinput"
+            command = f"{settings}python manage.py migrate --noinput"
         else:
             continue
         found.append(command if folder == "." else f"cd {folder} && {command}")

@@ -229,7 +229,7 @@ def _ports(node: Any) -> tuple[int, ...]:
 
 
 _READERS = re.compile(r"environ|getenv|\benv\b|config\b|Settings\b|://")
-_ENVLIKE = re.compile(r"env|decouple|^config$", re.I)
+_ENVLIKE = re.compile(r"env|decouple|(^|database_url\.)config$", re.I)
 _LITERAL = re.compile(
     r"^([a-z][a-z0-9+]*)://(?:([^:/@\s]*)(?::[^@/\s]*)?@)?(localhost|127\.0\.0\.1|\[::1\])(?::(\d+))?(?:/([\w-]*))?(?:[/?#].*)?$"
 )
