@@ -115,7 +115,7 @@ def pytest_words(line: str) -> tuple[str, ...]:
         if match is None:
             continue
         try:
-            rest = shlex.split(match["rest"], comments=True)
+            rest = shlex.split(re.split(r"\s\d?>|&>", match["rest"])[0], comments=True)
         except ValueError:
             continue
         kept = _kept(rest)

@@ -187,7 +187,7 @@ def _by_words(words: Sequence[str], evident: Collection[str], kinds: Kinds) -> t
     """Return the kind that the words of a name speak for: sure words first, the leftmost; vague ones where it is evident."""
     for word in words:
         for kind, template in kinds.templates():
-            if word in template.words and not (kind.is_mocked and template.words[-1] == word and len(words) == 1):
+            if word in template.words:
                 return kind, template
     for kind, template in kinds.templates():
         if template.name in evident and set(words) & set(template.vague_words):

@@ -120,6 +120,8 @@ def _commands(repository: Repository, environ: Mapping[str, str]) -> tuple[Colle
     """
     chosen: list[Collected] = []
     others = [one for one in repository.candidates if not one.is_pytest]
+    if not (repository.tests or repository.settings_file or others):
+        raise _no_tests(repository)
     for folder in repository.projects:
         here = [one for one in repository.candidates if one.folder == folder or len(repository.projects) == 1]
         python = repository.pythons.get(folder, repository.python)
@@ -132,14 +134,18 @@ def _commands(repository: Repository, environ: Mapping[str, str]) -> tuple[Colle
             )
         if found and (found[0].count or found[0].error) and not found[0].no_pytest:
             chosen.append(found[0])
-    if not chosen and others and (repository.tests or not chosen):
+    if not chosen and others:
         chosen = [Collected(candidate=others[0], count=None)]
     if not chosen:
-        raise UsageError(
-            f"no tests were found in {repository.root}, nothing was written.",
-            hint="cd to the repository that has them; pytest --collect-only shows what pytest finds",
-        )
+        raise _no_tests(repository)
     return tuple(chosen)
+
+
+def _no_tests(repository: Repository) -> UsageError:
+    return UsageError(
+        f"no tests were found in {repository.root}, nothing was written.",
+        hint="cd to the repository that has them; pytest --collect-only shows what pytest finds",
+    )
 
 
 def _found(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
