@@ -137,7 +137,7 @@ def _kept(words: Sequence[str]) -> list[str]:
         if re.fullmatch(r"-[xvqsl]{2,}", word):
             word = word.replace("x", "")
         kept.append(word)
-    return [word for word in kept if word not in ("2", "&1")]
+    return kept
 
 
 def _of_makefiles(files: Files) -> Iterator[Candidate]:

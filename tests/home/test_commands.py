@@ -48,7 +48,7 @@ def test_plain_pytest_is_always_among_them_and_last_of_what_pytest_runs(reposito
     put(repository / "tox.ini", "[testenv]\ncommands =\n    pip check\n    pytest {posargs:tests}\n")
     put(
         repository / ".github/workflows/ci.yml",
-        "jobs: {t: {steps: [{run: \"pip install .\\\\npytest -n 2\"}, {run: pytest, working-directory: ./sub}]}}\n",
+        'jobs: {t: {steps: [{run: "pip install .\\npytest -n 2"}, {run: pytest, working-directory: ./sub}]}}\n',
     )
     assert lines(repository) == ["pytest tests/unit", "pytest tests", "pytest -n 2", "cd sub && pytest", "pytest"]
 

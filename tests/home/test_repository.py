@@ -35,7 +35,7 @@ def test_migrations_are_known_by_their_files_wherever_they_lie(repository: Path)
     put(repository / "manage.py", "print('of another kind')\n")
     assert look_at(repository).migrations == (
         "cd backend && alembic upgrade head",
-        "cd site && python manage.py migrate --noinput",
+        "cd site && python manage.py migrate --noinput --skip-checks",
     )
 
 
@@ -50,7 +50,7 @@ def test_django_migrates_with_the_settings_of_the_tests(repository: Path, name: 
     put(repository / name, text)
     put(repository / "manage.py", "import django\n")
     assert look_at(repository).migrations == (
-        "DJANGO_SETTINGS_MODULE=shop.settings.test python manage.py migrate --noinput",
+        "DJANGO_SETTINGS_MODULE=shop.settings.test python manage.py migrate --noinput --skip-checks",
     )
 
 
