@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +39,14 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
     program = shutil.which(words[0], path=path)
     if program is None:
         return Collected(candidate=candidate, count=None, error=f"no {words[0]} on PATH", no_pytest=True)
+    folder = root / candidate.folder
+    if not folder.is_dir():
+        return Collected(candidate=candidate, count=None, error=f"no folder {candidate.folder}")
+    before = set(folder.iterdir())
     try:
         done = subprocess.run(
             [program, *words[1:]],
-            cwd=root / candidate.folder,
+            cwd=folder,
             env={**environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -53,6 +58,11 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
         return Collected(candidate=candidate, count=None, error=f"collecting was not done within {COLLECT_S:g} s")
     except OSError as exc:
         return Collected(candidate=candidate, count=None, error=str(exc))
+    finally:
+        for new in set(folder.iterdir()) - before:
+            # Plugins make their folders at once, as pytest-benchmark does; one that holds something is kept.
+            with suppress(OSError):
+                new.rmdir()
     return _read(candidate, done.returncode, done.stdout.decode("utf-8", "replace"))
 
 

@@ -48,6 +48,13 @@ def test_a_pytest_of_another_environment_is_not_asked(repository: Path) -> None:
     assert found.error == "no pytest beside .venv/bin/python"
 
 
+def test_a_folder_that_a_plugin_makes_is_taken_away_again(repository: Path) -> None:
+    with_tests(repository)
+    put(repository / "conftest.py", "import pathlib\npathlib.Path('.benchmarks').mkdir()\n")
+    assert collect(candidate("pytest"), repository, PYTHON, os.environ).count == 2
+    assert not (repository / ".benchmarks").exists()
+
+
 def test_another_runner_is_never_asked_as_it_may_run_the_tests(repository: Path) -> None:
     put(repository / "Makefile", "test:\n\ttouch ran\n")
     made = Candidate(words=("make", "test"), where="Makefile", is_pytest=False)

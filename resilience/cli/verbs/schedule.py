@@ -11,13 +11,16 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config
 from resilience.core.errors import UsageError, did_you_mean
 from resilience.home.schedules import SCHEDULERS
-from resilience.home.schedules.job import job_of
-from resilience.settings.environment import shipped
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.home.schedules import job as jobs
+    from resilience.settings import environment
+    from resilience.show import terminal
 
 app = verb()
 
@@ -37,7 +40,7 @@ def schedule(
     install = install or f"resilience-runbook=={version('resilience-runbook')}"
     if "'" in install or "\n" in install:
         raise UsageError("--install: a requirement without quotes was expected.", hint="--install resilience-runbook")
-    job = job_of(settings_from(config), executable=Path(sys.executable).with_name("resilience"), install=install)
+    job = jobs.job_of(settings_from(config), executable=Path(sys.executable).with_name("resilience"), install=install)
     files = SCHEDULERS[scheduler](job)
     if not out:
         sys.stdout.write("\n".join(f"# ---- {name}\n{text or _copied(name)}" for name, text in files.items()))
@@ -51,9 +54,9 @@ def schedule(
         if text:
             path.write_text(text, encoding="utf-8")
         else:
-            shutil.copyfile(shipped("notebooks") / name, path)
+            shutil.copyfile(environment.shipped("notebooks") / name, path)
         terminal.out.print(f"Wrote {path}", markup=False, soft_wrap=True)
 
 
 def _copied(name: str) -> str:
-    return f"# a copy of {shipped('notebooks') / name}: --out DIR writes it\n"
+    return f"# a copy of {environment.shipped('notebooks') / name}: --out DIR writes it\n"
