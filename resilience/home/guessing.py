@@ -10,7 +10,7 @@ from resilience.core.kind import Kind, Kinds, Template
 from resilience.home.signs import Literal, Signs, Variable, sources
 
 _PARTS = {
-    "url": "URL URI DSN ENDPOINT BROKER BACKEND",
+    "url": "URL URI DSN ENDPOINT BROKER BACKEND ISSUER",
     "host": "HOST HOSTNAME SERVER ADDR ADDRESS",
     "port": "PORT",
     "user": "USER USERNAME LOGIN",

@@ -116,7 +116,7 @@ KIND = Kind(
                 ("REDIS_PORT", "{port}"),
                 ("REDIS_PASSWORD", "{password}"),
             ),
-            words=("REDIS", "VALKEY"),
+            words=("REDIS", "VALKEY", "REDISCLOUD"),
             images=r"redis|valkey",
             markers=("real_redis", "redis"),
         ),
