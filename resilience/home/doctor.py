@@ -25,6 +25,7 @@ from resilience.home.collecting import collect
 from resilience.home.commands import Candidate, pytest_words
 from resilience.home.walk import Files
 from resilience.host import seen
+from resilience.host.platforms import support_of
 from resilience.runs.folder import INCIDENT, read_incident
 from resilience.services.standing_in import stand_ins_of
 from resilience.settings.environment import CONFIG_NAMES, shipped
@@ -65,6 +66,7 @@ def diagnose(
         *_said_commands(settings),
         *_unreached(settings),
         *_extensions(settings),
+        _system(),
         _engine(),
         _jupyter(),
         _drilled(settings),
@@ -390,6 +392,11 @@ def _runs(word: str, settings: Settings, environ: Mapping[str, str]) -> bool:
 
 def _executable(path: Path) -> Path | None:
     return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def _system() -> Finding:
+    support = support_of(sys.platform, os.uname().release)
+    return Finding(what="system", found=f"{support.name}: {support.known}")
 
 
 def _engine() -> Finding:
