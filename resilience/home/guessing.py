@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resilience.core.kind import Kind, Kinds, Template
@@ -137,40 +137,56 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     """Return what a variable is, from all places that name it; a question where it leads somewhere that is not understood.
 
     Nothing where it is no part of an address at all, or leads to no server: a file, this process, a vendor's public
-    page, a browser.
+    page, a browser. A name counts where the value's scheme is one of its kind, else the scheme does.
     """
     name = told[0].name
     match = _NAME.fullmatch(_OF_STAGING.sub("", name))
     if match is None or not match["prefix"] or _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
-    scheme = next((one.scheme for one in told if one.scheme and "+" in one.scheme), "") or next(
-        (one.scheme for one in told if one.scheme), ""
-    )
+    scheme = _scheme_told(told)
     if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
         return []
-    by_name = _by_words(words, evident, kinds) or next(
-        (found for one in told if one.same_as and (found := _by_words(_prefix(one.same_as), evident, kinds))), None
-    )
-    by_scheme = _by_scheme(scheme, kinds)
-    if by_name is not None and (not scheme or any(scheme.split("+")[0] == known for known in by_name[0].schemes)):
-        kind, template = by_name
-    elif by_scheme is not None:
-        kind, template = by_scheme
-        if kind.is_mocked and all(one.is_public for one in told if one.scheme):
-            return []
-        if kind.is_mocked and by_name is None and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
-            return _question(name, told, f"{scheme}://…", part)
-    elif scheme:
-        return _question(name, told, f"{scheme}://…, which nothing here stands in for", part)
-    else:
-        return _question(name, told, "", part) if part == "url" and by_name is None else []
-    if kind.is_mocked and (part not in ("url", "database") or match["word"] in ("DB", "NAME", "DATABASE", "DBNAME")):
+    by_name = _by_words(words, evident, kinds) or _by_source(told, evident, kinds)
+    found = by_name if by_name and (not scheme or scheme.split("+")[0] in by_name[0].schemes) else None
+    found = found or _by_scheme(scheme, kinds)
+    if found is None:
+        if scheme:
+            return _question(name, told, f"{scheme}://…, which nothing here stands in for", part)
+        return _question(name, told, "", part)
+    kind, template = found
+    if not kind.is_mocked:
+        return [_Known(variable=one, kind=kind, template=template, name=template.name, part=part) for one in told]
+    return _understood_over_http(told, match["word"], words, found, is_named=by_name is not None)
+
+
+def _understood_over_http(
+    told: Sequence[Variable], word: str, words: Sequence[str], found: tuple[Kind, Template], *, is_named: bool
+) -> list[_Known] | str:
+    """Return what a variable of a service over HTTP is: a whole URL, as a host or a port is mostly the team's own server's.
+
+    Nothing where it leads to a vendor alone. A question where only http:// speaks for it, as for any page.
+    """
+    kind, template = found
+    schemes = [one for one in told if one.scheme]
+    if (_PART_OF[word] != "url" and word != "BASE") or (schemes and all(one.is_public for one in schemes)):
         return []
-    if kind.is_mocked and any(one.scheme for one in told) and all(one.is_public for one in told if one.scheme):
-        return []
-    own = _own_name(words, template) if kind.is_mocked else template.name
-    return [_Known(variable=one, kind=kind, template=template, name=own, part=part) for one in told]
+    if not is_named and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
+        return _question(told[0].name, told, f"{_scheme_told(told)}://…", "url")
+    name = _own_name(words, template)
+    return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
+
+
+def _scheme_told(told: Sequence[Variable]) -> str:
+    """Return the scheme of a variable's values, one with a driver first; "" where none is told."""
+    schemes = [one.scheme for one in told if one.scheme]
+    return next((scheme for scheme in schemes if "+" in scheme), next(iter(schemes), ""))
+
+
+def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
+    """Return what the variable is from which this one takes its value."""
+    found = (_by_words(_prefix(one.same_as), evident, kinds) for one in told if one.same_as)
+    return next((one for one in found if one is not None), None)
 
 
 def _question(name: str, told: Sequence[Variable], what: str, part: str) -> list[_Known] | str:
@@ -329,24 +345,24 @@ def _fitted(
         elif part == "password" and template.local_password:
             password = ""
     if named and "host" in handed:
-        missing = [
-            part
-            for part in ("user", "password", "database")
-            if part not in handed and f"{{{part}}}" not in more.values()
-        ]
-        missing = [
-            part
-            for part in missing
-            if {"user": user, "password": password, "database": database}[part] not in ("", "0")
-        ]
-        if missing:
-            questions.append(
-                f"the code reads no variable for its {' and '.join(missing)}: add to exports what hands "
-                f"{'it' if len(missing) == 1 else 'them'} on, or write into `local` what the code has"
-            )
+        there_is = {"user": user, "password": password, "database": database}
+        questions = _missing(there_is, handed, more)
     login = f"{user}:{password}@" if password or user else ""
     host = "127.0.0.1"
     return f"{match['scheme']}://{login}{host}:{port}/{database}", more, questions
+
+
+def _missing(there: Mapping[str, str], handed: Collection[str], more: Mapping[str, str]) -> list[str]:
+    """Return the question on the parts of the stand-in's address that nothing tells the code."""
+    told = {*handed, *(value.strip("{}") for value in more.values())}
+    missing = [part for part, value in there.items() if part not in told and value not in ("", "0")]
+    if not missing:
+        return []
+    them = "it" if len(missing) == 1 else "them"
+    return [
+        f"the code reads no variable for its {' and '.join(missing)}: add to exports what hands {them} on, "
+        "or write into `local` what the code has"
+    ]
 
 
 def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
@@ -354,9 +370,7 @@ def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
     if one.part != "url":
         return f"{{{one.part}}}"
     same = [other for other in others if other.name == one.variable.name]
-    scheme = next((other.scheme for other in same if "+" in other.scheme), "") or next(
-        (other.scheme for other in same if other.scheme), ""
-    )
+    scheme = _scheme_told(same)
     known = one.kind.schemes.get(scheme)
     if known is not None and (known.tls or known.socket):
         scheme = ""
