@@ -43,7 +43,7 @@ from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.core.urls import url_parts
-from resilience.home import init
+from resilience.home import guessing, init, repository, signs
 from resilience.host import log
 from resilience.lab import lab, scenario
 from resilience.runs import configuration
@@ -154,7 +154,8 @@ SWITCHES = (
     *("DATABASE_MODE", "REDIS_MODE", "CLICKHOUSE_MODE"),
     *("WEBSOCKET_MOCK_MODE", "AUTH_FALLBACK_MODE", "LLM_FALLBACK_MODE", "BACKEND_MODE"),
 )
-NAMES = tuple(init._templates())
+TEMPLATES = {template.name: (kind, template) for kind, template in registry.KINDS.templates()}
+NAMES = tuple(TEMPLATES)
 """The services of the outage guide, by which some of today's code tells what a service is."""
 
 HERE = Path("/nowhere")
@@ -809,15 +810,28 @@ def needs_driver(kind: ServiceType) -> Lines:
 
 def names_of(kind: ServiceType) -> tuple[str, ...]:
     """The guide's services of this kind."""
-    return tuple(name for name in NAMES if init._templates()[name][0].name == kind)
+    return tuple(name for name in NAMES if TEMPLATES[name][0].name == kind)
 
 
 def recognised(kind: ServiceType) -> Lines:
     """The variables and images by which `init` knows a service of the guide."""
     for name in names_of(kind):
-        named = [variable for variable in VARIABLES if name in init._guess({"f": (variable,)}, ())]
+        named = [variable for variable in VARIABLES if name in guessed(variables=(variable,))]
         yield f"{name}: variables", " ".join(named)
-        yield f"{name}: images", " ".join(image for image in IMAGES if name in init._guess({}, (image,))) or "none"
+        yield f"{name}: images", " ".join(image for image in IMAGES if name in guessed(images=(image,))) or "none"
+
+
+def guessed(*, variables: Sequence[str] = (), images: Sequence[str] = ()) -> tuple[str, ...]:
+    """The services that `init` sees in these names alone."""
+    seen = signs.Signs(
+        variables=tuple(signs.Variable(name=name, where=".env") for name in variables),
+        images=tuple(signs.Image(image=image, where="compose.yml") for image in images),
+        literals=(),
+        counts={},
+        staging={},
+        broken=(),
+    )
+    return tuple(service.template.name for service in guessing.guess(seen, frozenset(), registry.KINDS).services)
 
 
 def proposed(kind: ServiceType) -> Lines:
@@ -829,7 +843,7 @@ def proposed(kind: ServiceType) -> Lines:
 
 
 def proposal(*, everything: bool) -> dict[str, list[str]]:
-    templates = [template for _, template in init._templates().values()]
+    templates = [template for _, template in TEMPLATES.values()]
     variables = [name for template in templates for name, _ in template.exports]
     markers = [marker for template in templates for marker in template.markers]
     with folder() as here:
@@ -838,7 +852,8 @@ def proposal(*, everything: bool) -> dict[str, list[str]]:
         if everything:
             (here / "pytest.ini").write_text("[pytest]\nmarkers =\n  " + "\n  ".join(markers), encoding="utf-8")
             (here / "alembic.ini").touch()
-        text = init.inspect_repository(here).toml
+        seen = repository.look_at(here)
+        text = init._toml(seen, guessing.guess(seen.signs, seen.dependencies, registry.KINDS), ())
     tomllib.loads(text)
     found: dict[str, list[str]] = {}
     for block in text.split("[[service]]\n")[1:]:

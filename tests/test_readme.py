@@ -115,6 +115,7 @@ async def test_assess_url_needs_no_configuration(lab: Lab, tmp_path: Path, free_
 def test_init_shows_what_it_would_write(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    real_database: needs PostgreSQL\n")
+    (tmp_path / "test_shop.py").write_text("def test_shop():\n    pass\n")
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://a:very-secret@db.example.test:5432/x\n")
     environ = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
     done = subprocess.run(

@@ -6,10 +6,12 @@ pandas and papermill with the verbs that need them.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
 from resilience.host import signals
+from resilience.host.platforms import support_of
 
 
 def main() -> NoReturn:
@@ -18,6 +20,7 @@ def main() -> NoReturn:
     Codes are those of `core.records.ExitCode`; an error that nobody foresaw is 30, with its traceback in a file of
     the user's own.
     """
+    _refuse_a_system_where_it_cannot_work()
     signals.heed()
     try:
         # Here, as Typer takes 0.2 s to load, in which a signal would end us with neither a word nor our exit code.
@@ -32,6 +35,14 @@ def main() -> NoReturn:
 
         end_by(exc)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_a_system_where_it_cannot_work() -> None:
+    """Say it in one line: the first import of what such a system lacks would say it in a traceback."""
+    support = support_of(sys.platform, os.uname().release if hasattr(os, "uname") else "")
+    if not support.works:
+        sys.stderr.write(f"resilience: {support.name} is not supported: {support.known}. Hint: {support.hint}\n")
+        sys.exit(2)
 
 
 def _give_watch_its_default(words: list[str]) -> None:

@@ -39,6 +39,7 @@ VERBS: Mapping[str, str] = {
     "watch": "Look every 300 s, print and alert only what changes; a restart tells nothing twice.",
     "doctor": "What is missing, unset, unreachable or never drilled, and what to type.",
     "init": "Set this repository up: looks at it, shows what it would write, writes resilience.toml.",
+    "schedule": "Print the files of cron, systemd, github-actions, gitlab, kubernetes or airflow that look at staging.",
     "notebook": "Open a copy of the notebooks in JupyterLab.",
     "services": "Start, stop and show the stand-ins on this machine.",
 }

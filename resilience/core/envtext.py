@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dotenv.parser import parse_stream
 
@@ -51,17 +51,42 @@ def quote(name: str, value: str) -> str:
     )
 
 
-def export_lines(values: Mapping[str, str]) -> str:
-    """Return `export NAME=…` lines for `eval "$(resilience env)"`.
+WAS = "RESILIENCE_WAS_"
+"""Before the name of a variable: the value that a shell had of its own before it took over what is applied."""
 
-    Quoted for POSIX shells alone, so that any value can be written, also one that `quote` refuses.
+
+def export_lines(values: Mapping[str, str], *, own: Collection[str] = (), fish: bool = False) -> str:
+    """Return the lines by which a shell takes over these values, for `eval "$(resilience env)"`.
+
+    What it has of its own is kept first, by a reference, so that no value of its own is printed. Quoted for POSIX shells
+    (bash, zsh, dash) or for fish alone, so that any value can be written, also one that `quote` refuses.
     """
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
+    lines = [
+        f"set -gx {WAS}{name} ${name}" if fish else f'export {WAS}{name}="${{{name}}}"'
+        for name in sorted(own)
+        if _NAME.match(name)
+    ]
+    for name, value in sorted(values.items()):
+        lines.append(f"set -gx {name} {_fish_quoted(value)}" if fish else f"export {name}={shlex.quote(value)}")
+    return "".join(f"{line}\n" for line in lines)
 
 
-def unset_lines(names: Iterable[str]) -> str:
-    """Return `unset NAME` lines for `eval "$(resilience env --unset)"`."""
-    return "".join(f"unset {name}\n" for name in sorted(names))
+def unset_lines(names: Iterable[str], *, kept: Collection[str] = (), fish: bool = False) -> str:
+    """Return the lines by which a shell loses these variables again; those in `kept` it gets back as they were."""
+    lines = []
+    for name in sorted(names):
+        if name not in kept:
+            lines.append(f"set -e {name}" if fish else f"unset {name}")
+        elif fish:
+            lines += [f"set -gx {name} ${WAS}{name}", f"set -e {WAS}{name}"]
+        else:
+            lines += [f'export {name}="${{{WAS}{name}}}"', f"unset {WAS}{name}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _fish_quoted(value: str) -> str:
+    """Return the value in fish's single quotes, in which a backslash stands before a quote and before itself."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def changed_names(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> tuple[str, ...]:

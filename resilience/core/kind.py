@@ -88,8 +88,12 @@ class Template:
     local: str
     exports: tuple[tuple[str, str], ...]
     """What a team's code may read; those that its env files name are kept, else the first."""
-    variables: str = ""
-    """A pattern: the variables by which it is recognised, without STAGING_."""
+    words: tuple[str, ...] = ()
+    """Words in the names of variables by which it is surely recognised, as REDIS in CACHE_REDIS_HOST."""
+    vague_words: tuple[str, ...] = ()
+    """Words that others use too, as DB: they count only where a scheme, an image or a driver says the same."""
+    clients_read: Mapping[str, str] = field(default_factory=dict)
+    """Part of an address → the variable in which its client libraries look for it by themselves, as PGPASSWORD."""
     images: str = ""
     """A pattern: the images in compose files by which it is recognised."""
     url_by_parts: tuple[str, str] = ("", "")
@@ -103,8 +107,6 @@ class Template:
     """Names of other templates' services that it depends on."""
     migrates: bool = False
     """Whether a migration tool of the repository prepares its stand-in."""
-    suggested: bool = False
-    """Whether it is written where nothing is recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

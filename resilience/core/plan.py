@@ -121,14 +121,16 @@ def values_to_apply(
     healthy service are not sent to a port where nothing listens. In mode offline staging's own variables are left out.
 
     Later ones win: `before`, the profile, the guide's switches, the values of each `local` URL, its exports. A
-    guide's switch that does not hold now is taken away, also where `before` has it.
+    guide's switch that does not hold now is taken away, also where `before` has it. A team that does not use the
+    guide's switches (`guide_variables`) is not given them, as it may have a REDIS_MODE of its own.
     """
     mode = decision.mode
     chosen = _chosen(decision, told.services)
     kept = {name for service in chosen for name in (*service.local_names, *service.exports)}
     alone = {name for service in told.services for name in (*service.local_names, *service.exports)} - kept
     profile = {name: value for name, value in told.profile_values.get(mode, {}).items() if name not in alone}
-    switched = _guide_values(mode, chosen, _is_issue_1278(health, told.wishes), told)
+    issue_1278 = _is_issue_1278(health, told.wishes)
+    switched = _guide_values(mode, chosen, issue_1278, told) if told.guide_variables else {}
     taken = taken_from_tests(decision, told.services, told.wishes)
     there = {name: value for name, value in (before or {}).items() if name not in taken}
     values = {name: value for name, value in {**there, **profile, **switched}.items() if value is not None}

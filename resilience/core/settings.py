@@ -275,6 +275,7 @@ class Planning:
     profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(repr=False)
     places: Places
     staging_exports: bool
+    guide_variables: bool
     secrets: tuple[Secret, ...]
 
 
@@ -299,6 +300,10 @@ class Settings:
     env_command: str = ""
     staging_exports: bool = False
     """Whether the tests get staging's own values for `exports` in mode full."""
+    staging_env: Path | None = None
+    """An env file with staging's values, of last resort for what says how to reach staging; never exported."""
+    guide_variables: bool = False
+    """Whether `apply` writes the guide's switches, such as REDIS_MODE, beside what the services export."""
     services: tuple[Service, ...]
     modes: Mapping[TestExecutionMode, ModeSettings] = field(default_factory=dict)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -347,6 +352,7 @@ class Settings:
             profile_values=self.profile_values,
             places=self.places,
             staging_exports=self.staging_exports,
+            guide_variables=self.guide_variables,
             secrets=self.secrets,
         )
 

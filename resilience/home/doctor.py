@@ -19,8 +19,15 @@ from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
+from resilience.core.urls import url_parts
 from resilience.fallback import journal
+from resilience.home.collecting import collect
+from resilience.home.commands import Candidate, pytest_words
+from resilience.home.walk import Files
+from resilience.host import seen
+from resilience.host.platforms import support_of
 from resilience.runs.folder import INCIDENT, read_incident
+from resilience.services.standing_in import stand_ins_of
 from resilience.settings.environment import CONFIG_NAMES, shipped
 
 _ASK_S = 5.0
@@ -55,7 +62,11 @@ def diagnose(
         *_ignored(settings),
         _writable(settings),
         *_commands(settings, environ),
+        *_collected(settings, environ),
         *_said_commands(settings),
+        *_unreached(settings),
+        *_extensions(settings),
+        _system(),
         _engine(),
         _jupyter(),
         _drilled(settings),
@@ -245,14 +256,17 @@ def _commands(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
             ok=bool(found),
         )
     missing: dict[str, str] = {}
-    for mode, mode_settings in settings.modes.items():
-        for command in mode_settings.commands:
-            if (word := _first_word(command)) and not _runs(word, settings, environ):
-                missing.setdefault(word, mode)
+    told = [(f"of mode {mode}", mode_settings.commands) for mode, mode_settings in settings.modes.items()]
+    told += [(f"to prepare {service.name}", service.prepare) for service in settings.services]
+    for wanted_by, commands in told:
+        for command in commands:
+            for word in _first_words(command):
+                if not _runs(word, settings, environ):
+                    missing.setdefault(word, wanted_by)
     for word, wanted_by in missing.items():
         yield Finding(
             what="test commands",
-            found=f"{word}, of mode {wanted_by}, is not on PATH",
+            found=f"{word}, {wanted_by}, is not on PATH",
             expected="a command this shell can run",
             hint='activate the tests\' environment, or: python = ".venv/bin/python" in [runbook]',
             ok=False,
@@ -283,12 +297,89 @@ def _said_commands(settings: Settings) -> Iterator[Finding]:
             yield Finding(what=f"{where} runs", found=f"{redactor.short(command)}   # for {what}")
 
 
-def _first_word(command: str) -> str:
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return ""
-    return next((word for word in words if "=" not in word.split("/")[0]), "")
+def _first_words(command: str) -> Iterator[str]:
+    """Yield the program of each part of a command; of `cd backend && pytest` that is cd, and pytest."""
+    for part in re.split(r"&&|\|\||;", command):
+        try:
+            words = shlex.split(part)
+        except ValueError:
+            continue
+        if word := next((word for word in words if "=" not in word.split("/")[0]), ""):
+            yield word
+
+
+_MOST_COLLECTED = 3
+"""Commands whose tests are collected: each imports the team's code, and modes mostly share one."""
+
+
+def _collected(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Ask pytest how many tests each command would run, with what the services export: nothing of them is run."""
+    if settings.source is not None and settings.source.parent == shipped("config") != settings.root / "config":
+        return
+    commands = dict.fromkeys(command for mode in settings.modes.values() for command in mode.commands)
+    exports = {name: value.reveal() for service in settings.services for name, value in service.exports.items()}
+    for command in list(commands)[:_MOST_COLLECTED]:
+        words = pytest_words(command)
+        folder = re.match(r"cd ([\w./-]+) && ", command)
+        if not words:
+            continue
+        candidate = Candidate(words=words, where="", folder=folder[1] if folder else "")
+        found = collect(candidate, settings.root, settings.python, {**environ, **exports})
+        if found.no_pytest:
+            # Said of the command's program already, where it cannot be run.
+            continue
+        if found.error or not found.count:
+            yield Finding(
+                what=f"tests of {command}",
+                found=found.error or "none",
+                expected="tests that pytest can collect",
+                hint=f"{candidate.command} --collect-only",
+                ok=False,
+            )
+        else:
+            yield Finding(what=f"tests of {command}", found=f"{found.count} collected")
+
+
+def _unreached(settings: Settings) -> Iterator[Finding]:
+    """Name stand-ins of which nothing tells the tests: at a port that is not the usual one they are not found."""
+    for service in settings.services:
+        if not service.local or service.exports or service.local_names:
+            continue
+        port = url_parts(service.local, service.kind).port
+        usual = service.kind.default_port
+        yield Finding(
+            what=f"exports of {service.name}",
+            found=f"none: the tests must look for it on port {port} by themselves",
+            expected="" if port == usual else f"variables that say where it is, or its usual port {usual}",
+            hint=""
+            if port == usual
+            else f'exports = {{ {service.name.upper()}_URL = "{{local}}" }} in its [[service]]',
+            ok=port == usual,
+        )
+
+
+def _extensions(settings: Settings) -> Iterator[Finding]:
+    """Name what staging has, or a migration wants, and no server installed here can have: before the incident."""
+    files = Files(settings.root)
+    for service in settings.services:
+        if not service.local or service.kind.doubles is None:
+            continue
+        stand_ins = stand_ins_of(service.kind)
+        known = seen.facts(settings.state, service.name).get("extensions", "")
+        wanted = {part.split()[0] for part in known.split(",") if part.split()}
+        for path in files.all:
+            if path.endswith((".sql", ".py")) and ("migrat" in path or "version" in path or path.endswith(".sql")):
+                wanted |= stand_ins.wanted_by(files.text(path))
+        for name in stand_ins.lacks(wanted):
+            yield Finding(
+                what=f"stand-in of {service.name}",
+                found=f"no extension {name} on this machine, which staging or a migration has",
+                expected="a server that has it",
+                hint=f"apt-cache search {name}"
+                if shutil.which("apt-cache")
+                else f"install {name}, then: resilience doctor",
+                ok=False,
+            )
 
 
 def _runs(word: str, settings: Settings, environ: Mapping[str, str]) -> bool:
@@ -301,6 +392,11 @@ def _runs(word: str, settings: Settings, environ: Mapping[str, str]) -> bool:
 
 def _executable(path: Path) -> Path | None:
     return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def _system() -> Finding:
+    support = support_of(sys.platform, os.uname().release)
+    return Finding(what="system", found=f"{support.name}: {support.known}")
 
 
 def _engine() -> Finding:
@@ -328,10 +424,7 @@ def _jupyter() -> Finding:
         return Finding(what="JupyterLab", found="installed")
     return Finding(
         what="JupyterLab",
-        found="not installed; headless runs do without",
-        expected="JupyterLab, to work in the notebooks by hand",
-        hint="pipx inject resilience-runbook 'jupyterlab>=4.2'",
-        ok=False,
+        found="not installed; headless runs do without (by hand: pipx inject resilience-runbook 'jupyterlab>=4.2')",
     )
 
 

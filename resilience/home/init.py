@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import shlex
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resilience.core.errors import UsageError
-from resilience.core.kind import Kind, Template
+from resilience.core.settings import Settings
+from resilience.home.collecting import Collected, best, shown
+from resilience.home.guessing import Guess, Guesses, guess, markers_of
 from resilience.home.repository import Repository, look_at
 from resilience.services.registry import KINDS
 from resilience.settings.build import build
@@ -28,6 +30,8 @@ class Proposal:
     root: Path
     toml: str
     found: tuple[str, ...]
+    questions: tuple[str, ...] = ()
+    """What was not understood, or what nothing here says."""
 
     @property
     def exported(self) -> tuple[str, ...]:
@@ -40,18 +44,34 @@ class Proposal:
         return replace(self, toml=self.toml.replace("\nstaging_exports = false ", "\nstaging_exports = true ", 1))
 
 
-def inspect_repository(folder: Path) -> Proposal:
-    """Propose a configuration from pytest's settings, markers, the names in env files, compose files and interpreter.
+def inspect_repository(folder: Path, environ: Mapping[str, str] | None = None) -> Proposal:
+    """Propose a configuration from what lies in a repository, or raise UsageError with what to type.
 
-    Values of env files are never looked at beyond what finding the names takes; nothing is run. What is proposed has
-    been read as a configuration.
+    Values of variables are never kept beyond schemes; only pytest is run, with --collect-only, in the team's own
+    interpreter and with what the services export, since settings often refuse to be imported without. What is proposed
+    has been read as a configuration.
     """
-    repository = look_at(find_root(folder.resolve() / CONFIG_NAME))
-    root = repository.root
-    services = _guess(repository.variables, (image for image, _ in repository.images))
-    toml = _toml(repository, services or tuple(t.name for _, t in _templates().values() if t.suggested))
+    environ = os.environ if environ is None else environ
+    root = find_root(folder.resolve() / CONFIG_NAME)
+    _refuse_nothing_to_go_by(root)
+    repository = look_at(root)
+    if repository.broken:
+        raise UsageError(
+            f"{len(repository.broken)} file(s) cannot be read, nothing was written: " + "; ".join(repository.broken),
+            hint="correct them, then: resilience init",
+        )
+    guesses = guess(repository.signs, repository.dependencies, KINDS)
+    proposed = _settings(repository, guesses, (), environ)
+    exported = {name: secret.reveal() for one in proposed.services for name, secret in one.exports.items()}
+    commands = _commands(repository, {**environ, **exported})
+    toml = _toml(repository, guesses, commands)
     build(toml, source=root / CONFIG_NAME, root=root, environ={}, profile_texts={}, kinds=KINDS)
-    return Proposal(root=root, toml=toml, found=tuple(_found(repository, services)))
+    return Proposal(
+        root=root,
+        toml=toml,
+        found=tuple(_found(repository, guesses, commands)),
+        questions=tuple(_questions(repository, guesses, commands)),
+    )
 
 
 def write(proposal: Proposal) -> tuple[Path, ...]:
@@ -71,38 +91,107 @@ def write(proposal: Proposal) -> tuple[Path, ...]:
     return target, ignore
 
 
-def _found(repository: Repository, services: Sequence[str]) -> Iterator[str]:
+def _refuse_nothing_to_go_by(root: Path) -> None:
+    """Refuse a folder that is no repository, and one with two configurations, of which only one would be followed."""
+    if not (root / ".git").exists():
+        raise UsageError(
+            f"{root} is no git repository, nothing was written.", hint="cd to your repository, or here: git init"
+        )
+    there = [name for name in CONFIG_NAMES if (root / name).exists()]
+    if len(there) > 1:
+        raise UsageError(
+            f"{root} has two configurations, {' and '.join(there)}, of which the first is followed; nothing was written.",
+            hint=f"mv {there[1]} {there[1]}.old",
+        )
+
+
+def _settings(
+    repository: Repository, guesses: Guesses, commands: Sequence[Collected], environ: Mapping[str, str]
+) -> Settings:
+    source = repository.root / CONFIG_NAME
+    text = _toml(repository, guesses, commands)
+    return build(text, source=source, root=repository.root, environ={}, profile_texts={}, kinds=KINDS)
+
+
+def _commands(repository: Repository, environ: Mapping[str, str]) -> tuple[Collected, ...]:
+    """Return the command of each part of the repository, as verified; of a whole repository it is one.
+
+    Raises UsageError where there are no tests to be found, or where the interpreter has no pytest to find them with.
+    """
+    chosen: list[Collected] = []
+    others = [one for one in repository.candidates if not one.is_pytest]
+    if not (repository.tests or repository.settings_file or others):
+        raise _no_tests(repository)
+    for folder in repository.projects:
+        here = [one for one in repository.candidates if one.folder == folder or len(repository.projects) == 1]
+        python = repository.pythons.get(folder, repository.python)
+        found = best(here, repository.root, python, environ)
+        if found and found[0].no_pytest and repository.tests and not others:
+            where = python or "python on PATH"
+            raise UsageError(
+                f"the tests' interpreter ({where}) has no pytest: {found[0].error}. Nothing was written.",
+                hint=f"{python or 'python'} -m pip install pytest; or, where it is another one: . PATH/bin/activate",
+            )
+        if found and (found[0].count or found[0].error) and not found[0].no_pytest:
+            chosen.append(found[0])
+    if not chosen and others:
+        chosen = [Collected(candidate=others[0], count=None)]
+    if not chosen:
+        raise _no_tests(repository)
+    return tuple(chosen)
+
+
+def _no_tests(repository: Repository) -> UsageError:
+    return UsageError(
+        f"no tests were found in {repository.root}, nothing was written.",
+        hint="cd to the repository that has them; pytest --collect-only shows what pytest finds",
+    )
+
+
+def _found(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
     """Yield what was found, a line each; of what is missing, what is done without it."""
-    file, tests = repository.settings_file, ", ".join(repository.tests)
+    file = repository.settings_file
     yield f"pytest settings in {file}" if file else "no pytest settings"
-    yield f"tests in {tests}" if tests else "no folder of tests by its usual name: pytest is run as it is"
+    yield from (shown(one) for one in commands)
     yield f"markers {', '.join(repository.markers)}" if repository.markers else "no markers"
-    yield from (f"{len(names)} variables in {name}" for name, names in repository.variables.items())
-    yield from (f"image {image} in {name}" for image, name in repository.images)
+    yield from (f"{count} variables in {name}" for name, count in repository.signs.counts.items())
+    told = [template.images for _, template in KINDS.templates() if template.images]
+    yield from dict.fromkeys(
+        f"image {one.image} in {one.where}"
+        for one in repository.signs.images
+        if any(re.search(images, one.image.split("/")[-1]) for images in told)
+    )
     python = repository.python
     yield f"interpreter {python}" if python else "no virtual environment here: python from PATH"
-    yield f"services: {', '.join(services)}" if services else "no service by its variables or image: two are suggested"
+    yield from (f"migration {command}" for command in repository.migrations)
+    if guesses.staging_env:
+        yield f"staging's values in {guesses.staging_env}: read, never exported"
+    for service in guesses.services:
+        yield f"service {service.name} ({service.why})" if service.why else f"service {service.name}"
+    if not guesses.services:
+        yield "no sign of a service: none is written"
     if (repository.root / CONFIG_NAME).exists():
         yield f"{CONFIG_NAME} is there already and will be left as it is"
 
 
-def _templates() -> Mapping[str, tuple[Kind, Template]]:
-    """Return the guide's services, by name, in the order in which they are proposed."""
-    return {template.name: (kind, template) for kind, template in KINDS.templates()}
+def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
+    yield from guesses.questions
+    for one in commands:
+        if one.error:
+            yield f"collecting with `{one.candidate.command}` ended with: {one.error} (is a service or a package missing?)"
+        elif one.count is None:
+            yield f"`{one.candidate.command}` is no pytest call: its tests are judged as one, by exit code and output"
+    for service in guesses.services:
+        if not service.local:
+            yield (
+                f"{service.name}: nothing stands in for it, and while it is down its tests are held back by their markers; "
+                "`local` and `exports` bring a mock"
+            )
+    if repository.migrations and not any(one.template.migrates for one in guesses.services):
+        yield f"migrations ({'; '.join(repository.migrations)}), but no database was recognised that they would prepare"
 
 
-def _guess(variables: Mapping[str, Sequence[str]], images: Iterable[str]) -> tuple[str, ...]:
-    names = {name.removeprefix("STAGING_") for file in variables.values() for name in file}
-    pictures = tuple(images)
-    return tuple(
-        name
-        for name, (_, template) in _templates().items()
-        if any(re.fullmatch(template.variables, variable) for variable in names)
-        or (template.images and any(re.search(template.images, image) for image in pictures))
-    )
-
-
-def _toml(repository: Repository, services: Sequence[str]) -> str:
+def _toml(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> str:
     """Return the text of the configuration: the runbook's own table, each service, and each mode with its selection."""
     parts = [
         "# Written by `resilience init` from what it found here; every line is yours to change. The url of a service comes",
@@ -116,12 +205,16 @@ def _toml(repository: Repository, services: Sequence[str]) -> str:
         "staging_exports = false   # true: in mode full the tests get staging's own values for all exports below, never over",
         "                          # the shell's; leave it where your suite flushes or truncates what it finds",
     ]
-    templates = _templates()
-    for name in services:
-        parts += ["", *_service_lines(repository, *templates[name], services)]
-    run = f"pytest {' '.join(shlex.quote(path) for path in repository.tests)}".strip()
+    if guesses.staging_env:
+        parts.append(
+            f"staging_env = {_quoted(guesses.staging_env)}   # read where a variable below is not set; never exported"
+        )
+    names = [one.name for one in guesses.services]
+    for service in guesses.services:
+        parts += ["", *_service_lines(repository, service, names)]
+    lines = [_quoted(_command(repository, one)) for one in commands]
     for mode, select in _selections(repository.markers).items():
-        parts += ["", f"[modes.{mode}]", f"commands = [{_quoted(run)}]"]
+        parts += ["", f"[modes.{mode}]", f"commands = [{', '.join(lines)}]"]
         if select:
             parts.append(f"select = {_quoted(select)}")
         elif mode == "critical_only":
@@ -129,6 +222,17 @@ def _toml(repository: Repository, services: Sequence[str]) -> str:
                 '# select = "critical"             # mark the tests the business hangs on; without it all are run'
             )
     return "\n".join([*parts, ""])
+
+
+def _command(repository: Repository, collected: Collected) -> str:
+    """Return the line of a command; in a monorepo's part with an interpreter of its own, by that one."""
+    one = collected.candidate
+    own = repository.pythons.get(one.folder, "")
+    if own and own != repository.python and one.words[0] in ("pytest", "python"):
+        rest = one.words[1:] if one.words[0] == "pytest" else one.words[3:]
+        interpreter = own.removeprefix(f"{one.folder}/")
+        return type(one)(words=(interpreter, "-m", "pytest", *rest), where=one.where, folder=one.folder).command
+    return one.command
 
 
 def _selections(markers: Sequence[str]) -> Mapping[str, str]:
@@ -143,41 +247,28 @@ def _selections(markers: Sequence[str]) -> Mapping[str, str]:
     }
 
 
-def _service_lines(repository: Repository, kind: Kind, template: Template, services: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of one [[service]]: of what a template offers, what this repository has variables, markers and
-    services for."""
-    exports = [pair for pair in template.exports if pair[0] in repository.names] or [template.exports[0]]
+def _service_lines(repository: Repository, service: Guess, names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of one [[service]]: what stands in for it, what the code reads, and what it needs of the others."""
+    template = service.template
     yield "[[service]]"
-    yield f'name = "{template.name}"'
-    yield f'type = "{kind.name}"'
-    yield f'url = "{_url(template, repository.names)}"'
-    yield f'local = "{_local(template, exports)}"'
-    yield "exports = { " + ", ".join(f'{variable} = "{value}"' for variable, value in exports) + " }"
-    if template.migrates and repository.migration:
-        prepare = _quoted(repository.migration)
-        yield f"# prepare = [{prepare}]   # once you have seen that it reads what is exported above"
+    yield f'name = "{service.name}"'
+    yield f'type = "{service.kind.name}"'
+    yield f"url = {_quoted(service.url)}"
+    if service.local:
+        yield f"local = {_quoted(service.local)}"
+    if service.exports:
+        yield "exports = { " + ", ".join(f"{name} = {_quoted(value)}" for name, value in service.exports) + " }"
+    if service.local and template.migrates and repository.migrations:
+        yield f"prepare = [{', '.join(map(_quoted, repository.migrations))}]"
     yield from template.extra
-    if template.critical:
+    if template.critical and service.local:
         yield "critical = true"
-    for key, offered, here in (
-        ("depends_on", template.needs, services),
-        ("markers", template.markers, repository.markers),
+    for key, here in (
+        ("depends_on", [name for name in template.needs if name in names and name != service.name]),
+        ("markers", markers_of(template, repository.markers)),
     ):
-        if used := [name for name in offered if name in here]:
-            yield f"{key} = [{', '.join(map(_quoted, used))}]"
-
-
-def _url(template: Template, names: frozenset[str]) -> str:
-    """Return staging's address by its parts where an env file names the first of them, else by one variable."""
-    sign, by_parts = template.url_by_parts
-    return by_parts if sign in names else template.url
-
-
-def _local(template: Template, exports: Sequence[tuple[str, str]]) -> str:
-    """Return the stand-in's address, without its password where nothing exported hands it on: clients would send none."""
-    if not template.local_password or any("{local}" in value or "{password}" in value for _, value in exports):
-        return template.local
-    return template.local.replace(template.local_password, "")
+        if here:
+            yield f"{key} = [{', '.join(map(_quoted, here))}]"
 
 
 def _quoted(text: str) -> str:

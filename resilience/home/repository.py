@@ -7,10 +7,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from resilience.core.envtext import read_env_text
-from resilience.core.errors import SettingsError
+from resilience.home.commands import Candidate, candidates, is_test, projects
+from resilience.home.signs import Signs, read_signs
+from resilience.home.walk import Files
+
+_ENVIRONMENTS = (".venv", "venv", "env")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,100 +24,163 @@ class Repository:
     settings_file: str
     """Where pytest's settings stand; empty: nowhere."""
     tests: tuple[str, ...]
-    """The folders of tests, as pytest is told or by their usual names."""
+    """The files of tests, by their names."""
     markers: tuple[str, ...]
-    variables: Mapping[str, tuple[str, ...]]
-    """Env file → the names of its variables."""
-    images: tuple[tuple[str, str], ...]
-    """Image, and the compose file that names it."""
+    signs: Signs
+    dependencies: frozenset[str]
+    """What the texts that name dependencies name, in lower case."""
     python: str
     """The interpreter of its virtual environment; empty: it has none by a usual name."""
-    migration: str
-    """What brings a database up to the schema; empty: no tool for it is known here."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The variables of all env files."""
-        return frozenset(name for names in self.variables.values() for name in names)
+    pythons: Mapping[str, str]
+    """Folder below the root → the interpreter in it, where a monorepo's parts have their own."""
+    projects: tuple[str, ...]
+    """The folders whose tests are run by themselves; "" is the root."""
+    candidates: tuple[Candidate, ...]
+    migrations: tuple[str, ...]
+    """What brings a database up to the schema, as commands for the root."""
+    broken: tuple[str, ...]
+    """A sentence for each file that cannot be read, with what to type."""
 
 
 def look_at(root: Path) -> Repository:
-    """Return what the files in `root` say. Nothing is run, and of env files only the names are kept."""
-    settings_file, paths, markers = _pytest_settings(root)
+    """Return what the files in `root` say. Nothing is run, and of variables only names and schemes are kept."""
+    files = Files(root)
+    parts = projects(files)
+    pythons = {folder: python for folder in parts if (python := _python(root, folder))}
+    python = _python(root, "") or (next(iter(pythons.values()), "") if len(parts) == 1 else "")
+    settings_file, markers = _pytest_settings(files, parts)
+    signs = read_signs(files)
     return Repository(
         root=root,
         settings_file=settings_file,
-        tests=paths or tuple(name for name in ("tests", "test") if (root / name).is_dir()),
+        tests=tuple(path for path in files.all if is_test(path)),
         markers=markers,
-        variables=_variable_names(root),
-        images=_images(root),
-        python=next((name for name in (".venv/bin/python", "venv/bin/python") if (root / name).exists()), ""),
-        migration=_migration(root),
+        signs=signs,
+        dependencies=_dependencies(files),
+        python=python,
+        pythons=pythons,
+        projects=parts,
+        candidates=candidates(files),
+        migrations=_migrations(files),
+        broken=(*_broken_settings(files), *signs.broken),
     )
 
 
-def _pytest_settings(root: Path) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the file with pytest's settings, its test paths and its markers, in the order pytest itself looks."""
-    for name, section in (
-        ("pytest.ini", "pytest"),
-        (".pytest.ini", "pytest"),
-        ("pyproject.toml", ""),
-        ("tox.ini", "pytest"),
-        ("setup.cfg", "tool:pytest"),
-    ):
-        values = _toml_section(root / name) if not section else _ini_section(root / name, section)
-        if values is not None:
-            markers = (re.match(r"[A-Za-z_]\w*", line.strip()) for line in _lines(values.get("markers", "")))
-            paths = (word for line in _lines(values.get("testpaths", "")) for word in line.split())
-            return name, tuple(paths), tuple(marker[0] for marker in markers if marker)
-    return "", (), ()
+def _python(root: Path, folder: str) -> str:
+    """Return the interpreter of a virtual environment in this folder, else tox's newest, as a path below the root."""
+    base = root / folder
+    for name in _ENVIRONMENTS:
+        if (base / name / "bin" / "python").exists():
+            return str(PurePosixPath(folder) / name / "bin" / "python") if folder else f"{name}/bin/python"
+    tox = sorted(base.glob(".tox/py*/bin/python"), key=lambda path: path.stat().st_mtime if path.exists() else 0.0)
+    return str(tox[-1].relative_to(root)) if tox else ""
+
+
+def _pytest_settings(files: Files, folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the file with pytest's settings and the markers of all, in the order in which pytest itself looks."""
+    first, markers = "", []
+    for folder in folders:
+        for name, section in (
+            ("pytest.ini", "pytest"),
+            (".pytest.ini", "pytest"),
+            ("pyproject.toml", ""),
+            ("tox.ini", "pytest"),
+            ("setup.cfg", "tool:pytest"),
+        ):
+            path = f"{folder}/{name}" if folder else name
+            values = _ini_section(files.text(path), section) if section else _toml_section(files.text(path))
+            if values is not None:
+                first = first or path
+                markers += [line.strip() for line in _lines(values.get("markers", ""))]
+                break
+    names = (re.match(r"[A-Za-z_]\w*", line) for line in markers)
+    return first, tuple(dict.fromkeys(name[0] for name in names if name))
 
 
 def _lines(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else str(value).splitlines()
 
 
-def _toml_section(path: Path) -> Mapping[str, object] | None:
+def _toml_section(text: str) -> Mapping[str, object] | None:
     try:
-        tool = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("pytest")
-    except (OSError, ValueError, AttributeError):
+        tool = tomllib.loads(text).get("tool", {}).get("pytest")
+    except (ValueError, AttributeError):
         return None
     return tool.get("ini_options", tool) if isinstance(tool, dict) else None
 
 
-def _ini_section(path: Path, section: str) -> Mapping[str, object] | None:
+def _ini_section(text: str, section: str) -> Mapping[str, object] | None:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(path.read_text("utf-8"))
-    except (OSError, ValueError, configparser.Error):
+        parser.read_string(text)
+    except (ValueError, configparser.Error):
         return None
     return dict(parser[section]) if parser.has_section(section) else None
 
 
-def _variable_names(root: Path) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for path in sorted((*root.glob(".env*"), *root.glob("config/.env*"))):
-        if not path.is_file() or path.stat().st_size > 200_000:
-            continue
+def _broken_settings(files: Files) -> tuple[str, ...]:
+    """Return a sentence for each settings file that cannot be read: pytest and tox could not read it either."""
+    found = []
+    for path in files.all:
+        name = PurePosixPath(path).name
         try:
-            found[str(path.relative_to(root))] = tuple(read_env_text(path.read_text("utf-8"), path.name))
-        except (OSError, UnicodeDecodeError, SettingsError):
-            found[str(path.relative_to(root))] = ()
-    return found
-
-
-def _images(root: Path) -> tuple[tuple[str, str], ...]:
-    """Return the images in compose files. Names are all that is needed, so that no YAML reader is."""
-    files = {path for folder in (root, root / "docker") for path in folder.glob("*compose*.y*ml") if path.is_file()}
-    found: list[tuple[str, str]] = []
-    for path in sorted(files):
-        text = path.read_text("utf-8", "replace")[:200_000]
-        for match in re.finditer(r"^\s*image:\s*[\"']?([^\s\"'#]+)", text, re.M):
-            found.append((match[1][:80], str(path.relative_to(root))))
+            if name == "pyproject.toml":
+                tomllib.loads(files.text(path))
+            elif name in ("tox.ini", "setup.cfg", "pytest.ini"):
+                configparser.ConfigParser(interpolation=None, strict=False).read_string(files.text(path))
+        except tomllib.TOMLDecodeError as exc:
+            place = re.search(r"at line (\d+)", str(exc))
+            line = int(place[1]) if place else 1
+            found.append(f"{path}:{line}: {str(exc).partition(' (at ')[0]}. Hint: sed -n {line}p {path}")
+        except configparser.Error as exc:
+            line = getattr(exc, "lineno", 0) or next((number for number, _ in getattr(exc, "errors", ())), 1)
+            found.append(f"{path}:{line}: {str(exc).splitlines()[0]}. Hint: sed -n {line}p {path}")
     return tuple(found)
 
 
-def _migration(root: Path) -> str:
-    if (root / "alembic.ini").exists():
-        return "alembic upgrade head"
-    return "python manage.py migrate" if (root / "manage.py").exists() else ""
+_DEPENDENCY_FILE = re.compile(
+    r"(pyproject\.toml|setup\.(py|cfg)|Pipfile|tox\.ini|[\w.-]*requirements[\w.-]*\.(txt|in))"
+)
+
+
+def _dependencies(files: Files) -> frozenset[str]:
+    """Return the words that may be packages in the files which name dependencies; `psycopg2-binary` is psycopg2 as well."""
+    words: set[str] = set()
+    for path in files.all:
+        in_folder = "requirements" in PurePosixPath(path).parts[:-1] and path.endswith((".txt", ".in"))
+        if in_folder or _DEPENDENCY_FILE.fullmatch(PurePosixPath(path).name):
+            for word in re.findall(r"[A-Za-z][A-Za-z0-9_.-]*", files.text(path)):
+                words.add(word.lower())
+                words.add(word.lower().removesuffix("-binary"))
+    return frozenset(words)
+
+
+_DJANGO_SETTINGS = re.compile(r"(?:--ds[= ]|DJANGO_SETTINGS_MODULE\s*=\s*[\"']?)([A-Za-z_][\w.]*)")
+
+
+def _settled(files: Files, path: str) -> str:
+    """Return the text of a file in which pytest's settings stand, "" for any other."""
+    named = PurePosixPath(path).name in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
+    return files.text(path) if named else ""
+
+
+def _migrations(files: Files) -> tuple[str, ...]:
+    """Return the commands that make the schema, of alembic and Django, wherever in the repository they lie.
+
+    Alembic's file names folders from where it lies, and manage.py imports from there, so that each is run in its folder.
+    Django migrates with the settings of the tests, where pytest is told them: those of a developer's server may want
+    more than the tests do. Its checks are of a site, not of a schema, and pytest makes none of them.
+    """
+    found = []
+    told = next((match[1] for path in files.all if (match := _DJANGO_SETTINGS.search(_settled(files, path)))), "")
+    settings = f"DJANGO_SETTINGS_MODULE={told} " if told else ""
+    for path in files.all:
+        folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
+        if name == "alembic.ini":
+            command = "alembic upgrade head"
+        elif name == "manage.py" and "django" in files.text(path).lower():
+            command = f"{settings}python manage.py migrate --noinput --skip-checks"
+        else:
+            continue
+        found.append(command if folder == "." else f"cd {folder} && {command}")
+    return tuple(found)

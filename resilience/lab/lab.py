@@ -346,6 +346,7 @@ class Lab:
             "[runbook]",
             'environment = "staging"',
             'env_file = "config/.env.test.active"',
+            "guide_variables = true",
             f"python = {_quote(sys.executable)}",
         ]
         for name in dict.fromkeys((*self.scenario.all_services, "clickhouse")):

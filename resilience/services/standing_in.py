@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -189,6 +189,14 @@ class StandIns:
 
     async def gaps(self, place: Endpoint, seen: Mapping[str, str]) -> tuple[str, ...]:
         """Name what the stand-in lacks against staging as last seen, its version apart."""
+        return ()
+
+    def wanted_by(self, text: str) -> frozenset[str]:
+        """Return what a file of the team's, such as a migration, wants a server to have besides itself."""
+        return frozenset()
+
+    def lacks(self, wanted: Collection[str]) -> tuple[str, ...]:
+        """Return which of these no server that is installed here can have. Nothing is run or asked."""
         return ()
 
     def majors(self, version: str) -> frozenset[int]:

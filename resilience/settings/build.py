@@ -64,11 +64,14 @@ def build(
     kinds: Kinds,
     home: Path | None = None,
     environment: str = "",
+    staging_text: str = "",
 ) -> Settings:
     """Return the settings of a configuration text, or raise SettingsError by name, file and line.
 
-    `profile_texts` maps the names of env files, relative to `source`'s folder or to `root`, to their texts. Nothing
-    is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
+    `profile_texts` maps the names of env files, relative to `source`'s folder or to `root`, to their texts;
+    `staging_text` is the text of `staging_env`.
+
+    Nothing is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
     """
     document = parse(toml_text, shown_path(source, root))
     document.only(
@@ -85,17 +88,21 @@ def build(
         "watch",
         "maintenance",
     )
-    variables = Variables.read(environ, profile_texts, source=source, root=root)
+    runbook = document.table("runbook")
+    runbook.only(
+        *("environment", "issue", "env_file", "env_target", "outputs", "python", "env_command"),
+        *("staging_env", "staging_exports", "guide_variables"),
+    )
+    staging_env = runbook.text("staging_env")
+    variables = Variables.read(
+        environ, profile_texts, source=source, root=root, staging={staging_env: staging_text} if staging_env else {}
+    )
     deadlines = read_deadlines(variables)
     tables = document.tables("service")
     local_names = stand_in_names(tables)
     services = tuple(read_service(table, variables, deadlines, local_names, kinds) for table in tables)
     _check_together(services, tables, variables)
 
-    runbook = document.table("runbook")
-    runbook.only(
-        "environment", "issue", "env_file", "env_target", "outputs", "python", "env_command", "staging_exports"
-    )
     state = environ.get("RESILIENCE_STATE", "")
     modes = document.table("modes")
     modes.only(*(mode.value for mode in TestExecutionMode))
@@ -118,6 +125,8 @@ def build(
         python=runbook.text("python"),
         env_command=runbook.text("env_command"),
         staging_exports=runbook.flag("staging_exports", False),
+        staging_env=root / staging_env if staging_env else None,
+        guide_variables=runbook.flag("guide_variables", False),
         services=services,
         modes={mode: _mode(modes.table(mode.value)) for mode in TestExecutionMode if mode.value in modes.values},
         recovery=RecoverySettings(

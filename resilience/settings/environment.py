@@ -44,8 +44,9 @@ def load_settings(
     if source is None:
         return _shipped_settings(environment, cwd, environ, kinds)
     root = find_root(source)
+    text = _read(source, root)
     settings = build(
-        _read(source, root),
+        text,
         source=source,
         root=root,
         environ=environ,
@@ -53,6 +54,7 @@ def load_settings(
         kinds=kinds,
         home=_home(environ),
         environment=environment,
+        staging_text=_staging_text(text, root),
     )
     return with_data_that_can_be_written(_with_files(settings))
 
@@ -238,6 +240,21 @@ def _profile_texts(source: Path, root: Path) -> dict[str, str]:
         if texts := _texts(folder, root):
             return {str(folder / name): text for name, text in texts.items()}
     return {}
+
+
+def _staging_text(text: str, root: Path) -> str:
+    """Read the env file with staging's values, where the configuration names one that is there.
+
+    One that is not there is no error: it holds secrets, so it lies on some machines only, and the services say what is
+    unset. What is wrong with the configuration is said when it is read as a whole.
+    """
+    try:
+        name = tomllib.loads(text).get("runbook", {}).get("staging_env")
+    except (tomllib.TOMLDecodeError, AttributeError):
+        return ""
+    if not isinstance(name, str) or not name or not (root / name).exists():
+        return ""
+    return _read(root / name, root)
 
 
 def _texts(folder: Path, root: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ def all_secrets(services: Sequence[Service], variables: Variables, more: Iterabl
     found |= secret_texts(variables.environ.items())
     for _, _, file in variables.files:
         found |= secret_texts((name, value) for name, (value, _) in file.items())
+    found |= secret_texts((name, value) for name, (value, _) in variables.staging_file.items())
     kept = sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text))
     return tuple(Secret(text) for text in kept)
 

@@ -115,20 +115,26 @@ def _url_names(table: Table) -> tuple[str, ...]:
 def _staging_url(
     table: Table, kind: Kind, variables: Variables, local_names: frozenset[str]
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the URL and what is unset for it. What `apply` may have written never fills it."""
+    """Return the URL and what is unset for it. What `apply` may have written never fills it.
+
+    The file with staging's values comes last. What it names is staging, on this machine as well: a tunnel ends here.
+    """
 
     def lookup(name: str) -> tuple[str, str] | None:
         if name in local_names:
-            return None if variables.applied else variables.environment(name)
-        return variables.profile(name) if variables.is_applied(name) else variables.any(name)
+            found = None if variables.applied else variables.environment(name)
+        else:
+            found = variables.profile(name) if variables.is_applied(name) else variables.any(name)
+        return found or variables.staging_file.get(name)
 
     template = table.text("url")
     filled = fill(template, lookup, table, "url")
     if filled.unset or not filled.text:
         return "", filled.unset
     parts = _checked(filled, template, kind, table, "url")
-    if parts.is_local and filled.from_profile:
-        return "", filled.from_profile
+    stood_in = tuple(name for name in filled.from_profile if lookup(name) != variables.staging_file.get(name))
+    if parts.is_local and stood_in:
+        return "", stood_in
     return filled.text, ()
 
 
@@ -169,7 +175,7 @@ def _local_url(table: Table, kind: Kind, variables: Variables) -> tuple[str, tup
 def _side_url(table: Table, key: str, kind: Kind, variables: Variables, kinds: Kinds) -> tuple[str, tuple[str, ...]]:
     """Return a URL beside the service's own, of the kind that the service's kind names for this key, and what is unset."""
     template = table.text(key)
-    filled = fill(template, variables.any, table, key)
+    filled = fill(template, variables.of_staging, table, key)
     if filled.text and not filled.unset:
         _checked(filled, template, kinds[kind.side_urls[key]], table, key)
     return ("", filled.unset) if filled.unset else (filled.text, ())
@@ -199,7 +205,7 @@ def _headers(table: Table, variables: Variables) -> tuple[dict[str, Secret], tup
     headers: dict[str, Secret] = {}
     unset: list[str] = []
     for name, template in table.mapping("headers").items():
-        filled = fill(template, variables.any, table, "headers")
+        filled = fill(template, variables.of_staging, table, "headers")
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
             raise table.error("headers", found=repr(name[:40]), expected="the name of an HTTP header")
         if any(ord(sign) < 32 or ord(sign) == 127 for sign in filled.text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,10 +27,18 @@ class Variables:
     paths: dict[TestExecutionMode, Path]
     applied: bool
     used: dict[str, str]
+    staging_file: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Variable → value and place, of the env file with staging's values."""
 
     @classmethod
     def read(
-        cls, environ: Mapping[str, str], texts: Mapping[str, str], *, source: Path | None, root: Path
+        cls,
+        environ: Mapping[str, str],
+        texts: Mapping[str, str],
+        *,
+        source: Path | None,
+        root: Path,
+        staging: Mapping[str, str] | None = None,
     ) -> Variables:
         files: list[tuple[TestExecutionMode | None, str, Mapping[str, tuple[str, int]]]] = []
         paths: dict[TestExecutionMode, Path] = {}
@@ -43,7 +51,13 @@ class Variables:
             files.append((mode, shown, read_env_text(text, shown)))
         order = [*PROFILE_FILES, None]
         files.sort(key=lambda file: order.index(file[0]))
-        return cls(environ, tuple(files), paths, bool(environ.get("RESILIENCE_APPLIED")), {})
+        of_staging = {
+            name: (value, f"{shown}:{line}")
+            for shown, text in (staging or {}).items()
+            for name, (value, line) in read_env_text(text, shown).items()
+            if value
+        }
+        return cls(environ, tuple(files), paths, bool(environ.get("RESILIENCE_APPLIED")), {}, of_staging)
 
     def plain(self, mode: TestExecutionMode) -> Mapping[str, str]:
         return {name: value for owner, _, file in self.files if owner is mode for name, (value, _) in file.items()}
@@ -61,6 +75,10 @@ class Variables:
 
     def any(self, name: str) -> tuple[str, str] | None:
         return self.environment(name) or self.profile(name)
+
+    def of_staging(self, name: str) -> tuple[str, str] | None:
+        """Return what says how to reach staging: the file with staging's values speaks where nothing else does."""
+        return self.any(name) or self.staging_file.get(name)
 
     def is_applied(self, name: str) -> bool:
         """Whether the environment's value may be one that `apply` or `resilience env` put there."""

@@ -36,7 +36,7 @@ from resilience.core.records import (
 )
 from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, Service, Settings, Wishes
-from resilience.core.variables import APPLIED
+from resilience.core.variables import APPLIED, GUIDE
 from resilience.fallback import apply as applying
 from resilience.fallback.journal import Origin
 from resilience.host.files import read_env_file
@@ -73,6 +73,14 @@ def decided(
     found = health(statuses, usable=usable, causes=causes)
     decision = decide(found, settings.services, settings.wishes, now=AT)
     return make_plan(decision, found, settings.planning, before={}, run="run-1"), decision, found, settings
+
+
+def test_a_team_that_does_not_use_the_guides_switches_is_given_none_and_keeps_its_own(tmp_path: Path) -> None:
+    settings = replace(config(tmp_path), guide_variables=False)
+    found = values(tmp_path, chosen(M.OFFLINE, ["redis"]), settings=settings, before={"TEST_OFFLINE": "theirs"})
+    guides = {row.name for row in GUIDE}
+    assert {name: value for name, value in found.items() if name in guides} == {"TEST_OFFLINE": "theirs"}
+    assert LOCALS["redis"][1].items() <= found.items()
 
 
 # --------------------------------------------------------------------------- the table of the guide's variables

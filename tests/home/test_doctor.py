@@ -6,11 +6,14 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, FaultCode, Phase, Phases
 from resilience.home.doctor import Finding, diagnose
 from resilience.home.init import inspect_repository, write
 from resilience.runs.configuration import load_settings
 from resilience.runs.folder import write_incident
+from resilience.services.postgresql.stand_in import find_binaries
 from tests.kits import incident_factory
 from tests.kits.kinds import ServiceType
 from tests.kits.repository import SECRET, environ, full_of_things, put
@@ -120,3 +123,46 @@ def test_doctor_shows_each_command_that_the_configuration_may_have_us_run(reposi
         "make seed   # for the stand-in of redis, to prepare it",
         "echo from-env   # for the tests' environment (env_command)",
     ]
+
+
+def test_doctor_collects_the_tests_and_says_what_keeps_pytest_from_it(repository: Path) -> None:
+    write(inspect_repository(full_of_things(repository)))
+    settings = load_settings(cwd=repository, environ=environ(repository))
+    assert by_what(diagnose(settings, environ=environ(repository)))["tests of pytest"].found == "2 collected"
+    put(repository / "tests/test_broken.py", "import no_such_package_here\n")
+    found = by_what(diagnose(settings, environ=environ(repository)))["tests of pytest"]
+    assert not found.ok
+    assert found.found == "ModuleNotFoundError: No module named 'no_such_package_here'"
+    assert found.hint == "pytest --collect-only"
+
+
+@pytest.mark.parametrize(("port", "ok"), [(6379, True), (6390, False)])
+def test_doctor_names_a_stand_in_that_no_export_leads_to(repository: Path, port: int, ok: bool) -> None:
+    text = f'[[service]]\nname = "redis"\ntype = "redis"\nurl = "${{R}}"\nlocal = "redis://127.0.0.1:{port}/0"\n'
+    put(repository / "resilience.toml", text)
+    settings = load_settings(cwd=repository, environ=environ(repository))
+    found = by_what(diagnose(settings, environ=environ(repository)))["exports of redis"]
+    assert (found.ok, bool(found.hint)) == (ok, not ok)
+    assert str(port) in found.found
+
+
+def test_doctor_names_extensions_that_no_server_here_has_before_the_incident(repository: Path) -> None:
+    text = '[[service]]\nname = "db"\ntype = "postgresql"\nurl = "${D}"\nlocal = "postgresql://a:b@127.0.0.1:5435/d"\n'
+    put(repository / "resilience.toml", text)
+    put(repository / "app/migrations/0001.py", 'RunSQL("CREATE EXTENSION IF NOT EXISTS no_such_extension_here")\n')
+    settings = load_settings(cwd=repository, environ=environ(repository))
+    told = [one for one in diagnose(settings, environ=environ(repository)) if "no_such_extension_here" in one.found]
+    if not find_binaries():
+        pytest.skip("no PostgreSQL is installed here")
+    assert [(one.what, one.ok, bool(one.hint)) for one in told] == [("stand-in of db", False, True)]
+
+
+def test_doctor_looks_up_what_prepares_a_stand_in_and_what_follows_a_cd(repository: Path) -> None:
+    put(
+        repository / "resilience.toml",
+        '[modes.full]\ncommands = ["cd tests && no-such-runner"]\n[[service]]\nname = "r"\ntype = "redis"\n'
+        'local = "redis://127.0.0.1:6379/0"\nprepare = ["cd a && no-such-migration up"]\n',
+    )
+    settings = load_settings(cwd=repository, environ=environ(repository))
+    found = [one.found for one in diagnose(settings, environ=environ(repository)) if one.what == "test commands"]
+    assert found == ["no-such-runner, of mode full, is not on PATH", "no-such-migration, to prepare r, is not on PATH"]

@@ -26,7 +26,11 @@ STAGING = {"STAGING_USER": "app", "STAGING_PASSWORD": "s3cret-pw", "STAGING_HOST
 
 
 def settings(
-    toml: str = "", environ: Mapping[str, str] | None = None, profiles: Mapping[str, str] | None = None
+    toml: str = "",
+    environ: Mapping[str, str] | None = None,
+    profiles: Mapping[str, str] | None = None,
+    *,
+    staging: str = "",
 ) -> Settings:
     return build(
         toml,
@@ -36,12 +40,19 @@ def settings(
         profile_texts=profiles or {},
         kinds=KINDS,
         home=Path("/home/me"),
+        staging_text=staging,
     )
 
 
-def refused(toml: str, environ: Mapping[str, str] | None = None, profiles: Mapping[str, str] | None = None) -> str:
+def refused(
+    toml: str,
+    environ: Mapping[str, str] | None = None,
+    profiles: Mapping[str, str] | None = None,
+    *,
+    staging: str = "",
+) -> str:
     with pytest.raises(SettingsError) as caught:
-        settings(toml, environ, profiles)
+        settings(toml, environ, profiles, staging=staging)
     return str(caught.value)
 
 

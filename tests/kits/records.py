@@ -141,6 +141,7 @@ def config(tmp_path: Path, *, wishes: Wishes | None = None, env_target: Path | N
         env_target=env_target,
         outputs=tmp_path / "outputs",
         state=tmp_path / "state",
+        guide_variables=True,
         data=tmp_path / "data",
         services=services,
         modes={mode: ModeSettings(commands=("pytest tests",)) for mode in TestExecutionMode},

@@ -13,6 +13,7 @@ CONFIG = """\
 environment = "staging"
 outputs = "outputs"
 env_file = ".env.test.active"
+guide_variables = true
 
 [[service]]
 name = "backend_api"

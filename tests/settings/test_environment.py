@@ -224,6 +224,15 @@ def test_a_url_that_cannot_be_is_refused_without_being_shown(tmp_path: Path, url
     assert "Zk" not in str(caught.value)
 
 
+def test_the_file_with_stagings_values_is_read_below_the_root_and_may_be_missing(repository: Path) -> None:
+    text = '[runbook]\nstaging_env = ".env.staging"\n[[service]]\nname = "r"\ntype = "redis"\nurl = "${REDIS_URL}"\n'
+    write(repository / "resilience.toml", text)
+    missing = load_settings(cwd=repository, environ={})
+    assert missing.services[0].unset == ("REDIS_URL",)
+    write(repository / ".env.staging", "REDIS_URL=redis://r.example\n")
+    assert load_settings(cwd=repository, environ={}).services[0].url.reveal() == "redis://r.example"
+
+
 def test_no_url_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         settings_for_url([], cwd=tmp_path, environ={})

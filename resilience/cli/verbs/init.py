@@ -35,7 +35,9 @@ def init(
         return
     proposal = setting_up.inspect_repository(Path.cwd())
     for line in proposal.found:
-        terminal.out.print(f"  found: {line}", markup=False)
+        terminal.out.print(f"  found: {line}", markup=False, soft_wrap=True)
+    for line in proposal.questions:
+        terminal.out.print(f"  question: {line}", markup=False, soft_wrap=True)
     terminal.out.print("[bold]resilience.toml[/bold] would say:" if not write else "[bold]resilience.toml[/bold]")
     sys.stdout.write(proposal.toml + "\n")
     if not (write or _confirmed()):

@@ -108,7 +108,7 @@ KIND = Kind(
                 ("CLICKHOUSE_PASSWORD", "{password}"),
                 ("CLICKHOUSE_DB", "{database}"),
             ),
-            variables=r"CLICKHOUSE_?\w*",
+            words=("CLICKHOUSE",),
             images=r"clickhouse",
             markers=("clickhouse", "real_clickhouse"),
         ),

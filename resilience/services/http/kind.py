@@ -24,11 +24,10 @@ KIND = Kind(
             exports=tuple(
                 (name, "http://{host}:{port}") for name in ("BACKEND_URL", "API_URL", "API_BASE_URL", "SERVER_URL")
             ),
-            variables=r"(BACKEND|API|SERVER)_(BASE_)?URL",
+            words=("BACKEND", "API", "SERVER", "SERVICE"),
             critical=True,
             markers=("real_services", "backend", "api"),
             needs=("database", "redis", "auth_service"),
-            suggested=True,
         ),
         Template(
             name="auth_service",
@@ -37,7 +36,7 @@ KIND = Kind(
             url="${STAGING_AUTH_URL}",
             local="http://127.0.0.1:8091/health",
             exports=tuple((name, "http://{host}:{port}") for name in ("AUTH_SERVICE_URL", "AUTH_URL", "AUTH_ISSUER")),
-            variables=r"AUTH_(SERVICE_|SERVER_|BASE_)?URL|OIDC_\w+|AUTH_ISSUER",
+            words=("AUTH", "OIDC", "KEYCLOAK"),
             images=r"keycloak|/auth",
             markers=("real_auth", "auth"),
             needs=("database",),

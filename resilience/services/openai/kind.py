@@ -23,7 +23,7 @@ KIND = Kind(
             exports=tuple(
                 (name, "{local}") for name in ("LLM_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_BASE_URL")
             ),
-            variables=r"LLM_(BASE_)?URL|OPENAI_(API_)?(BASE|KEY|BASE_URL)",
+            words=("LLM", "OPENAI"),
             images=r"ollama|vllm",
             markers=("real_llm", "llm"),
         ),

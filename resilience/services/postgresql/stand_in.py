@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -478,6 +478,32 @@ def _count_in_log(log: Path, database: str) -> int:
         return 0
 
 
+_CREATES_EXTENSION = re.compile(
+    r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?["\\]*([a-z][\w-]*)|CreateExtension\(\s*["']([a-z][\w-]*)""", re.I
+)
+_DJANGO_EXTENSIONS = {
+    "BloomExtension": "bloom",
+    "BtreeGinExtension": "btree_gin",
+    "BtreeGistExtension": "btree_gist",
+    "CITextExtension": "citext",
+    "CryptoExtension": "pgcrypto",
+    "HStoreExtension": "hstore",
+    "TrigramExtension": "pg_trgm",
+    "UnaccentExtension": "unaccent",
+}
+"""Operations of django.contrib.postgres → the extension that each creates (Django's reference)."""
+
+
+def _control_files(binaries: PostgresBinaries) -> Iterator[Path]:
+    """Yield the control files of the extensions that came with these binaries, of Debian, Red Hat and the wheels."""
+    prefix = binaries.folder.parent
+    for folder in (
+        *(prefix / "share" / name for name in ("extension", "postgresql/extension")),
+        Path(f"/usr/share/postgresql/{binaries.major}/extension"),
+    ):
+        yield from folder.glob("*.control")
+
+
 class _PostgreSQL(StandIns):
     """PostgreSQL of the system, else of a wheel. Services on one port share a server, each with its database and user."""
 
@@ -530,6 +556,15 @@ class _PostgreSQL(StandIns):
             f"extension {name} is on staging and was not created here" for name in wanted if have.get(name) is False
         ]
         return (*missing, *absent)
+
+    def wanted_by(self, text: str) -> frozenset[str]:
+        named = {(match[1] or match[2]).lower() for match in _CREATES_EXTENSION.finditer(text)}
+        return frozenset(named | {name for word, name in _DJANGO_EXTENSIONS.items() if f"{word}(" in text})
+
+    def lacks(self, wanted: Collection[str]) -> tuple[str, ...]:
+        """Return the extensions that no installed server has a control file of; where none is found, nothing is known."""
+        have = {path.stem for binaries in find_binaries() for path in _control_files(binaries)}
+        return tuple(sorted(set(wanted) - have)) if have else ()
 
     async def count(self, service: Service, place: Endpoint) -> int | None:
         return await count_connections(place.bind, place.port, place.user, place.password, place.database)

@@ -81,7 +81,7 @@ KIND = Kind(
             url="${STAGING_WEBSOCKET_URL}",
             local="ws://127.0.0.1:8092/ws",
             exports=tuple((name, "{local}") for name in ("WEBSOCKET_URL", "WS_URL", "WS_BASE_URL")),
-            variables=r"(WEBSOCKET|WS)_(BASE_)?URL",
+            words=("WEBSOCKET", "WS"),
             markers=("websocket", "ws"),
             needs=("backend_api",),
         ),

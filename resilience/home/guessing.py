@@ -1,0 +1,399 @@
+"""Turn signs of services into services as a configuration has them, and into questions where a sign was not understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from resilience.core.kind import Kind, Kinds, Template
+from resilience.home.signs import Literal, Signs, Variable, sources
+
+_PARTS = {
+    "url": "URL URI DSN ENDPOINT BROKER BACKEND ISSUER",
+    "host": "HOST HOSTNAME SERVER ADDR ADDRESS",
+    "port": "PORT",
+    "user": "USER USERNAME LOGIN",
+    "password": "PASS PASSWORD PASSWD PWD",
+    "database": "DB DBNAME DATABASE NAME BASE",
+}
+_PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
+_NAME = re.compile(rf"(?P<prefix>[A-Z0-9_]*[A-Z0-9])??_?(?P<word>{'|'.join(sorted(_PART_OF, key=len, reverse=True))})")
+_OF_STAGING = re.compile(r"(^|_)(STAGING|STAGE)(?=_|$)_?")
+_NO_SERVER = re.compile(
+    r"(db\+)?(sqlite3?|file|memory|mem|cache|dummy\w*|locmem\w*|dbcache|filesystem|smtp\w*|console\w*|s3)"
+)
+_NOT_ASKED = re.compile(
+    r"SENTRY|WEBHOOK|STATIC|MEDIA|ADMIN|CDN|FRONTEND|REDIRECT|CALLBACK|CORS|ORIGIN|DOCS|OPENAPI|EMAIL|MAIL|LOGIN_URL"
+    r"|LOGOUT|PROXY|REPO|GIT|PYPI|INDEX_URL|^(VITE|NEXT_PUBLIC|REACT_APP|GITHUB|CI|COMPOSE|DOCKER|TWINE)_"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A service as it would be written, and what points to it."""
+
+    name: str
+    kind: Kind
+    template: Template
+    url: str
+    local: str = ""
+    """Empty: nothing is to stand in for it, since a mock of a team's own service knows nothing before it is taught."""
+    exports: tuple[tuple[str, str], ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guesses:
+    services: tuple[Guess, ...]
+    questions: tuple[str, ...]
+    staging_env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A variable that was understood: which service it belongs to, and which part of its address it is."""
+
+    variable: Variable
+    kind: Kind
+    template: Template
+    name: str
+    part: str
+
+
+def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
+    """Return the services that the signs point to, in the kinds' order; where no sign points to one, there is none.
+
+    All of one kind is one service, as a team's DATABASE_URL and POSTGRES_HOST are; services over HTTP are told apart by
+    their names. What a variable is to a service is told by its value's scheme first, which cannot lie about the driver,
+    then by its name.
+    """
+    known: list[_Known] = []
+    questions: list[str] = []
+    evident = _evident(signs, dependencies, kinds)
+    for name in dict.fromkeys(one.name for one in signs.variables):
+        told = [one for one in signs.variables if one.name == name]
+        answer = _understood(told, evident, kinds)
+        if isinstance(answer, str):
+            questions.append(answer)
+        else:
+            known += answer
+    services: list[Guess] = []
+    staging_env = _staging_file(signs, known)
+    for kind, template in kinds.templates():
+        named = [one for one in known if one.template.name == template.name]
+        pictures = [
+            one for one in signs.images if template.images and re.search(template.images, one.image.split("/")[-1])
+        ]
+        if kind.is_mocked:
+            services += _over_http(named, signs, staging_env)
+            continue
+        literals = [
+            one for one in signs.literals if (found := kinds.by_url(f"{one.scheme}://h:1")) and found[0] is kind
+        ]
+        literals = [one for one in literals if _in_tests(one.where)] or literals
+        if named or pictures or (literals and _in_tests(literals[0].where)):
+            service, asked = _real(kind, template, named, literals, signs, staging_env)
+            services.append(service)
+            questions += asked
+            if not named and not literals:
+                service_why = pictures[0].where
+                questions.append(
+                    f"{service.name}: {service_why} has an image of it, but no variable says where the tests look for it:"
+                    f" the stand-in listens on its usual port, {kind.default_port}"
+                )
+    return Guesses(services=tuple(services), questions=tuple(dict.fromkeys(questions)), staging_env=staging_env)
+
+
+def _in_tests(path: str) -> bool:
+    return bool(re.search(r"(^|/)(tests?|t)/|(^|/)(conftest|test_\w+|\w+_test)\.py$", path))
+
+
+def _evident(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> frozenset[str]:
+    """Return the names of the templates that more than a vague name speaks for: a scheme, a sure name, an image, a driver."""
+    found: set[str] = set()
+    for kind, template in kinds.templates():
+        by_driver = any(client in dependencies for client in kind.clients)
+        by_image = bool(template.images) and any(
+            re.search(template.images, one.image.split("/")[-1]) for one in signs.images
+        )
+        by_name = any(_words(one.name) & set(template.words) for one in signs.variables)
+        if by_driver or by_image or by_name:
+            found.add(template.name)
+    return frozenset(found)
+
+
+def _words(name: str) -> set[str]:
+    return set(_prefix(name))
+
+
+def _prefix(name: str) -> list[str]:
+    """Return the words of a name before the one that says which part of an address it is."""
+    match = _NAME.fullmatch(_OF_STAGING.sub("", name))
+    return (match["prefix"] or "").split("_") if match else []
+
+
+def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> list[_Known] | str:
+    """Return what a variable is, from all places that name it; a question where it leads somewhere that is not understood.
+
+    Nothing where it is no part of an address at all, or leads to no server: a file, this process, a vendor's public
+    page, a browser. A name counts where the value's scheme is one of its kind, else the scheme does.
+    """
+    name = told[0].name
+    match = _NAME.fullmatch(_OF_STAGING.sub("", name))
+    if match is None or not match["prefix"] or _NOT_ASKED.search(name):
+        return []
+    part, words = _PART_OF[match["word"]], match["prefix"].split("_")
+    scheme = _scheme_told(told)
+    if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
+        return []
+    by_name = _by_words(words, evident, kinds) or _by_source(told, evident, kinds)
+    found = by_name if by_name and (not scheme or scheme.split("+")[0] in by_name[0].schemes) else None
+    found = found or _by_scheme(scheme, kinds)
+    if found is None:
+        if scheme:
+            return _question(name, told, f"{scheme}://…, which nothing here stands in for", part)
+        return _question(name, told, "", part)
+    kind, template = found
+    if not kind.is_mocked:
+        return [_Known(variable=one, kind=kind, template=template, name=template.name, part=part) for one in told]
+    return _understood_over_http(told, match["word"], words, found, is_named=by_name is not None)
+
+
+def _understood_over_http(
+    told: Sequence[Variable], word: str, words: Sequence[str], found: tuple[Kind, Template], *, is_named: bool
+) -> list[_Known] | str:
+    """Return what a variable of a service over HTTP is: a whole URL, as a host or a port is mostly the team's own server's.
+
+    Nothing where it leads to a vendor alone. A question where only http:// speaks for it, as for any page.
+    """
+    kind, template = found
+    schemes = [one for one in told if one.scheme]
+    if (_PART_OF[word] != "url" and word != "BASE") or (schemes and all(one.is_public for one in schemes)):
+        return []
+    if not is_named and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
+        return _question(told[0].name, told, f"{_scheme_told(told)}://…", "url")
+    name = _own_name(words, template)
+    return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
+
+
+def _scheme_told(told: Sequence[Variable]) -> str:
+    """Return the scheme of a variable's values, one with a driver first; "" where none is told."""
+    schemes = [one.scheme for one in told if one.scheme]
+    return next((scheme for scheme in schemes if "+" in scheme), next(iter(schemes), ""))
+
+
+def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
+    """Return what the variable is from which this one takes its value."""
+    found = (_by_words(_prefix(one.same_as), evident, kinds) for one in told if one.same_as)
+    return next((one for one in found if one is not None), None)
+
+
+def _question(name: str, told: Sequence[Variable], what: str, part: str) -> list[_Known] | str:
+    if part != "url" or not any(one.is_read for one in told):
+        return []
+    found = f" is {what}" if what else " has no value that says what it leads to"
+    return (
+        f"{name} ({sources(told)}){found}: do tests need it? then add a [[service]] with its type and url"
+        ' (type = "tcp" looks at any host and port)'
+    )
+
+
+def _by_words(words: Sequence[str], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
+    """Return the kind that the words of a name speak for: sure words first, the leftmost; vague ones where it is evident."""
+    for word in words:
+        for kind, template in kinds.templates():
+            if word in template.words:
+                return kind, template
+    for kind, template in kinds.templates():
+        if template.name in evident and set(words) & set(template.vague_words):
+            return kind, template
+    return None
+
+
+def _by_scheme(scheme: str, kinds: Kinds) -> tuple[Kind, Template] | None:
+    for candidate in (scheme, scheme.partition("+")[2]):
+        if candidate and (found := kinds.by_url(f"{candidate}://h:1")) and found[0].templates:
+            return found[0], found[0].templates[0]
+    return None
+
+
+_GENERIC = frozenset({"API", "BASE", "SERVER", "SERVICE", "HTTP", "HTTPS", "APP", "INTERNAL", "PUBLIC", "HOST", "TEST"})
+
+
+def _own_name(words: Sequence[str], template: Template) -> str:
+    """Return the name of a service over HTTP: the guide's, or the team's own where a word of the name is its own."""
+    own = [word for word in words if word not in _GENERIC and word not in template.words]
+    return "_".join(words).lower() if own else template.name
+
+
+def _staging_file(signs: Signs, known: Sequence[_Known]) -> str:
+    """Return the env file of staging that says most of what is to be known, or "" where there is none."""
+    names = {one.variable.name for one in known}
+    counted = {path: sum(one.name in names for one in found) for path, found in signs.staging.items()}
+    best = max(counted, key=lambda path: counted[path], default="")
+    return best if best and counted[best] else ""
+
+
+def _staging_url(named: Sequence[_Known], template: Template, staging_env: str, default: str) -> str:
+    """Return staging's address: by the names in staging's env file, else by STAGING_… ones, else by one variable to set."""
+    here = [one for one in named if one.variable.where == staging_env] if staging_env else []
+    here = here or [one for one in named if _OF_STAGING.search(one.variable.name)]
+    if whole := next((one for one in here if one.part == "url" or one.kind.is_mocked), None):
+        return f"${{{whole.variable.name}}}"
+    parts = {one.part: f"${{{one.variable.name}}}" for one in reversed(here)}
+    if "host" not in parts:
+        return default
+    user = parts.get("user", "")
+    login = f"{user}:{parts['password']}@" if "password" in parts else f"{user}@" if user else ""
+    port = f":{parts['port']}" if "port" in parts else ""
+    database = f"/{parts['database']}" if "database" in parts else ""
+    return f"{_scheme_of(template.local)}://{login}{parts['host']}{port}{database}"
+
+
+def _over_http(named: Sequence[_Known], signs: Signs, staging_env: str) -> Iterator[Guess]:
+    for name in dict.fromkeys(one.name for one in named):
+        these = [one for one in named if one.name == name]
+        template = these[0].template
+        default = template.url if name == template.name else f"${{STAGING_{name.upper()}_URL}}"
+        yield Guess(
+            name=name,
+            kind=these[0].kind,
+            template=template,
+            url=_staging_url(these, template, staging_env, default),
+            why=sources([one.variable for one in these]),
+        )
+
+
+def _real(
+    kind: Kind,
+    template: Template,
+    named: Sequence[_Known],
+    literals: Sequence[Literal],
+    signs: Signs,
+    staging_env: str,
+) -> tuple[Guess, list[str]]:
+    """Return a service that a real server stands in for, with exports that hold all that the code reads of its address.
+
+    What no variable hands on must be as the code has it: the stand-in takes the usual port, or the one that stands in
+    the tests. A password that nothing hands on is handed on by the variable that the client libraries read by themselves,
+    and where there is none, the stand-in has no password.
+    """
+    of_code = [one for one in named if one.variable.where.endswith(".py")]
+    of_code += [one for one in named if one.variable.name in template.clients_read.values()]
+    deciding = of_code or ([] if literals else list(named))
+    handed = {one.part for one in deciding if not _OF_STAGING.search(one.variable.name)}
+    exports: dict[str, str] = {}
+    read = [one for one in named if one.variable.is_read and not _OF_STAGING.search(one.variable.name)]
+    for one in read:
+        if one.variable.name not in exports:
+            exports[one.variable.name] = _export(one, [other.variable for other in named], template)
+    names = template.clients_read.values()
+    if "url" not in handed and any(one.part == "host" and one.variable.name in names for one in deciding):
+        # The client libraries read the rest of these by themselves, whether the code names them or not.
+        exports |= {name: f"{{{part}}}" for part, name in template.clients_read.items()}
+        handed |= set(template.clients_read)
+    literal = literals[0] if literals and "url" not in handed else None
+    local, questions = template.local, list[str]()
+    if "url" not in handed:
+        local, more, questions = _fitted(kind, template, handed, literal, named)
+        exports |= more
+    if not any("{local}" in value or "{password}" in value for value in exports.values()) and template.local_password:
+        local = local.replace(template.local_password, "")
+    found = [one.variable for one in named] or None
+    where = sources(found) if found else (literals[0].where if literals else "")
+    name = template.name
+    return (
+        Guess(
+            name=name,
+            kind=kind,
+            template=template,
+            url=_staging_url(named, template, staging_env, template.url),
+            local=local,
+            exports=tuple(exports.items()),
+            why=where,
+        ),
+        [f"{name}: {question}" for question in questions],
+    )
+
+
+_LOCAL = re.compile(
+    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*):(?P<password>[^@]*)@)?[^:/]+:(?P<port>\d+)/(?P<database>.*)"
+)
+
+
+def _fitted(
+    kind: Kind, template: Template, handed: Collection[str], literal: Literal | None, named: Sequence[_Known]
+) -> tuple[str, dict[str, str], list[str]]:
+    """Return the stand-in's address as the code expects it, more exports, and questions on what nothing hands on."""
+    match = _LOCAL.fullmatch(template.local)
+    assert match is not None, template.local
+    user, password, port, database = match["user"] or "", match["password"] or "", match["port"], match["database"]
+    more: dict[str, str] = {}
+    questions: list[str] = []
+    if "port" not in handed:
+        port = str((literal.port if literal else None) or kind.default_port)
+    if literal and "user" not in handed and literal.user:
+        user = literal.user
+    if literal and "database" not in handed and literal.database:
+        database = literal.database
+    for part, there in (("user", bool(user) and not (literal and literal.user)), ("password", bool(password))):
+        if part in handed or not there:
+            continue
+        if part in template.clients_read:
+            more[template.clients_read[part]] = f"{{{part}}}"
+        elif part == "password" and template.local_password:
+            password = ""
+    if named and "host" in handed:
+        there_is = {"user": user, "password": password, "database": database}
+        questions = _missing(there_is, handed, more)
+    login = f"{user}:{password}@" if password or user else ""
+    host = "127.0.0.1"
+    return f"{match['scheme']}://{login}{host}:{port}/{database}", more, questions
+
+
+def _missing(there: Mapping[str, str], handed: Collection[str], more: Mapping[str, str]) -> list[str]:
+    """Return the question on the parts of the stand-in's address that nothing tells the code."""
+    told = {*handed, *(value.strip("{}") for value in more.values())}
+    missing = [part for part, value in there.items() if part not in told and value not in ("", "0")]
+    if not missing:
+        return []
+    them = "it" if len(missing) == 1 else "them"
+    return [
+        f"the code reads no variable for its {' and '.join(missing)}: add to exports what hands {them} on, "
+        "or write into `local` what the code has"
+    ]
+
+
+def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
+    """Return what a variable is to hold while the stand-in is used: with the scheme, driver and database number it has now."""
+    if one.part != "url":
+        return f"{{{one.part}}}"
+    same = [other for other in others if other.name == one.variable.name]
+    scheme = _scheme_told(same)
+    known = one.kind.schemes.get(scheme)
+    if known is not None and (known.tls or known.socket):
+        scheme = ""
+    number = next((match[0] for other in same if (match := re.fullmatch(r"/\d+", other.path))), "")
+    ours = _scheme_of(template.local)
+    kept = f"/{number.strip('/')}" if number and number.strip("/") != template.local.rpartition("/")[2] else ""
+    if scheme in ("", ours) and not kept:
+        return "{local}"
+    login = re.match(r"\w+://([^@]*@)?", template.local)
+    user = (
+        "{user}:{password}@"
+        if login and login[1] and not login[1].startswith(":")
+        else ":{password}@"
+        if login and login[1]
+        else ""
+    )
+    return f"{scheme or ours}://{user}{{host}}:{{port}}{kept or '/{database}'}"
+
+
+def _scheme_of(url: str) -> str:
+    return url.partition("://")[0]
+
+
+def markers_of(template: Template, markers: Collection[str]) -> tuple[str, ...]:
+    """Return the markers of a template that this repository has."""
+    return tuple(name for name in template.markers if name in markers)

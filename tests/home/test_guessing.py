@@ -1,0 +1,163 @@
+"""Each test's name is a claim about which services are guessed, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resilience.home.guessing import Guess, Guesses, guess
+from resilience.home.repository import look_at
+from resilience.services.registry import KINDS
+from tests.kits.repository import put
+
+
+def guessed(root: Path) -> Guesses:
+    seen = look_at(root)
+    return guess(seen.signs, seen.dependencies, KINDS)
+
+
+def one(root: Path) -> Guess:
+    [service] = guessed(root).services
+    return service
+
+
+def test_no_sign_of_a_service_is_no_service(repository: Path) -> None:
+    put(
+        repository / ".env",
+        "SECRET_KEY=x\nDEBUG=1\nDATABASE_URL=sqlite:///db.sqlite3\nSENTRY_DSN=https://a@sentry.io/1\n",
+    )
+    put(repository / "pyproject.toml", '[project]\ndependencies = ["redis"]\n')
+    assert guessed(repository) == Guesses(services=(), questions=())
+
+
+@pytest.mark.parametrize(
+    ("value", "exported"),
+    [
+        ("postgresql://u:p@h/d", "{local}"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}"),
+        ("postgres://u:p@h/d", "postgres://{user}:{password}@{host}:{port}/{database}"),
+    ],
+)
+def test_the_scheme_of_the_driver_is_kept(repository: Path, value: str, exported: str) -> None:
+    put(repository / ".env", f"DATABASE_URL={value}\n")
+    service = one(repository)
+    assert service.kind.name == "postgresql"
+    assert dict(service.exports) == {"DATABASE_URL": exported}
+
+
+def test_the_number_of_a_database_is_kept_and_a_broker_is_the_redis_it_leads_to(repository: Path) -> None:
+    put(repository / ".env", "REDIS_URL=redis://r/0\nCELERY_BROKER_URL=redis://r/1\nCACHE_URL=rediss://r/2\n")
+    assert dict(one(repository).exports) == {
+        "REDIS_URL": "{local}",
+        "CELERY_BROKER_URL": "redis://:{password}@{host}:{port}/1",
+        "CACHE_URL": "redis://:{password}@{host}:{port}/2",
+    }
+
+
+def test_exports_hold_every_part_that_the_code_reads(repository: Path) -> None:
+    put(
+        repository / "settings.py",
+        "import os\nDB = [os.environ[n] for n in ()]\n"
+        + "".join(f'os.environ["DB_{part}"]\n' for part in ("HOST", "PORT", "USER", "PASS", "NAME")),
+    )
+    put(repository / "requirements.txt", "psycopg[binary]\n")
+    service = one(repository)
+    assert dict(service.exports) == {
+        "DB_HOST": "{host}",
+        "DB_PORT": "{port}",
+        "DB_USER": "{user}",
+        "DB_PASS": "{password}",
+        "DB_NAME": "{database}",
+    }
+    assert guessed(repository).questions == ()
+
+
+def test_what_no_variable_hands_on_is_as_the_code_has_it_or_asked_for(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ["POSTGRES_HOST"]\nos.environ["POSTGRES_PASSWORD"]\n')
+    found = guessed(repository)
+    [service] = found.services
+    assert ":5432/" in service.local, "the port that the code has, as nothing hands on another"
+    assert dict(service.exports)["PGUSER"] == "{user}"
+    assert any("database" in question for question in found.questions)
+
+
+def test_what_the_client_library_reads_by_itself_is_exported_whole(repository: Path) -> None:
+    put(repository / ".github/workflows/ci.yml", "jobs: {t: {steps: [{run: pytest, env: {PGHOST: localhost}}]}}\n")
+    service = one(repository)
+    assert set(dict(service.exports)) == {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+    assert ":5435/" in service.local
+
+
+def test_a_name_that_others_use_too_counts_only_with_another_sign(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ["DB_HOST"]\n')
+    assert guessed(repository).services == ()
+    put(repository / "compose.yml", "services: {db: {image: 'postgres:16'}}\n")
+    assert one(repository).name == "database"
+
+
+def test_a_server_written_into_the_tests_is_stood_in_for_where_they_look_for_it(repository: Path) -> None:
+    put(repository / "tests/conftest.py", 'URL = "redis://localhost:6390"\n')
+    service = one(repository)
+    assert service.local == "redis://127.0.0.1:6390/0"
+    assert service.exports == ()
+    assert service.url == "${STAGING_REDIS_URL}"
+
+
+def test_the_user_and_the_database_written_into_the_tests_are_the_stand_ins(repository: Path) -> None:
+    put(repository / "tests/conftest.py", 'URL = "postgres://postgres@localhost/shop"\n')
+    service = one(repository)
+    assert service.local == "postgresql://postgres:local-stand-in-only@127.0.0.1:5432/shop"
+    assert dict(service.exports) == {"PGPASSWORD": "{password}"}
+
+
+def test_an_image_alone_is_a_service_on_its_usual_port_and_a_question(repository: Path) -> None:
+    put(repository / "compose.yml", "services: {cache: {image: 'docker.io/valkey/valkey:8'}}\n")
+    found = guessed(repository)
+    assert [service.local for service in found.services] == ["redis://127.0.0.1:6379/0"]
+    assert "no variable says where the tests look for it" in found.questions[0]
+
+
+@pytest.mark.parametrize("value", ["amqp://u:p@h//", "mysql://u:p@h/d", "mongodb://h/d"])
+def test_what_nothing_here_stands_in_for_is_a_question(repository: Path, value: str) -> None:
+    put(repository / ".env", f"DATABASE_URL={value}\n")
+    found = guessed(repository)
+    assert found.services == ()
+    [question] = found.questions
+    assert question.startswith(f"DATABASE_URL (.env) is {value.partition('://')[0]}://")
+    assert "u:p" not in question
+
+
+def test_services_over_http_are_told_apart_have_no_stand_in_and_a_vendors_is_none(repository: Path) -> None:
+    put(
+        repository / ".env",
+        "API_BASE_URL=http://api.internal\nPAYMENTS_API_URL=http://pay:8000\nWS_URL=ws://ws/\nAUTH_URL=http://auth:8080\n"
+        "MAPS_API_URL=https://maps.vendor.com\nVITE_API_URL=http://x\nOPENAI_API_KEY=k\nSERVER_PORT=80\n",
+    )
+    found = {service.name: service for service in guessed(repository).services}
+    assert set(found) == {"backend_api", "payments_api", "auth_service", "websocket"}
+    assert all(service.local == "" and service.exports == () for service in found.values())
+    assert found["payments_api"].url == "${STAGING_PAYMENTS_API_URL}"
+    assert found["backend_api"].url == "${STAGING_BACKEND_URL}"
+
+
+@pytest.mark.parametrize("path", [".env.staging", ".envs/.staging/.django", "config/staging.env"])
+def test_stagings_values_are_found_where_they_lie(repository: Path, path: str) -> None:
+    put(repository / ".env", "POSTGRES_HOST=db\nREDIS_URL=redis://r\n")
+    put(
+        repository / path,
+        "POSTGRES_HOST=s\nPOSTGRES_PORT=1\nPOSTGRES_USER=u\nPOSTGRES_PASSWORD=p\nPOSTGRES_DB=d\nREDIS_URL=redis://s\n",
+    )
+    found = guessed(repository)
+    assert found.staging_env == path
+    assert {service.name: service.url for service in found.services} == {
+        "database": "postgresql://${POSTGRES_USER}:${POSTGRES_PASSWORD}@${POSTGRES_HOST}:${POSTGRES_PORT}/${POSTGRES_DB}",
+        "redis": "${REDIS_URL}",
+    }
+
+
+def test_variables_named_after_staging_are_its_address_and_are_not_exported(repository: Path) -> None:
+    put(repository / ".env", "STAGING_POSTGRES_HOST=s\nSTAGING_POSTGRES_USER=u\nPOSTGRES_URL=postgresql://h/d\n")
+    service = one(repository)
+    assert service.url == "postgresql://${STAGING_POSTGRES_USER}@${STAGING_POSTGRES_HOST}"
+    assert dict(service.exports) == {"POSTGRES_URL": "{local}"}
