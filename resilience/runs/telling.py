@@ -343,13 +343,18 @@ async def publish_run(run: RunFolder, *, issue: str = "", url: str = "", public:
         outcome = await publish(run.folder, run.settings, to, url=report_url(os.environ, url), public=public)
     except (UsageError, SecretLeakError, RecordError, OSError, sqlite3.Error) as exc:
         outcome = Outcome(refused=[f"nothing was published: {exc}"])
+    note_on(run, outcome)
+    return outcome
+
+
+def note_on(run: RunFolder, outcome: Outcome) -> None:
+    """Put on a run's timeline what was written and what was not, by which its report says whether anything was sent."""
     for line in outcome.sent:
         run.event(PUBLISHED, line, kind=EventKind.EVENT)
     for line in (*outcome.waits, *outcome.refused):
         run.event("not published", line, kind=EventKind.EVENT)
     with suppress(OSError):
         run.save()
-    return outcome
 
 
 def outcome_lines(outcome: Outcome) -> tuple[str, ...]:

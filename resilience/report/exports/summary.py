@@ -90,7 +90,10 @@ def _tests(view: View) -> Iterator[str]:
 
 
 def _people(view: View) -> Iterator[str]:
+    recovery = view.incident.recovery
     if view.incident.notices:
+        yield ""
+        yield f"**Whom to tell{' while it lasted' if recovery is not None and recovery.recovered else ''}:**"
         yield ""
     for line in escalation_lines(view.incident.notices):
         # Whom to tell stands in code: only an escalation's own comment mentions anybody.
