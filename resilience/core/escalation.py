@@ -224,7 +224,7 @@ def _text(so_far: SoFar, settings: EscalationSettings, reason: str, issue: str) 
     reach = [*(f"owner {code(owner)}" for owner in owners), *(prose(contact) for contact in settings.contacts)]
     if reach:
         lines.append(f"- Contacts: {'; '.join(reach)}")
-    where = [f"issue {prose(issue) if issue.startswith('http') else issue}" if issue else ""]
+    where = [f"issue {prose(issue) if '://' in issue else issue}" if issue else ""]
     where += [f"label {code(settings.label)}" if settings.label else ""]
     if any(where):
         lines.append(f"- Track it in: {', '.join(filter(None, where))}")

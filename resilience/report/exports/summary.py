@@ -37,6 +37,7 @@ def _head(view: View) -> Iterator[str]:
 
 
 def _services(view: View) -> Iterator[str]:
+    """Yield the table of services as they were at the last look: what is unwell first, and of that what is critical."""
     health = view.incident.latest or view.incident.health
     if health is None:
         return
