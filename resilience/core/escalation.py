@@ -215,7 +215,7 @@ def _text(so_far: SoFar, settings: EscalationSettings, reason: str, issue: str) 
         lines.append(f"- {code(result.name)}{critical}: {prose(fault_phrase(result))}, at {code(result.endpoint)}")
     for cause in health.causes[:1]:
         lines.append(f"- Likely cause: {cause_title(cause.cause)} ({listing([code(name) for name in cause.services])})")
-        lines.append(f"- Next: {prose(cause.next)}")
+        lines.append(f"- Next: {code(cause.next)}")
     if so_far.suites.count:
         lines.append(f"- Test suites in a row that failed or were blocked: {so_far.suites.count}")
     if so_far.again:
@@ -224,7 +224,7 @@ def _text(so_far: SoFar, settings: EscalationSettings, reason: str, issue: str) 
     reach = [*(f"owner {code(owner)}" for owner in owners), *(prose(contact) for contact in settings.contacts)]
     if reach:
         lines.append(f"- Contacts: {'; '.join(reach)}")
-    where = [f"issue {prose(issue) if issue.startswith('http') else issue}" if issue else ""]
+    where = [f"issue {prose(issue) if '://' in issue else issue}" if issue else ""]
     where += [f"label {code(settings.label)}" if settings.label else ""]
     if any(where):
         lines.append(f"- Track it in: {', '.join(filter(None, where))}")
@@ -244,7 +244,7 @@ def escalation_lines(told: Sequence[Notice]) -> tuple[str, ...]:
             f"issue {notice.issue}" if notice.issue else "",
         ]
         to = ", ".join(filter(None, whom)) or "the owners of these services"
-        lines.append(f"ESCALATE: {notice.reason} → tell {to}")
+        lines.append(f"ESCALATE: {notice.reason} → {'tell ' if notice.whom else ''}{to}")
     return tuple(lines)
 
 

@@ -61,6 +61,7 @@ def _team(
     over: datetime | None,
     now: datetime,
 ) -> tuple[str, ...]:
+    """Return how staging is by service, the likely cause with what to do, and how the tests ran: what a tester acts on."""
     place = incident.environment.capitalize()
     if over is not None:
         first = f"{place} is well again" + (f" since {_when(over)}, after {_span(since, over)}." if since else ".")
@@ -90,6 +91,7 @@ def _status_page(
     over: datetime | None,
     now: datetime,
 ) -> tuple[str, ...]:
+    """Return what does not work and since when, without names: anybody may read it, and none of them can act on more."""
     place = f"the {incident.environment} environment"
     if over is not None:
         lasted = f" The disruption began at {_when(since)} and ended at {_when(over)}." if since else ""
@@ -118,6 +120,7 @@ def _exec(
     over: datetime | None,
     now: datetime,
 ) -> tuple[str, ...]:
+    """Return how long it lasts, what it costs in tests, and whether a decision is wanted: no service, no cause."""
     place = incident.environment
     if over is not None:
         first = f"The {place} outage is over" + (f"; it lasted {_span(since, over)}." if since else ".")

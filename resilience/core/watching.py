@@ -193,23 +193,28 @@ def _message(
     if watch.key and not bad:
         alert = _alert(watch, health, "resolved", changes, (), around, now)
         return replace(watch, key="", opened_at=None, number=0, told_at=None, escalated=()), alert
-    if not watch.key:
-        if not loud:
-            return watch, None
-        watch = replace(watch, key=_key(health.environment, now), opened_at=now, number=0, escalated=())
-        kind = "opened"
-    elif due and loud:
-        kind = "escalated"
-    elif told:
-        kind = "changed"
-    elif loud and not around.acknowledged and _reminder_due(watch, around.settings, now):
-        kind = "reminder"
-    else:
+    kind = _kind(watch, around, now, loud=bool(loud), due=bool(due), told=bool(told))
+    if not kind:
         return watch, None
+    if kind == "opened":
+        watch = replace(watch, key=_key(health.environment, now), opened_at=now, number=0, escalated=())
     shown = changes if kind != "opened" or changes else _as_changes(watch, health, loud)
     alert = _alert(watch, health, kind, shown, tuple(due), around, now)
     escalated = (*watch.escalated, *(notice.rule for notice in due))
     return replace(watch, number=watch.number + 1, told_at=now, escalated=escalated), alert
+
+
+def _kind(watch: Watch, around: Around, now: datetime, *, loud: bool, due: bool, told: bool) -> str:
+    """Return what sort of message is to be sent while something is bad; empty for none. What is news goes before a reminder."""
+    if not watch.key:
+        return "opened" if loud else ""
+    if due and loud:
+        return "escalated"
+    if told:
+        return "changed"
+    if loud and not around.acknowledged and _reminder_due(watch, around.settings, now):
+        return "reminder"
+    return ""
 
 
 def _as_changes(watch: Watch, health: InfrastructureHealth, names: Sequence[str]) -> tuple[Change, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -41,6 +42,7 @@ from resilience.notebook.live import LiveProgress
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.steps import Steps, who
 from resilience.runs.ending import leave_report
+from resilience.runs.people import note as put_down
 from resilience.runs.runbook import Run
 from resilience.show import notebook as views
 
@@ -350,10 +352,37 @@ class Notebook(Steps):
 
         if self.interactive:
             section.buttons({"Write the report": lambda: self._start(section, "Writing the report", make)})
+            section.noting(self._add_note)
+            section.confirmed(
+                "Publish…", self._what_publish_writes, lambda: self._start(section, "Publishing", self._publish)
+            )
             section.show("", "")
         else:
             await self._do(section, "Writing the report", make)
         return made[-1] if made else ()
+
+    def _add_note(self, text: str) -> None:
+        incident = put_down(self.settings, text)
+        line = f"Noted on the timeline{f' of {incident}' if incident else ''}; a report written from now on shows it."
+        self._section("report").show(views.box(line, kind="good"), line)
+
+    def _what_publish_writes(self) -> str:
+        """Show the exact text that would be written, and return where; raises UsageError where nothing may be written."""
+        # Here and in `_publish`, as every kernel would load an HTTP client that only a click needs.
+        from resilience.runs import telling
+
+        to = telling.target(self.settings)
+        body = telling.compose(self.run.folder, self.settings, url=telling.report_url(os.environ)).body
+        self._section("report").show(f"<pre>{escape(body)}</pre>", body)
+        return (
+            f"This writes the text above onto issue {to.issue} of {to.repository}, and news of it where there is any."
+        )
+
+    async def _publish(self) -> None:
+        from resilience.runs import telling
+
+        lines = telling.outcome_lines(await telling.publish_run(self.run))
+        self._section("report").show("".join(views.box(line) for line in lines), "\n".join(lines))
 
     def _report_view(self, files: Sequence[Path]) -> str:
         pictures = "".join(

@@ -78,13 +78,25 @@ class ControlledSection(Section):
 
     def by_hand(self, note: Callable[[str], None]) -> None:
         """Show a field for the note. Without one nothing is marked: who reads the record later must learn what was done."""
-        words = ipywidgets.Text(placeholder="what was done by hand, by whom", layout={"width": "24rem"})
+        self._written(
+            "what was done by hand, by whom",
+            "Mark as done by hand",
+            "Write a note first: what was done, by whom.",
+            note,
+        )
+
+    def noting(self, note: Callable[[str], None]) -> None:
+        """Show a field for the timeline: what people do in an outage is the half of it that no probe sees."""
+        self._written("what was done or seen", "Add to the timeline", "Write first what was done or seen.", note)
+
+    def _written(self, placeholder: str, label: str, empty: str, note: Callable[[str], None]) -> None:
+        words = ipywidgets.Text(placeholder=placeholder, layout={"width": "24rem"})
 
         def act() -> None:
             if self._refuse_busy(self):
                 return
             if not words.value.strip():
-                self.say("Write a note first: what was done, by whom.")
+                self.say(empty)
                 return
             try:
                 note(words.value.strip())
@@ -92,7 +104,7 @@ class ControlledSection(Section):
                 self.show(views.error(exc), views.text(exc))
 
         self.controls.append(words)
-        self._row(ipywidgets.HBox, [words, self._button("Mark as done by hand", act)], stoppable=False)
+        self._row(ipywidgets.HBox, [words, self._button(label, act)], stoppable=False)
 
     def set_busy(self, busy: bool, mine: bool) -> None:
         for control in self.controls:

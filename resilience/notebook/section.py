@@ -63,6 +63,9 @@ class Section:
     def by_hand(self, note: Callable[[str], None]) -> None:
         """Show how to say that this step was done by hand."""
 
+    def noting(self, note: Callable[[str], None]) -> None:
+        """Show a field for a note on the timeline."""
+
     def set_busy(self, busy: bool, mine: bool) -> None:
         """Let nothing be clicked while a step runs, but Stop where the step is `mine`."""
 

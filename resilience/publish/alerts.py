@@ -62,6 +62,7 @@ async def _post(alert: Alert, settings: AlertSettings) -> None:
 
 
 async def _notify(url: Secret, alert: Alert, timeout_s: float) -> None:
+    """Hand the alert to apprise. It says only whether it could deliver, so all but an unknown URL is put off."""
     try:
         import apprise  # an extra, and slow to load: only who configured a URL of it needs it
     except ImportError as exc:

@@ -147,7 +147,7 @@ async def connect(api: str, repository: str, token: Secret) -> AsyncIterator[Git
     """Connect to the API at this address with this token."""
     headers = {
         "Authorization": f"Bearer {token.reveal()}",
-        "Accept": "application/vnd.github+json",
+        "Accept": "application/vnd.github+json, application/json;q=0.9",
         "X-GitHub-Api-Version": "2022-11-28",
         "User-Agent": "resilience-runbook",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ CHANNEL = "github"
 NEW = "new"
 """In the place of an issue's number: find the open issue that carries our mark, or make one."""
 ATTEMPTS = 4
+_LINK = re.compile(r"https?://[^\s<>()\"']+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ def report_url(environ: Mapping[str, str], given: str = "") -> str:
     run = environ.get("GITHUB_RUN_ID", "")
     if not given and server and repository and run.isdigit():
         given = f"{server.rstrip('/')}/{repository}/actions/runs/{run}"
-    if given and (urlsplit(given).scheme not in ("http", "https") or any(sign in given for sign in " <>\"')\n")):
+    if given and (not _LINK.fullmatch(given)):
         raise UsageError("--report-url: a URL with http:// or https:// was expected.")
     return given
 
@@ -343,13 +345,18 @@ async def publish_run(run: RunFolder, *, issue: str = "", url: str = "", public:
         outcome = await publish(run.folder, run.settings, to, url=report_url(os.environ, url), public=public)
     except (UsageError, SecretLeakError, RecordError, OSError, sqlite3.Error) as exc:
         outcome = Outcome(refused=[f"nothing was published: {exc}"])
+    note_on(run, outcome)
+    return outcome
+
+
+def note_on(run: RunFolder, outcome: Outcome) -> None:
+    """Put on a run's timeline what was written and what was not, by which its report says whether anything was sent."""
     for line in outcome.sent:
         run.event(PUBLISHED, line, kind=EventKind.EVENT)
     for line in (*outcome.waits, *outcome.refused):
         run.event("not published", line, kind=EventKind.EVENT)
     with suppress(OSError):
         run.save()
-    return outcome
 
 
 def outcome_lines(outcome: Outcome) -> tuple[str, ...]:

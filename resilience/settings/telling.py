@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from resilience.core.alerts import PLACES, places_of
 from resilience.core.errors import did_you_mean
@@ -25,6 +24,7 @@ from resilience.settings.variables import VARIABLE, Variables, fill
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OF = re.compile(r"\s*(\d+)\s+of\s+(\d+)\s*")
+_WEB = re.compile(r"https?://[^/?#\s]")
 _LONGEST_WINDOW = 20
 """Looks that `down` and `up` may count over: the length of Nagios' own memory."""
 
@@ -107,7 +107,7 @@ def _check_template(table: Table, template: str) -> None:
 
 
 def _check_web(table: Table, key: str, url: str) -> None:
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+    if url and not _WEB.match(url):
         raise table.error(key, found=f"({len(url)} characters)", expected="a URL with http:// or https://")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import pytest
 
 from resilience.core.errors import VerdictError
 from resilience.core.records import EventKind, Outcome, StageName, StageStatus
+from resilience.core.settings import PublishSettings
 from resilience.notebook.cockpit import Notebook
 from resilience.notebook.kernel import forget_own_variables, interactive
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.section import Section
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
+from tests.kits.servers.github import FakeGitHub
 from tests.kits.small_staging import SmallStaging
 
 PARAMETERS = {"apply": False, "restore": True, "samples": 1, "mode": ""}
@@ -184,6 +188,43 @@ async def test_a_step_done_by_hand_wants_a_note(cockpit: Notebook) -> None:
     stage = cockpit.incident.stage(StageName.APPLY_FALLBACK)
     assert stage is not None
     assert (stage.status, stage.note) == (StageStatus.DONE_BY_HAND, "own database, ann")
+
+
+async def test_a_note_of_a_person_stands_in_the_report_that_is_written_then(
+    cockpit: Notebook, staging: SmallStaging
+) -> None:
+    staging.status = 503
+    await prepared(cockpit)
+    await cockpit.report()
+    section = cockpit.sections["report"]
+    next(control for control in section.controls if isinstance(control, ipywidgets.Text)).value = "called the provider"
+    button(section, "Add to the timeline").click()
+    assert "Noted on the timeline of staging-" in section.html
+    button(section, "Write the report").click()
+    await done(cockpit)
+    assert "called the provider" in (cockpit.run.folder / "report.html").read_text()
+
+
+async def test_publishing_shows_the_exact_text_first_and_writes_nothing_where_nothing_is_configured(
+    cockpit: Notebook, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging.status = 503
+    await prepared(cockpit)
+    await cockpit.report()
+    section = cockpit.sections["report"]
+    with FakeGitHub() as double:
+        monkeypatch.setenv("GITHUB_API_URL", double.url)
+        monkeypatch.setenv("GITHUB_TOKEN", "t-bot")
+        button(section, "Publish…").click()
+        assert "no repository is configured" in section.html
+        cockpit.run.settings = replace(cockpit.settings, issue="1278", publish=PublishSettings(repository="octo/shop"))
+        button(section, "Publish…").click()
+        shown = unescape(section.html).removeprefix("<pre>").removesuffix("</pre>")
+        assert double.requests == []
+        button(section, "Yes, do it").click()
+        await done(cockpit)
+        assert double.on()[0]["body"] == shown
+        assert "Published sticky" in section.html
 
 
 async def test_the_report_is_written_by_a_click(cockpit: Notebook) -> None:

@@ -71,6 +71,17 @@ def test_what_was_done_by_hand_is_marked_only_with_a_note(page: Page) -> None:
     assert page.done == ["moved the DNS"]
 
 
+def test_a_note_for_the_timeline_wants_a_text(page: Page) -> None:
+    page.section.buttons({})
+    page.section.noting(page.done.append)
+    page.click("Add to the timeline")
+    assert page.done == []
+    assert "Write first" in page.section.message.value
+    next(known for known in page.section.controls if isinstance(known, ipywidgets.Text)).value = "called the provider"
+    page.click("Add to the timeline")
+    assert page.done == ["called the provider"]
+
+
 def test_while_a_step_runs_only_its_own_stop_can_be_clicked(page: Page) -> None:
     page.section.buttons({"Run": lambda: None})
     page.section.set_busy(True, False)

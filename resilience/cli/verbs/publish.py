@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -13,8 +14,10 @@ from resilience.cli.arguments import run_folder, settings_from
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import leave, log_to_stderr
+from resilience.core.errors import RecordError
 from resilience.core.records import ExitCode
 from resilience.runs import telling
+from resilience.runs.runbook import Run
 from resilience.show import terminal
 
 app = verb()
@@ -49,6 +52,8 @@ def publish(
     to = telling.target(settings, issue)
     with terminal.working(f"writing to {to.repository}"):
         outcome = asyncio.run(telling.publish(wanted, settings, to, url=url, public=public, check=check))
+    with suppress(RecordError):
+        telling.note_on(Run.open(wanted, settings), outcome)
     for line in telling.outcome_lines(outcome):
         terminal.out.print(line, markup=False, soft_wrap=True)
     leave(ExitCode.USAGE if outcome.refused else ExitCode.LOCKED if outcome.waits else ExitCode.PASSED)

@@ -37,6 +37,7 @@ def _head(view: View) -> Iterator[str]:
 
 
 def _services(view: View) -> Iterator[str]:
+    """Yield the table of services as they were at the last look: what is unwell first, and of that what is critical."""
     health = view.incident.latest or view.incident.health
     if health is None:
         return
@@ -90,7 +91,10 @@ def _tests(view: View) -> Iterator[str]:
 
 
 def _people(view: View) -> Iterator[str]:
+    recovery = view.incident.recovery
     if view.incident.notices:
+        yield ""
+        yield f"**Whom to tell{' while it lasted' if recovery is not None and recovery.recovered else ''}:**"
         yield ""
     for line in escalation_lines(view.incident.notices):
         # Whom to tell stands in code: only an escalation's own comment mentions anybody.
