@@ -41,6 +41,7 @@ from resilience.notebook.judging import fails
 from resilience.notebook.live import LiveProgress
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.steps import Steps, who
+from resilience.report.texts import redacted
 from resilience.runs.ending import leave_report
 from resilience.runs.people import note as put_down
 from resilience.runs.runbook import Run
@@ -78,7 +79,6 @@ class Notebook(Steps):
         """
         # Not at start-up: pandas is slow to load, and only who asks for a frame should wait for it.
         from resilience.report.frames import frame
-        from resilience.report.texts import redacted
 
         return frame(name, redacted(self.incident, self.run.redactor.text), self.run.samples())
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
@@ -98,8 +101,6 @@ def show_records() -> None:
     shell = _shell()
     if shell is None or getattr(shell, "_resilience_shown", False):
         return
-    import logging
-
     from resilience.show import notebook as views
 
     # What is logged is shown as a table; without a handler Python would print it in red beside.
@@ -239,8 +240,6 @@ def warm_up() -> None:
 
     Called in the kernel, once, before its first cell. A kernel's boot takes 0.9 s of processor time.
     """
-    import gc
-
     for module in _WARM:
         importlib.import_module(module)
     show_records()
@@ -257,7 +256,6 @@ def _interrupt_with_parent() -> None:
     if not sys.platform.startswith("linux"):
         return
     import ctypes
-    import signal
 
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGINT, 0, 0, 0)

@@ -8,6 +8,7 @@ loses nothing that was known.
 # Its types are pytest's own, of many versions at once, and Python 3.8 reads it.
 # mypy: ignore-errors
 
+import faulthandler
 import hashlib
 import json
 import os
@@ -975,8 +976,6 @@ class Recorder:
         if not deadline:
             return
         try:
-            import faulthandler
-
             if float(self.config.getini("faulthandler_timeout") or 0) > 0:
                 return
             left = deadline - time.time()
@@ -993,8 +992,6 @@ class Recorder:
         if self.stack is None:
             return
         try:
-            import faulthandler
-
             faulthandler.cancel_dump_traceback_later()
             self.stack.close()
         finally:

@@ -11,13 +11,14 @@ import socket
 import ssl
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from resilience.core.faults import fault
 from resilience.core.plain import start
 from resilience.core.records import FaultCode, Phase
 from resilience.core.settings import Service
-from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, sniff, upgrade
+from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, open_wire, parse, sniff, upgrade
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _TERMINATE = b"X\x00\x00\x00\x04"
@@ -354,11 +355,9 @@ async def _readiness(service: Service, trace: Trace, context: ProbeContext) -> N
     not answer is noted as not known: where the database itself answers, that is beside the point. It gets 2 s at
     most.
     """
-    from dataclasses import replace
-
+    # Only where a proxy stands before the database: the probe of HTTP brings its TLS and its parser.
     from resilience.services.http.kind import KIND as HTTP
     from resilience.services.http.probe import read_response, request
-    from resilience.services.wire import open_wire
 
     address = parse(HTTP, service.readiness_url)
     aside = Trace(min(trace.left_s, 2.0))
