@@ -21,6 +21,12 @@ LARGEST_ROOM = 0.20
 """Share of all lines that one room may hold."""
 
 
+FAMILIES = {"home/schedules": "test_schedules.py"}
+"""Folder of modules that are the rows of one table → the test file that walks the table."""
+NO_TEST_FILE_YET = frozenset({"cli/verbs/schedule.py"})
+"""Modules whose test file is still to come; one that has come is taken off here."""
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -61,4 +67,5 @@ def test_a_module_has_its_test_file(path: Path) -> None:
     if path.name in ("__init__.py", "__main__.py") or not path.read_text().strip():
         return
     inside = path.relative_to(PACKAGE)
-    assert (ROOT / "tests" / inside.parent / f"test_{inside.name}").is_file()
+    test = FAMILIES.get(inside.parent.as_posix(), f"test_{inside.name}")
+    assert (ROOT / "tests" / inside.parent / test).is_file() is (name_of(path) not in NO_TEST_FILE_YET)

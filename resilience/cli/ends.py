@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Any, NoReturn
 
 import typer
@@ -57,7 +58,6 @@ def _fail(exc: BaseException) -> NoReturn:
     """End by what nobody foresaw: the traceback goes to a file of the user's own."""
     # Start-up: what no command needs but one that fails.
     import tempfile
-    import traceback
 
     from resilience.core.redact import Redactor
 

@@ -40,6 +40,10 @@ class Variables:
         root: Path,
         staging: Mapping[str, str] | None = None,
     ) -> Variables:
+        """Return the variables of these texts and this environment, each with the place it is from.
+
+        Texts are those of the env files as they lie on disk, read once: every later question is answered from the same reading.
+        """
         files: list[tuple[TestExecutionMode | None, str, Mapping[str, tuple[str, int]]]] = []
         paths: dict[TestExecutionMode, Path] = {}
         for name, text in texts.items():
