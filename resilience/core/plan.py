@@ -154,7 +154,7 @@ def _guide_values(
             case Writes.IN_MODES:
                 written[row.name] = row.word if modes.intersection(row.modes) else None
             case Writes.FOR_STAND_IN:
-                written[row.name] = row.word if row.service in names else None
+                written[row.name] = row.word if names.intersection(row.switched(settings.services)) else None
             case Writes.FOR_ISSUE_1278:
                 written[row.name] = row.word if issue_1278 else None
             case Writes.PASSED_ON:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from resilience.core.records import TestExecutionMode
+from resilience.core.settings import Service
 
 APPLIED = "RESILIENCE_APPLIED"
 """Set in everything `apply` writes or `env` exports: such values fill only stand-ins and ask for nothing."""
@@ -56,6 +58,16 @@ class GuideVariable:
     def word(self) -> str:
         """The value that `apply` writes for a switch: what asks for the stand-in asks the tests to use it."""
         return Asks.LOCAL.value if self.asks is Asks.LOCAL else Asks.TRUE.value
+
+    def switched(self, services: Sequence[Service]) -> tuple[str, ...]:
+        """Return the names of the services that it switches: the guide's own, else all of the kind that the guide names so.
+
+        Teams have their own names. It is read and written by this same answer, so that what a person switches with it and
+        what the tests are told of are the same services.
+        """
+        if any(service.name == self.service for service in services):
+            return (self.service,)
+        return tuple(service.name for service in services if service.kind.service_name == self.service)
 
 
 _M = TestExecutionMode

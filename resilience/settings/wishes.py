@@ -98,7 +98,7 @@ def read_wishes(variables: Variables, services: Sequence[Service]) -> Wishes:
             continue
         who = f"{row.name}={found[0]}"
         if row.writes is Writes.FOR_STAND_IN:
-            called = _called(services, row.service)
+            called = row.switched(services)
             local |= dict.fromkeys(called, who)
             if not called:
                 asked["nothing_to_switch"] = ", ".join(filter(None, (asked.get("nothing_to_switch"), who)))
@@ -129,13 +129,6 @@ def _flag(name: str, text: str, place: str) -> bool:
             hint=f"{name}=true",
         )
     return value
-
-
-def _called(services: Sequence[Service], name: str) -> tuple[str, ...]:
-    """Return the service of the guide's name, else all of the kind that the guide names so: teams have their own names."""
-    if any(service.name == name for service in services):
-        return (name,)
-    return tuple(service.name for service in services if service.kind.service_name == name)
 
 
 def _is_local(name: str, value: str, place: str) -> bool:

@@ -123,6 +123,14 @@ def test_a_switch_is_written_for_each_stand_in_used_and_for_no_other(tmp_path: P
     assert name not in values(tmp_path, chosen(mode, others))
 
 
+def test_a_switch_that_is_read_for_a_teams_own_name_is_written_for_it(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    renamed = tuple(replace(one, name="orders") if one.name == "database" else one for one in settings.services)
+    settings = replace(settings, services=renamed)
+    assert values(tmp_path, chosen(M.DEGRADED, ["orders"]), settings=settings)["DATABASE_MODE"] == "local"
+    assert "DATABASE_MODE" not in values(tmp_path, chosen(M.DEGRADED, ["redis"]), settings=settings)
+
+
 @pytest.mark.parametrize("mode", FALLBACKS)
 @pytest.mark.parametrize(
     "name", ["ISSUE_1278_WORKAROUND_ENABLED", "VPC_CONNECTOR_BYPASS_MODE", "CLOUD_SQL_FALLBACK_MODE"]
