@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,21 @@ from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
 
 _NONE = Secret("")
+PORT = "\ue000"
+"""Stands for the port in the texts of `PortWish`: a private-use character, so that no URL and no password holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortWish:
+    """The port that a stand-in is wanted on, and all that names it, with PORT in its place: another port may be used.
+
+    Only a port that the shipped files wish for has one. What a person typed is meant as it stands.
+    """
+
+    port: int
+    local: Secret
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    exports: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +54,10 @@ class Service:
     """Variable → value with `{local}` and its parts filled in."""
     staging_exports: Mapping[str, Secret] = field(default_factory=dict)
     """The same with staging's own URL and parts; without those that hold nothing of it, and empty where it is not configured."""
+    port_wish: PortWish | None = None
+    """How another port is used than `local` asks for; None: that one or none."""
+    shared: bool = False
+    """Whether a server on `local` that is nobody's stand-in may be used: a team's compose, or its own backend."""
     prepare: tuple[str, ...] = ()
     ready_query: str = ""
     critical: bool = False
@@ -75,6 +94,18 @@ class Service:
     @property
     def configured(self) -> bool:
         return bool(self.url)
+
+    def at_port(self, port: int) -> Service:
+        """Return the service with its stand-in on this port: its URL, its variables and its exports say so."""
+        wish = self.port_wish
+        if wish is None:
+            return self
+        return replace(
+            self,
+            local=Secret(wish.local.reveal().replace(PORT, str(port))),
+            local_values={name: value.replace(PORT, str(port)) for name, value in wish.values.items()},
+            exports={name: Secret(value.reveal().replace(PORT, str(port))) for name, value in wish.exports.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,6 +390,16 @@ class Settings:
     def service(self, name: str) -> Service | None:
         """Return the service of this name, or None; short names of the guide are not known here."""
         return next((service for service in self.services if service.name == name), None)
+
+    def at_ports(self, ports: Mapping[int, int]) -> Settings:
+        """Return the settings with stand-ins on other ports than wished for: wanted → used; the rest where it is wanted."""
+        if not ports and not any(service.port_wish for service in self.services):
+            return self
+        services = (
+            service.at_port(ports.get(service.port_wish.port, service.port_wish.port)) if service.port_wish else service
+            for service in self.services
+        )
+        return replace(self, services=tuple(services))
 
     def path(self, before: str) -> str:
         """Return PATH for the team's commands: the folder of their interpreter first, where `python` names one."""

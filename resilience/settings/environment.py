@@ -16,6 +16,7 @@ from resilience.core.kind import Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Service, Settings
 from resilience.core.urls import url_parts
+from resilience.host.ports import read_ports
 from resilience.settings.build import build
 from resilience.settings.service import PERCENT_HINT
 
@@ -56,7 +57,7 @@ def load_settings(
         environment=environment,
         staging_text=_staging_text(text, root),
     )
-    return with_data_that_can_be_written(_with_files(settings))
+    return _at_its_ports(with_data_that_can_be_written(_with_files(settings)))
 
 
 def with_data_that_can_be_written(settings: Settings) -> Settings:
@@ -192,7 +193,13 @@ def _shipped_settings(
         home=_home(environ),
         environment=environment,
     )
-    return with_data_that_can_be_written(replace(settings, env_file=own / ".env.test.active", outputs=own / "outputs"))
+    settings = replace(settings, env_file=own / ".env.test.active", outputs=own / "outputs")
+    return _at_its_ports(with_data_that_can_be_written(settings))
+
+
+def _at_its_ports(settings: Settings) -> Settings:
+    """Return the settings with the stand-ins where this checkout has them: its wished ports may have been another's."""
+    return settings.at_ports(read_ports(settings.data))
 
 
 def _given(config: Path | str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from resilience.core.errors import SettingsError, did_you_mean
 from resilience.core.kind import SHARED_KEYS, Kind, Kinds
 from resilience.core.secret import Secret
-from resilience.core.settings import Deadlines, Service
+from resilience.core.settings import PORT, Deadlines, PortWish, Service
 from resilience.core.urls import UrlParts, url_parts, url_regions
 from resilience.settings.tables import Table, sort_of
-from resilience.settings.variables import NAME, VARIABLE, Filled, Lookup, Variables, fill
+from resilience.settings.variables import ENVIRONMENT, NAME, VARIABLE, Filled, Lookup, Variables, fill
 
 PERCENT_HINT = (
     "percent-encode it: "
@@ -24,6 +25,7 @@ _ROUTE = re.compile(r"(?:(?:[A-Z]+|\*) )?/\S*(?: [1-5]\d\d)?")
 _COMMON_KEYS = (
     *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
     *("degraded_above_s", "network", "depends_on", "markers", "tls_ca", "runbook_url", "owner", "dashboard_url"),
+    *("shared",),
 )
 
 
@@ -66,20 +68,22 @@ def read_service(
     url, unset = _staging_url(table, kind, variables, local_names)
     readiness, readiness_unset = _side_url(table, "readiness_url", kind, variables, kinds)
     unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset)))
-    local, local_unset, local_values = _local_url(table, kind, variables)
-    exports = _exports(table, kind, variables, local, local_unset)
+    found = _local_url(table, kind, variables)
+    exports = _exports(table, kind, variables, found)
     return Service(
         name=name,
         kind=kind,
         url=Secret("" if unset else url),
         unset=unset,
         url_names=_url_names(table),
-        local=Secret(local),
-        local_unset=local_unset,
+        local=Secret(found.url),
+        local_unset=found.unset,
         local_names=tuple(dict.fromkeys(match[1] for match in VARIABLE.finditer(table.text("local")))),
-        local_values=local_values,
+        local_values=found.values,
         exports=exports,
         staging_exports={} if unset else _staging_exports(table, kind, variables, url),
+        port_wish=_port_wish(table, kind, variables, found),
+        shared=table.flag("shared", False),
         prepare=table.texts("prepare"),
         ready_query=table.text("ready_query"),
         critical=table.flag("critical", False),
@@ -138,22 +142,29 @@ def _staging_url(
     return filled.text, ()
 
 
-def _local_url(table: Table, kind: Kind, variables: Variables) -> tuple[str, tuple[str, ...], dict[str, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Local:
+    """A stand-in's URL, what is unset for it, and its variables with where their values come from."""
+
+    url: str = ""
+    unset: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    lookup: Lookup = lambda _: None
+
+
+def _local_url(table: Table, kind: Kind, variables: Variables) -> _Local:
     """Return the stand-in's URL, what is unset for it, and its variables.
 
     It is always on this machine: a developer's POSTGRES_HOST may well name staging's, and then the profile's counts.
     """
     template = table.text("local")
     if not template:
-        return "", (), {}
+        return _Local()
 
-    def profile_first(name: str) -> tuple[str, str] | None:
-        return variables.profile(name) or variables.environment(name)
-
-    lookup: Lookup = profile_first if variables.applied else variables.any
+    lookup = _profile_first(variables) if variables.applied else variables.any
     filled = fill(template, lookup, table, "local")
     if filled.unset:
-        return "", filled.unset, {}
+        return _Local(unset=filled.unset)
     parts = _checked(filled, template, kind, table, "local")
     if not parts.is_local:
         again = fill(template, variables.profile, table, "local")
@@ -169,7 +180,69 @@ def _local_url(table: Table, kind: Kind, variables: Variables) -> tuple[str, tup
         )
     values = {name: found[0] for name, _ in filled.places if (found := lookup(name))}
     variables.used.update(values)
-    return filled.text, (), values
+    return _Local(url=filled.text, values=values, lookup=lookup)
+
+
+def _port_wish(table: Table, kind: Kind, variables: Variables, local: _Local) -> PortWish | None:
+    """Return how the stand-in may be on another port than its URL names; None where it may not.
+
+    A wish is the value of a variable that an env file sets, for the shipped files do so in every repository, and in a
+    literal URL the port that `init` writes. A port that a person typed is none: it is meant. Nor is one a wish that
+    neither an export nor a variable of `local` tells the tests, which would go on to the old one.
+    """
+    marked = _marked(local.url)
+    if marked is None or any(PORT in value for value in local.values.values()):
+        return None
+    text, port = marked
+    template = table.text("local")
+    told = next((name for name in local.values if _names_port(name, template, local, table, text)), "")
+    if told:
+        at_file = any(
+            value == local.values[told] for value, place in variables.everywhere(told) if place != ENVIRONMENT
+        )
+        if not at_file:
+            return None
+    else:
+        shipped = {url_parts(one.local, kind).port for one in kind.templates}
+        if port not in shipped or _marked(template) is None:
+            return None
+    values = {name: _marked_value(value) if name == told else value for name, value in local.values.items()}
+
+    plain = _profile_first(variables)
+
+    def lookup(name: str) -> tuple[str, str] | None:
+        found = plain(name)
+        return found if found is None or name != told else (_marked_value(found[0]), found[1])
+
+    exports = _exports(table, kind, variables, local, marked=text, lookup=lookup)
+    if not told and not any(PORT in value.reveal() for value in exports.values()):
+        return None
+    return PortWish(port=port, local=Secret(text), values=values, exports=exports)
+
+
+def _marked(url: str) -> tuple[str, int] | None:
+    """Return a URL with PORT in the place of its port, and the port; None where it names none."""
+    user_end, path_start = url_regions(url)
+    found = re.search(r":([0-9]{1,5})$", url[:path_start])
+    if found is None or found.start() < user_end or "://" not in url:
+        return None
+    return f"{url[: found.start(1)]}{PORT}{url[found.end(1) :]}", int(found[1])
+
+
+def _marked_value(value: str) -> str:
+    """Return a variable's value with PORT in the place of the port: the value itself, or that of a URL."""
+    marked = _marked(value)
+    return PORT if value.isdecimal() else marked[0] if marked else value
+
+
+def _names_port(name: str, template: str, local: _Local, table: Table, text: str) -> bool:
+    """Say whether this variable is the one from which the URL has its port: with it marked, the URL is the marked one."""
+
+    def lookup(other: str) -> tuple[str, str] | None:
+        found = local.lookup(other)
+        return found if found is None or other != name else (_marked_value(found[0]), found[1])
+
+    return fill(template, lookup, table, "local").text == text
 
 
 def _side_url(table: Table, key: str, kind: Kind, variables: Variables, kinds: Kinds) -> tuple[str, tuple[str, ...]]:
@@ -216,10 +289,22 @@ def _headers(table: Table, variables: Variables) -> tuple[dict[str, Secret], tup
 
 
 def _exports(
-    table: Table, kind: Kind, variables: Variables, local: str, local_unset: tuple[str, ...]
+    table: Table,
+    kind: Kind,
+    variables: Variables,
+    local: _Local,
+    *,
+    marked: str = "",
+    lookup: Lookup | None = None,
 ) -> dict[str, Secret]:
-    """Fill `{local}` and its parts into the exports; none can be given where the stand-in's own URL is not known."""
+    """Fill `{local}` and its parts into the exports; none can be given where the stand-in's own URL is not known.
+
+    With `marked`, the URL with PORT in the place of its port, they have PORT there as well.
+    """
     known = ("local", "host", "port", "user", "password", "database")
+    values = _placeholders(url_parts(local.url, kind), local.url) if local.url else {}
+    if marked:
+        values |= {"local": marked, "port": PORT}
     exports: dict[str, Secret] = {}
     for name, template in table.mapping("exports").items():
         if not NAME.fullmatch(name):
@@ -239,10 +324,14 @@ def _exports(
                 expected="a service with a local stand-in",
                 hint='local = "…" beside it',
             )
-        if local_unset:
+        if local.unset:
             continue
-        exports[name] = Secret(_export(template, name, kind, variables, local, table))
+        exports[name] = Secret(_export(template, name, values, lookup or _profile_first(variables), table))
     return exports
+
+
+def _profile_first(variables: Variables) -> Lookup:
+    return lambda name: variables.profile(name) or variables.environment(name)
 
 
 def _staging_exports(table: Table, kind: Kind, variables: Variables, url: str) -> dict[str, Secret]:
@@ -270,14 +359,11 @@ def _staging_exports(table: Table, kind: Kind, variables: Variables, url: str) -
     return exports
 
 
-def _export(template: str, name: str, kind: Kind, variables: Variables, local: str, table: Table) -> str:
-    def lookup(variable: str) -> tuple[str, str] | None:
-        return variables.profile(variable) or variables.environment(variable)
-
+def _export(template: str, name: str, values: Mapping[str, str], lookup: Lookup, table: Table) -> str:
     for match in _PLACEHOLDER.finditer(template):
         if not match[3] and (not match[2] or not NAME.fullmatch(match[1]) or lookup(match[1]) is None):
             raise table.error(f"exports.{name}", found=match[0], expected="a variable that is set, as ${NAME}")
-    return _fill_export(template, _placeholders(url_parts(local, kind), local) if local else {}, lookup)
+    return _fill_export(template, values, lookup)
 
 
 def _fill_export(template: str, values: Mapping[str, str], lookup: Lookup) -> str:

@@ -15,6 +15,8 @@ from resilience.core.urls import url_regions
 from resilience.settings.tables import Table
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ENVIRONMENT = "the environment"
+"""Where a value comes from that no file sets."""
 VARIABLE = re.compile(r"\$\{([^}]*)(\}?)")
 
 
@@ -75,7 +77,7 @@ class Variables:
 
     def environment(self, name: str) -> tuple[str, str] | None:
         value = self.environ.get(name, "")
-        return (value, "the environment") if value else None
+        return (value, ENVIRONMENT) if value else None
 
     def any(self, name: str) -> tuple[str, str] | None:
         return self.environment(name) or self.profile(name)
@@ -131,7 +133,7 @@ def fill(template: str, lookup: Lookup, table: Table, key: str) -> Filled:
         return quote(found[0], safe="/?=&%-._~:,+;!$'()*") if match.start() >= path_start else found[0]
 
     text = VARIABLE.sub(value, template)
-    profiled = tuple(name for name, place in places if place != "the environment")
+    profiled = tuple(name for name, place in places if place != ENVIRONMENT)
     return Filled(text, tuple(dict.fromkeys(unset)), tuple(places), profiled)
 
 

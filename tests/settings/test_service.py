@@ -188,3 +188,52 @@ def test_a_scheme_that_is_written_out_for_the_stand_in_follows_stagings_tls() ->
     [service] = settings(toml, {}, {}).services
     assert service.exports["BACKEND_URL"].reveal() == "http://127.0.0.1:8100"
     assert service.staging_exports["BACKEND_URL"].reveal() == "https://api.staging.example:443"
+
+
+def test_a_port_of_an_env_file_is_a_wish_and_all_that_names_it_follows_to_another() -> None:
+    [service] = settings(DATABASE, STAGING, {".env.test.resilient": PROFILE}).services
+    assert service.port_wish is not None
+    assert service.port_wish.port == 5435
+    moved = service.at_port(20123)
+    assert moved.local.reveal() == "postgresql://dev:dev-only@127.0.0.1:20123/app_test"
+    assert moved.local_values == {**service.local_values, "POSTGRES_PORT": "20123"}
+    assert moved.exports["DATABASE_URL"].reveal() == moved.local.reveal()
+    assert moved.at_port(5435) == service
+    assert moved.url == service.url
+
+
+def test_a_port_inside_a_variable_that_is_a_url_follows_and_the_variables_own_text_with_it() -> None:
+    toml = one("redis", url='"redis://a.example"', local='"${REDIS_URL}"', exports='{ REDIS_PORT = "{port}" }')
+    [service] = settings(toml, {}, {".env.test.local": "REDIS_URL=redis://:6382@127.0.0.1:6382/0\n"}).services
+    moved = service.at_port(20123)
+    assert moved.local_values == {"REDIS_URL": "redis://:6382@127.0.0.1:20123/0"}
+    assert moved.exports["REDIS_PORT"].reveal() == "20123"
+
+
+@pytest.mark.parametrize(
+    ("local", "exports", "environ", "wish"),
+    [
+        ("redis://:x@127.0.0.1:6382/0", '{ REDIS_URL = "{local}" }', {}, True),  # as init writes it
+        ("redis://:x@127.0.0.1:6382/0", "{}", {}, False),  # nothing would tell the tests
+        ("redis://:x@127.0.0.1:7777/0", '{ REDIS_URL = "{local}" }', {}, False),
+        ("redis://:x@127.0.0.1:${PORT}/0", "{}", {}, True),  # the env file's
+        ("redis://:x@127.0.0.1:${PORT}/0", "{}", {"PORT": "6382"}, True),  # sourced from the env file
+        ("redis://:x@127.0.0.1:${PORT}/0", "{}", {"PORT": "7777"}, False),
+        ("redis://:x@127.0.0.1/0", '{ REDIS_URL = "{local}" }', {}, False),
+    ],
+)
+def test_a_port_that_a_person_typed_is_meant_and_no_wish(
+    local: str, exports: str, environ: dict[str, str], wish: bool
+) -> None:
+    toml = one("redis", url='"redis://a.example"', local=f'"{local}"', exports=exports)
+    [service] = settings(toml, environ, {".env.test.local": "PORT=6382\n"}).services
+    assert (service.port_wish is not None) is wish
+    if not wish:
+        assert service.at_port(20123) is service
+
+
+def test_shared_is_true_or_false_and_nothing_else() -> None:
+    [service] = settings(one("redis", url='"redis://a.example"', shared="true")).services
+    assert service.shared
+    for wrong in ('"true"', "1", "[true]"):
+        assert "it.shared=" in refused(one("redis", url='"redis://a.example"', shared=wrong))
