@@ -18,7 +18,7 @@ from typing import Any
 
 from resilience.core.errors import RecordError, UsageError, did_you_mean
 from resilience.core.mode import decide
-from resilience.core.plan import changes_anything, make_plan
+from resilience.core.plan import changes_anything
 from resilience.core.records import (
     Applied,
     ConnectivityStatus,
@@ -30,7 +30,6 @@ from resilience.core.records import (
 from resilience.core.settings import Settings
 from resilience.core.variables import APPLIED
 from resilience.fallback import journal as journals
-from resilience.host.files import read_env_file
 from resilience.runs import memory, runbook
 from resilience.runs.configuration import load_settings
 from resilience.runs.ending import leave_report, recording_the_end
@@ -261,9 +260,7 @@ class ResilientTestRunner:
         decision = decide(
             health, self.settings.services, self.settings.wishes, now=datetime.now(UTC), force=runbook.parse_mode(mode)
         )
-        return make_plan(
-            decision, health, self.settings.planning, before=read_env_file(self.settings.env_file), environ=os.environ
-        )
+        return runbook.plan_here(decision, health, self.settings)
 
     def apply_resilient_configuration(self, health: InfrastructureHealth, mode: TestExecutionMode | str) -> Applied:
         """Start stand-ins and write the env file; it waits for them, also inside a running event loop (as in notebooks).

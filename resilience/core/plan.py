@@ -45,11 +45,13 @@ def make_plan(
     before: Mapping[str, str],
     run: str = "",
     environ: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Plan:
     """Return the plan. `before` is what the env file holds now, `environ` the shell's; secrets are masked in the result.
 
     The same decision and files give the same plan, and nothing is started, written or asked. `run` is the value that
-    RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's.
+    RESILIENCE_APPLIED will have; empty for who only looks. A mode's own `select` stands in place of the guide's; `notes`
+    come before the plan's own.
     Masked are commands, too, so that what runs is read from the settings and never from a plan.
     """
     mode = decision.mode
@@ -77,7 +79,7 @@ def make_plan(
         by_hand=_by_hand(chosen, changes, told.places, told.profiles.get(mode)),
         env_file=files[0],
         profile=PROFILE_FILES.get(mode, ""),
-        notes=(*_notes(decision, modes), *staging_notes(decision, health, told, environ or {})),
+        notes=(*notes, *_notes(decision, modes), *staging_notes(decision, health, told, environ or {})),
     )
 
 
@@ -154,7 +156,7 @@ def _guide_values(
             case Writes.IN_MODES:
                 written[row.name] = row.word if modes.intersection(row.modes) else None
             case Writes.FOR_STAND_IN:
-                written[row.name] = row.word if names.intersection(row.switched(settings.services)) else None
+                written[row.name] = row.word if names.intersection(row.switched(told.services)) else None
             case Writes.FOR_ISSUE_1278:
                 written[row.name] = row.word if issue_1278 else None
             case Writes.PASSED_ON:

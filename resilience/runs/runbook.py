@@ -23,9 +23,10 @@ from resilience.runs.ending import settle
 from resilience.runs.folder import RunFolder, holds_run, latest
 from resilience.runs.looking import assess_document, look, samples_of
 from resilience.runs.recovery import recover
-from resilience.runs.stages import parse_mode, put_back as restore
+from resilience.runs.stages import WATCH_S, parse_mode, plan_here, put_back as restore
 
 __all__ = [
+    "WATCH_S",
     "Run",
     "applied_run",
     "assess_document",
@@ -35,6 +36,7 @@ __all__ = [
     "look",
     "open_run",
     "parse_mode",
+    "plan_here",
     "print_report",
     "recover",
     "render_again",

@@ -40,7 +40,7 @@ from resilience.core.records import (
     TimelineEvent,
     Verdict,
 )
-from resilience.core.settings import RecoverySettings, Settings
+from resilience.core.settings import RecoverySettings, Service, Settings
 from resilience.core.steadiness import flapping_services
 from resilience.core.variables import APPLIED
 from resilience.core.verdict import judge_run, with_end
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 MAX_AGE = timedelta(hours=12)
 """A record older than this is not built upon: an on-call shift."""
+WATCH_S = MAX_AGE.total_seconds()
+"""How long staging is waited for where nobody says: the same shift."""
 
 NEXT = {
     StageName.ASSESS: ("01_assess.ipynb", "resilience assess"),
@@ -168,10 +170,33 @@ def make_plan(run: RunFolder) -> Plan:
     """
     health = needed(run, run.incident.latest, StageName.ASSESS)
     decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
-    before = journals.variables_before(run.settings.state, run.settings.env_file)
-    plan = planned_for(decision, health, run.settings.planning, before=before, run=run.applied_id, environ=os.environ)
+    return _plan_at(run, decision, health, local.foreseen(_to_stand_in(run.settings, decision), run.settings))
+
+
+def plan_here(decision: Decision, health: InfrastructureHealth, settings: Settings) -> Plan:
+    """Return what apply would do by this decision, for who only looks and keeps no run."""
+    placement = local.foreseen(_to_stand_in(settings, decision), settings)
+    return _planned(decision, health, settings.at_ports(placement.ports), placement)
+
+
+def _to_stand_in(settings: Settings, decision: Decision) -> tuple[Service, ...]:
+    return tuple(service for service in settings.services if service.name in decision.stand_ins)
+
+
+def _plan_at(run: RunFolder, decision: Decision, health: InfrastructureHealth, placement: local.Placement) -> Plan:
+    """Return the plan with the stand-ins where they will be: from here on the run's settings name these ports."""
+    run.settings = run.settings.at_ports(placement.ports)
+    plan = _planned(decision, health, run.settings, placement, run.applied_id)
     run.save(plan=plan)
     return plan
+
+
+def _planned(
+    decision: Decision, health: InfrastructureHealth, settings: Settings, placement: local.Placement, run: str = ""
+) -> Plan:
+    before = journals.variables_before(settings.state, settings.env_file)
+    notes = tuple(placement.why.values())
+    return planned_for(decision, health, settings.planning, before=before, run=run, environ=os.environ, notes=notes)
 
 
 async def apply_fallback(
@@ -192,9 +217,8 @@ async def apply_fallback(
     with run.stage(StageName.APPLY_FALLBACK, notebook="03_apply_fallback.ipynb"):
         needed(run, run.incident.latest, StageName.ASSESS)
         decision = needed(run, run.incident.decision, StageName.CHOOSE_MODE)
-        plan = run.incident.plan or make_plan(run)
         tell = _Telling(on_step, on_progress)
-        applied: Applied = await _carry_out(run, plan, decision, tell, fresh=fresh, take_over=take_over)
+        applied: Applied = await _carry_out(run, decision, tell, fresh=fresh, take_over=take_over)
         if applied.failed:
             applied, decision = await _decide_again(run, applied, tell, take_over=take_over)
         run.save(applied=_plain(applied))
@@ -233,19 +257,22 @@ async def _decide_again(run: RunFolder, first: Applied, tell: _Telling, *, take_
         failed_stand_ins=first.failed,
     )
     _take(run, decision)
-    second = await _carry_out(run, make_plan(run), decision, tell, fresh=False, take_over=take_over)
+    second = await _carry_out(run, decision, tell, fresh=False, take_over=take_over)
     whole = replace(second, redecided=True, failed=first.failed, stand_ins=(*second.stand_ins, *failed))
     return whole, decision
 
 
 async def _carry_out(
-    run: RunFolder, plan: Plan, decision: Decision, tell: _Telling, *, fresh: bool, take_over: bool
+    run: RunFolder, decision: Decision, tell: _Telling, *, fresh: bool, take_over: bool
 ) -> applying.AppliedHere:
     """Carry out the plan, or return a record that says that this mode changes nothing.
 
-    The endpoints of the first look go into the journal: until `restore`, nobody may look at staging elsewhere.
+    It is made anew for the ports that the stand-ins get now, which are held until they are up: since it was shown another
+    checkout may have taken one. The endpoints of the first look go into the journal: until `restore`, nobody may look at
+    staging elsewhere.
     """
     if not changes_anything(decision):
+        plan = run.incident.plan or make_plan(run)
         return applying.AppliedHere(
             run="",
             mode=plan.mode,
@@ -256,31 +283,38 @@ async def _carry_out(
             changes=(),
             steps=(NOTHING,),
         )
-    settings, health = run.settings, needed(run, run.incident.latest, StageName.ASSESS)
-    before = journals.variables_before(settings.state, settings.env_file)
+    health = needed(run, run.incident.latest, StageName.ASSESS)
     say = tell.on_progress or tell.on_step
-    return await applying.apply(
-        plan,
-        values_to_apply(decision, health, settings.planning, run=run.applied_id, before=before),
-        settings.places,
-        settings.services,
-        journals.Origin(
-            run=run.applied_id,
-            folder=run.folder,
-            endpoints={result.name: result.endpoint for result in (run.incident.health or health).services},
-            commit=run.incident.commit,
-        ),
-        start=lambda services: local.start(
-            services,
-            settings,
-            fresh=fresh,
-            # What prepares a stand-in is said with its command, in which a password may stand.
-            on_progress=None if say is None else lambda what: say(run.redactor.text(what)),
-        ),
-        on_step=tell.on_step,
-        on_progress=tell.on_progress,
-        take_over=take_over,
-    )
+    async with local.placed(_to_stand_in(run.settings, decision), run.settings) as placement:
+        plan = _plan_at(run, decision, health, placement)
+        settings = run.settings
+        for line in placement.why.values():
+            run.event("a stand-in is on another port", line)
+            if say is not None:
+                say(line)
+        before = journals.variables_before(settings.state, settings.env_file)
+        return await applying.apply(
+            plan,
+            values_to_apply(decision, health, settings.planning, run=run.applied_id, before=before),
+            settings.places,
+            settings.services,
+            journals.Origin(
+                run=run.applied_id,
+                folder=run.folder,
+                endpoints={result.name: result.endpoint for result in (run.incident.health or health).services},
+                commit=run.incident.commit,
+            ),
+            start=lambda services: local.start(
+                services,
+                settings,
+                fresh=fresh,
+                # What prepares a stand-in is said with its command, in which a password may stand.
+                on_progress=None if say is None else lambda what: say(run.redactor.text(what)),
+            ),
+            on_step=tell.on_step,
+            on_progress=tell.on_progress,
+            take_over=take_over,
+        )
 
 
 def _plain(applied: Applied) -> Applied:

@@ -96,6 +96,8 @@ class Config:
 
     services: tuple[Mock, ...]
     token: str
+    checkout: str = ""
+    """The nonce of the checkout whose mocks they are."""
     key_file: str = ""
     agent_execution_s: float = 20.0
     agent_thinking_s: float = 15.0

@@ -14,8 +14,12 @@ if TYPE_CHECKING:  # the mocks pass through here, and every mock waits for them
     from resilience.core.kind import Kind
 
 COUNTS = "/__resilience__/connections"
+"""Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours.
+
+The mocks say the nonce of their checkout as well.
+"""
 ANSWERS = "/__resilience__/answers"
-"""Where a server of ours that speaks HTTP says how often it was used, and its pid, which proves that it is ours."""
+"""Where the mocks say what they answered, and from what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,13 @@ class Endpoint:
     password: str = ""
     database: str = ""
     path: str = ""
+    wished: int = 0
+    """The port that was wanted, where another checkout has it and `port` is used in its place; else 0."""
+
+    @property
+    def home(self) -> int:
+        """The port by which the stand-in and its data are named: they stay the same where it moves to another one."""
+        return self.wished or self.port
 
     @property
     def type(self) -> str:

@@ -82,6 +82,10 @@ class Owner:
     version: str = ""
     address: str | None = None
     """The server's own address; empty where it says that it is on this machine; None where it does not say."""
+    folder: str = ""
+    """Where its data are, as far as it says so."""
+    nonce: str = ""
+    """The nonce of the checkout that started it, where it can be asked for it."""
 
 
 class Process(Protocol):
@@ -105,6 +109,8 @@ class Ground(Protocol):
     fresh: bool
     """Whether the data of earlier runs are to be thrown away."""
     deadlines: Deadlines
+    nonce: str
+    """What no other checkout knows; a server that can be asked for it proves by it whose it is."""
 
     def say(self, text: str, /) -> None:
         """Tell whoever waits what is being done."""
@@ -242,6 +248,14 @@ class MockedStandIns(StandIns):
             return plain
         url = replace(place, user="", password="").url(local_schemes(place.kind)[0])
         return replace(plain, local=Secret(url), headers={"Authorization": Secret(f"Bearer {place.password}")})
+
+    async def owner(self, place: Endpoint) -> Owner:
+        """Return the nonce that mocks of ours say; a real server in their place says none."""
+        try:
+            answer = await asyncio.to_thread(ask_json, place.netloc, COUNTS, 2.0)
+        except (OSError, ValueError):
+            return Owner()
+        return Owner(nonce=str(answer.get("checkout", "")) if isinstance(answer, dict) else "")
 
     async def count(self, service: Service, place: Endpoint) -> int | None:
         answer = await asyncio.to_thread(ask_json, place.netloc, COUNTS, 2.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resilience.stand_ins.holding import folder as folder, hold as hold, release as release, warning as warning
     from resilience.stand_ins.offers import availability as availability
+    from resilience.stand_ins.ports import Placement as Placement, foreseen as foreseen, placed as placed
     from resilience.stand_ins.present import status as status
     from resilience.stand_ins.starting import start as start
     from resilience.stand_ins.stopping import stop as stop
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
 _DOORS = {
     "answers": "usage",
+    "Placement": "ports",
     "availability": "offers",
     "connections": "usage",
     "folder": "holding",
+    "foreseen": "ports",
     "hold": "holding",
+    "placed": "ports",
     "release": "holding",
     "start": "starting",
     "status": "present",
@@ -30,7 +34,11 @@ _DOORS = {
     "warning": "holding",
 }
 
-__all__ = ["answers", "availability", "connections", "folder", "hold", "release", "start", "status", "stop", "warning"]
+__all__ = [
+    "Placement",
+    *("answers", "availability", "connections", "folder", "foreseen", "hold", "placed", "release", "start", "status"),
+    *("stop", "warning"),
+]
 
 
 def __getattr__(name: str) -> Any:

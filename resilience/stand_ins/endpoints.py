@@ -81,6 +81,7 @@ def endpoint(service: Service, deny_hosts: Sequence[str] = ()) -> Endpoint:
         password=url.password.reveal(),
         database=database,
         path="" if database else path,
+        wished=service.port_wish.port if service.port_wish else 0,
     )
 
 

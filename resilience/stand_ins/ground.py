@@ -17,6 +17,7 @@ from resilience.services.standing_in import TooLateError, Wanted
 from resilience.stand_ins import compose, supervision
 from resilience.stand_ins.checkout import Checkout, logs_folder, supervised_folder
 from resilience.stand_ins.lease import Lease
+from resilience.stand_ins.owners import own_mark
 from resilience.stand_ins.records import read_records
 from resilience.stand_ins.state import Running, read_state
 
@@ -36,6 +37,7 @@ class SupervisedGround:
         self.data = checkout.data
         self.logs = logs_folder(checkout)
         self.deadlines = checkout.deadlines
+        self.nonce = own_mark(checkout).nonce
         self.folder = supervised_folder(checkout)
         self.records = read_records(checkout.data)
         self._one_at_a_time = asyncio.Lock()
@@ -58,9 +60,10 @@ class SupervisedGround:
         config = ["--config", str(self.checkout.source)] if self.checkout.source else []
         return Lease(hook=(*program, "restore", *config), hook_cwd=str(self.checkout.root))
 
-    async def prove(self, wanted: Wanted) -> Found | None:
-        """Return the server that is there already, if it takes the env file's credentials; None where nothing listens.
+    async def prove(self, wanted: Wanted, *, contained: bool = False) -> Found | None:
+        """Return the server that is there already, if it is ours or shared, and takes the env file's credentials.
 
+        None where nothing listens. `contained`: our compose has just started it, so that whose it is need not be asked.
         Raises StandInError where the port is somebody else's, or may lead to another machine.
         """
         place = wanted.place
@@ -69,7 +72,7 @@ class SupervisedGround:
         # Only where something listens: a start from nothing does not wait for the probes and psutil, 60 ms.
         from resilience.stand_ins.proof import prove
 
-        return await prove(wanted.service, place, timeout_s=self.patience_s)
+        return await prove(wanted.service, place, self.checkout, timeout_s=self.patience_s, contained=contained)
 
     def seen_on_staging(self, service: str) -> Mapping[str, str]:
         return seen.facts(self.checkout.state, service)

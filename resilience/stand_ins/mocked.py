@@ -19,6 +19,7 @@ from resilience.host.processes import SIGTERM, Launch, import_path
 from resilience.services.place import COUNTS, ask_json, netloc, port_open
 from resilience.services.standing_in import MockedStandIns, Server, Wanted, pid_of, stand_ins_of
 from resilience.stand_ins.ground import SupervisedGround
+from resilience.stand_ins.providers import running
 from resilience.stand_ins.records import Record
 from resilience.stand_ins.state import Running, last_line
 
@@ -27,8 +28,8 @@ MOCKS = "mocks"
 CONFIG = "mocks.json"
 
 
-async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[str]) -> Sequence[Server]:
-    """Return a mock for each of these services, or the real server that answers in its place already.
+async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[str]) -> Sequence[Server | StandInError]:
+    """Return a mock for each of these services, or the real server in its place already, or why its port is not ours.
 
     One process has all of them, beside those it mocks already, since a process a mock would cost 40 MB and 0.3 s
     each. It is replaced where its configuration changes, and so the mocks that go on are started with those that are
@@ -42,18 +43,18 @@ async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[s
     # The ports of mocks that run are ours, also those of a start that was killed before it could record them.
     held = {record.port for record in ground.records.values() if record.supervised == MOCKS}
     held = held | {item["port"] for item in before.get("services", ())} if now else set()
-    servers: dict[str, Server] = {}
+    servers: dict[str, Server | StandInError] = {}
     ours: list[Wanted] = []
     for one in group:
-        found = None
-        if one.place.port not in held:
-            found = await ground.prove(one)
+        try:
+            found = None if one.place.port in held else await ground.prove(one)
+        except StandInError as exc:
+            servers[one.service.name] = exc
+            continue
         if found is None:
             ours.append(one)
         else:
-            servers[one.service.name] = Server(
-                provider="running", version=found.version, pid=found.pid, started_here=False
-            )
+            servers[one.service.name] = running(found)
     if ours:
         passed.append("running: nothing listens there")
         kept = _recorded(ground.records) if now else frozenset[str]()
@@ -128,6 +129,7 @@ async def _run(
     config = {
         "services": [by_name[name] for name in sorted(by_name)],  # in the same bytes for the same services
         "token": read_config(ground.data).get("token") or secrets.token_urlsafe(24),
+        "checkout": ground.nonce,
         "key_file": str(ground.data / "mocks.key"),
         "agent_execution_s": limits.agent_execution_s,
         "agent_thinking_s": limits.agent_thinking_s,

@@ -199,9 +199,8 @@ class _Place:
         """Answer what only we and the drill ask: the counts, which prove whose mocks these are, and the dial."""
         match request.path.removeprefix(ADMIN), request.method:
             case "connections", "GET":
-                return web.json_response(
-                    {"pid": os.getpid(), "services": {mock.name: mock.used for mock in self.services}}
-                )
+                used = {mock.name: mock.used for mock in self.services}
+                return web.json_response({"pid": os.getpid(), "checkout": self.all.config.checkout, "services": used})
             case "answers", "GET":
                 return web.json_response({mock.name: list(mock.told) for mock in self.services})
             case "dial", "POST" | "GET":

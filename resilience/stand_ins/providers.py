@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from resilience.core.errors import ResilienceError, StandInError
 from resilience.core.records import StandIn
@@ -12,6 +13,13 @@ from resilience.services.standing_in import NONE, Provider, Server, TooLateError
 from resilience.stand_ins import compose
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.records import Record, write_records
+
+if TYPE_CHECKING:
+    from resilience.stand_ins.proof import Found
+
+
+SHARED = "shared: this checkout did not start it, and others may change its data"
+"""What is said of a server that is used because the configuration says `shared = true`."""
 
 
 class PassedOverError(Exception):
@@ -47,7 +55,7 @@ def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterator[Prov
     an earlier start is brought up again rather than proven, since compose knows its own.
     """
     place = group[0].place
-    name = f"{place.type}-{place.port}"
+    name = f"{place.type}-{place.home}"
     record = ground.records.get(group[0].service.name)
     if ground.running(name) is None:
         if record is None or not record.composed:
@@ -61,14 +69,16 @@ async def _running(ground: SupervisedGround, group: Sequence[Wanted]) -> Sequenc
     """Use what answers with the credentials of every service of the group."""
     found = [await ground.prove(one) for one in group]
     kept = ("already running, so its data were kept",) if ground.fresh else ()
-    servers = [
-        Server(provider="running", version=one.version, pid=one.pid, started_here=False, gaps=kept)
-        for one in found
-        if one
-    ]
+    servers = [running(one, kept) for one in found if one]
     if len(servers) < len(group):
         raise PassedOverError(f"nothing listens on port {group[0].place.port}")
     return servers
+
+
+def running(found: Found, gaps: Sequence[str] = ()) -> Server:
+    """Return a server that ran already. One that is shared says so: its data are others' as well."""
+    shared = (SHARED,) if found.shared else ()
+    return Server(provider="running", version=found.version, pid=found.pid, started_here=False, gaps=(*gaps, *shared))
 
 
 async def _started(provider: Provider) -> Sequence[Server]:
@@ -113,7 +123,7 @@ async def _container(ground: SupervisedGround, wanted: Wanted) -> Server:
     write_records(ground.data, ground.records)
     try:
         await compose.up(ground.checkout, place, timeout_s=ground.deadlines.fallback_prepare_s)
-        found = await ground.prove(wanted)
+        found = await ground.prove(wanted, contained=True)
         if found is None:
             raise StandInError(f"its container is healthy, but nothing listens on {place.shown}")
     except (StandInError, TimeoutError):

@@ -103,15 +103,21 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
 async def _provided(ground: SupervisedGround, group: Sequence[Wanted]) -> list[Provided]:
     """Bring up the services that share one server. An error becomes a record per service."""
     passed: list[str] = []
-    bring_up = mock if group[0].place.kind.is_mocked else provide
     try:
-        servers = await bring_up(ground, group, passed)
+        servers: Sequence[Server | StandInError]
+        if group[0].place.kind.is_mocked:
+            servers = await mock(ground, group, passed)
+        else:
+            servers = await provide(ground, group, passed)
     except Exception as exc:  # noqa: BLE001 - one service's trouble becomes its record
         return [
             Provided(wanted=one, server=None, failed=failed(one.service, one.place.shown, exc, passed)) for one in group
         ]
     return [
-        Provided(wanted=one, server=server, passed=tuple(passed)) for one, server in zip(group, servers, strict=True)
+        Provided(wanted=one, server=server, passed=tuple(passed))
+        if isinstance(server, Server)
+        else Provided(wanted=one, server=None, failed=failed(one.service, one.place.shown, server, passed))
+        for one, server in zip(group, servers, strict=True)
     ]
 
 

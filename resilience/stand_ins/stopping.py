@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from resilience.host.ports import write_ports
 from resilience.services.place import port_open
 from resilience.services.registry import KINDS
 from resilience.stand_ins import compose, supervision
@@ -53,6 +54,8 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
         # A full disk: they are ended all the same, and what is written of the dead is checked by pid.
         with suppress(OSError):
             write_records(checkout.data, {name: record for name, record in kept.items() if _is_there(record)})
+            if not kept:
+                write_ports(checkout.data, {})
         return tuple(stopped)
 
 

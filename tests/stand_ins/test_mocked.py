@@ -52,10 +52,10 @@ async def test_a_real_server_in_the_place_of_each_mock_is_proven_by_its_probe_an
     async with Mocks(Config(services=real, token="t")):
         http, ws, llm = (mock.port for mock in real)
         services = [
-            service("backend_api", f"http://localhost:{http}/api/health"),
-            service("websocket", f"ws://localhost:{ws}/ws"),
+            service("backend_api", f"http://localhost:{http}/api/health", shared=True),
+            service("websocket", f"ws://localhost:{ws}/ws", shared=True),
             replace(
-                service("llm_service", f"http://:sk-local@localhost:{llm}/v1"),
+                service("llm_service", f"http://:sk-local@localhost:{llm}/v1", shared=True),
                 kind=team([1] * 6)[5].kind,
             ),
         ]

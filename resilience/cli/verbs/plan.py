@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.demand import on_demand
@@ -13,8 +12,7 @@ from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
 
 with on_demand():
-    from resilience.core import plan as planning, words
-    from resilience.fallback import journal
+    from resilience.core import words
     from resilience.runs import runbook
     from resilience.show import terminal
 
@@ -35,8 +33,7 @@ def plan(
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))
     decision = decide_here(health, settings, forced)
-    before = journal.variables_before(settings.state, settings.env_file)
-    made = planning.make_plan(decision, health, settings.planning, before=before, environ=os.environ)
+    made = runbook.plan_here(decision, health, settings)
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(made)})
     else:

@@ -21,6 +21,7 @@ with on_demand():
 
 if TYPE_CHECKING:
     from resilience.core.records import StandIn
+    from resilience.core.settings import Service, Settings
 
 
 app = verb(help="Start, stop and show the stand-ins on this machine.", no_args_is_help=True)
@@ -38,9 +39,18 @@ def up(
     settings = settings_from(config, environment)
     chosen = services_named(settings, names)
     with terminal.working("starting stand-ins", quiet=as_json):
-        started = asyncio.run(local.start(chosen, settings, fresh=fresh))
+        started = asyncio.run(_start(chosen, settings, fresh))
     _show_stand_ins(started, as_json)
     leave(20 if any(not stand_in.ready for stand_in in started) else 0)
+
+
+async def _start(chosen: Sequence[Service], settings: Settings, fresh: bool) -> tuple[StandIn, ...]:
+    async with local.placed(chosen, settings) as placement:
+        for line in placement.why.values():
+            terminal.err.print(line)
+        there = settings.at_ports(placement.ports)
+        names = {service.name for service in chosen}
+        return await local.start([one for one in there.services if one.name in names], there, fresh=fresh)
 
 
 @app.command()

@@ -165,7 +165,9 @@ class _ClickHouse(StandIns):
         return replace(super().probed(service, place), local=Secret(url))
 
     async def owner(self, place: Endpoint) -> Owner:
-        return Owner(version=(await _ask(place, "select version() format TSV")).strip())
+        headers, version = await _asked(place, "select version() format TSV")
+        folder = headers.get("x-clickhouse-server-display-name", "").removeprefix("chdb of ")
+        return Owner(version=version.strip(), folder=folder if folder.startswith("/") else "")
 
     async def ask(self, place: Endpoint, query: str) -> None:
         await _ask(place, query)
@@ -178,9 +180,14 @@ STAND_INS = _ClickHouse()
 
 
 async def _ask(place: Endpoint, query: str) -> str:
+    return (await _asked(place, query))[1]
+
+
+async def _asked(place: Endpoint, query: str) -> tuple[dict[str, str], str]:
+    """Return the headers and the answer."""
     headers = {"X-ClickHouse-User": place.user or "default", "X-ClickHouse-Key": place.password}
     path = f"/?database={place.database}" if place.database else "/"
-    return (await asyncio.to_thread(ask, place.netloc, path, 5.0, headers, query.encode()))[1]
+    return await asyncio.to_thread(ask, place.netloc, path, 5.0, headers, query.encode())
 
 
 async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str) -> Sequence[Server]:

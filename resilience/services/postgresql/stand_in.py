@@ -40,6 +40,8 @@ APPLICATION = "resilience"
 """The application_name of our own connections, which do not count as use by the tests."""
 ADMIN = "resilience_admin"
 OWN_FILE = "resilience.json"
+NONCE_FILE = "resilience.nonce"
+"""Holds the nonce of the checkout, in the data folder: the server reads it to whoever asks it whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,12 @@ class PostgresServer:
         own.touch(mode=0o600)
         own.write_text(json.dumps({"admin": admin, "major": self.binaries.major}), encoding="utf-8")
         return True
+
+    def sign(self, nonce: str) -> None:
+        """Put the checkout's nonce into the data folder, where the server can read it, whichever user it runs as."""
+        path = self.data_dir / NONCE_FILE
+        path.write_text(nonce, encoding="ascii")
+        path.chmod(0o644)  # in a folder that only its owner may enter
 
     async def _initdb(self, pwfile: Path, timeout_s: float) -> None:
         """Make the data folder, with UTF-8 where the system has the locale, else with C, which every system has.
@@ -425,6 +433,14 @@ async def data_directory(connection: Any) -> str | None:
         return None
 
 
+async def _nonce(connection: Any) -> str:
+    """Return the nonce in the server's own data folder; empty where there is none, or this user may not read it."""
+    try:
+        return str(await connection.fetchval("select pg_read_file($1, 0, 100, true)", NONCE_FILE) or "").strip()
+    except _asyncpg().PostgresError:
+        return ""
+
+
 async def extensions(connection: Any) -> Mapping[str, bool]:
     """Return the extensions that the server could create → whether this database has it.
 
@@ -531,7 +547,12 @@ class _PostgreSQL(StandIns):
         try:
             # Null over a Unix socket, as behind a pooler on this machine.
             address = await connection.fetchval("select host(inet_server_addr())")
-            return Owner(version=version_of(connection), address=str(address or ""))
+            return Owner(
+                version=version_of(connection),
+                address=str(address or ""),
+                folder=await data_directory(connection) or "",
+                nonce=await _nonce(connection),
+            )
         finally:
             await close(connection)
 
@@ -607,6 +628,7 @@ async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str, binaries
     async def coming_up() -> None:
         if ground.running(name) is None:
             await first.prepare(timeout_s=ground.deadlines.fallback_prepare_s)
+        first.sign(ground.nonce)
         process = await ground.run(first.launch(name))
         for server in servers:
             await server.wait_ready(alive=lambda: process.alive)

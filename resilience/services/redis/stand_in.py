@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import importlib.util
 import platform
+import secrets
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -328,6 +329,11 @@ class _Redis(StandIns):
         ]
 
     async def owner(self, place: Endpoint) -> Owner:
+        """Ask for its version, its address and the folder of its data.
+
+        Raises StandInError where it takes any password, as a server without one does from a named user: then it has proven
+        nothing, and is whoever's.
+        """
         connection = await RedisConnection.open(place.bind, place.port, place.user, place.password)
         try:
             address = None
@@ -337,9 +343,15 @@ class _Redis(StandIns):
             info: dict[str, str] = {}
             with contextlib.suppress(RedisRefused):
                 info = await _info(connection, "server")
-            return Owner(version=version_of(info), address=address)
+            folder = await _folder(connection, info)
         finally:
             connection.close()
+        if place.password and await _takes_any_password(place):
+            raise StandInError(
+                f"port {place.port} is answered by a Redis that takes any password: not used as a stand-in.",
+                hint=f"ss -ltnp 'sport = :{place.port}' shows it; end it, or set another port in the env file",
+            )
+        return Owner(version=version_of(info), address=address, folder=folder)
 
     async def ask(self, place: Endpoint, query: str) -> None:
         connection = await RedisConnection.open(place.bind, place.port, place.user, place.password)
@@ -359,6 +371,26 @@ class _Redis(StandIns):
 
 
 STAND_INS = _Redis()
+
+
+async def _folder(connection: RedisConnection, info: dict[str, str]) -> str:
+    """Return where the server's data are: by CONFIG, which many switch off, else by where INFO says its configuration is."""
+    with contextlib.suppress(RedisRefused):
+        answer = await connection.call("CONFIG", "GET", "dir")
+        if isinstance(answer, list) and len(answer) == 2:
+            return str(answer[1])
+    config = info.get("config_file", "")
+    return str(Path(config).parent) if config else ""
+
+
+async def _takes_any_password(place: Endpoint) -> bool:
+    """Say whether a password that nobody has set is taken as well."""
+    try:
+        other = await RedisConnection.open(place.bind, place.port, place.user, secrets.token_urlsafe(16))
+    except RedisRefused:
+        return False
+    other.close()
+    return True
 
 
 async def _bring_up(group: Sequence[Wanted], ground: Ground, name: str, binary: RedisBinary) -> Sequence[Server]:
