@@ -93,18 +93,36 @@ class Cockpit:
         self.shots = shots
         self.count = 0
 
-    def open(self, url: str, theme: str) -> None:
+    def open(self, url: str, theme: str, book: str = "00_incident") -> None:
         page = self.page
-        page.goto(f"{url}/lab/tree/00_incident.ipynb?reset", timeout=60_000)
-        page.wait_for_function(
+        page.goto(f"{url}/lab/tree/{book}.ipynb?reset", timeout=60_000)
+        self.ready()
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        self.idle()
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+    def ready(self) -> None:
+        self.page.wait_for_function(
             "() => window.jupyterapp && window.jupyterapp.commands.hasCommand('notebook:run-all-cells')", timeout=60_000
         )
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        page.wait_for_function(
+
+    def idle(self) -> None:
+        self.page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,
         )
-        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+    def restart_and_run_all(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.idle()
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+        self.run_all()
+
+    def save_and_reload(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload(timeout=60_000)
+        self.ready()
+        self.idle()
 
     def run_all(self) -> None:
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
@@ -120,8 +138,8 @@ class Cockpit:
     def text(self) -> str:
         return str(self.page.evaluate("() => document.querySelector('.jp-Notebook').innerText"))
 
-    def look(self, heading: str, name: str) -> None:
-        self.page.locator(f"h2:has-text('{heading}')").first.evaluate("element => element.scrollIntoView()")
+    def look(self, heading: str, name: str, *, of: str = "h2") -> None:
+        self.page.locator(f"{of}:has-text('{heading}')").first.evaluate("element => element.scrollIntoView()")
         self.page.wait_for_timeout(300)
         self.count += 1
         self.page.screenshot(path=str(self.shots / f"{self.count:02d}-{name}.png"))
@@ -187,5 +205,79 @@ def test_an_outage_is_gone_through_by_clicking(tmp_path: Path, width: int, theme
         assert incident.restored is not None
         assert incident.restored.identical
         assert len(list(shots.glob("*.png"))) >= 7
+    finally:
+        _wait(lab.__aexit__(None, None, None))
+
+
+def test_what_is_applied_is_known_after_a_restart_a_reload_and_in_a_second_tab(tmp_path: Path) -> None:
+    """Restart-and-run-all goes on with the run that is applied; each page says so, and any of them can undo it."""
+    shots = Path(os.environ.get("SCREENSHOTS", tmp_path / "screenshots")) / "applied"
+    shots.mkdir(parents=True, exist_ok=True)
+    lab = Lab("database-unavailable", tmp_path / "lab")
+    _wait(lab.__aenter__())
+    try:
+        _wait(lab.at("outage"))
+        with jupyterlab(tmp_path, lab.environ) as url, sync_api.sync_playwright() as playwright:
+            arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+            context = browser.new_context(viewport={"width": 1280, "height": 1000})
+            book = tmp_path / "notebooks" / "00_incident.ipynb"
+            # So many that the watching does not end by itself before it is stopped.
+            book.write_text(book.read_text().replace("good: int = 0", "good: int = 9999"))
+            first = Cockpit(context.new_page(), shots)
+            first.open(url, "JupyterLab Light")
+            first.run_all()
+            first.sees("What to do next")
+            first.sees("PLAN: mode degraded")
+            assert "APPLIED by run" not in first.text()
+            env = lab.settings.env_file
+            before = env.read_bytes() if env.exists() else None
+            first.click("Apply the plan")
+            first.click("Yes, do it")
+            first.sees("APPLIED: ")
+            first.sees("APPLIED by run")
+            applied = lab.settings.env_file.read_bytes()
+
+            first.restart_and_run_all()
+            first.sees("goes on with that run")
+            first.sees("carried out, see below")
+            first.sees("APPLIED: ")
+            assert "nothing has been done yet" not in first.text()
+            first.look("Staging is down", "restarted", of="h1")
+
+            first.save_and_reload()
+            first.sees("goes on with that run")
+            first.look("Staging is down", "reloaded", of="h1")
+
+            second = Cockpit(context.new_page(), shots)
+            second.count = first.count
+            second.open(url, "JupyterLab Light")
+            second.sees("goes on with that run")
+            second.look("Staging is down", "second-tab", of="h1")
+            third = Cockpit(context.new_page(), shots)
+            third.count = second.count
+            third.open(url, "JupyterLab Light", "03_apply_fallback")
+            third.run_all()
+            third.sees("APPLIED by run")
+            third.sees("no verdict yet")
+            third.idle()
+            third.look("3 ·", "second-notebook", of="h1")
+
+            second.click("Watch staging")
+            second.sees("next look at ")
+            second.look("5 ·", "watching")
+            second.click("Stop")
+            second.sees("Stopped by you")
+            assert lab.settings.env_file.read_bytes() == applied
+            third.click("Undo")
+            third.click("Yes, do it")
+            third.sees("RESTORED: every file is as it was")
+            second.click("Go on")
+            second.sees("Nothing is applied here any more")
+            shown = [page.text() for page in (first, second, third)]
+            browser.close()
+        assert not any("Traceback" in text for text in shown)
+        assert (env.read_bytes() if env.exists() else None) == before
+        assert len(list(lab.settings.outputs.glob("*/*/incident.json"))) == 1
     finally:
         _wait(lab.__aexit__(None, None, None))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from resilience.core.settings import Settings
 from resilience.core.verdict import judge_run
 from resilience.core.words import plural
 from resilience.notebook import kernel
+from resilience.notebook.banner import Banner, banner
 from resilience.notebook.confirm import Confirmation, confirm
 from resilience.notebook.judging import fails
 from resilience.notebook.live import LiveProgress
@@ -44,7 +46,7 @@ from resilience.notebook.steps import Steps, who
 from resilience.report.texts import redacted
 from resilience.runs.ending import leave_report
 from resilience.runs.people import note as put_down
-from resilience.runs.runbook import Run
+from resilience.runs.runbook import WATCH_S, Run, applied_run
 from resilience.show import notebook as views
 
 _RESTORE = "This puts the env file back to the byte and stops the stand-ins that apply started. No database is touched."
@@ -64,9 +66,17 @@ class Notebook(Steps):
 
     def __init__(self, run: Run, parameters: ParameterValues, *, interactive: bool = False) -> None:
         super().__init__(run, parameters, interactive=interactive)
-        recovery = {name: parameters[name] for name in ("good", "interval_s", "dwell_s") if parameters.get(name)}
+        self.undone: Restored | None = None
+        self._take(run)
+
+    def _take(self, run: Run) -> None:
+        """Work on this run from now on, with what the parameters say of the recovery."""
+        recovery = {
+            name: self.parameters[name] for name in ("good", "interval_s", "dwell_s") if self.parameters.get(name)
+        }
         if recovery:
             run.settings = replace(run.settings, recovery=replace(run.settings.recovery, **recovery))
+        self.run = run
 
     @property
     def settings(self) -> Settings:
@@ -104,6 +114,79 @@ class Notebook(Steps):
         if self.interactive:
             return "looks only, until you click a button that says what it changes"
         return "looks only: apply is False, nothing is changed"
+
+    # What is applied already
+
+    def show_applied(self) -> None:
+        """Show at the top what is applied in this checkout, by whichever run, with buttons to go on with it or undo it.
+
+        Nothing is shown where nothing is; it appears, and goes, as the steps below change that.
+        """
+        if not self.interactive:
+            if (found := self._banner()).line:
+                self._section("banner").show(found.html, found.text)
+            return
+        section = self._section("banner")
+        self._show_banner()
+        section.confirmed(
+            "Undo…",
+            lambda: _RESTORE,
+            lambda: self._start(section, "Restoring", lambda: self._restore(self._clicked("restore"))),
+            beside={"Go on": self._go_on},
+        )
+        self._show_banner()
+
+    def _banner(self) -> Banner:
+        return banner(self.settings.state, self.run.folder, now=datetime.now(UTC))
+
+    def _show_banner(self) -> None:
+        if (section := self.sections.get("banner")) is None:
+            return
+        found = self._banner()
+        if self.undone is not None and not found.line:
+            section.show(views.restored_view(self.undone), views.text(self.undone))
+        else:
+            gone = "Nothing is applied here any more." if section.text and not found.line else ""
+            section.show(found.html or (views.box(gone) if gone else ""), found.text or gone)
+        section.offer(found.offered)
+
+    def _go_on(self) -> None:
+        """Take up the run that is applied, and show what its record knows in the sections that are on the page."""
+        section = self._section("banner")
+        if self._refuse_busy(section):
+            return
+        try:
+            run = applied_run(self.settings)
+            if run is not None and run.folder != self.run.folder:
+                kernel.redact_outputs(run.redactor)
+                self._take(run)
+            self.run.refresh()
+        except ResilienceError as exc:
+            section.show(views.error(exc), views.text(exc))
+            return
+        for name in self.sections:
+            self._show_known(name)
+        self._show_banner()
+        if self._banner().line:
+            section.say(f"Going on with run {self.incident.run}: run the tests, watch staging, or undo.")
+
+    def _show_known(self, name: str) -> bool:
+        """Show what the record knows of a step; say whether it knows anything. Of a fallback that is undone it does not tell."""
+        known = self.incident
+        shown: tuple[tuple[str, Any, Callable[[Any], str]], ...] = (
+            ("assess", known.latest, lambda health: views.health_view(health, self.run.samples())),
+            ("mode", known.decision, self._decision_view),
+            ("plan", known.plan, lambda plan: views.plan_view(plan, carried_out=self.run.applied_now)),
+            ("apply", known.applied if self.run.applied_now else None, views.applied_view),
+            ("tests", known.tests, views.tests_view),
+            ("recovery", known.recovery, views.recovery_view),
+            ("restore", None if self.run.applied_now else known.restored, views.restored_view),
+        )
+        for step, record, view in shown:
+            if step == name and record is not None:
+                self._section(name).show(view(record), views.text(record))
+                return True
+        return False
 
     # What only looks
 
@@ -147,9 +230,10 @@ class Notebook(Steps):
         clicked = self.interactive and mode != self.parameters.get("mode", "")
         by = f"a click by {who()}" if clicked else "the parameter mode"
         decision = self.run.choose_mode(force=mode or None, asked_by=by)
-        self._section("mode").show(
-            views.decision_view(decision) + views.modes_view(self.settings.modes, decision.mode), views.text(decision)
-        )
+        self._section("mode").show(self._decision_view(decision), views.text(decision))
+
+    def _decision_view(self, decision: Decision) -> str:
+        return views.decision_view(decision) + views.modes_view(self.settings.modes, decision.mode)
 
     def _forced(self) -> str:
         decision = self.incident.decision
@@ -167,14 +251,15 @@ class Notebook(Steps):
     def make_plan(self) -> Plan | None:
         """Show what apply would do, in the words it will use, and how to undo it."""
         self._fresh(self.incident.decision, StageName.CHOOSE_MODE)
-        plan = self.run.make_plan()
-        self._section("plan").show(views.plan_view(plan), views.text(plan))
-        return plan
+        self.run.make_plan()
+        self._section("plan")
+        self._show_known("plan")
+        return self.incident.plan
 
     def _show_plan(self) -> None:
         if "plan" in self.sections:
-            plan = self.run.make_plan()
-            self._section("plan").show(views.plan_view(plan), views.text(plan))
+            self.run.make_plan()
+            self._show_known("plan")
 
     # What changes something
 
@@ -199,7 +284,7 @@ class Notebook(Steps):
         if agreed:
             self._fresh(self.incident.decision, StageName.CHOOSE_MODE)
             await self._do(section, "Applying the plan", lambda: self._apply(agreed))
-        else:
+        elif not (self.interactive and self._show_known("apply")):
             self._only_looked(section, StageName.APPLY_FALLBACK, agreed, "nothing was changed: apply is False")
         return self.incident.applied
 
@@ -242,7 +327,7 @@ class Notebook(Steps):
         if agreed:
             self._fresh(self.incident.decision, StageName.CHOOSE_MODE)
             await self._do(section, "Running the tests", lambda: self._tests(agreed))
-        else:
+        elif not (self.interactive and self._show_known("tests")):
             self._only_looked(section, StageName.RUN_TESTS, agreed, "no tests were run: apply is False")
         return self.incident.tests
 
@@ -263,7 +348,8 @@ class Notebook(Steps):
         In front of a person it waits for a click, as it may take an hour during which no other cell runs. `if_needed`
         leaves it out where nothing was applied or tested in this run.
 
-        `wait_minutes` of the parameters is how long to go on after a bad look, 0 to give up at the first.
+        `wait_minutes` of the parameters is how long to go on after a bad look; 0 gives up at the first, and where a person
+        clicked watches for as long as `resilience recover`, a shift.
         """
         section = self._section("recovery")
         if self._by_hand(section, StageName.VALIDATE_RECOVERY):
@@ -273,7 +359,8 @@ class Notebook(Steps):
             section.buttons({"Watch staging": lambda: self._start(section, "Watching staging", self._recovery)})
             section.by_hand(lambda note: self._note_by_hand(section, StageName.VALIDATE_RECOVERY, note))
             wanted = f"{want.good} good looks in a row, {want.interval_s:g} s apart, over at least {want.dwell_s:g} s."
-            section.show(views.gauge(0, want.good) + views.box(wanted), wanted)
+            if not self._show_known("recovery"):
+                section.show(views.gauge(0, want.good) + views.box(wanted), wanted)
         elif if_needed and self.incident.applied is None and self.incident.tests is None:
             why = "nothing was applied or tested, so there is nothing to come back from"
             self.run.skip(StageName.VALIDATE_RECOVERY, why)
@@ -285,21 +372,25 @@ class Notebook(Steps):
     async def _recovery(self) -> None:
         section = self._section("recovery")
         checks: list[RecoveryCheck] = []
+        wait_s = self.parameters.get("wait_minutes", 0.0) * 60 or (WATCH_S if self.interactive else 0.0)
+        ends = datetime.now(UTC) + timedelta(seconds=wait_s)
 
         def on_check(check: RecoveryCheck) -> None:
             checks.append(check)
-            line = f"{check.in_a_row} of {self.settings.recovery.good} good checks in a row"
+            want = self.settings.recovery
+            line = f"{check.in_a_row} of {want.good} good checks in a row"
+            then = f"next look at {check.at + timedelta(seconds=want.interval_s):%H:%M:%S} UTC"
+            until = f"watching until {ends:%Y-%m-%d %H:%M} UTC at most" if wait_s else "one bad look ends it"
             section.show(
                 views.head("RECOVERY: watching staging")
-                + views.gauge(check.in_a_row, self.settings.recovery.good, checks),
-                line,
+                + views.gauge(check.in_a_row, want.good, checks)
+                + views.box(f"Looked at {check.at:%H:%M:%S} UTC; {then}; {until}."),
+                f"{line}; {then}",
             )
             if "assess" in self.sections and self.interactive and self.incident.latest is not None:
                 self._show_health(self.incident.latest)
 
-        recovery = await self.run.validate_recovery(
-            wait_s=self.parameters.get("wait_minutes", 0.0) * 60, on_check=on_check
-        )
+        recovery = await self.run.validate_recovery(wait_s=wait_s, on_check=on_check)
         section.show(views.recovery_view(recovery), views.text(recovery))
 
     async def restore(self) -> Restored | None:
@@ -320,7 +411,8 @@ class Notebook(Steps):
         if agreed and not self.interactive:
             await self._do(section, "Restoring", lambda: self._restore(agreed))
         elif self.interactive:
-            section.show("", "")
+            if not self._show_known("restore"):
+                section.show("", "")
         elif self.incident.applied is None or self.incident.restored is not None:
             section.show(views.box("Nothing of this run is applied."), "Nothing of this run is applied.")
         else:
@@ -329,9 +421,9 @@ class Notebook(Steps):
         return self.incident.restored
 
     async def _restore(self, agreed: Confirmation) -> None:
-        section = self._section("restore")
+        section = self._section("restore" if "restore" in self.sections else "banner")
         self.run.event("restore agreed to", agreed.by, kind=EventKind.CONFIRMED)
-        restored = await self.run.restore(on_step=section.step)
+        restored = self.undone = await self.run.restore(on_step=section.step)
         section.show(views.restored_view(restored), views.text(restored))
 
     # The end
@@ -438,6 +530,7 @@ class Notebook(Steps):
         self._section("finish").show(views.incident_view(self.incident), views.text(self.incident))
 
     def _ended(self) -> None:
+        self._show_banner()
         if "finish" in self.sections:
             self._end()
             self._show_run()

@@ -24,6 +24,14 @@ class ControlledSection(Section):
         self._stop = stop
         self.stop: Any = None
         self.message: Any = None
+        self.said = ""
+        self._offered: list[Any] = []
+
+    def show(self, html: str, text: str) -> None:
+        """Show it, and its first line beside the buttons: a page that was loaded again is sent widgets, but no new results."""
+        super().show(html, text)
+        self.said = text.partition("\n")[0][:200]
+        self.say(self.said)
 
     def say(self, line: str) -> None:
         if self.message is not None:
@@ -33,7 +41,14 @@ class ControlledSection(Section):
         row = [self._button(label, act) for label, act in verbs.items()]
         self._row(ipywidgets.HBox, row)
 
-    def confirmed(self, label: str, what: Callable[[], str], act: Callable[[], None]) -> None:
+    def confirmed(
+        self,
+        label: str,
+        what: Callable[[], str],
+        act: Callable[[], None],
+        *,
+        beside: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
         """Show a button that changes nothing itself: it says what would change, and only Yes does it.
 
         What would change is computed when it is asked, so that it is what stands then; where that cannot be said, the
@@ -64,8 +79,12 @@ class ControlledSection(Section):
         yes.on_click(lambda _: answer(True))
         no.on_click(lambda _: answer(False))
         self.controls += [yes, no]
-        first = self._button(label, ask)
-        self._row(lambda children, **kw: ipywidgets.VBox([ipywidgets.HBox(children, **kw), question]), [first])
+        first = [*(self._button(*plain) for plain in (beside or {}).items()), self._button(label, ask)]
+        self._row(lambda children, **kw: ipywidgets.VBox([ipywidgets.HBox(children, **kw), question]), first)
+
+    def offer(self, offered: bool) -> None:
+        for button in self._offered:
+            button.layout.display = None if offered else "none"
 
     def chooser(self, value: str, picked: Callable[[str], None]) -> None:
         options = ["by health", *(mode.value for mode in TestExecutionMode)]
@@ -112,7 +131,7 @@ class ControlledSection(Section):
         if self.stop is not None:
             self.stop.disabled = not (busy and mine)
         if not busy:
-            self.say("")
+            self.say(self.said)
 
     def _button(self, label: str, act: Callable[[], None]) -> Any:
         button = ipywidgets.Button(description=label, layout={"width": "auto"})
@@ -126,6 +145,7 @@ class ControlledSection(Section):
             self.stop.on_click(lambda _: self._stop())
             self.message = ipywidgets.HTML()
             children = [*children, self.stop, self.message]
+            self._offered = children[:-1]
         row = box(children)
         row.layout.flex_flow = "row wrap" if isinstance(row, ipywidgets.HBox) else "column"
         if displays():

@@ -75,7 +75,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="run",
         kind=Kind.TEXT,
         default="",
-        help="the folder of the run to go on with, or latest; empty takes RESILIENCE_RUN, else starts a new run",
+        help="the folder of the run to go on with, or latest; "
+        "empty takes RESILIENCE_RUN, in JupyterLab what is applied here, else a new run",
     ),
     Parameter(
         name="samples",
@@ -127,7 +128,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         kind=Kind.DURATION,
         default=0.0,
         unit_s=60,
-        help="how long to go on after a bad look; 0 gives up at the first",
+        help="how long to go on after a bad look; 0 gives up at the first, a click watches 12 hours",
     ),
     Parameter(
         name="restore",

@@ -54,8 +54,18 @@ class Section:
     def buttons(self, verbs: Mapping[str, Callable[[], None]]) -> None:
         """Show a row of buttons, and a button that stops what they start."""
 
-    def confirmed(self, label: str, what: Callable[[], str], act: Callable[[], None]) -> None:
-        """Show a button that first says what it will change, and asks."""
+    def confirmed(
+        self,
+        label: str,
+        what: Callable[[], str],
+        act: Callable[[], None],
+        *,
+        beside: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
+        """Show a button that first says what it will change, and asks; plain buttons may stand `beside` it."""
+
+    def offer(self, offered: bool) -> None:
+        """Show the row's buttons, or hide them where there is nothing to click for; what is said beside them stays."""
 
     def chooser(self, value: str, picked: Callable[[str], None]) -> None:
         """Show the modes to choose from."""

@@ -83,10 +83,8 @@ class Steps:
                 self.run.refresh()
                 await work()
             except asyncio.CancelledError:
-                section.show(
-                    views.box("Stopped by you; what was done so far stands in the run's record.", kind="warn"),
-                    "Stopped.",
-                )
+                stopped = "Stopped by you; what was done so far stands in the run's record."
+                section.show(views.box(stopped, kind="warn"), stopped)
             except Exception as exc:  # noqa: BLE001 - shown instead of raised, see above
                 section.show(views.error(exc), views.text(exc))
             finally:

@@ -20,7 +20,7 @@ from resilience.notebook.kernel import forget_own_variables, interactive
 from resilience.notebook.passed import ParameterValues
 from resilience.notebook.section import Section
 from resilience.runs.configuration import load_settings
-from resilience.runs.runbook import Run
+from resilience.runs.runbook import Run, applied_run
 from tests.kits.servers.github import FakeGitHub
 from tests.kits.small_staging import SmallStaging
 
@@ -164,6 +164,106 @@ async def test_watching_staging_fills_the_gauge(cockpit: Notebook) -> None:
     await done(cockpit)
     assert "RECOVERY: confirmed" in section.html
     assert "Staging is back." in section.html
+
+
+async def test_watching_goes_on_after_a_bad_look_says_when_the_next_is_and_can_be_stopped(
+    cockpit: Notebook, staging: SmallStaging
+) -> None:
+    """It stopped after one look."""
+    await prepared(cockpit)
+    await cockpit.validate_recovery()
+    section = cockpit.sections["recovery"]
+    staging.status = 503
+    looks = len(cockpit.run.samples())
+    button(section, "Watch staging").click()
+    async with asyncio.timeout(30):
+        while len(cockpit.run.samples()) < looks + 3:  # noqa: ASYNC110 - watched from outside, as a person would
+            await asyncio.sleep(0.05)
+    assert "next look at " in section.html
+    assert "last bad check" in section.html
+    assert not cockpit.task.done()  # type: ignore[union-attr]
+    section.stop.click()
+    async with asyncio.timeout(30):
+        await asyncio.wait({cockpit.task})  # type: ignore[arg-type]
+    assert "Stopped by you" in section.html
+    assert not button(section, "Watch staging").disabled
+
+
+async def test_a_new_kernel_knows_what_is_applied_goes_on_with_it_and_undoes_it(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    """After a restart it said that nothing had been done yet, while the fallback was applied."""
+    staging.status = 503
+    config = stood_in / "resilience.toml"
+    run = Run.create(load_settings(config), apply=True)
+    await run.assess()
+    run.choose_mode()
+    run.make_plan()
+    await run.apply()
+    # Another page, on a run of its own.
+    page = Notebook(Run.create(load_settings(config)), ParameterValues(PARAMETERS), interactive=True)
+    try:
+        page.show_applied()
+        await prepared(page)
+        for verb in (page.apply, page.run_tests, page.validate_recovery, page.restore):
+            await verb()
+        section = page.sections["banner"]
+        assert f"APPLIED by run {run.applied_id} since " in section.html
+        assert button(section, "Go on").layout.display is None
+        button(section, "Go on").click()
+        assert page.run.folder == run.folder
+        assert "goes on with that run" in section.html
+        assert "APPLIED: 1 stand-in ready" in page.sections["apply"].html
+        assert "carried out" in page.sections["plan"].html
+        assert "nothing has been done yet" not in page.sections["plan"].html
+        button(section, "Undo…").click()
+        assert page.incident.restored is None
+        button(section, "Yes, do it").click()
+        await done(page)
+        assert "RESTORED: every file is as it was" in section.html
+        assert button(section, "Go on").layout.display == "none"
+        assert "RESTORED" in section.message.value
+        assert not (stood_in / ".env.test.active").exists()
+    finally:
+        await run.restore()
+        ipywidgets.Widget.close_all()
+
+
+async def test_run_all_on_the_run_that_is_applied_shows_what_it_knows_and_does_nothing_anew(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    staging.status = 503
+    config = stood_in / "resilience.toml"
+    run = Run.create(load_settings(config), apply=True)
+    await run.assess()
+    run.choose_mode()
+    run.make_plan()
+    await run.apply()
+    await run.run_tests()
+    before = (stood_in / ".env.test.active").read_bytes()
+    found = applied_run(load_settings(config))
+    assert found is not None
+    page = Notebook(found, ParameterValues(PARAMETERS), interactive=True)
+    try:
+        page.show_applied()
+        await prepared(page)
+        for verb in (page.apply, page.run_tests, page.validate_recovery, page.restore, page.report):
+            await verb()
+        assert "goes on with that run" in page.sections["banner"].html
+        assert "carried out" in page.sections["plan"].html
+        assert "APPLIED: 1 stand-in ready" in page.sections["apply"].html
+        assert "TESTS" in page.sections["tests"].html
+        assert page.task is None
+        assert (stood_in / ".env.test.active").read_bytes() == before
+        # Undone elsewhere meanwhile: this page finds out when it is asked to go on.
+        await run.restore()
+        button(page.sections["banner"], "Go on").click()
+        assert "Nothing is applied here any more" in page.sections["banner"].message.value
+        assert "APPLIED by run" not in page.sections["banner"].html
+        assert len(list((stood_in / "outputs").glob("*/*/incident.json"))) == 1
+    finally:
+        await run.restore()
+        ipywidgets.Widget.close_all()
 
 
 async def test_restoring_asks_first(cockpit: Notebook) -> None:

@@ -28,7 +28,7 @@ app = verb()
 
 @app.command()
 def recover(
-    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for staging; 0 looks once.")] = 43200.0,
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for staging; 0 looks once.")] = runbook.WATCH_S,
     run_tests: Annotated[
         bool, typer.Option("--tests/--no-tests", help="Run the critical tests and the full suite afterwards.")
     ] = True,
