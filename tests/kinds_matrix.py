@@ -710,11 +710,15 @@ def proof(kind: ServiceType) -> Lines:
         patches.enter_context(put(proving, "probe", probe))
         patches.enter_context(put(stand_ins, "owner", owner))
         patches.enter_context(put(proving, "listener", lambda _: listeners.Listener()))
-        try:
-            asyncio.run(proving.prove(service, place))
-            yield "holder unseen", "accepted"
-        except ResilienceError as exc:
-            yield "holder unseen", f"refused: {one_line(exc)}"
+        for said, asking in (
+            ("holder unseen", replace(service, shared=True)),
+            ("holder unseen, not shared", replace(service, shared=False)),
+        ):
+            try:
+                asyncio.run(proving.prove(asking, place, config(HERE)))
+                yield said, "accepted"
+            except ResilienceError as exc:
+                yield said, f"refused: {one_line(exc)}"
     yield (
         "default place",
         f"user {default_place(kind).user or 'none'}, database {default_place(kind).database or 'none'}",
@@ -727,7 +731,7 @@ async def owner_on_this_machine(kind: ServiceType) -> standing_in.Owner:
     """What a server of this kind says of itself: one that tells its address tells 127.0.0.1."""
 
     class Answers:
-        async def fetchval(self, _: str) -> str:
+        async def fetchval(self, _: str, *__: object) -> str:
             return "127.0.0.1"
 
         def get_settings(self) -> Any:
@@ -742,15 +746,20 @@ async def owner_on_this_machine(kind: ServiceType) -> standing_in.Owner:
     async def connection(*_: Any, **__: Any) -> Any:
         return Answers()
 
+    async def opened(_: str, __: int, ___: str, password: str) -> Any:
+        if password != place.password:
+            raise redis.RedisRefused("WRONGPASS")
+        return Answers()
+
     async def nothing(*_: Any) -> None:
         pass
 
+    place = endpoints.endpoint(sample(kind))
     with ExitStack() as patches:
         patches.enter_context(put(postgresql, "connect", connection))
         patches.enter_context(put(postgresql, "close", nothing))
-        patches.enter_context(put(redis.RedisConnection, "open", connection))
+        patches.enter_context(put(redis.RedisConnection, "open", opened))
         patches.enter_context(put(clickhouse, "ask", lambda *_: ({}, "1")))
-        place = endpoints.endpoint(sample(kind))
         return await standing_in.stand_ins_of(place.kind).owner(place)
 
 
