@@ -112,6 +112,7 @@ KEYS = {
     "degraded_above_s": "2",
     "runbook_url": '"https://runbook.test/"',
     "owner": '"team"',
+    "shared": "true",
     "dashboard_url": '"https://dashboard.test/"',
 }
 FINDINGS: Mapping[str, Mapping[str, str]] = {
