@@ -370,6 +370,11 @@ class Notebook(Steps):
         return self.incident.recovery
 
     async def _recovery(self) -> None:
+        """Watch staging until it stays well, and show each look, when the next one is, and how long it goes on at most.
+
+        In front of a person it lasts a shift where no `wait_minutes` is given, as the button said "watch" and ended with the
+        first bad look; headless that still ends it, for nobody is there to stop it.
+        """
         section = self._section("recovery")
         checks: list[RecoveryCheck] = []
         wait_s = self.parameters.get("wait_minutes", 0.0) * 60 or (WATCH_S if self.interactive else 0.0)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from resilience.core.errors import SettingsError, UsageError
-from resilience.notebook.opening import open_notebook
+from resilience.notebook.opening import _applied, open_notebook
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
+from tests.kits.small_staging import SmallStaging
 
 
 def test_no_run_named_is_a_new_one_with_the_parameters_that_were_declared(team: Path) -> None:
@@ -32,3 +33,34 @@ def test_a_run_that_is_not_there_and_a_value_that_cannot_be_are_refused(team: Pa
         open_notebook({"run": str(team / "no-such-run")})
     with pytest.raises(SettingsError, match="samples"):
         open_notebook({"samples": "many"})
+
+
+async def test_a_page_of_a_person_goes_on_with_what_is_applied_and_a_headless_one_only_says_it(
+    stood_in: Path, staging: SmallStaging
+) -> None:
+    """A headless run that took up another's folder would judge that one; a person after a kernel's restart has to."""
+    parameters = {"run": "", "config": ""}
+    assert _applied(parameters) is None
+    staging.status = 503
+    run = Run.create(load_settings(), apply=True)
+    await run.assess()
+    run.choose_mode()
+    run.make_plan()
+    await run.apply()
+    try:
+        found = _applied(parameters)
+        assert found is not None
+        assert found.folder == run.folder
+        headless = open_notebook(parameters)
+        assert headless.run.folder != run.folder
+        assert f"APPLIED by run {run.applied_id} since " in headless.sections["banner"].text
+        # One whose undo data are damaged is not taken up: the banner says so.
+        journal = load_settings().state / "journal.json"
+        kept = journal.read_bytes()
+        journal.write_text("{")
+        assert _applied(parameters) is None
+        assert "cannot be read" in open_notebook(parameters).sections["banner"].text
+        journal.write_bytes(kept)
+    finally:
+        await run.restore()
+    assert "banner" not in open_notebook(parameters).sections
