@@ -130,6 +130,7 @@ def checkouts(tmp_path: Path) -> Iterator[tuple[Checkout, Checkout]]:
     assert eventually(lambda: not processes_naming(tmp_path)), "something of ours is left"
 
 
+@pytest.mark.slow  # 36 s on two busy cores: two first starts of PostgreSQL, and three runs of the tests
 def test_two_checkouts_apply_at_the_same_moment_and_each_has_its_own_data(checkouts: tuple[Checkout, Checkout]) -> None:
     begun = [one.begin("apply") for one in checkouts]
     said = ["".join(process.communicate(timeout=150)) for process in begun]
@@ -161,7 +162,9 @@ def without_database(pair: tuple[Checkout, Checkout]) -> tuple[Checkout, Checkou
     return pair
 
 
-def test_what_is_used_in_the_place_of_a_wished_port_is_said_everywhere(checkouts: tuple[Checkout, Checkout]) -> None:
+def test_a_port_in_the_place_of_a_wished_one_is_said_everywhere_and_a_typed_one_is_refused(
+    checkouts: tuple[Checkout, Checkout],
+) -> None:
     first, second = without_database(checkouts)
     assert first.type_in("apply")[0] == 0
     _, planned = second.type_in("plan", "--json")
@@ -185,11 +188,8 @@ def test_what_is_used_in_the_place_of_a_wished_port_is_said_everywhere(checkouts
     assert second.type_in("report", "latest")[0] == 0
     [report] = (second.root / "outputs").glob("*/*/report.md")
     assert all(f":{port}" in report.read_text() for port in ports)
-
-
-def test_a_port_that_a_person_typed_is_refused_with_the_owners_path(checkouts: tuple[Checkout, Checkout]) -> None:
-    first, second = without_database(checkouts)
-    assert first.type_in("apply")[0] == 0
+    # A port that a person typed is meant: it is refused, with the owner's path.
+    assert second.type_in("restore")[0] == 0
     config = second.root / "resilience.toml"
     typed = config.read_text().replace("${REDIS_URL}", f"redis://:same-password@127.0.0.1:{second.wished[0]}/0")
     config.write_text(typed)
