@@ -122,16 +122,20 @@ def _lost_here(incident: Incident | None) -> Suites:
     return Suites() if tests is None else escalation.suites_in_a_row([tests.verdict])
 
 
-def _with_history(known: SoFar, kept: History, settings: Settings, incident: Incident | None) -> SoFar:
-    # Here, as in `memory.history`.
+def _keeping(kept: History) -> Keeping:
+    # Here, as in `memory.history`: an assessment without a history does not load SQLite.
     from resilience.runs.keeping import Keeping
 
+    return Keeping(kept)
+
+
+def _with_history(known: SoFar, kept: History, settings: Settings, incident: Incident | None) -> SoFar:
     here, tests = known.suites, incident.tests if incident else None
     ended = tests is not None and not here.count and tests.verdict not in escalation.NOTHING_SAID
     before = (
         Suites() if ended else kept.suites_in_a_row(settings.environment, except_run=incident.run if incident else "")
     )
-    keeping = Keeping(kept)
+    keeping = _keeping(kept)
     lasting = kept.open_incident(settings.environment)
     return replace(
         known,
@@ -183,14 +187,11 @@ def remember_facts(settings: Settings, incident: Incident) -> None:
     health = incident.health
     if not memory.has_history(settings) or (kept := memory.history(settings)) is None:
         return
-    # Here, as in `memory.history`.
-    from resilience.runs.keeping import Keeping
-
     with kept, suppress(sqlite3.Error):
         name = kept.incident_of(incident)
         if not name:
             return
-        keeping = Keeping(kept)
+        keeping = _keeping(kept)
         facts = memory.facts_of(keeping.get(f"incident:{name}"))
         cause = facts.cause or (health.causes[0].cause.value if health and health.causes else "")
         facts = replace(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from resilience.stand_ins.owners import Mark, mark_above
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
@@ -63,4 +65,13 @@ def _listening_pid_by_psutil(port: int) -> int | None:
             and connection.pid
         ):
             return int(connection.pid)
+    return None
+
+
+def mark_of_process(pid: int | None) -> Mark | None:
+    """Return the mark of the checkout that runs this process, by the folder it works in; None where that is not told."""
+    if not pid:
+        return None
+    with contextlib.suppress(psutil.Error, OSError):
+        return mark_above(Path(psutil.Process(pid).cwd()))
     return None

@@ -53,18 +53,6 @@ def mark_above(folder: Path) -> Mark | None:
     return None
 
 
-def mark_of_process(pid: int | None) -> Mark | None:
-    """Return the mark of the checkout that runs this process, by the folder it works in; None where that is not told."""
-    if not pid:
-        return None
-    # Only where somebody holds a port: a start from nothing does not wait for psutil, 60 ms.
-    import psutil
-
-    with suppress(psutil.Error, OSError):
-        return mark_above(Path(psutil.Process(pid).cwd()))
-    return None
-
-
 def is_ours(mark: Mark, folders: Folders) -> bool:
     """Say whether a mark is this checkout's own: by the nonce, and where it has none by the folder."""
     own = _read(folders.data)

@@ -19,7 +19,7 @@ from resilience.stand_ins.checkout import supervised_folder
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.mocked import MOCKS, read_config
-from resilience.stand_ins.owners import is_ours, mark_of_process
+from resilience.stand_ins.owners import is_ours
 from resilience.stand_ins.records import read_records
 from resilience.stand_ins.state import read_state
 
@@ -137,8 +137,8 @@ def _holder(
         return "another checkout, which is starting its stand-ins"
     if not port_open(place.bind, place.port):
         return ""
-    # Only where something listens: a start from nothing does not wait for psutil.
-    from resilience.stand_ins.listeners import listener
+    # Only where something listens: a start from nothing does not wait for psutil, 60 ms.
+    from resilience.stand_ins.listeners import listener, mark_of_process
 
     who = listener(place.port)
     mark = mark_of_process(who.pid)

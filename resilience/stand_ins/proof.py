@@ -18,8 +18,8 @@ from resilience.services.place import Endpoint
 from resilience.services.standing_in import Owner, stand_ins_of
 from resilience.services.wire import ProbeContext
 from resilience.stand_ins.checkout import Folders
-from resilience.stand_ins.listeners import Listener, listener
-from resilience.stand_ins.owners import Mark, is_ours, mark_above, mark_of_process, own_mark
+from resilience.stand_ins.listeners import Listener, listener, mark_of_process
+from resilience.stand_ins.owners import Mark, is_ours, mark_above, own_mark
 
 FORWARDERS = (
     "ssh", "autossh", "sshd", "cloud-sql-proxy", "cloud_sql_proxy", "alloydb-auth-proxy", "kubectl", "oc", "gcloud", "socat",

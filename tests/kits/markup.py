@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import cmarkgfm
 from cmarkgfm.cmark import Options
@@ -12,8 +14,16 @@ from tests.kits import incident_factory as factory
 STORIES = (factory.drill, factory.night, factory.green, factory.failed, factory.hostile)
 
 
-FILES = {"report.md", "report.html", "junit.xml", "samples.csv", "metrics.prom"}
-"""What a report without charts consists of."""
+FILES = {
+    "report.md", "report.html", "summary.md", "junit.xml", "ctrf.json", "samples.csv", "metrics.prom"
+}  # fmt: skip
+"""What a report without charts consists of, beside what only a run of tests has: Allure's folder and GitHub's annotations."""
+
+
+def files_of(written: Iterable[Path], folder: Path) -> set[str]:
+    """Return the files among those written that stand in the run's folder itself, all but those of a run of tests."""
+    inside = {path.relative_to(folder).parts[0] for path in written}
+    return inside - {"allure-results", "annotations.txt"}
 
 
 def gfm(text: str) -> str:

@@ -11,7 +11,7 @@ from resilience.core.redact import Redactor
 from resilience.report import render
 from resilience.runs.history import History
 from tests.kits import incident_factory as factory
-from tests.kits.markup import FILES
+from tests.kits.markup import FILES, files_of
 
 
 class Damaged:
@@ -24,7 +24,7 @@ class Damaged:
 def test_a_damaged_history_costs_only_what_was_in_it(tmp_path: Path) -> None:
     story = factory.green()
     written = render(story.incident, story.samples, tmp_path, redactor=Redactor(), history=Damaged(), charts=False)  # type: ignore[arg-type]
-    assert {path.name for path in written} == FILES
+    assert files_of(written, tmp_path) == FILES
     assert "history: could not be made" in (tmp_path / "report.md").read_text()
 
 
@@ -34,7 +34,7 @@ def test_samples_that_end_in_an_error_cost_only_themselves(tmp_path: Path) -> No
         raise OSError(5, "Input/output error")
 
     written = render(factory.green().incident, breaking(), tmp_path, redactor=Redactor(), charts=False)
-    assert {path.name for path in written} == FILES
+    assert files_of(written, tmp_path) == FILES
     assert "samples: could not be made" in (tmp_path / "report.md").read_text()
 
 

@@ -17,7 +17,8 @@ from resilience.core.settings import Settings
 from resilience.services.place import port_open
 from resilience.services.postgresql.stand_in import NONCE_FILE
 from resilience.stand_ins.checkout import supervised_folder
-from resilience.stand_ins.owners import MARK, Mark, is_ours, mark_above, mark_of_process, own_mark
+from resilience.stand_ins.listeners import mark_of_process
+from resilience.stand_ins.owners import MARK, Mark, is_ours, mark_above, own_mark
 from resilience.stand_ins.state import read_state
 from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import errors, eventually, needs_servers, service, settings_for

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from resilience.services.openai.kind import KIND
@@ -20,5 +18,5 @@ def test_only_the_prefix_tells_it_from_a_backend() -> None:
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_URL"])
 def test_what_its_clients_read_is_recognised_and_exported(name: str) -> None:
     (template,) = KIND.templates
-    assert re.fullmatch(template.variables, name)
+    assert set(template.words) & set(name.split("_"))
     assert (name, "{local}") in template.exports
