@@ -32,6 +32,8 @@ import world as worlds  # noqa: E402
 
 VENV = ROOT / ".venv-verdict"
 LIMIT_S = 420.0
+WHYS = 5
+"""Of so many tests of a run `resilience why` is asked: each call starts a process."""
 ROUNDS = {"TEST_RETRY_ATTEMPTS": "2", "TEST_RETRY_DELAY": "1"}
 CONFIGURATION = """\
 [runbook]
@@ -179,6 +181,17 @@ class Team:
     def ours(self, exe: Path, *options: str) -> dict[str, Any]:
         """Run `resilience test --json`; return its document."""
         command = [str(exe), "test", "--json", "--", "python", "-m", "pytest", *self.files, "-q", *options]
+        return self._document(command)
+
+    def recover(self, exe: Path) -> dict[str, Any]:
+        """Run `resilience recover --json`, which runs the critical tests and the whole selection; return its document."""
+        return self._document([str(exe), "recover", "--wait", "30", "--json"])
+
+    def why(self, exe: Path, test: str) -> str:
+        """Return what `resilience why TEST` says in the team's folder."""
+        return _run([str(exe), "why", test], self.folder, self.environ(), 60).stdout
+
+    def _document(self, command: Sequence[str]) -> dict[str, Any]:
         done = _run(command, self.folder, self.environ(), LIMIT_S)
         try:
             return json.loads(done.stdout)
@@ -229,6 +242,8 @@ class Bench:
         self.team.files = options.only or ["tests"]
         self.pytest_options = ("-n", "2", "--dist", "loadfile") if options.xdist else ()
         self.times: list[str] = []
+        self.doubts: list[str] = []
+        """What became of the undecided ones by `resilience recover`."""
 
     def ids(self, state: str) -> list[str]:
         wanted = self.options.only
@@ -248,7 +263,10 @@ class Bench:
         self.team.select(ids, self.events if state == "restart" else {})
         self.world.become(state, mends=when == score.BACK)
         began = time.monotonic()
-        document = self.team.ours(Path(self.options.exe), *self.pytest_options)
+        exe = Path(self.options.exe)
+        document = self.team.ours(exe, *self.pytest_options)
+        if when == score.RECOVER:
+            document = self._recovered(exe, document)
         took = time.monotonic() - began
         self.world.mend()
         if self.options.keep:
@@ -266,6 +284,28 @@ class Bench:
             file=sys.stderr,
         )
         return found
+
+    def _recovered(self, exe: Path, away: Mapping[str, Any]) -> dict[str, Any]:
+        """Mend the services, run `resilience recover`, and return the document of its full suite.
+
+        Prints each test that was undecided while away and is so still, or of which `resilience why` says something else.
+        """
+        self.world.mend()
+        said = self.team.recover(exe)
+        document: dict[str, Any] = said.get("full_tests") or said.get("critical_tests") or {"tests": [], "totals": {}}
+        outcomes = {test["id"]: test["outcome"] for test in document["tests"]}
+        doubts = [test["id"] for test in away["tests"] if test["outcome"] == "undecided"]
+        still = [test for test in doubts if outcomes.get(test) not in ("passed", "failed", "error")]
+        told = [test for test in doubts[:WHYS] if outcomes.get(test, "missing") not in self.team.why(exe, test)]
+        for what, tests in (("not settled", still), ("why says otherwise", told)):
+            self.doubts += [f"- {what}: `{test}` {outcomes.get(test, 'missing')}" for test in tests]
+        settled = len(doubts) - len(still)
+        print(
+            f"recover: {settled} of {len(doubts)} undecided ones settled; why asked of {len(doubts[:WHYS])}",
+            file=sys.stderr,
+        )
+        self.doubts.append(f"- {settled} of {len(doubts)} undecided ones settled")
+        return {**document, "exit_code": said.get("exit_code")}
 
     def validate(self, *, all_states: bool) -> list[str]:
         """Return what is wrong with the corpus itself, found with plain pytest and nothing of ours."""
@@ -331,7 +371,11 @@ def _found(case: score.Case, state: str, when: str, said: Mapping[str, Any] | No
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", action="append", choices=list(worlds.STATES), help="one state; may be repeated")
-    parser.add_argument("--when", choices=[score.AWAY, score.BACK], help="one matrix only")
+    parser.add_argument(
+        "--when",
+        choices=[score.AWAY, score.BACK, score.RECOVER],
+        help="one matrix only; recover runs only where it is asked for",
+    )
     parser.add_argument(
         "--only", action="append", metavar="CLIENT", help="one file of cases, such as asyncpg; may be repeated"
     )
@@ -380,10 +424,11 @@ def main() -> int:
             return 1 if trouble else 0
     scores = []
     for number in range(2 if options.again else 1):
-        both = {score.AWAY: score.Score(score.AWAY), score.BACK: score.Score(score.BACK)}
+        matrices = (options.when,) if options.when else (score.AWAY, score.BACK)
+        both = {when: score.Score(when) for when in (*matrices, score.BACK)}
         for state in options.state:
-            for when in (score.AWAY, score.BACK):
-                if options.when not in (None, when) or (state in ("up", "restart") and when == score.AWAY):
+            for when in matrices:
+                if state in ("up", "restart") and when != score.BACK:
                     continue  # nobody is away while up; after a restart everything is back
                 both[when].found += bench.measure(state, when)
         scores.append(both)
@@ -392,13 +437,14 @@ def main() -> int:
     print("\n".join(lines))
     if options.results != "-" and whole:
         Path(options.results).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return 1 if any(one.grave for both in scores for one in both[score.BACK].found) else 0
+    settled = (score.BACK, score.RECOVER)
+    return 1 if any(one.grave for both in scores for when in settled if when in both for one in both[when].found) else 0
 
 
 def reread(folder: Path, cases: Mapping[str, score.Case]) -> list[str]:
     """Return the matrices of the documents that `--keep` left, also of several runs of a state each."""
     lines = []
-    for when in (score.AWAY, score.BACK):
+    for when in (score.AWAY, score.BACK, score.RECOVER):
         one = score.Score(when)
         for state in worlds.STATES:
             path = folder / f"{state}-{when}.json"
@@ -435,8 +481,10 @@ def report(
         "| --- | --- | ---: | ---: | ---: | --- |",
     ]
     lines += [*bench.times, ""]
-    for when in (score.BACK, score.AWAY):
-        wrong = [line for both in scores[:1] for line in both[when].wrong()]
+    if bench.doubts:
+        lines += ["## The undecided ones, after `resilience recover`", "", *bench.doubts, ""]
+    for when in (score.BACK, score.AWAY, score.RECOVER):
+        wrong = [line for both in scores[:1] if when in both for line in both[when].wrong()]
         if wrong:
             lines += [f"## Other than expected: {score.TITLES[when].lower()}", "", *wrong, ""]
     return lines
@@ -444,7 +492,7 @@ def report(
 
 def _differences(scores: Sequence[Mapping[str, score.Score]]) -> list[str]:
     lines = []
-    for when in (score.AWAY, score.BACK):
+    for when in scores[0]:
         first = {(one.state, one.case.id): one.outcome for one in scores[0][when].found}
         for one in scores[1][when].found:
             old = first.get((one.state, one.case.id))

@@ -25,8 +25,12 @@ WORDS: Mapping[str, frozenset[str]] = {
 }
 COLUMNS = ("failed", "error", "infrastructure_unavailable", "undecided", "stand_in_gap", "timeout", "not_run", "skipped", "passed",
            "missing")  # fmt: skip
-AWAY, BACK = "away", "back"
-TITLES = {AWAY: "While the services are away", BACK: "After they are back in the same run"}
+AWAY, BACK, RECOVER = "away", "back", "recover"
+TITLES = {
+    AWAY: "While the services are away",
+    BACK: "After they are back in the same run",
+    RECOVER: "Away for a whole run, then settled by `resilience recover`",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ class Found:
 
     @property
     def right(self) -> frozenset[str]:
-        return self.case.right[self.state][self.when == BACK]
+        return self.case.right[self.state][self.when != AWAY]
 
     @property
     def kind(self) -> str:
@@ -187,7 +191,7 @@ class Score:
         blamed = rows["outage"]["failed"] + rows["outage"]["error"]
         found = rows["bug"]["failed"] + rows["bug"]["error"]
         recognised = rows["outage"]["infrastructure_unavailable"] + (
-            rows["outage"]["passed"] if self.when == BACK else 0
+            rows["outage"]["passed"] if self.when != AWAY else 0
         )
         named = rows["outage"]["infrastructure_unavailable"] + hidden
         open_ = rows["bug"]["undecided"] + rows["outage"]["undecided"]
