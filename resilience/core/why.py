@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resilience.core.marks import BLAME, OUTCOMES, Blame
-from resilience.core.records import Evidence, SeenLook, TestOutcome
+from resilience.core.records import Evidence, Outcome, SeenLook, TestOutcome
 from resilience.core.words import plural
 
 _TO_ACT = {
@@ -16,10 +16,16 @@ _TO_ACT = {
 }
 
 
-def why_lines(test: TestOutcome) -> tuple[str, ...]:
-    """Return the judgement of a test, then for each round in which it failed what was seen: error, sign, endpoint, looks."""
+def why_lines(test: TestOutcome, *, since: TestOutcome | None = None) -> tuple[str, ...]:
+    """Return the judgement of a test, then for each round in which it failed what was seen: error, sign, endpoint, looks.
+
+    `since` is what it came to later, on recovered staging: an undecided test that is settled waits for nothing any more.
+    """
     suspect = ", suspect" if test.suspect else ""
-    lines = [f"{test.id}: {OUTCOMES[test.outcome].word}{suspect} ({_TO_ACT[BLAME[test.outcome]]})"]
+    blame = _TO_ACT[BLAME[test.outcome]]
+    if test.outcome is Outcome.UNDECIDED and since is not None and since.outcome is not Outcome.UNDECIDED:
+        blame = f"settled since, on recovered staging: {OUTCOMES[since.outcome].word}, {_TO_ACT[BLAME[since.outcome]]}"
+    lines = [f"{test.id}: {OUTCOMES[test.outcome].word}{suspect} ({blame})"]
     if test.where:
         lines.append(f"  at {test.where}")
     if test.reason:

@@ -48,3 +48,16 @@ def test_a_round_names_the_rule_the_sign_the_endpoint_and_the_looks_with_their_t
         "1 other test of this round passed",
     ):
         assert part in text, text
+
+
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        (Outcome.PASSED, "settled since, on recovered staging: passed, nobody's: nothing failed"),
+        (Outcome.FAILED, "settled since, on recovered staging: failed, the product's"),
+        (Outcome.UNDECIDED, "settled when the service is back"),
+    ],
+)
+def test_an_undecided_test_says_what_it_came_to_on_recovered_staging(since: Outcome, told: str) -> None:
+    before, later = (TestOutcome(id="a::b", outcome=outcome) for outcome in (Outcome.UNDECIDED, since))
+    assert told in why_lines(before, since=later)[0]

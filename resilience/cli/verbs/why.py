@@ -42,13 +42,22 @@ def why(
     if as_json:
         print_json({"schema": 1, "run": run.incident.run, "tests": builtins_of(found)})
         return
-    sys.stdout.write("\n".join(line for one in found for line in reasons.why_lines(one)) + "\n")
+    latest = {one.id: one for one in reversed(found)}
+    lines = (
+        line
+        for one in found
+        for line in reasons.why_lines(one, since=latest[one.id] if one is not latest[one.id] else None)
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def matching(incident: Incident, wanted: str) -> tuple[TestOutcome, ...]:
-    """Return the tests of this id, else those whose id holds the text. Raises UsageError where there is none."""
+    """Return the tests of this id, else those whose id holds the text, what was found last first: that is what holds now.
+
+    Raises UsageError where there is none.
+    """
     results = [
-        result for result in (incident.tests, incident.critical_tests, incident.full_tests) if result is not None
+        result for result in (incident.full_tests, incident.critical_tests, incident.tests) if result is not None
     ]
     tests = [test for result in results for test in result.tests]
     exact = tuple(test for test in tests if test.id == wanted)
