@@ -84,6 +84,16 @@ def writing(text: str) -> BaseException:
     return exc
 
 
+def through(url: str, exc: BaseException) -> BaseException:
+    """Return the error as it looks to us where it came up through a client that was given this URL."""
+    exec(compile("def send(url, exc): raise exc", "client", "exec"), client := {"__name__": "httpx"})
+    try:
+        client["send"](url, exc)
+    except type(exc) as raised:
+        return raised
+    raise AssertionError("it was raised")
+
+
 def of(module: str, name: str, text: str = "", base: type[BaseException] = Exception) -> BaseException:
     return type(name, (base,), {"__module__": module})(text)
 
@@ -141,6 +151,10 @@ ROWS: Mapping[str, Row] = {
     ),
     "no table on a stand-in that nobody prepared": Row(
         exc=sqlstate("42P01"), endpoints=(DB, LOCAL), more={"spoke": (("127.0.0.1", 5435),)}, rule=6, outcome=GAP, again=False
+    ),
+    "no table on a stand-in, seen through a framework's test client": Row(
+        exc=through("http://testserver/orders", sqlstate("42P01")), endpoints=(DB, API, LOCAL),
+        more={"used": (("127.0.0.1", 5435),)}, rule=6, outcome=GAP, again=False,
     ),
     "no table on a prepared stand-in": Row(
         exc=sqlstate("42P01"), endpoints=(DB, replace(LOCAL, prepared=True)), more={"spoke": (("127.0.0.1", 5435),)},
@@ -265,6 +279,21 @@ ROWS: Mapping[str, Row] = {
         exc=BrokenPipeError(32, "Broken pipe"), more={"children": True}, looks=RED, rule=14, outcome=FAILED, again=True,
         suspect=True,
     ),
+    "the product's own end of file beside a well service that it used": Row(
+        exc=EOFError("Compressed file ended"), more=AT_DB, rule=14, outcome=FAILED, again=True, suspect=True
+    ),
+    "the product's own reset beside a well service that it used": Row(
+        exc=ConnectionResetError(104, "by our own rule"), more=AT_DB, rule=14, outcome=FAILED, again=True, suspect=True
+    ),
+    "a connection used after closing": Row(
+        exc=of("asyncpg.exceptions", "InterfaceError", "connection is closed"), more=AT_DB, rule=13, outcome=FAILED, again=True
+    ),
+    "a mocked error of redis with the address in its text": Row(
+        exc=redis.ConnectionError("Error 111 connecting to 127.0.0.1:6379. Connection refused."), rule=13, outcome=FAILED,
+        again=True, suspect=True,
+    ),
+    "a database that is not there": Row(exc=sqlstate("3D000"), more=AT_DB, rule=9, outcome=FAILED, again=False),
+    "a role that is not there": Row(exc=sqlstate("28000"), more=AT_DB, rule=9, outcome=FAILED, again=False),
     "an assertion on a dead service's answer": Row(
         exc=AssertionError("502"), more=AT_DB, looks=RED, rule=15, outcome=UNDECIDED, again=True
     ),
