@@ -1,13 +1,15 @@
 """What the test run costs beside plain pytest, and what an outage costs beside a healthy run; prints ratios.
 
-python benchmarks/testrun.py [--quick] [overhead|refused|blip|blackhole|size …]
+python benchmarks/testrun.py [--quick] [overhead|command|refused|blip|blackhole|size …]
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import gc
+import http.server
 import os
 import resource
 import shutil
@@ -15,7 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -65,6 +69,68 @@ async def overhead() -> None:
         f"healthy, 2,000 trivial tests, {runs} interleaved: plain {theirs:.2f} s CPU, ours {mine:.2f} s,",
         f"ratio {mine / theirs:.3f} (limit 1.08)",
     )
+
+
+CONFIGURATION = """\
+[[service]]
+name = "backend_api"
+type = "http"
+url = "http://127.0.0.1:%d"
+"""
+
+
+@contextlib.contextmanager
+def backend() -> Iterator[int]:
+    """Yield the port of an HTTP server that is well, so that the command has something to look at."""
+
+    class Well(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Well)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def timed(command: list[str], root: Path) -> tuple[float, float]:
+    """Return the CPU seconds of a command with its children, and the seconds by the clock."""
+    began, before = time.perf_counter(), children_cpu()
+    subprocess.run(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return children_cpu() - before, time.perf_counter() - began
+
+
+def command() -> None:
+    """The whole of `resilience test -- pytest` beside plain pytest, in turns: start, looks, tests, record and report."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *ALONE.split()]
+    ours = [str(Path(sys.executable).with_name("resilience")), "test", "--", *tests]
+    passing, failing = (500, 500) if QUICK else (2000, 5000)
+    for what, body, count, runs in (
+        ("trivial tests that pass", "pass", passing, 3 if QUICK else 5),
+        ("trivial tests that fail", "assert n < 0", failing, 1),
+    ):
+        root = suite(f"import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_trivial(n): {body}\n")
+        (root / "pytest.ini").write_text("[pytest]\n")
+        (root / ".git").mkdir()
+        with backend() as port:
+            (root / "resilience.toml").write_text(CONFIGURATION % port)
+            pairs = [(timed(tests, root), timed(ours, root)) for _ in range(runs)]
+        (cpu, wall), (our_cpu, our_wall) = (
+            tuple(statistics.median(pair[side][at] for pair in pairs) for at in (0, 1)) for side in (0, 1)
+        )
+        print(
+            f"command, {count:,} {what}, {runs} in turns: plain {cpu:.2f} s CPU ({wall:.1f} s), ours {our_cpu:.2f} s",
+            f"({our_wall:.1f} s), ratio {our_cpu / cpu:.3f}, {our_cpu - cpu:+.2f} s CPU with the report",
+        )
 
 
 async def refused() -> None:
@@ -192,6 +258,8 @@ async def main() -> None:
     ):
         if not wanted or name in wanted:
             await bench()
+    if not wanted or "command" in wanted:
+        command()
     if not wanted or "refused" in wanted:
         rerunfailures()
 
