@@ -1,6 +1,6 @@
 """Turn what other test runners print into their failed tests, and what a test's own block says into an error to judge.
 
-unittest and Django, go test, Jest and its kin, Mocha, TAP, and a pytest that our plug-in could not enter: each prints its
+unittest and Django, go test, Jest and its kin, Vitest, Mocha, TAP, and a pytest that our plug-in could not enter: each prints its
 failures in blocks. A traceback's types are read as those of a pytest are; of other languages only codes are signs.
 """
 
@@ -111,6 +111,22 @@ def _jest(output: str) -> Iterator[Block]:
             yield Block(name=name.strip(), text=text, runner="jest", error="suite failed to run" in text)
 
 
+_VITEST = re.compile(r"((?:^ FAIL {2}[^\n]+(?: > [^\n]+| \[ [^\n]+ \])\n)+)(.*?)(?=^ FAIL {2}|^⎯|\Z)", re.M | re.S)
+_CODE_FRAME = re.compile(r"^ *\d*\|.*\n?", re.M)
+
+
+def _vitest(output: str) -> Iterator[Block]:
+    """Yield the failures of Vitest: below `FAIL  file > name`, of which those that failed alike stand above one text.
+
+    A file that did not load stands there as `file [ file ]`. The lines of the source that Vitest shows are left out: what the
+    test's code says is not what failed.
+    """
+    for heads, text in _VITEST.findall(output):
+        for head in heads.splitlines():
+            name = head.removeprefix(" FAIL  ").strip()
+            yield Block(name=name, text=_CODE_FRAME.sub("", text), runner="vitest", error=" > " not in name)
+
+
 def _mocha(output: str) -> Iterator[Block]:
     """Yield the failures of Mocha: numbered below `N failing`."""
     _, found, rest = output.partition(" failing\n")
@@ -149,7 +165,7 @@ def _spec(output: str) -> Iterator[Block]:
             yield Block(name=name, text=text, runner="node")
 
 
-RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _mocha, _spec, _tap)
+RUNNERS: tuple[Callable[[str], Iterator[Block]], ...] = (_pytest, _unittest, _go, _jest, _vitest, _mocha, _spec, _tap)
 
 
 def blocks_of(output: str) -> tuple[Block, ...]:

@@ -74,6 +74,39 @@ JEST = """\
 Test Suites: 1 failed, 1 total
 Tests:       2 failed, 3 passed, 5 total
 """
+VITEST = """\
+ ❯ shop.test.mjs (2 tests | 2 failed) 22ms
+   × Cart > keeps what was put in 8ms
+   × Cart > adds VAT 13ms
+
+⎯⎯⎯⎯⎯⎯⎯ Failed Tests 2 ⎯⎯⎯⎯⎯⎯⎯
+
+ FAIL  shop.test.mjs > Cart > keeps what was put in
+Error: connect ECONNREFUSED 127.0.0.1:6379
+⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯[1/2]⎯
+
+ FAIL  shop.test.mjs > Cart > adds VAT
+AssertionError: expected 119 to be 121 // Object.is equality
+
+- Expected
++ Received
+
+- 121
++ 119
+
+ ❯ shop.test.mjs:4:38
+      2| expect(code).not.toBe('ECONNREFUSED');
+      3|
+      4| test('adds VAT', ()=>{expect(100+19).toBe(121)});
+       |                                      ^
+      5|
+
+⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯[2/2]⎯
+
+
+ Test Files  1 failed (1)
+      Tests  2 failed (2)
+"""
 MOCHA = """\
   3 passing (12ms)
   2 failing
@@ -132,11 +165,12 @@ FAILED test_shop.py::test_cart - redis.exceptions.ConnectionError
         (UNITTEST, "unittest", ["tests.test_shop.Cart.test_cart", "tests.test_shop.Cart.test_vat"]),
         (GO, "go test", ["TestCart", "TestVat"]),
         (JEST, "jest", ["Cart › keeps what was put in", "Cart › adds VAT"]),
+        (VITEST, "vitest", ["shop.test.mjs > Cart > keeps what was put in", "shop.test.mjs > Cart > adds VAT"]),
         (MOCHA, "mocha", ["Cart", "Cart"]),
         (TAP, "TAP", ["keeps what was put in", "adds VAT"]),
         (PYTEST, "pytest", ["test_cart", "test_vat"]),
     ],
-    ids=["unittest", "go", "jest", "mocha", "tap", "pytest"],
+    ids=["unittest", "go", "jest", "vitest", "mocha", "tap", "pytest"],
 )
 def test_each_runners_failures_are_read_and_only_the_first_has_a_sign(
     output: str, runner: str, names: list[str]
@@ -147,6 +181,18 @@ def test_each_runners_failures_are_read_and_only_the_first_has_a_sign(
     refused, vat = (read(chain_of(block.text), tuple(KINDS)) for block in blocks)
     assert (refused.said, refused.code, refused.assertion) == (Said.SIGN, FaultCode.TCP_REFUSED, False)
     assert (vat.said, vat.code) == (Said.NOTHING, None)
+
+
+def test_tests_of_vitest_that_failed_alike_share_its_one_block_and_a_file_that_did_not_load_is_an_error() -> None:
+    output = (
+        " FAIL  a.test.js > one\n FAIL  a.test.js > two\nError: connect ECONNREFUSED 127.0.0.1:6379\n⎯⎯⎯⎯⎯[1/3]⎯\n\n"
+        " FAIL  b.test.js [ b.test.js ]\nError: no such module\n⎯⎯⎯⎯⎯[3/3]⎯\n"
+    )
+    one, two, loading = blocks_of(output)
+    assert one.text == two.text
+    assert "ECONNREFUSED" in one.text
+    assert [one.error, two.error, loading.error] == [False, False, True]
+    assert blocks_of(" FAIL  test/cart.test.js\n") == ()
 
 
 def test_colours_and_line_ends_of_a_terminal_are_no_hindrance() -> None:
@@ -201,6 +247,7 @@ def test_each_runner_of_a_script_tells_its_failures_and_what_is_printed_inside_a
         "not ok 3 - adds VAT\n  ---\n  error: x\n  ...\n",
         "    --- FAIL: TestA/x (0.00s)\n        x_test.go:3: bad\n",
         "____ test_a ____\nE   AssertionError: x\n",
+        " FAIL  a.test.js > adds VAT\nAssertionError: x\n⎯⎯⎯[1/1]⎯\n",
     ],
 )
 def test_two_megabytes_of_failures_take_no_longer_than_their_number(block: str) -> None:
