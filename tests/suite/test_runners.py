@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ class Runner:
     outage: str = ""
     bug: str = ""
     """Parts of the two tests' ids."""
+    package: str = ""
+    """What npm installs for it."""
 
 
 CLIENT = """
@@ -52,6 +56,9 @@ NODE_TEST = NODE + (
     "const {test} = require('node:test'); const assert = require('node:assert');\n"
     "test('reads orders', async () => { await hello(); });\n"
     "test('adds VAT', () => { assert.strictEqual(100 + 19, %d); });\n"
+)
+JEST_TEST = (
+    "test('reads orders', async () => { await hello(); });\ntest('adds VAT', () => { expect(100 + 19).toBe(%d); });\n"
 )
 GO_TEST = """
 package shop
@@ -114,6 +121,18 @@ RUNNERS = {
             "package.json": '{"name": "shop", "scripts": {"test": "node --test --test-reporter=tap"}}',
         },
     ),
+    "jest": Runner(
+        command="npx jest", needs="npm", outage="reads orders", bug="adds VAT", package="jest",
+        files=lambda bug: {"shop.test.js": NODE + JEST_TEST % value(bug), "package.json": '{"name": "shop"}'},
+    ),
+    "vitest": Runner(
+        command="npx vitest run", needs="npm", outage="reads orders", bug="adds VAT", package="vitest",
+        files=lambda bug: {
+            "shop.test.mjs": "import {test, expect} from 'vitest'; import net from 'node:net';"
+            + NODE.replace("const net = require('node:net');", "") + JEST_TEST % value(bug),
+            "package.json": '{"name": "shop"}',
+        },
+    ),
     "go": Runner(
         command="go test ./...", needs="go", outage="TestOrders", bug="TestVat",
         files=lambda bug: {"shop_test.go": GO_TEST % value(bug), "go.mod": "module shop\ngo 1.20\n"},
@@ -155,11 +174,29 @@ RUNNERS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what installs a package of npm once and returns the folder of its modules; without a network it skips."""
+
+    @cache
+    def installed(package: str) -> Path:
+        folder = tmp_path_factory.mktemp(package)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), package]
+        if subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False).returncode:
+            pytest.skip(f"npm could not install {package}")
+        return folder / "node_modules"
+
+    return installed
+
+
 @pytest.fixture(params=RUNNERS)
-def runner(request: pytest.FixtureRequest) -> Runner:
+def runner(request: pytest.FixtureRequest, root: Path, modules: Callable[[str], Path]) -> Runner:
     found = RUNNERS[request.param]
     if shutil.which(found.needs) is None:
         pytest.skip(f"{found.needs} is not on PATH")
+    if found.package:
+        root.mkdir(exist_ok=True)
+        (root / "node_modules").symlink_to(modules(found.package))
     return found
 
 
