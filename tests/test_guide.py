@@ -513,8 +513,12 @@ PUBLIC = [
 
 
 def example(of: object) -> str:
+    """Return the lines below `For example:`, or what a doctest types."""
     said = inspect.getdoc(of) or ""
-    return "\n".join(line[4:] for line in said.splitlines() if line.startswith((">>> ", "... ")))
+    typed = [line[4:] for line in said.splitlines() if line.startswith((">>> ", "... "))]
+    _, found, below = said.partition("For example:\n")
+    shown = [line for line in below.splitlines() if not line or line.startswith("    ")] if found else []
+    return "\n".join(typed or textwrap.dedent("\n".join(shown)).strip().splitlines())
 
 
 @pytest.mark.parametrize("of", PUBLIC, ids=lambda of: getattr(of, "__qualname__", "run"))

@@ -60,7 +60,7 @@ def test_fail_on_decides_about_what_tests_said_and_about_nothing_else(verdict: V
         FailOn.FAILURES: {Verdict.PRODUCT_FAILURES},
         FailOn.DEGRADED: {Verdict.PRODUCT_FAILURES, *partial},
     }
-    always = {Verdict.RUNBOOK_FAILED, Verdict.INTERRUPTED, Verdict.TIMED_OUT}
+    always = {Verdict.RUNBOOK_FAILED, Verdict.INTERRUPTED, Verdict.TIMED_OUT, Verdict.KILLED}
     expected = verdict in always or verdict in counted[fail_on]
     assert bool(fails(incident(verdict, code=1), fail_on)) is expected
 

@@ -47,7 +47,7 @@ async def test_of_two_clicks_the_second_is_refused_and_a_stop_is_said(team: Path
     assert mine.task is not None
     await mine.task
     assert begun == [1]
-    assert section.text == "Stopped."
+    assert section.text == "Stopped by you; what was done so far stands in the run's record."
 
 
 async def test_an_error_after_a_click_is_shown_as_nobody_awaits_it(team: Path) -> None:

@@ -73,19 +73,6 @@ async def test_a_real_server_in_the_place_of_each_mock_is_proven_by_its_probe_an
         assert "sk-wrong" not in refused.error
 
 
-async def test_a_service_that_asks_for_no_such_mock_is_refused_by_name_and_the_others_come_up(
-    checkout: Callable[..., Settings],
-) -> None:
-    one, two = team(free_ports(6))[2:4]
-    wrong = replace(one, options={"mock": "database"})
-    settings = checkout([wrong, two])
-    first, second = await local.start([wrong, two], settings)
-    assert "backend_api: there is no mock 'database', expected backend or auth" in first.error
-    assert not first.ready
-    assert second.ready, second.error
-    assert local.availability([wrong], settings)[0].reason == first.error
-
-
 async def test_the_imports_of_the_mocks_are_preparation_and_may_take_longer_than_a_switch(
     checkout: Callable[..., Settings],
 ) -> None:
