@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +66,20 @@ def go(team: Path, staging: SmallStaging, ending: Ending) -> int:
     """Type the command, send the signal once the tests have begun, and return how the process ended."""
     (team / "tests" / "test_shop.py").write_text(ending.tests)
     staging.status = ending.status
-    limit: Callable[[], None] | None = None
-    if ending.file_bytes:
-        size = ending.file_bytes
-        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731 - in the child alone
+
+    def in_the_child() -> None:
+        # Under nohup SIGHUP is ignored, by all that is started from there too.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if size := ending.file_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
     going = subprocess.Popen(
         [sys.executable, "-m", "resilience.cli", *ending.verb],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=team,
         env={**os.environ, "HERE": f"http://127.0.0.1:{staging.port}/", "TEST_RETRY_ATTEMPTS": "1"},
-        preexec_fn=limit,
+        preexec_fn=in_the_child,
     )
     try:
         if ending.sent:
