@@ -233,10 +233,12 @@ class RunFolder:
 
         `at` is when it ended, as the report says it; else now. `publish` gives the report's files their names, just before.
 
-        It goes into the history too, once more where that had no room before the reserve was given back: a row that says
-        `running` for ever is another end than the record's. On a full disk the room that was kept for it is used, and where that does not suffice
-        the single tests are left out of the record, which says so. Raises OSError where even that cannot be written; then
-        the record stays `running`, and readers call it killed once this process is gone.
+        It goes into the history too, and once more where that had no room before the reserve was given back: a row that says
+        `running` for ever is another end than the record's.
+
+        On a full disk the room that was kept for it is used, and where that does not suffice the single tests are left out of
+        the record, which says so. Raises OSError where even that cannot be written; then the record stays `running`, and
+        readers call it killed once this process is gone.
         """
         ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
         remembered = memory.record(self.settings, ended, ())
