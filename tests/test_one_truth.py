@@ -109,6 +109,43 @@ def test_a_test_run_tells_one_end(team: Path, staging: SmallStaging, name: str) 
         assert (record.parent / "report.md").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("who", "verdict", "code"), [("kernel", "runbook_failed", 30), ("tests", "unknown", 21), ("all", "killed", 137)]
+)
+def test_a_whole_run_of_which_something_is_killed_tells_one_end_and_leaves_nothing(
+    team: Path, staging: SmallStaging, who: str, verdict: str, code: int
+) -> None:
+    (team / "tests" / "test_shop.py").write_text(WAITS)
+    going = subprocess.Popen(
+        [sys.executable, "-m", "resilience.cli", "run", "--apply", "-p", "mode=full"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=team,
+    )
+    begun = team / "begun"
+    try:
+        assert eventually(lambda: begun.exists() or going.poll() is not None, within_s=90)
+        below = psutil.Process(going.pid).children(recursive=True)
+        tests = next(one for one in below if "pytest" in one.cmdline())
+        killed = {"kernel": [tests.parent()], "tests": [tests], "all": [psutil.Process(going.pid), *below]}[who]
+        for process in killed:
+            assert process is not None
+            process.kill()
+        ended = going.wait(90)
+    finally:
+        going.kill()
+        going.wait()
+    assert (128 - ended if ended < 0 else ended) == code
+    (record,) = runs(team)
+    assert disagreements(record.parent, process=ended) == []
+    if who == "all":
+        type_in(team, "restore")
+        assert disagreements(record.parent) == []
+    assert read_incident(record.parent).verdict.value == verdict
+    assert eventually(lambda: not any(one.is_running() for one in below), within_s=20)
+
+
 def test_a_settings_error_leaves_no_run_that_could_tell_anything(team: Path, staging: SmallStaging) -> None:
     config = team / "resilience.toml"
     config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
