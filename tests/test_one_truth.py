@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +66,20 @@ def go(team: Path, staging: SmallStaging, ending: Ending) -> int:
     """Type the command, send the signal once the tests have begun, and return how the process ended."""
     (team / "tests" / "test_shop.py").write_text(ending.tests)
     staging.status = ending.status
-    limit: Callable[[], None] | None = None
-    if ending.file_bytes:
-        size = ending.file_bytes
-        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731 - in the child alone
+
+    def in_the_child() -> None:
+        # Under nohup SIGHUP is ignored, by all that is started from there too.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if size := ending.file_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
     going = subprocess.Popen(
         [sys.executable, "-m", "resilience.cli", *ending.verb],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=team,
         env={**os.environ, "HERE": f"http://127.0.0.1:{staging.port}/", "TEST_RETRY_ATTEMPTS": "1"},
-        preexec_fn=limit,
+        preexec_fn=in_the_child,
     )
     try:
         if ending.sent:
@@ -105,6 +107,43 @@ def test_a_test_run_tells_one_end(team: Path, staging: SmallStaging, name: str) 
     if name != "killed everything":
         assert read_incident(record.parent).verdict.value == ending.verdict
         assert (record.parent / "report.md").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("who", "verdict", "code"), [("kernel", "runbook_failed", 30), ("tests", "unknown", 21), ("all", "killed", 137)]
+)
+def test_a_whole_run_of_which_something_is_killed_tells_one_end_and_leaves_nothing(
+    team: Path, staging: SmallStaging, who: str, verdict: str, code: int
+) -> None:
+    (team / "tests" / "test_shop.py").write_text(WAITS)
+    going = subprocess.Popen(
+        [sys.executable, "-m", "resilience.cli", "run", "--apply", "-p", "mode=full"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=team,
+    )
+    begun = team / "begun"
+    try:
+        assert eventually(lambda: begun.exists() or going.poll() is not None, within_s=90)
+        below = psutil.Process(going.pid).children(recursive=True)
+        tests = next(one for one in below if "pytest" in one.cmdline())
+        killed = {"kernel": [tests.parent()], "tests": [tests], "all": [psutil.Process(going.pid), *below]}[who]
+        for process in killed:
+            assert process is not None
+            process.kill()
+        ended = going.wait(90)
+    finally:
+        going.kill()
+        going.wait()
+    assert (128 - ended if ended < 0 else ended) == code
+    (record,) = runs(team)
+    assert disagreements(record.parent, process=ended) == []
+    if who == "all":
+        type_in(team, "restore")
+        assert disagreements(record.parent) == []
+    assert read_incident(record.parent).verdict.value == verdict
+    assert eventually(lambda: not any(one.is_running() for one in below), within_s=20)
 
 
 def test_a_settings_error_leaves_no_run_that_could_tell_anything(team: Path, staging: SmallStaging) -> None:

@@ -20,6 +20,16 @@ def main() -> NoReturn:
     Codes are those of `core.records.ExitCode`; an error that nobody foresaw is 30, with its traceback in a file of
     the user's own.
     """
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        # Between two doors, or while an end was being said: Python itself would end by SIGINT, whichever signal it was.
+        sys.stderr.write(f"resilience: {'terminated' if signals.terminated() else 'interrupted'}.\n")
+        code = signals.exit_code()
+    sys.exit(code)
+
+
+def _run() -> int:
     _refuse_a_system_where_it_cannot_work()
     signals.heed()
     try:
@@ -34,7 +44,7 @@ def main() -> NoReturn:
         from resilience.cli.ends import end_by
 
         end_by(exc)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _refuse_a_system_where_it_cannot_work() -> None:

@@ -44,7 +44,7 @@ def end_by(exc: BaseException) -> NoReturn:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
     if not isinstance(exc, _ClickException):
-        if signals.terminated():
+        if signals.heard():
             # A signal in the middle of an import leaves a module half loaded, whose next use is an ImportError.
             _complain(str(EndedBySignalError()), EndedBySignalError().exit_code)
         _fail(exc)

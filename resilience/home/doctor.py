@@ -317,6 +317,7 @@ def _collected(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
     if settings.source is not None and settings.source.parent == shipped("config") != settings.root / "config":
         return
     commands = dict.fromkeys(command for mode in settings.modes.values() for command in mode.commands)
+    redactor = Redactor(settings.secrets)
     exports = {name: value.reveal() for service in settings.services for name, value in service.exports.items()}
     for command in list(commands)[:_MOST_COLLECTED]:
         words = pytest_words(command)
@@ -330,14 +331,14 @@ def _collected(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
             continue
         if found.error or not found.count:
             yield Finding(
-                what=f"tests of {command}",
-                found=found.error or "none",
+                what=redactor.text(f"tests of {command}"),
+                found=redactor.text(found.error) or "none",
                 expected="tests that pytest can collect",
-                hint=f"{candidate.command} --collect-only",
+                hint=redactor.text(f"{candidate.command} --collect-only"),
                 ok=False,
             )
         else:
-            yield Finding(what=f"tests of {command}", found=f"{found.count} collected")
+            yield Finding(what=redactor.text(f"tests of {command}"), found=f"{found.count} collected")
 
 
 def _unreached(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -18,6 +19,8 @@ INTERRUPTED, TERMINATED = 130, 143
 class _Heard:
     terminated = False
     """Whether it was SIGTERM or SIGHUP, which are put down as carefully as Ctrl-C but exit with 143."""
+    interrupted = False
+    """Whether it was Ctrl-C outside of an event loop."""
 
 
 def heed() -> None:
@@ -29,8 +32,16 @@ def heed() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.default_int_handler):
+        # asyncio takes Ctrl-C over from the handler of this name only.
+        signal.default_int_handler = _interrupt
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Remember Ctrl-C, and raise it: a module that is loaded lazily swallows a KeyboardInterrupt, and is left half loaded."""
+    _Heard.interrupted = True
+    raise KeyboardInterrupt
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -44,6 +55,11 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def terminated() -> bool:
     """Say whether the signal that ended this process was SIGTERM or SIGHUP."""
     return _Heard.terminated
+
+
+def heard() -> bool:
+    """Say whether a signal was to end this process, also where what it raised was lost."""
+    return _Heard.terminated or _Heard.interrupted
 
 
 def exit_code(number: int | None = None) -> int:

@@ -141,6 +141,7 @@ class Session:
         if died.done():
             work.cancel()
             await asyncio.wait({work}, timeout=1)
+            self._sweep()
             return endings.killed(died.result(), where, run=run)
         told = stop.done()
         await self._put_down(work)
@@ -160,6 +161,10 @@ class Session:
             await asyncio.wait({work}, timeout=1)
         if not work.cancelled():
             work.exception()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """End what the kernel started and left behind; a kernel that was killed could not, and its tests went on."""
         if self.stage.name is not StageName.APPLY_FALLBACK:
             # Stand-ins begun by apply outlive their kernel by design; whatever else it started must not.
             sweep(self.kernel.token)

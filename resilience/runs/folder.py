@@ -233,12 +233,15 @@ class RunFolder:
 
         `at` is when it ended, as the report says it; else now. `publish` gives the report's files their names, just before.
 
-        It goes into the history too. On a full disk the room that was kept for it is used, and where that does not suffice
-        the single tests are left out of the record, which says so. Raises OSError where even that cannot be written; then
-        the record stays `running`, and readers call it killed once this process is gone.
+        It goes into the history too, and once more where that had no room before the reserve was given back: a row that says
+        `running` for ever is another end than the record's.
+
+        On a full disk the room that was kept for it is used, and where that does not suffice the single tests are left out of
+        the record, which says so. Raises OSError where even that cannot be written; then the record stays `running`, and
+        readers call it killed once this process is gone.
         """
         ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
-        memory.record(self.settings, ended, ())
+        remembered = memory.record(self.settings, ended, ())
         lost = (*notes, *(publish() if publish is not None else ()))
         self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *lost))))
         try:
@@ -250,6 +253,8 @@ class RunFolder:
             except OSError:
                 self.save(**_cut_short(self.incident))
         (self.folder / _RESERVE).unlink(missing_ok=True)
+        if not remembered:
+            memory.record(self.settings, ended, ())
         return self.incident
 
     def begin_again(self, *, stages: tuple[Stage, ...]) -> None:

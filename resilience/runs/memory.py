@@ -86,12 +86,15 @@ def history(settings: Settings) -> History | None:
         return None
 
 
-def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) -> None:
-    """Add samples to the history; a history that cannot be written keeps nobody from working."""
+def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) -> bool:
+    """Add samples to the history, and say whether they are in it; one that cannot be written keeps nobody from working."""
     kept = history(settings)
-    if kept is not None:
-        with kept, suppress(OSError):
-            kept.record(samples, incident)
+    if kept is None:
+        return False
+    with kept, suppress(OSError):
+        kept.record(samples, incident)
+        return not kept.spool.is_dir()
+    return False
 
 
 def has_history(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -59,14 +59,29 @@ async def probe(service: Service, *, context: ProbeContext, target: Target = "st
     Whatever goes wrong, also in our own code, is a fault of the observation; `response_time_s` is there in any case.
     """
     load([service.kind])
-    return await _probe(service, context, target)
+    seen = await _look(service, context, target)
+    return await asyncio.to_thread(_shown, seen, context)
 
 
-async def _probe(service: Service, context: ProbeContext, target: Target) -> Observation:
-    """Look at a service and put what was found into words that may be shown; whatever goes wrong becomes a fault of it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a look at a service saw, before any of it is shown."""
+
+    service: Service
+    url: str
+    started_at: datetime
+    seconds: float
+    fault: Fault | None
+    phases: Phases
+    expected: str
+    found: str
+    facts: dict[str, str]
+
+
+async def _look(service: Service, context: ProbeContext, target: Target) -> _Seen:
+    """Look at a service; whatever goes wrong becomes a fault of it.
 
     Where TLS was cut in the handshake a second, bare look asks why, as the client sees a reset only.
-    Texts of the server are redacted by value before they are cut short: servers quote what they were sent.
     """
     if target == "stand_in":
         service = replace(service, readiness_url="")  # the proxy belongs to staging
@@ -77,25 +92,45 @@ async def _probe(service: Service, context: ProbeContext, target: Target) -> Obs
     trace = Trace(service.timeout_s, target)
     found = await _ask(look(service, url, trace, context), service, trace, context)
     seconds = _end(trace, found)
-    endpoint = _endpoint(service, url)
     if found is not None and _cut_in_handshake(found, trace):
         code = await why_tls_broke(service.kind, parse(service.kind, url), min(2.0, trace.left_s))
         found = fault(code, found.phase, found.detail) if code is not None else found
+    return _Seen(
+        service=service,
+        url=url,
+        started_at=started_at,
+        seconds=seconds,
+        fault=found,
+        # Copied, as a driver that is left behind still writes into the trace.
+        phases=trace.phases,
+        expected=trace.expected,
+        found=trace.found,
+        facts=dict(trace.facts),
+    )
+
+
+def _shown(seen: _Seen, context: ProbeContext) -> Observation:
+    """Put what was seen into words that may be shown.
+
+    Texts of the server are redacted by value before they are cut short: servers quote what they were sent.
+    """
+    service, found = seen.service, seen.fault
+    endpoint = _endpoint(service, seen.url)
     show: Callable[[str, int], str] = clean
-    if found is not None or trace.found or trace.facts:
-        show = _redactor(service, url, context).short
+    if found is not None or seen.found or seen.facts:
+        show = _redactor(service, seen.url, context).short
     if found is not None:
         found = at(replace(found, detail=show(found.detail, 300)), endpoint, service.kind)
     return Observation(
         name=service.name,
-        started_at=started_at,
-        response_time_s=round(seconds, 6),
-        phases=trace.phases,
+        started_at=seen.started_at,
+        response_time_s=round(seen.seconds, 6),
+        phases=seen.phases,
         fault=found,
         endpoint=endpoint,
-        expected=show(trace.expected, 200) if trace.expected else "",
-        found=show(trace.found, 200) if trace.found else "",
-        facts={name: show(value, 300) for name, value in trace.facts.items()},
+        expected=show(seen.expected, 200) if seen.expected else "",
+        found=show(seen.found, 200) if seen.found else "",
+        facts={name: show(value, 300) for name, value in seen.facts.items()},
     )
 
 
@@ -127,14 +162,14 @@ def _cut_in_handshake(found: Fault, trace: Trace) -> bool:
 
 def _redactor(service: Service, url: str, context: ProbeContext) -> Redactor:
     """Hide secrets by value, the service's own and all others known: servers quote what they were sent."""
-    secrets = [secret.reveal() for secret in context.secrets]
+    secrets: list[str] = []
     for value in service.headers.values():
         shown = value.reveal() if isinstance(value, Secret) else str(value)
         secrets += [shown, shown.rpartition(" ")[2]]  # "Bearer …": the token alone as well
     with suppress(Refused):
         address = parse(service.kind, url)
         secrets += [address.password, address.query.get("password", "")]
-    return Redactor(secret for secret in secrets if secret)
+    return context.redactor(secrets)
 
 
 def _end(trace: Trace, found: Fault | None) -> float:
@@ -223,13 +258,15 @@ async def probe_all(
             tasks = []
             try:
                 for number, service in enumerate(asked):
-                    tasks.append(asyncio.ensure_future(_probe(service, own, target)))
+                    tasks.append(asyncio.ensure_future(_look(service, own, target)))
                     if number % _AT_ONCE == _AT_ONCE - 1:
                         await asyncio.sleep(0)
-                seen = tuple(await asyncio.gather(*tasks))
+                looked = await asyncio.gather(*tasks)
             finally:
                 for task in tasks:
                     task.cancel()
+        # After the last look and beside the loop: hiding 5,000 passwords takes seconds, which were others' time-outs.
+        seen = await asyncio.to_thread(lambda: tuple(_shown(one, own) for one in looked))
         return tuple(_stood_still(o, watchdog.where) for o in seen) if watchdog.where else seen
     finally:
         if context is None:
@@ -295,7 +332,7 @@ async def _control(target: str, context: ProbeContext, timeout_s: float) -> Obse
     if target.startswith(("http://", "https://")):
         anything = tuple(range(200, 600))  # any answer proves the way
         service = Service(name="control", kind=HTTP, url=Secret(target), timeout_s=timeout_s, expect_status=anything)
-        return await _probe(service, context, "staging")
+        return await probe(service, context=context)
     started_at = datetime.now(UTC)
     trace = Trace(timeout_s)
     found: Fault | None = None

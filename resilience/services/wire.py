@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 from resilience.core.faults import fault
 from resilience.core.kind import Kind
 from resilience.core.records import Fault, FaultCode, Phase, Phases
+from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.core.urls import SchemeError, UrlError, url_parts
@@ -204,6 +205,18 @@ class ProbeContext:
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
         self._tls: dict[tuple[str, bool, bool], ssl.SSLContext] = {}
         self.stragglers: set[asyncio.Task[object]] = set()
+        self._known = frozenset(secret.reveal() for secret in self.secrets)
+        self._redactors: dict[frozenset[str], Redactor] = {}
+
+    def redactor(self, own: Iterable[str]) -> Redactor:
+        """Return what hides all secrets known here and these of one service; the same one where they are among the known.
+
+        Of 5,000 passwords a redactor takes seconds to make: one for each probe kept the event loop standing still.
+        """
+        more = frozenset(own) - self._known - {""}
+        if more not in self._redactors:
+            self._redactors[more] = Redactor((self._known | more) - {""})
+        return self._redactors[more]
 
     def __enter__(self) -> ProbeContext:
         return self

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from resilience.core.records import Outcome
+from resilience.suite.killed import killed
 from resilience.suite.whole_commands import usage_error
 
 _WORST_FIRST = (
@@ -77,6 +78,12 @@ RULES: tuple[Rule, ...] = (
         outcome=lambda end: Outcome.NOT_RUN if end.passed else end.worst,
         says=lambda end: f"pytest ended in the middle: no finish line, exit code {end.exit_code}",
         reason="what was not run cannot have passed",
+    ),
+    Rule(
+        what="it was killed after its last test", fits=lambda end: end.passed and bool(killed(end.exit_code)),
+        outcome=lambda _: Outcome.NOT_RUN,
+        says=lambda end: f"killed by signal {end.exit_code - 128} ({killed(end.exit_code)}) after its last test",
+        reason="whoever sent the signal says nothing of the product, and what was still to be torn down is not known",
     ),
     Rule(
         what="an exit code that no test explains",

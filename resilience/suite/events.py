@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from resilience.suite.killed import killed
+
 
 @dataclass(slots=True)
 class Failure:
@@ -41,6 +43,8 @@ class Test:
     state: str = ""
     """As the plug-in saw it; empty where it was never finished."""
     begun: bool = False
+    killed: int = 0
+    """The exit code of the worker of pytest-xdist that was killed in it, where that was from outside."""
     duration_s: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     held: tuple[str, str | None] | None = None
@@ -238,9 +242,16 @@ class Record:
         session.trouble.append(failure)
         return failure
 
-    def _crashed(self, session: Session, event: Mapping[str, Any]) -> Failure:
-        """Take what the controller of pytest-xdist calls a crash; a worker that ended itself has said why just before."""
+    def _crashed(self, session: Session, event: Mapping[str, Any]) -> Failure | None:
+        """Take what the controller of pytest-xdist calls a crash.
+
+        A worker that ended itself has said why just before; one that was killed from outside says nothing of the test.
+        """
         test = self._test(session, str(event.get("id", "")))
+        code = 128 + int(event.get("signal") or 0)
+        if killed(code):
+            test.killed = code
+            return None
         failure = self._given_up(test.id) or Failure(
             (), (), "call", float(event.get("at") or 0.0), str(event.get("text", ""))
         )

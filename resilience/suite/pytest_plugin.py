@@ -1342,7 +1342,8 @@ class Recorder:
         """
         if self.controller:
             if report.when not in ("setup", "call", "teardown"):
-                self.writer.event("crash", at=time.time(), id=report.nodeid, text=clean(report.longrepr))
+                ended = _ended_by(getattr(report, "node", None))
+                self.writer.event("crash", at=time.time(), id=report.nodeid, text=clean(report.longrepr), signal=ended)
             return
         if report.outcome == "passed" and report.when == "call" and getattr(report, "context", None) is not None:
             return
@@ -1482,6 +1483,14 @@ def _skip(reason):
 def _skip_reason(report):
     longrepr = report.longrepr
     return clean(longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else longrepr or "")
+
+
+def _ended_by(worker):
+    """Return the signal that ended a worker of pytest-xdist; None where there was none, or its process is not here to ask."""
+    try:
+        return max(0, -worker.gateway._io.popen.wait(1)) or None
+    except Exception:
+        return None
 
 
 def _crash_text(report):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from resilience.suite.ends import End, judge_end, worst
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
 from resilience.suite.execution import Executes, Execution
+from resilience.suite.killed import killed
 from resilience.suite.looking import Looker
 from resilience.suite.progress import Teller
 from resilience.suite.reached import StandInProof, exports_of
@@ -330,7 +330,7 @@ class Rounds:
             if key == execution.stuck:
                 standing.keep(_stalled(execution, key[1]))
         elif not standing.test.state and not standing.test.failures:
-            standing.keep(_ended_in_the_middle(execution))
+            standing.keep(_ended_in_the_middle(standing.test.killed or execution.exit_code))
         standing.rounds = max(standing.rounds, self.turn.round)
 
     def _trouble(self, root: str, failure: Failure, scene: Scene) -> None:
@@ -469,13 +469,12 @@ def _stalled(execution: Execution, name: str) -> Judged:
     )  # fmt: skip
 
 
-def _ended_in_the_middle(execution: Execution) -> Judged:
+def _ended_in_the_middle(code: int) -> Judged:
     """Judge the test that ran when its process ended without saying so.
 
     A process that was killed from outside says nothing of the test; one that ended itself, or crashed, did so in the test.
     """
-    code = execution.exit_code
-    if code - 128 in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    if killed(code):
         return Judged(
             outcome=Outcome.NOT_RUN, rule=1, reason=f"pytest was killed in the middle of this test (exit code {code})"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ import psutil
 
 from tests.chaos.small_run import Checkout, at, family, wait
 from tests.kits.small_staging import SmallStaging
+from tests.kits.stand_in_kit import eventually
 
 SIGNALS = ("KILL", "TERM", "INT", "HUP", "STOP")
 SIZES_KB = (8, 16, 32, 64, 128, 256, 384, 512, 1024, 2048)
@@ -65,6 +67,7 @@ def signalled(where: Path, name: str, seed: int, lasts_s: dict[str, float]) -> T
         wrong = ["it hung"] if code is None else []
         wrong += checkout.wrong_before_undo(code, verb) if code is not None else []
         wrong += _unsaid(checkout, code) if done else []
+        wrong += _other_end(name, code) if met == ["the command"] else []
         wrong += checkout.wrong_after_undo()
         checkout.end()
     return Tried(attack=f"SIG{name}", detail=detail, wrong=tuple(wrong))
@@ -78,6 +81,14 @@ def _named(process: psutil.Process) -> str:
                 return name
         return "a test process" if "pytest" in words else process.name()
     return "a process"
+
+
+def _other_end(name: str, code: int | None) -> list[str]:
+    """A command that heard a signal ends with the signal's code, whatever it was at; one that was only stopped does not."""
+    wanted = {"KILL": (137,), "TERM": (143,), "INT": (130,), "HUP": (129, 143)}.get(name)
+    if wanted is None or code is None or (128 - code if code < 0 else code) in wanted:
+        return []
+    return [f"the command heard SIG{name} and ended with {code}"]
 
 
 def _unsaid(checkout: Checkout, code: int | None) -> list[str]:
@@ -132,18 +143,67 @@ def faketime() -> str:
     return str(found[0]) if found else ""
 
 
+JUMPS = ("+2h", "-2h", "-2d", "+0 x50")
+"""What happens to the clock in the middle of a run; the last one runs fifty times as fast from there on."""
+LASTS_AT_MOST_S = 120.0
+
+
 def clock_jumps(where: Path, jump: str, library: str) -> Tried:
-    """Let the clock of the run be another than ours, by this offset; durations must stay durations."""
+    """Let the clock jump in the middle of the tests; all pass all the same, and durations stay durations.
+
+    `time.sleep` fails under libfaketime where the monotonic clock is left alone, so that the test waits in another way.
+    """
     with SmallStaging() as staging:
         checkout = Checkout.make(where, staging)
-        checkout.environ |= {"LD_PRELOAD": library, "FAKETIME": jump, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        code = wait(checkout.start("test"))
+        clock, begun = where / "clock", where / "begun"
+        clock.write_text("+0\n")
+        (checkout.folder / "tests" / "test_shop.py").write_text(
+            "import pathlib, select\n\ndef test_one():\n"
+            f"    pathlib.Path({str(begun)!r}).touch()\n"
+            f"    while pathlib.Path({str(clock)!r}).read_text() == '+0\\n':\n        select.select([], [], [], 0.05)\n"
+            "    select.select([], [], [], 0.5)\n"
+        )
+        own = {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        checkout.environ |= own
+        process = checkout.start("test")
+        if eventually(lambda: begun.exists() or process.poll() is not None, within_s=90):
+            new = where / "clock.new"
+            new.write_text(jump + "\n")
+            new.replace(clock)
+        code = wait(process)
         wrong = ["it hung"] if code is None else checkout.wrong_before_undo(code, "test")
-        for name in ("LD_PRELOAD", "FAKETIME"):
+        wrong += [] if code in (None, 0) else [f"all passed, and it ended with {code}"]
+        wrong += _odd_durations(checkout)
+        for name in own:
             del checkout.environ[name]
         wrong += checkout.wrong_after_undo()
         checkout.end()
     return Tried(attack="clock", detail=f"{jump}: exit {code}", wrong=tuple(wrong))
+
+
+def _odd_durations(checkout: Checkout) -> list[str]:
+    """Return the durations of the record that no run of this size has: below 0, or of the clock's jump."""
+    if checkout.run is None:
+        return ["no run was left"]
+    found: list[str] = []
+
+    def walk(value: object, name: str) -> None:
+        if isinstance(value, dict):
+            for key, one in value.items():
+                walk(one, f"{name}.{key}")
+        elif isinstance(value, list):
+            for one in value:
+                walk(one, name)
+        elif name.endswith("_s") and isinstance(value, int | float) and not 0 <= value <= LASTS_AT_MOST_S:
+            found.append(f"{name.lstrip('.')} is {value:g}")
+
+    walk(json.loads((checkout.run / "incident.json").read_text()), "")
+    return found
 
 
 @contextlib.contextmanager
@@ -191,7 +251,7 @@ def drawn(each: int, *, seed: int, tell: Callable[[str], None]) -> list[Tried]:
     ]
     attacks += [lambda where, size=size: full_disk(where, size) for size in SIZES_KB]  # type: ignore[misc]
     if library := faketime():
-        attacks += [lambda where, jump=jump: clock_jumps(where, jump, library) for jump in ("+2h", "-2h", "+0 x50")]  # type: ignore[misc]
+        attacks += [lambda where, jump=jump: clock_jumps(where, jump, library) for jump in JUMPS]  # type: ignore[misc]
     else:
         tell("clock: skipped, libfaketime is not installed")
     tried = []

@@ -70,6 +70,8 @@ class Checkout:
                 stdin=subprocess.DEVNULL,
                 stdout=told,
                 stderr=subprocess.STDOUT,
+                # Under nohup SIGHUP is ignored, by all that is started from there too.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
             )
 
     def type_in(self, *words: str) -> subprocess.CompletedProcess[str]:

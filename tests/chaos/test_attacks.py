@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import attacks
-from tests.chaos.attacks import SIGNALS, SIZES_KB, Tried, clock_jumps, faketime, full_disk, lasting, signalled, table
+from tests.chaos.attacks import (
+    JUMPS,
+    SIGNALS,
+    SIZES_KB,
+    Tried,
+    clock_jumps,
+    faketime,
+    full_disk,
+    lasting,
+    signalled,
+    table,
+)
 
 MOMENTS = range(1, 9)
 """Eight of each of five signals; `make chaos` draws more."""
@@ -44,7 +55,7 @@ def test_a_disk_that_fills_leaves_one_truth_and_nothing_else(where: Path, size_k
 
 @pytest.mark.slow
 @pytest.mark.skipif(not faketime(), reason="libfaketime is not installed")
-@pytest.mark.parametrize("jump", ["+2h", "-2h", "+0 x50"])
+@pytest.mark.parametrize("jump", JUMPS)
 def test_a_clock_that_jumps_leaves_one_truth(where: Path, jump: str) -> None:
     tried = clock_jumps(where, jump, faketime())
     assert tried.wrong == (), tried.detail

@@ -46,3 +46,22 @@ def test_a_signal_ends_a_watch_in_one_line_with_its_code(team: Path, sent: signa
     assert watch.returncode == code
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGHUP", 143), ("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_outside_of_every_other_door_ends_with_its_code_too(name: str, code: int) -> None:
+    early = (
+        "import signal\nfrom resilience.host import signals\nheed = signals.heed\n"
+        f"signals.heed = lambda: (heed(), signal.raise_signal(signal.{name}))\n"
+        "from resilience.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", early],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Under nohup SIGHUP is ignored, by all that is started from there too.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -166,3 +168,14 @@ def test_doctor_looks_up_what_prepares_a_stand_in_and_what_follows_a_cd(reposito
     settings = load_settings(cwd=repository, environ=environ(repository))
     found = [one.found for one in diagnose(settings, environ=environ(repository)) if one.what == "test commands"]
     assert found == ["no-such-runner, of mode full, is not on PATH", "no-such-migration, to prepare r, is not on PATH"]
+
+
+def test_doctor_shows_no_secret_of_a_command_whose_tests_it_cannot_collect(repository: Path) -> None:
+    secret = "sk-live-9fQ2xZ7LmN4pR8tW"
+    config = repository / "resilience.toml"
+    config.write_text(f'[modes.full]\ncommands = ["{sys.executable} -m pytest --token={secret} tests"]\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "resilience.cli", "doctor"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert "--token=" in done.stdout
+    assert secret not in done.stdout + done.stderr

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from resilience.core.records import (
     StageName,
     StageStatus,
     TimelineEvent,
+    Verdict,
 )
 from resilience.core.redact import Redactor
 from resilience.runs import runbook
@@ -197,3 +200,14 @@ async def test_a_stage_that_is_cancelled_says_interrupted(team: Path, staging: S
     with pytest.raises(asyncio.CancelledError):
         await task
     assert on_disk(run)["stages"][0]["status"] == "interrupted"  # type: ignore[index]
+
+
+def test_an_end_that_the_history_had_no_room_for_is_put_there_once_there_is(team: Path) -> None:
+    run = Run.create(settings_of(team))
+    other = sqlite3.connect(team / "outputs" / "history.sqlite", isolation_level=None)
+    with closing(other):
+        asyncio.run(run.assess())
+        other.execute("BEGIN IMMEDIATE")
+        run.end(verdict=Verdict.PASSED, exit_code=0, publish=lambda: (other.execute("ROLLBACK"), ())[1])
+        found = other.execute("SELECT verdict, exit_code FROM run").fetchall()
+    assert found == [("passed", 0)]

@@ -11,7 +11,8 @@ import textwrap
 import pytest
 
 from resilience.core.records import FaultCode
-from resilience.services.looking import control, loop_is_alive, probe_all
+from resilience.core.secret import Secret
+from resilience.services.looking import ProbeContext, control, loop_is_alive, probe_all
 from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
 from tests.kits.servers.looking import service
@@ -116,3 +117,12 @@ async def test_a_stand_in_is_looked_at_by_its_local_url() -> None:
             seen = await probe(asked, context=context, target="stand_in")
     assert seen.fault is None
     assert seen.endpoint == f"127.0.0.1:{port}"
+
+
+async def test_of_a_thousand_passwords_one_redactor_is_made_not_one_for_each_probe() -> None:
+    secrets = [Secret(f"pAss-{number}-w0rd") for number in range(1000)]
+    with ProbeContext(secrets=secrets) as context:
+        assert context.redactor(["pAss-1-w0rd"]) is context.redactor(["pAss-2-w0rd", ""])
+        own = context.redactor(["only-of-this-0ne"])
+        assert own is not context.redactor([])
+        assert own.text("only-of-this-0ne pAss-7-w0rd") == "*** ***"

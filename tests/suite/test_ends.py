@@ -21,6 +21,8 @@ ROWS = [
     ),
     ("it ended in the middle", End(worst=PASSED, complete=False, exit_code=137), NOT_RUN, "no finish line, exit code 137"),
     ("it ended in the middle", End(worst=DOWN, complete=False, exit_code=137), DOWN, "no finish line, exit code 137"),
+    ("it was killed after its last test", End(worst=PASSED, exit_code=137), NOT_RUN, "killed by signal 9 (SIGKILL) after"),
+    ("an exit code that no test explains", End(worst=PASSED, exit_code=139), FAILED, "exit code 139"),
     ("an exit code that no test explains", End(worst=PASSED, exit_code=2), FAILED, "exit code 2, although no test failed"),
     ("nothing was collected", End(worst=PASSED, exit_code=5, collected=0), NOT_RUN, "nothing was collected (exit code 5)"),
     ("tests were not run", End(worst=NOT_RUN, not_run="never reached"), NOT_RUN, "never reached"),

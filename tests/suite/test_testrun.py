@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -328,6 +329,40 @@ async def test_a_worker_that_ends_itself_for_an_outage_is_no_crash_of_the_produc
     adds_up(result, 3)
     assert by_id(result)["test_db"] is INFRA
     assert result.exit_code == 20, result.notes
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"])
+async def test_a_pytest_killed_after_its_last_test_is_no_failure_of_the_products(
+    root: Path, out: Path, database: LineServer, name: str
+) -> None:
+    ends = f"""
+        import atexit, os, signal
+        signal.signal(signal.{name}, signal.SIG_DFL) if "{name}" != "SIGKILL" else None
+        atexit.register(lambda: os.kill(os.getpid(), signal.{name}))
+        """
+    write(root, conftest=ends, test_a="def test_a(): pass\n")
+    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider")
+    assert by_id(result)["test_a"] is Outcome.PASSED
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN), result.notes
+    assert f"killed by signal {getattr(signal, name).value} ({name}) after its last test" in str(result.notes)
+
+
+async def test_a_pytest_that_crashes_after_its_last_test_is_still_a_failure(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    ends = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV))\n"
+    write(root, conftest=ends, test_a="def test_a(): pass\n")
+    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider")
+    assert result.exit_code == 1, result.notes
+
+
+@pytest.mark.slow
+async def test_a_killed_xdist_worker_is_no_failure_of_the_products(root: Path, out: Path, database: LineServer) -> None:
+    dies = "import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGKILL)\ndef test_b(): pass\n"
+    write(root, test_a=dies)
+    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider -n 1")
+    print(result)
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN), result.notes
 
 
 @pytest.mark.slow
