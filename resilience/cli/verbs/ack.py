@@ -25,7 +25,7 @@ def ack(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Acknowledge the outage that lasts: escalations and reminders of it stop, alerts of its end do not."""
+    """Acknowledge the outage that lasts: escalations and reminders of it stop."""
     check_seconds("--for", minutes, zero=True)
     settings = settings_from(config, environment)
     done = acknowledge(settings, text, for_s=None if minutes is None else minutes * 60)

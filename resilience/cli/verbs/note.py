@@ -23,7 +23,7 @@ def note(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Put a note on the timeline, with your name: resilience note "restarted the connector" --at 03:40"""
+    """Put a note on the timeline: resilience note "restarted the connector" --at 03:40"""
     settings = settings_from(config, environment)
     moment = when(at, datetime.now(UTC))
     incident = put_down(settings, text, at=moment)

@@ -41,7 +41,7 @@ def publish(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Write a run onto its issue: one comment that is edited, a new one only for opened, escalated and recovered."""
+    """Write a run onto its issue: one comment that is edited, and news; --dry-run shows the exact text."""
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     wanted = run_folder(settings, folder)

@@ -33,7 +33,7 @@ def watch(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Look every 300 s, print and alert only what changes; state is kept, so that a restart tells nothing twice."""
+    """Look every 300 s, print and alert only what changes; a restart tells nothing twice."""
     log_to_stderr(verbose)
     check_seconds("--interval", interval)
     settings = settings_from(config, environment)
