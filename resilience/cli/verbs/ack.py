@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
-from resilience.runs.people import acknowledge
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.runs import people
+    from resilience.show import terminal
 
 app = verb()
 
@@ -25,10 +28,10 @@ def ack(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Acknowledge the outage that lasts: escalations and reminders of it stop, alerts of its end do not."""
+    """Acknowledge the outage that lasts: escalations and reminders of it stop."""
     check_seconds("--for", minutes, zero=True)
     settings = settings_from(config, environment)
-    done = acknowledge(settings, text, for_s=None if minutes is None else minutes * 60)
+    done = people.acknowledge(settings, text, for_s=None if minutes is None else minutes * 60)
     if minutes == 0:
         terminal.out.print("Taken back: escalations go out again.", markup=False)
         return

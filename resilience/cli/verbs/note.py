@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
-from resilience.runs.people import note as put_down, when
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.runs import people
+    from resilience.show import terminal
 
 app = verb()
 
@@ -23,10 +26,10 @@ def note(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Put a note on the timeline, with your name: resilience note "restarted the connector" --at 03:40"""
+    """Put a note on the timeline: resilience note "restarted the connector" --at 03:40"""
     settings = settings_from(config, environment)
-    moment = when(at, datetime.now(UTC))
-    incident = put_down(settings, text, at=moment)
+    moment = people.when(at, datetime.now(UTC))
+    incident = people.note(settings, text, at=moment)
     where = f"the timeline of {incident}" if incident else "the timeline; no outage is known that lasts"
     terminal.out.print(f"{moment:%Y-%m-%d %H:%M:%S} UTC: noted on {where}.", markup=False, soft_wrap=True)
     terminal.out.print("Next: resilience report   (writes the report with it)", markup=False)

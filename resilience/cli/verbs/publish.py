@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import run_folder, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import RecordError
-from resilience.core.records import ExitCode
-from resilience.runs import telling
-from resilience.runs.runbook import Run
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.core import records
+    from resilience.runs import runbook, telling
+    from resilience.show import terminal
 
 app = verb()
 
@@ -41,7 +43,7 @@ def publish(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Write a run onto its issue: one comment that is edited, a new one only for opened, escalated and recovered."""
+    """Write a run onto its issue: one comment that is edited, and news; --dry-run shows the exact text."""
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     wanted = run_folder(settings, folder)
@@ -53,7 +55,13 @@ def publish(
     with terminal.working(f"writing to {to.repository}"):
         outcome = asyncio.run(telling.publish(wanted, settings, to, url=url, public=public, check=check))
     with suppress(RecordError):
-        telling.note_on(Run.open(wanted, settings), outcome)
+        telling.note_on(runbook.Run.open(wanted, settings), outcome)
     for line in telling.outcome_lines(outcome):
         terminal.out.print(line, markup=False, soft_wrap=True)
-    leave(ExitCode.USAGE if outcome.refused else ExitCode.LOCKED if outcome.waits else ExitCode.PASSED)
+    leave(
+        records.ExitCode.USAGE
+        if outcome.refused
+        else records.ExitCode.LOCKED
+        if outcome.waits
+        else records.ExitCode.PASSED
+    )

@@ -34,7 +34,7 @@ def say(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """The incident in three sentences for one of three readers, with the time of the next update."""
+    """The incident in three sentences: --for team, status-page or exec; --hand-over for the next on-call."""
     if reader not in set(Reader):
         raise UsageError(f"--for {reader}: unknown.", hint=did_you_mean(reader, [one.value for one in Reader]))
     settings = settings_from(config, environment)

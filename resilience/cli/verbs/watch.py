@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from resilience.cli.arguments import check_seconds, settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import log_to_stderr
-from resilience.runs.watching import Watcher
-from resilience.show import terminal
+
+with on_demand():
+    from resilience.runs import watching
+    from resilience.show import terminal
 
 app = verb()
 
@@ -33,13 +36,13 @@ def watch(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Look every 300 s, print and alert only what changes; state is kept, so that a restart tells nothing twice."""
+    """Look every 300 s, print and alert only what changes; a restart tells nothing twice."""
     log_to_stderr(verbose)
     check_seconds("--interval", interval)
     settings = settings_from(config, environment)
     if interval is not None:
         settings = replace(settings, watch=replace(settings.watch, interval_s=interval))
-    watcher = Watcher(settings, tell=_tell, alive=_alive, critical=critical)
+    watcher = watching.Watcher(settings, tell=_tell, alive=_alive, critical=critical)
     asyncio.run(watcher.run(rounds=rounds))
 
 
