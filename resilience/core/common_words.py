@@ -22,12 +22,12 @@ DEFAULTS = (
 """What servers, images and examples come with as a password. Each is also a user, a product or a host in every second line."""
 INSTEAD = (
     "always auto basic bearer cookie disabled enabled false https json keys legacy memory none null number "
-    "optional plain prefer primary public required strict string text true undefined value"
+    "optional plain prefer primary public required strict string true undefined value"
 )
 """What variables with a secret's name hold that is none: SESSION_COOKIE_SAMESITE=strict, TOKEN_TYPE=bearer, API_KEY=none."""
 CHOSEN = (
     "access black bottom center dark family golden green last left light middle page private right strong success "
-    "summary system three title whatever white zero"
+    "summary system three whatever white zero"
 )
 """What people choose as a password although it stands in each of our pages: its words, style sheet, charts and selections."""
 

@@ -43,11 +43,13 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
     if not folder.is_dir():
         return Collected(candidate=candidate, count=None, error=f"no folder {candidate.folder}")
     before = set(folder.iterdir())
+    told = {**environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
-            [program, *words[1:]],
-            cwd=folder,
-            env={**environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            # As bytes: where the locale is ASCII alone, Python encodes no other text for a command line.
+            [_bytes(word) for word in (program, *words[1:])],
+            cwd=_bytes(str(folder)),
+            env={_bytes(name): _bytes(value) for name, value in told.items()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,6 +66,10 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
             with suppress(OSError):
                 new.rmdir()
     return _read(candidate, done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _read(candidate: Candidate, code: int, text: str) -> Collected:

@@ -12,6 +12,10 @@ import typer
 from resilience.cli.group import VERBS
 
 DIFFERENT = {
+    "--for": "ack is for minutes, say for a reader",
+    "--hand-over": "status prints it with what is applied, say alone",
+    "--issue": "run names the option that it belongs to",
+    "--out": "run takes another folder for its outputs, schedule one for its files",
     "--force": "restore overrides an edited file, the others a mode",
     "--total-timeout": "test bounds commands, run bounds stages",
 }

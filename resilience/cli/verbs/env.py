@@ -16,10 +16,9 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
 from resilience.core.errors import UsageError, did_you_mean
-from resilience.core.variables import APPLIED
 
 with on_demand():
-    from resilience.core import envtext
+    from resilience.core import envtext, variables
     from resilience.fallback import exported, journal
     from resilience.host import files
 
@@ -66,7 +65,7 @@ def _own(values: Mapping[str, str], known: tuple[str, ...]) -> set[str]:
 
     In a shell that evaluated `env` before, the names of that time are ours already.
     """
-    ours = set(known) if os.environ.get(APPLIED) else set()
+    ours = set(known) if os.environ.get(variables.APPLIED) else set()
     return {
         name
         for name, value in values.items()

@@ -13,13 +13,16 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from resilience.cli.arguments import settings_from
+from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
 from resilience.cli.output import leave, log_to_stderr, print_json
 from resilience.core.errors import UsageError
-from resilience.host.files import scratch
-from resilience.runs.judging import follow, ground_of, message_of, replay
-from resilience.suite.following import Ground, StarterGoneError
+
+with on_demand():
+    from resilience.host import files
+    from resilience.runs import judging
+    from resilience.suite import following
 
 app = verb()
 
@@ -36,20 +39,20 @@ def judge(
     log_to_stderr(False)
     settings = settings_from(config, environment)
     if follows:
-        first = message_of(sys.stdin.buffer.readline())
+        first = judging.message_of(sys.stdin.buffer.readline())
         if first is None or "folder" not in first:
             raise UsageError("judge --follow is spoken to by pytest-resilience.", hint="pytest")
         try:
             asyncio.run(_follow(settings, first))
-        except StarterGoneError:
+        except following.StarterGoneError:
             leave(0)
         return
     lines = [line for line in sys.stdin.buffer.read().splitlines() if line.strip()]
     if not lines:
         raise UsageError("no events came on stdin.", hint="resilience judge < events.jsonl")
-    folder = scratch("resilience-tests")
+    folder = files.scratch("resilience-tests")
     try:
-        document = asyncio.run(replay(settings, Ground(folder=folder, run="replayed", key=""), lines))
+        document = asyncio.run(judging.replay(settings, following.Ground(folder=folder, run="replayed", key=""), lines))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print_json(document)
@@ -60,7 +63,7 @@ async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
     """Follow a pytest that somebody else started: its messages come line by line on our input, ours go out the same way.
 
     It ends with who started us: the end of the input is a message as well (None), and an output that is closed is
-    StarterGoneError.
+    following.StarterGoneError.
     """
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
@@ -68,7 +71,7 @@ async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
     def listen(stream: BinaryIO) -> None:
         """Pass lines on as they come; the end of the stream is the end of who started us."""
         for line in stream:
-            loop.call_soon_threadsafe(said.put_nowait, message_of(line))
+            loop.call_soon_threadsafe(said.put_nowait, judging.message_of(line))
         loop.call_soon_threadsafe(said.put_nowait, None)
 
     async def say(message: Mapping[str, Any]) -> None:
@@ -76,8 +79,8 @@ async def _follow(settings: Any, first: Mapping[str, Any]) -> None:
             sys.stdout.write(json.dumps(message, default=str) + "\n")
             sys.stdout.flush()
         except OSError as exc:
-            raise StarterGoneError("the pytest that was followed is gone.") from exc
+            raise following.StarterGoneError("the pytest that was followed is gone.") from exc
 
     # A thread, since a pipe on stdin cannot be awaited everywhere, and one that ends with us.
     threading.Thread(target=listen, args=(sys.stdin.buffer,), daemon=True).start()
-    await follow(settings, ground_of(first), say, said.get, command=str(first.get("command", "pytest")))
+    await judging.follow(settings, judging.ground_of(first), say, said.get, command=str(first.get("command", "pytest")))

@@ -28,7 +28,9 @@ app = verb()
 
 @app.command()
 def recover(
-    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for staging; 0 looks once.")] = runbook.WATCH_S,
+    wait: Annotated[
+        float | None, typer.Option("--wait", help="Seconds to wait for staging, 12 hours else; 0 looks once.")
+    ] = None,
     run_tests: Annotated[
         bool, typer.Option("--tests/--no-tests", help="Run the critical tests and the full suite afterwards.")
     ] = True,
@@ -54,7 +56,7 @@ def recover(
         code = asyncio.run(
             runbook.recover(
                 run,
-                wait_s=wait,
+                wait_s=runbook.WATCH_S if wait is None else wait,
                 tests=run_tests,
                 on_check=tell,
                 take_over=take_over,

@@ -15,10 +15,9 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config
 from resilience.core.errors import UsageError, did_you_mean
-from resilience.home.schedules import SCHEDULERS
 
 with on_demand():
-    from resilience.home.schedules import job as jobs
+    from resilience.home import schedules
     from resilience.settings import environment
     from resilience.show import terminal
 
@@ -27,7 +26,7 @@ app = verb()
 
 @app.command()
 def schedule(
-    scheduler: Annotated[str, typer.Argument(help=", ".join(SCHEDULERS))],
+    scheduler: Annotated[str, typer.Argument(help="One of these schedulers.")],
     out: Annotated[
         str, typer.Option("--out", help="Write the files below this folder, instead of printing them.")
     ] = "",
@@ -35,13 +34,15 @@ def schedule(
     config: Config = "",
 ) -> None:
     """Print the files of cron, systemd, github-actions, gitlab, kubernetes or airflow that look at staging."""
-    if scheduler not in SCHEDULERS:
-        raise UsageError(f"scheduler {scheduler!r} is unknown.", hint=did_you_mean(scheduler, SCHEDULERS))
+    if scheduler not in schedules.SCHEDULERS:
+        raise UsageError(f"scheduler {scheduler!r} is unknown.", hint=did_you_mean(scheduler, schedules.SCHEDULERS))
     install = install or f"resilience-runbook=={version('resilience-runbook')}"
     if "'" in install or "\n" in install:
         raise UsageError("--install: a requirement without quotes was expected.", hint="--install resilience-runbook")
-    job = jobs.job_of(settings_from(config), executable=Path(sys.executable).with_name("resilience"), install=install)
-    files = SCHEDULERS[scheduler](job)
+    job = schedules.job.job_of(
+        settings_from(config), executable=Path(sys.executable).with_name("resilience"), install=install
+    )
+    files = schedules.SCHEDULERS[scheduler](job)
     if not out:
         sys.stdout.write("\n".join(f"# ---- {name}\n{text or _copied(name)}" for name, text in files.items()))
         return

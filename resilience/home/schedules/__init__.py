@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from resilience.home.schedules import airflow, cron, github_actions, gitlab, kubernetes, systemd
-from resilience.home.schedules.job import Job
+from resilience.home.schedules import airflow, cron, github_actions, gitlab, job, kubernetes, systemd
 
-SCHEDULERS: Mapping[str, Callable[[Job], Mapping[str, str]]] = {
+SCHEDULERS: Mapping[str, Callable[[job.Job], Mapping[str, str]]] = {
     "cron": cron.files,
     "systemd": systemd.files,
     "github-actions": github_actions.files,
