@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resilience.home.commands import Candidate
+from resilience.host.processes import as_bytes
 
 COLLECT_S = 90.0
 """Seconds for one collection: it imports the team's code, which may ask services that do not answer."""
@@ -46,10 +47,9 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
     told = {**environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
-            # As bytes: where the locale is ASCII alone, Python encodes no other text for a command line.
-            [_bytes(word) for word in (program, *words[1:])],
-            cwd=_bytes(str(folder)),
-            env={_bytes(name): _bytes(value) for name, value in told.items()},
+            [as_bytes(word) for word in (program, *words[1:])],
+            cwd=as_bytes(str(folder)),
+            env={as_bytes(name): as_bytes(value) for name, value in told.items()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -66,10 +66,6 @@ def collect(candidate: Candidate, root: Path, python: str, environ: Mapping[str,
             with suppress(OSError):
                 new.rmdir()
     return _read(candidate, done.returncode, done.stdout.decode("utf-8", "replace"))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _read(candidate: Candidate, code: int, text: str) -> Collected:

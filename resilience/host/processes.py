@@ -61,6 +61,11 @@ def import_path(inherited: str) -> str:
     return os.pathsep.join([ours, *(part for part in inherited.split(os.pathsep) if part and part != ours)])
 
 
+def as_bytes(text: str) -> bytes:
+    """Return a text for a command line or an environment, whatever the locale: where it is ASCII alone Python encodes no other."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def spawn(launch: Launch) -> subprocess.Popen[bytes]:
     """Start the server, in a process group of its own, writing to its log.
 

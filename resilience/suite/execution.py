@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from resilience.core.errors import UsageError
 from resilience.core.redact import Redactor
+from resilience.host.processes import as_bytes
 from resilience.suite import groups, pseudo_terminal
 from resilience.suite.aside import Aside
 from resilience.suite.entering import Entrance
@@ -142,9 +143,14 @@ class Executor:
         argv = [*shlex.split(self.place.env_command), shell, "-c", turn.command.command]
         try:
             return subprocess.Popen(
-                argv, cwd=self.place.root, env=environ, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True
-            )  # fmt: skip
+                [as_bytes(word) for word in argv],
+                cwd=self.place.root,
+                env={as_bytes(name): as_bytes(value) for name, value in environ.items()},
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
         except OSError as exc:
             raise UsageError(
                 f"{argv[0]} could not be started in {self.place.root.name}: {exc.strerror}.",

@@ -40,6 +40,7 @@ def test_with_ascii_only_signs_fall_back_and_documents_stay_whole(team: Path, st
     assert document.stdout.isascii()
     assert "Zoë" in [change["after"] for change in json.loads(document.stdout)["changes"]]
     assert "Zoë" in typed(team, "env", **ASCII).stdout.decode()
+    assert typed(team, "test", "--", 'test "$NAME" = Zoë', **ASCII).returncode == 10
     assert typed(team, "restore", **ASCII).returncode == 0
 
 
