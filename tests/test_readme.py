@@ -90,6 +90,7 @@ def run(lab: Lab, command: str, *, timeout_s: float = 120) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_commands_run_as_written(lab: Lab) -> None:
     for command, codes in IN_THE_LAB.items():

@@ -195,6 +195,10 @@ class ProbeContext:
         root: Path | None = None,
         recv_s: float = 20.0,
     ) -> None:
+        """Take what all probes are told; nothing is looked up or opened before the first of them asks.
+
+        The secrets are of all services, as one may quote what it was told by another; `recv_s` is in seconds.
+        """
         self.deny_hosts = tuple(deny_hosts)
         self.secrets = tuple(secrets)
         """Of all services: one may quote what it was told by another."""
