@@ -391,6 +391,14 @@ def _products(case: Case) -> Judged:
     return _judged(case, case.product, 16, "", service=None if not case.sign else case.service)
 
 
+def _of_the_runner(case: Case) -> Judged:
+    down = sorted({look.service for look in case.scene.looks if look.red})
+    return _judged(
+        case, Outcome.UNDECIDED, 19, f"pytest itself broke in this set-up, after {', '.join(down)} was unwell in this run",
+        again=True, needs=frozenset(down),
+    )  # fmt: skip
+
+
 def _names(case: Case) -> str:
     certain = case.red_certain
     names = certain or sorted(case.red_used)
@@ -487,6 +495,13 @@ RULES: tuple[Rule, ...] = (
         number=15, what="no sign, and a service it used, or may have used, unwell", fits=lambda c: bool(c.red_used),
         judge=_beside_red,
         reason="an assertion on a 502, a KeyError of an error's body, a child that failed: the outage's, or a bug",
+    ),
+    Rule(
+        number=19, what="pytest's own assertion in a set-up, in a run in which a service was unwell",
+        fits=lambda c: c.failure.when == "setup" and c.failure.chain[0].get("runner") is True
+        and any(look.red for look in c.scene.looks),
+        judge=_of_the_runner,
+        reason="a session's fixture that left by sys.exit in an outage leaves pytest's state broken for the tests behind it",
     ),
     Rule(
         number=16, what="anything else", fits=lambda _: True, judge=_products,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from _pytest.runner import SetupState
 
 from resilience.core.records import FaultCode, Outcome
 from resilience.services.registry import KINDS
@@ -35,6 +36,15 @@ API = Endpoint(service="backend_api", kind=KINDS["http"], host="api.staging.test
 LOCAL = Endpoint(service="database", kind=KINDS["postgresql"], host="127.0.0.1", port=5435, stand_in=True)
 IDLE = Endpoint(service="redis", kind=KINDS["redis"], host="127.0.0.1", port=6382, stand_in=True, idle=True)
 AT_DB: Mapping[str, Any] = {"spoke": (("10.52.0.3", 5432),)}
+
+
+def broken_runner() -> BaseException:
+    """An assertion of pytest's own code: a fixture is torn down by nobody who set it up."""
+    try:
+        SetupState().addfinalizer(print, object())  # type: ignore[arg-type]
+    except AssertionError as exc:
+        return exc
+    raise RuntimeError("pytest keeps no record of what is set up any more")
 
 
 def look(service: str, at: float, fault: FaultCode | None = None, **more: Any) -> Look:
@@ -227,6 +237,13 @@ ROWS: Mapping[str, Row] = {
     "an assertion where such a client has none to speak to": Row(
         exc=AssertionError("x"), looks=RED[:2], more={"unseen": ("grpc",)}, rule=16, outcome=FAILED, again=False
     ),
+    "pytest's own assertion in a set-up, in a run in which Redis was down": Row(
+        exc=broken_runner(), looks=(look("redis", 50.0, C.TCP_REFUSED), look("redis", 101.0)), more={"when": "setup"},
+        rule=19, outcome=UNDECIDED, again=True,
+    ),
+    "the same in a run in which all was well": Row(
+        exc=broken_runner(), more={"when": "setup"}, rule=16, outcome=Outcome.ERROR, again=False
+    ),
     "503 of a service that is down": Row(exc=status(503), looks=RED, rule=11, outcome=INFRA, again=True),
     "503 behind a green health page, as a deeper look says": Row(
         exc=status(503), looks=(look("backend_api", 99.9), look("backend_api", 101.0, C.APP_OVERLOAD, depth="path")), rule=11,
@@ -357,7 +374,9 @@ def test_the_first_rule_that_fits_decides(name: str) -> None:
 def test_every_rule_has_a_row_that_it_decides_and_a_reason() -> None:
     assert {rule.number for rule in RULES} == {row.rule for row in ROWS.values()}
     assert all(rule.reason and rule.what for rule in RULES)
-    assert [rule.number for rule in RULES] == sorted(rule.number for rule in RULES)
+    *asked, last = [rule.number for rule in RULES]
+    assert asked == sorted(asked)
+    assert last == 16, "what no other rule fits"
 
 
 def test_a_judgement_carries_its_evidence() -> None:
