@@ -34,6 +34,7 @@ def pip(python: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("runbook_first", [True, False], ids=["runbook first", "light first"])
+@pytest.mark.slow
 def test_where_both_are_installed_the_runbooks_own_module_wins_in_either_order(
     tmp_path: Path, runbook: Path, runbook_first: bool
 ) -> None:

@@ -134,6 +134,7 @@ def test_an_unknown_scenario_is_refused_and_names_the_nearest() -> None:
         run_drill("databse-unavailable")
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_leaves_nothing_but_an_honest_record(place: Place) -> None:
     going = place.start(MAIN)
     try:
