@@ -200,7 +200,12 @@ def _question(name: str, told: Sequence[Variable], what: str, part: str) -> list
 
 
 def _by_words(words: Sequence[str], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
-    """Return the kind that the words of a name speak for: sure words first, the leftmost; vague ones where it is evident."""
+    """Return the kind that the words of a name speak for: sure words first, the leftmost; vague ones where it is evident.
+
+    A name with the word of a server that no kind speaks to is that server's, whatever else it says.
+    """
+    if not _OTHERS.isdisjoint(words):
+        return None
     for word in words:
         for kind, template in kinds.templates():
             if word in template.words:
@@ -218,6 +223,7 @@ def _by_scheme(scheme: str, kinds: Kinds) -> tuple[Kind, Template] | None:
     return None
 
 
+_OTHERS = frozenset({"MYSQL", "MARIADB", "MSSQL", "ORACLE", "MONGO", "MONGODB", "CASSANDRA", "RABBITMQ", "AMQP"})
 _GENERIC = frozenset({"API", "BASE", "SERVER", "SERVICE", "HTTP", "HTTPS", "APP", "INTERNAL", "PUBLIC", "HOST", "TEST"})
 
 

@@ -55,6 +55,28 @@ def test_the_number_of_a_database_is_kept_and_a_broker_is_the_redis_it_leads_to(
     }
 
 
+def test_a_variable_of_another_server_is_not_handed_the_databases_user(repository: Path) -> None:
+    put(
+        repository / "tests/conftest.py",
+        "import os\n"
+        + "".join(
+            f'os.environ.get("SQLALCHEMY_TEST_{name}", "")\n'
+            for name in (
+                "DB",
+                "POSTGRESQL_HOST",
+                "POSTGRESQL_USER",
+                "POSTGRESQL_PASSWORD",
+                "MYSQL_USER",
+                "MSSQL_PASSWORD",
+            )
+        )
+        + 'url = "postgresql://{}:{}@{}/{}"\n',
+    )
+    exports = dict(one(repository).exports)
+    assert exports["SQLALCHEMY_TEST_POSTGRESQL_USER"] == "{user}"
+    assert not [name for name in exports if "MYSQL" in name or "MSSQL" in name]
+
+
 def test_exports_hold_every_part_that_the_code_reads(repository: Path) -> None:
     put(
         repository / "settings.py",
