@@ -9,6 +9,11 @@ from pathlib import Path
 from resilience.suite.endpoints import Pair
 
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:]+\]|[\w.\-]+):(\d{2,5})\b")
+_USUAL_PORTS = {"mysql": 3306, "mariadb": 3306, "mssql": 1433, "mongodb": 27017, "amqp": 5672, "amqps": 5671}
+"""Of servers that no kind speaks to (IANA's registry): a URL of theirs without a port names this one."""
+_PORTLESS = re.compile(
+    rf"\b({'|'.join(_USUAL_PORTS)})(?:\+\w+)?://(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:]+\]|[\w.\-]+)(?=[/?'\"\s]|$)"
+)
 _BARE = re.compile(r"^(\[[0-9a-fA-F:]+\]|[\w.\-]+):(\d{2,5})$")
 _ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*[=:]\s*['\"]?([^'\"#\n]*)", re.M)
 _PUBLISHED = re.compile(r"^\s*-\s*['\"]?(?:[\d.]+:)?(\d{2,5}):\d{2,5}(?:/tcp)?['\"]?\s*$", re.M)
@@ -68,6 +73,8 @@ def _urls(text: str) -> Iterator[Pair]:
     for host, port in _URL.findall(text):
         if 0 < int(port) < 65536:
             yield host.strip("[]"), int(port)
+    for scheme, host in _PORTLESS.findall(text):
+        yield host.strip("[]"), _USUAL_PORTS[scheme]
 
 
 def _files(root: Path, patterns: tuple[str, ...]) -> list[Path]:

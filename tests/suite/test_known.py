@@ -36,6 +36,7 @@ def test_the_environment_names_them(environ: dict[str, str], pair: tuple[str, in
         (".env.test", "export MAIL_URL='smtp://127.0.0.1:1025'\n", ("127.0.0.1", 1025)),
         (".envs/.local/.mail", "MAIL_HOST=mail\nMAIL_PORT=1025\n", ("mail", 1025)),
         ("docker-compose.yml", "services:\n  mail:\n    ports:\n      - '1025:25'\n", ("localhost", 1025)),
+        ("conftest.py", "url = f'mysql+pymysql://{user}@localhost/{db_name}'\n", ("127.0.0.1", 3306)),
         ("settings.py", 'BROKER = "amqp://mq:5672//"\n', ("mq", 5672)),
     ],
 )
