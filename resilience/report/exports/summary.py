@@ -37,37 +37,49 @@ def _head(view: View) -> Iterator[str]:
 
 
 def _services(view: View) -> Iterator[str]:
-    """Yield the table of services as they were at the last look: what is unwell first, and of that what is critical."""
-    health = view.incident.latest or view.incident.health
-    if health is None:
+    """Yield the services as they were found at first, which says what the outage was, and as they are now.
+
+    What was unwell stands first, and of that what is critical.
+    """
+    incident = view.incident
+    first = incident.health or incident.latest
+    if first is None:
         return
+    latest = incident.latest or first
     order = [ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED]
     order += [ConnectivityStatus.AVAILABLE]
-    asked = [result for result in health.services if result.status in order]
+    asked = [result for result in first.services if result.status in order]
     asked.sort(key=lambda result: (order.index(result.status), not result.critical))
-    rows = [
-        (
-            code(result.name) + (" (critical)" if result.critical else ""),
-            STATUSES[result.status].signed,
-            code(result.endpoint),
-            prose(shorten(result.detail, 120)) if result.detail else "–",
+    rows = []
+    for result in asked[:_SERVICES]:
+        now = latest.result(result.name) or result
+        rows.append(
+            (
+                code(result.name) + (" (critical)" if result.critical else ""),
+                STATUSES[result.status].signed,
+                prose(shorten(result.detail, 120)) if result.detail else "–",
+                STATUSES[now.status].signed,
+                code(result.endpoint),
+            )
         )
-        for result in asked[:_SERVICES]
-    ]
     yield ""
-    yield table(("service", "status", "endpoint", "found"), rows)
+    yield table(("service", "at first look", "found", "now", "endpoint"), rows)
     if len(asked) > _SERVICES:
         yield ""
         yield f"and {len(asked) - _SERVICES} more services"
 
 
 def _cause(view: View) -> Iterator[str]:
-    health = view.incident.health
+    """Yield the likely cause, and what to do about it where it is not over."""
+    health, recovery = view.incident.health, view.incident.recovery
+    over = recovery is not None and recovery.recovered
     for cause in health.causes[:1] if health is not None else ():
         services = ", ".join(code(name) for name in cause.services)
         issue = f" (as in {prose(cause.issue)})" if cause.issue else ""
         yield ""
-        yield f"**Likely cause:** {cause_title(cause.cause)}{issue}: {services}. Next: {hint(cause.next)}"
+        yield f"**Likely cause:** {cause_title(cause.cause)}{issue}: {services}."
+        if not over:
+            yield f"Next: {hint(cause.next)}"
 
 
 def _tests(view: View) -> Iterator[str]:
