@@ -111,6 +111,19 @@ def test_an_assessment_does_not_pay_for_what_it_does_not_use(module: str, heavy:
     assert heavy & {name.partition(".")[0] for name in loaded} == set()
 
 
+def test_a_look_by_url_loads_no_stage_of_a_run_no_history_and_no_client_of_http() -> None:
+    code = (
+        "import sys, json; sys.argv = ['resilience', 'assess', '--url', 'redis://127.0.0.1:1'];"
+        "from resilience.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print(json.dumps([n for n, m in sys.modules.items() if type(m).__name__ != '_LazyModule']))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    loaded = set(json.loads(said.splitlines()[-1]))
+    assert "resilience.runs.looking" in loaded
+    spared = {"sqlite3", "urllib.request", "http.client", "resilience.runs.stages", "resilience.runs.testing"}
+    assert loaded & (spared | {"resilience.suite.testrun", "resilience.fallback.apply", "pandas", "asyncpg"}) == set()
+
+
 def test_the_front_door_names_only_what_is_there() -> None:
     import resilience
 

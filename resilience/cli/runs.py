@@ -13,7 +13,7 @@ from resilience.core.errors import LockedError, RecordError
 
 with on_demand():
     from resilience.core import mode
-    from resilience.fallback import due
+    from resilience.fallback import due, journal
     from resilience.host import lock
     from resilience.runs import ending, runbook
     from resilience.settings import build
@@ -73,7 +73,8 @@ def saying_what_is_due(settings: Settings) -> Iterator[None]:
 def decide_here(health: InfrastructureHealth, settings: Settings, force: TestExecutionMode | None = None) -> Decision:
     """Return the decision that a run would take here: an applied fallback counts as long as it is applied."""
     try:
-        run = runbook.applied_run(settings)
+        # Most looks find nothing applied, and do without the stages of a run.
+        run = runbook.applied_run(settings) if journal.load(settings.state) is not None else None
     except RecordError:
         run = None  # said where it matters; how staging is does not depend on it
     applied = run.incident.applied if run is not None and run.applied_now else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -73,17 +72,14 @@ def note_look(settings: Settings, health: InfrastructureHealth, *, run: str = ""
     if not any(result.status in _UNWELL for result in health.services) and not memory.has_history(settings):
         return
     incident = look_incident(settings, health, run=run)
-    with suppress(sqlite3.Error):
+    with memory.quietly():
         memory.record(settings, incident, samples_of(health, "watch" if run else "assess"))
 
 
 def look_incident(settings: Settings, health: InfrastructureHealth, *, run: str = "") -> Incident:
     """Return a look as the history keeps it: as a run of its own without tests."""
-    # Here, as in `memory.history`.
-    from resilience.runs.history import LOOKS
-
     return Incident(
-        run=run or f"{LOOKS}{health.started_at:%Y%m%dT%H%M%S.%fZ}",
+        run=run or f"{memory.LOOKS}{health.started_at:%Y%m%dT%H%M%S.%fZ}",
         slug="look",
         environment=settings.environment,
         started_at=health.started_at,
@@ -111,7 +107,7 @@ def so_far(
     kept = memory.history(settings) if remember and memory.has_history(settings) else None
     if kept is None:
         return known
-    with kept, suppress(sqlite3.Error):
+    with kept, memory.quietly():
         return _with_history(known, kept, settings, incident)
     return known
 
@@ -187,7 +183,7 @@ def remember_facts(settings: Settings, incident: Incident) -> None:
     health = incident.health
     if not memory.has_history(settings) or (kept := memory.history(settings)) is None:
         return
-    with kept, suppress(sqlite3.Error):
+    with kept, memory.quietly():
         name = kept.incident_of(incident)
         if not name:
             return

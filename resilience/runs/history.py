@@ -39,14 +39,13 @@ from resilience.report.view import Day, PastRun
 from resilience.runs import pruning
 from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
+from resilience.runs.memory import LOOKS
 
 VERSION = 2
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
-LOOKS = "looks/"
-"""What the names of looks without a run begin with, such as those of `assess` and `watch`: they are kept as runs are."""
 _MINUTE = 60_000_000
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)

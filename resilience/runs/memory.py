@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from resilience.host.files import make_private_folder, write_atomically
 if TYPE_CHECKING:
     from resilience.runs.history import History
 
+LOOKS = "looks/"
+"""What the names of looks without a run begin with, such as those of `assess` and `watch`: they are kept as runs are."""
 _SHORT_S = 0.2
 """Seconds that pruning waits for another process: it can be done at the end of any other report."""
 
@@ -75,15 +77,28 @@ def _file(settings: Settings) -> Path:
     return settings.outputs / ("drills.sqlite" if settings.drill else "history.sqlite")
 
 
-def history(settings: Settings) -> History | None:
-    """Return the history of this checkout, or None where it cannot be opened; the report is made without it."""
-    # Here and in `prune`, as the history brings SQLite and the report's columns, which a look does without.
+def history(settings: Settings, **limits: float) -> History | None:
+    """Return the history of this checkout, or None where it cannot be opened; the report is made without it.
+
+    `limits` are those of `History`.
+    """
+    # Here, as the history brings SQLite and the report's columns, which a look does without.
     from resilience.runs.history import History, HistoryError
 
     try:
-        return History(_file(settings))
+        return History(_file(settings), **limits)
     except (OSError, HistoryError):
         return None
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Let trouble while the history is used stop nobody: one that is locked or damaged costs only what it would have told."""
+    # Here, as in `history`.
+    import sqlite3
+
+    with suppress(OSError, sqlite3.Error):
+        yield
 
 
 def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) -> bool:
@@ -139,11 +154,7 @@ def held_back(incident: Incident) -> int:
 
 def prune(settings: Settings) -> None:
     """Forget what the history keeps no longer. Never in the way: bounded, and left out while another process writes."""
-    import sqlite3
-
-    from resilience.runs.history import History, HistoryError
-
-    if not has_history(settings):
-        return
-    with suppress(OSError, HistoryError, sqlite3.Error), History(_file(settings), busy_timeout_s=_SHORT_S) as kept:
-        kept.prune(settings.history.keep_days)
+    kept = history(settings, busy_timeout_s=_SHORT_S) if has_history(settings) else None
+    if kept is not None:
+        with quietly(), kept:
+            kept.prune(settings.history.keep_days)

@@ -29,9 +29,10 @@ from resilience.publish.outbox import PutOffError, RefusedError
 from resilience.report.exports.prometheus import metrics
 from resilience.runs import memory
 from resilience.runs.escalating import look_incident, note_look, remember_facts, so_far
-from resilience.runs.history import LOOKS, History
+from resilience.runs.history import History
 from resilience.runs.keeping import Keeping
 from resilience.runs.looking import look
+from resilience.runs.memory import LOOKS
 
 JITTER = 0.1
 """Share of the interval by which a wait is longer or shorter, so that many watchers do not all look at once."""

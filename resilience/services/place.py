@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -95,6 +94,9 @@ def ask(
     Raises urllib.error.HTTPError for a status of 400 or more, OSError where nothing answers in `timeout_s` seconds a
     read. Blocking: call it on a thread.
     """
+    # Here, as whoever only has to know where a stand-in answers, an assessment too, does without an HTTP client.
+    import urllib.request
+
     request = urllib.request.Request(
         f"http://{where}{path}", data=body, headers={"User-Agent": "resilience", **(headers or {})}
     )

@@ -20,9 +20,9 @@ from resilience.core.errors import RecordError
 with on_demand():
     from rich import live as rich_live, table as rich_table
 
-    from resilience.core import records, steadiness as steadying, words
+    from resilience.core import records, steadiness as steadying, verdict, words
     from resilience.fallback import journal
-    from resilience.runs import escalating, runbook
+    from resilience.runs import escalating, looking
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def assess(
     decision = decide_here(health, settings)
     told = escalating.notices_of_look(settings, health)
     if as_json:
-        document = runbook.assess_document(health, decision)
+        document = looking.assess_document(health, decision)
         document["escalation"] = builtins_of(told)
         if samples > 1:
             document["samples"] = builtins_of(
-                steadying.summarise([s for look in looks for s in runbook.samples_of(look, "assess")])
+                steadying.summarise([s for look in looks for s in looking.samples_of(look, "assess")])
             )
         print_json(document)
     else:
@@ -77,7 +77,7 @@ def assess(
             _show_samples(looks)
         terminal.show_notices(told)
         _next(health, settings)
-    leave(runbook.exit_code_of(health.overall_status), exit_zero, looked=True)
+    leave(verdict.exit_code_of(health.overall_status), exit_zero, looked=True)
 
 
 async def _looks(settings: Settings, critical: bool, samples: int) -> list[InfrastructureHealth]:
@@ -86,8 +86,8 @@ async def _looks(settings: Settings, critical: bool, samples: int) -> list[Infra
     looks: list[InfrastructureHealth] = []
     with terminal.working("looking at staging"):
         for _ in range(samples):
-            flapping = steadying.flapping_services(s for look in looks for s in runbook.samples_of(look, "assess"))
-            looks.append(await runbook.look(settings, critical=critical, flapping=flapping))
+            flapping = steadying.flapping_services(s for look in looks for s in looking.samples_of(look, "assess"))
+            looks.append(await looking.look(settings, critical=critical, flapping=flapping))
     return looks
 
 
@@ -95,7 +95,7 @@ def _show_samples(looks: list[InfrastructureHealth]) -> None:
     table = rich_table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("service", "looks", "min", "p50", "p95", "max", "loss"):
         table.add_column(column, justify="left" if column == "service" else "right")
-    for row in steadying.summarise([s for look in looks for s in runbook.samples_of(look, "assess")]).values():
+    for row in steadying.summarise([s for look in looks for s in looking.samples_of(look, "assess")]).values():
         table.add_row(
             row.service,
             str(row.samples),
@@ -139,7 +139,7 @@ async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
         rich_live.Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live
     ):
         while True:
-            health = await runbook.look(settings, critical=critical, flapping=changes.flapping)
+            health = await looking.look(settings, critical=critical, flapping=changes.flapping)
             for line in changes.lines(health):
                 out.print(line, markup=False, soft_wrap=True)
             if out.quiet:  # nobody reads any more
