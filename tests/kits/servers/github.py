@@ -10,12 +10,14 @@ import json
 import re
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
+
+from tests.kits.servers.loopback import Loopback
 
 _FOLDER = Path(__file__).resolve().parents[2] / "data" / "github"
 SPEC: dict[str, Any] = json.loads((_FOLDER / "openapi.json").read_text())
@@ -60,10 +62,11 @@ def operation(method: str, path: str) -> dict[str, Any] | None:
     return None
 
 
-class FakeGitHub:
+class FakeGitHub(Loopback):
     """Repository `octo/shop` with issue 1278. `tokens`: token → (login, may push)."""
 
     def __init__(self) -> None:
+        super().__init__(self._handle, protocol="HTTP/1.1")
         self.tokens: dict[str, tuple[str, bool]] = {"t-bot": ("ci-bot[bot]", True)}
         self.issues: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
@@ -74,35 +77,10 @@ class FakeGitHub:
         self._faults: deque[tuple[str, str, Any]] = deque()
         self._lock = threading.RLock()
         self._next = 1000
-        self.released = threading.Event()
         self.add_issue(1278, "ana")
-        double = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _go(self) -> None:
-                double._handle(self)
-
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _go
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(self, *exc: object) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*exc)
         assert self.violations == [], self.violations
 
     def fail(self, method: str, path: str, *how: Any) -> None:

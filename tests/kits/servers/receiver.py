@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.kits.servers.loopback import Loopback
 
 
-class Receiver:
+class Receiver(Loopback):
     """`got`: (path, headers, body) of each request, also of those that it failed; `faults` are taken one a request."""
 
     def __init__(self) -> None:
+        super().__init__(self._take)
         self.got: list[tuple[str, dict[str, str], Any]] = []
         self.faults: list[int | str] = []
-        self.released = threading.Event()
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def _go(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                receiver.got.append((self.path, dict(self.headers), json.loads(raw) if raw else None))
-                fault = receiver.faults.pop(0) if receiver.faults else 202
-                if fault == "hang":
-                    receiver.released.wait(60)
-                if isinstance(fault, str):
-                    self.close_connection = True
-                    self.connection.close()
-                    return
-                self.send_response(fault)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_POST = do_GET = _go
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _take(self, handler: BaseHTTPRequestHandler) -> None:
+        raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        self.got.append((handler.path, dict(handler.headers), json.loads(raw) if raw else None))
+        fault = self.faults.pop(0) if self.faults else 202
+        if fault == "hang":
+            self.released.wait(60)
+        if isinstance(fault, str):
+            handler.close_connection = True
+            handler.connection.close()
+            return
+        handler.send_response(fault)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
 
     @property
     def bodies(self) -> list[Any]:
