@@ -95,7 +95,9 @@ def files(job: Job) -> Mapping[str, str]:
         "Containerfile": (
             "FROM python:3.12-slim\n"
             f"RUN python -m pip install --no-cache-dir '{job.install}' && useradd --uid {_USER} --no-create-home resilience\n"
-            "WORKDIR /work\n" + (f"COPY {job.config} /work/{job.config}\n" if job.config else "") + f"USER {_USER}\n"
+            "WORKDIR /runbook\n"
+            + (f"COPY {job.config} /runbook/{job.config}\n" if job.config else "")
+            + f"USER {_USER}\n"
             'ENTRYPOINT ["resilience"]\n'
         ),
     }
