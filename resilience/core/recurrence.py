@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from resilience.core.words import listing, plural
+from resilience.core.words import brief, listing, plural
 
 DAYS = 90
 """How far back an outage counts as "again": a quarter, as post-mortems are planned."""
@@ -47,7 +47,7 @@ def again(past: Sequence[PastIncident], *, services: Collection[str], cause: str
     times = f"{_ordinal(len(same) + 1)} time in {DAYS} days"
     before = f"the last began {last.began_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if last.ended_at is not None:
-        before += f" and lasted {_length(last.ended_at - last.began_at)}"
+        before += f" and lasted {brief((last.ended_at - last.began_at).total_seconds())}"
     ended = f"; last ended by: {last.ended_by}" if last.ended_by else ""
     return f"{times} for {listing(sorted(services))}; {before}{ended}"
 
@@ -60,17 +60,12 @@ def _is_same(one: PastIncident, services: set[str], cause: str) -> bool:
 
 def cost(incident: PastIncident, now: datetime) -> str:
     """Return what an outage cost so far: how long, of it how long tests ran other than in mode full, tests held back."""
-    parts = [f"outage {_length((incident.ended_at or now) - incident.began_at)}"]
+    parts = [f"outage {brief(((incident.ended_at or now) - incident.began_at).total_seconds())}"]
     if incident.fallback_s >= 1:
-        parts.append(f"tests ran for {_length(timedelta(seconds=incident.fallback_s))} in a mode other than full")
+        parts.append(f"tests ran for {brief(incident.fallback_s)} in a mode other than full")
     if incident.held_back:
         parts.append(f"{plural(incident.held_back, 'test')} held back")
     return ", ".join(parts)
-
-
-def _length(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    return f"{minutes} min" if minutes < 120 else f"{span.total_seconds() / 3600:.1f} h"
 
 
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")

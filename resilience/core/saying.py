@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -14,7 +15,7 @@ from resilience.core.records import (
     InfrastructureHealth,
     TimelineEvent,
 )
-from resilience.core.words import cause_title, fault_phrase, listing, plural, totals_line
+from resilience.core.words import brief, cause_title, fault_phrase, listing, plural, totals_line
 
 UPDATE_MINUTES = 30
 """Minutes to the next update: short enough that nobody asks, long enough to find something out."""
@@ -29,6 +30,18 @@ class Reader(StrEnum):
     EXEC = "exec"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the sentences for all readers are made of. `over`: when it ended, None while it lasts."""
+
+    incident: Incident
+    health: InfrastructureHealth | None
+    unwell: tuple[ConnectivityResult, ...]
+    since: datetime | None
+    over: datetime | None
+    now: datetime
+
+
 def say(
     incident: Incident, reader: Reader, *, now: datetime, again: str = "", update_minutes: float = UPDATE_MINUTES
 ) -> str:
@@ -38,13 +51,17 @@ def say(
     blame; it says what does not work and since when. Once it is over there is no next update.
     """
     health = incident.latest or incident.health
-    unwell = [result for result in health.services if result.status in _UNWELL] if health else []
+    unwell = tuple(result for result in health.services if result.status in _UNWELL) if health else ()
     back = incident.recovery if incident.recovery is not None and incident.recovery.recovered else None
     over = back is not None or (health is not None and health.overall_status is ConnectivityStatus.AVAILABLE)
-    since = incident.outage_started_at
     make = {Reader.TEAM: _team, Reader.STATUS_PAGE: _status_page, Reader.EXEC: _exec}[reader]
     ended = (back.first_good_at or back.started_at) if back is not None else now
-    sentences = make(incident, health, unwell, since, ended if over else None, now)
+    sentences = make(
+        _Told(
+            incident=incident, health=health, unwell=unwell, since=incident.outage_started_at, over=ended if over else None,
+            now=now,
+        )
+    )  # fmt: skip
     if again and reader is not Reader.STATUS_PAGE:
         sentences = (*sentences[:2], f"{sentences[2].rstrip('.')}; {again}.")
     text = " ".join(sentences)
@@ -53,58 +70,52 @@ def say(
     return f"{text} Next update: {_when(now + timedelta(minutes=update_minutes))}."
 
 
-def _team(
-    incident: Incident,
-    health: InfrastructureHealth | None,
-    unwell: Sequence[ConnectivityResult],
-    since: datetime | None,
-    over: datetime | None,
-    now: datetime,
-) -> tuple[str, ...]:
+def _team(told: _Told) -> tuple[str, ...]:
     """Return how staging is by service, the likely cause with what to do, and how the tests ran: what a tester acts on."""
-    place = incident.environment.capitalize()
-    if over is not None:
-        first = f"{place} is well again" + (f" since {_when(over)}, after {_span(since, over)}." if since else ".")
-    elif unwell:
-        down = listing([f"{result.name} ({fault_phrase(result)})" for result in unwell])
-        first = f"{place} is not well{_since(since, now)}: {down}."
+    place = told.incident.environment.capitalize()
+    if told.over is not None:
+        first = f"{place} is well again" + (
+            f" since {_when(told.over)}, after {_span(told.since, told.over)}." if told.since else "."
+        )
+    elif told.unwell:
+        down = listing([f"{result.name} ({fault_phrase(result)})" for result in told.unwell])
+        first = f"{place} is not well{_since(told.since, told.now)}: {down}."
     else:
-        first = f"It is not known how {incident.environment} is."
-    cause = health.causes[0] if health is not None and health.causes and over is None else None
+        first = f"It is not known how {told.incident.environment} is."
+    cause = told.health.causes[0] if told.health is not None and told.health.causes and told.over is None else None
     if cause is not None:
         second = f"The likely cause is {cause_title(cause.cause)}; next: {cause.next.rstrip('.')}."
     else:
-        second = "There is no cause left to look for." if over is not None else "No cause is known yet."
-    mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
-    if incident.tests is not None:
-        third = f"Tests ran in mode {incident.tests.mode.value}: {totals_line(incident.tests.totals)}."
+        second = "There is no cause left to look for." if told.over is not None else "No cause is known yet."
+    mode = (
+        told.incident.tests.mode
+        if told.incident.tests
+        else told.incident.decision.mode
+        if told.incident.decision
+        else None
+    )
+    if told.incident.tests is not None:
+        third = f"Tests ran in mode {told.incident.tests.mode.value}: {totals_line(told.incident.tests.totals)}."
     else:
         third = f"Tests: resilience test (mode {mode.value})." if mode is not None else "No tests were run yet."
     return first, second, third
 
 
-def _status_page(
-    incident: Incident,
-    health: InfrastructureHealth | None,
-    unwell: Sequence[ConnectivityResult],
-    since: datetime | None,
-    over: datetime | None,
-    now: datetime,
-) -> tuple[str, ...]:
+def _status_page(told: _Told) -> tuple[str, ...]:
     """Return what does not work and since when, without names: anybody may read it, and none of them can act on more."""
-    place = f"the {incident.environment} environment"
-    if over is not None:
-        lasted = f" The disruption began at {_when(since)} and ended at {_when(over)}." if since else ""
+    place = f"the {told.incident.environment} environment"
+    if told.over is not None:
+        lasted = f" The disruption began at {_when(told.since)} and ended at {_when(told.over)}." if told.since else ""
         return f"{place.capitalize()} works again.{lasted}", "We are sorry for the disruption.", "No action is needed."
-    if not unwell:
+    if not told.unwell:
         return (
             f"We are looking into {place}.",
             "It is not known yet what is affected.",
             "We will say more as we learn it.",
         )
-    down = any(result.status is ConnectivityStatus.UNAVAILABLE and result.critical for result in unwell)
+    down = any(result.status is ConnectivityStatus.UNAVAILABLE and result.critical for result in told.unwell)
     what = "is not available" if down else "is slow or not available in parts"
-    begun = f" since {_when(since)}" if since else ""
+    begun = f" since {_when(told.since)}" if told.since else ""
     return (
         f"{place.capitalize()} {what}{begun}.",
         "Tests against it may fail or be held back for reasons that are not theirs.",
@@ -112,23 +123,17 @@ def _status_page(
     )
 
 
-def _exec(
-    incident: Incident,
-    health: InfrastructureHealth | None,
-    unwell: Sequence[ConnectivityResult],
-    since: datetime | None,
-    over: datetime | None,
-    now: datetime,
-) -> tuple[str, ...]:
+def _exec(told: _Told) -> tuple[str, ...]:
     """Return how long it lasts, what it costs in tests, and whether a decision is wanted: no service, no cause."""
-    place = incident.environment
-    if over is not None:
-        first = f"The {place} outage is over" + (f"; it lasted {_span(since, over)}." if since else ".")
-    elif unwell:
-        first = f"The {place} environment has an outage{_since(since, now)}; {plural(len(unwell), 'service')} affected."
+    place = told.incident.environment
+    if told.over is not None:
+        first = f"The {place} outage is over" + (f"; it lasted {_span(told.since, told.over)}." if told.since else ".")
+    elif told.unwell:
+        affected = plural(len(told.unwell), "service")
+        first = f"The {place} environment has an outage{_since(told.since, told.now)}; {affected} affected."
     else:
         first = f"It is not known how the {place} environment is."
-    tests = incident.tests
+    tests = told.incident.tests
     if tests is None:
         second = "No test suite has run meanwhile, so releases that need it wait."
     else:
@@ -138,8 +143,8 @@ def _exec(
             f"Of {plural(tests.total_tests, 'test')} {held:,} could not be judged because of it and {bugs:,} failed "
             f"for reasons of the product{' itself' if bugs else ''}."
         )
-    loud = [notice for notice in incident.notices if not notice.quiet]
-    third = "It was escalated." if loud and over is None else "Nobody needs to decide anything now."
+    loud = [notice for notice in told.incident.notices if not notice.quiet]
+    third = "It was escalated." if loud and told.over is None else "Nobody needs to decide anything now."
     return first, second, third
 
 
@@ -166,8 +171,7 @@ def _since(since: datetime | None, now: datetime) -> str:
 
 
 def _span(since: datetime | None, until: datetime) -> str:
-    minutes = round((until - since).total_seconds() / 60) if since is not None else 0
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    return brief((until - since).total_seconds()) if since is not None else "an unknown time"
 
 
 def _when(at: datetime | None) -> str:

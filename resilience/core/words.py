@@ -66,6 +66,13 @@ def seconds(value: float | None) -> str:
     return f"{round(value) // 60} min {round(value) % 60:02d} s"
 
 
+def brief(total_s: float) -> str:
+    """Return how long something lasted, as people say it: '45 s', '42 min' or '5.0 h'."""
+    if total_s < 120:
+        return f"{total_s:.0f} s"
+    return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
+
+
 def fault_phrase(result: ConnectivityResult) -> str:
     """Return 'connect time-out after 5.0 s' for a result; its status where it has no fault.
 

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES
 from resilience.core.records import ConnectivityStatus
-from resilience.core.words import listing
+from resilience.core.words import brief, listing
 from resilience.report.charts.axes import dates, time_axis
 from resilience.report.charts.canvas import PAPER, SOFT, Frame, Sheet, bar, legend, short
 from resilience.report.charts.chart import ChartKind
@@ -46,7 +46,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
         axes.text(
             length * 1.012,
             place,
-            f"{_brief(down)} bad" if down else "0",
+            f"{brief(down)} bad" if down else "0",
             fontsize=frame.small,
             color=RED if down else SOFT,
             va="center",
@@ -70,10 +70,6 @@ def _down_s(line: Line) -> float:
     """Return for how many seconds a service was unavailable or degraded, as far as anybody looked."""
     bad = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
     return sum(one.end - one.start for one in intervals(line) if one.status in bad) / 1e6
-
-
-def _brief(total: float) -> str:
-    return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
 
 
 def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> None:
