@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from resilience.core.errors import SecretLeakError
 from resilience.core.redact import Redactor
 from resilience.report import charts, render
+from resilience.report.writing import Held
 from tests.kits import incident_factory as factory
 from tests.kits.markup import FILES, STORIES, files_of
 
@@ -36,6 +37,20 @@ def test_charts_stand_beside_the_page_and_inside_it(tmp_path: Path) -> None:
     assert names == {path.stem for path in written if path.suffix == ".svg"} == set(charts.CHARTS) - {"history"}
     page = (tmp_path / "report.html").read_text()
     assert all(f'id="chart-{name}"' in page for name in names)
+
+
+def test_what_tells_the_end_is_written_again_behind_the_charts_and_gets_its_name_with_the_run(tmp_path: Path) -> None:
+    """Before that each file says that the run goes on; a finished drill's summary said so for good."""
+    story, held = factory.drill(), Held()
+    render(story.incident, story.samples, tmp_path, redactor=Redactor(), held=held)
+    files = [tmp_path / name for name in ("summary.md", "ctrf.json", "allure-results/environment.properties")]
+    before = [file.read_text() for file in files]
+    assert "Still running" in before[0]
+    assert all('"running"' in text or "= running" in text for text in before[1:])
+    assert held.publish() == ()
+    after = [file.read_text() for file in files]
+    assert "Still running" not in after[0]
+    assert all(story.incident.verdict.value in text for text in after[1:])
 
 
 class Blind(Redactor):
