@@ -29,7 +29,7 @@ from resilience.suite.endpoints import (
 )
 from resilience.suite.events import Failure, Test
 from resilience.suite.looks import Look, Looks, explains
-from resilience.suite.signs import ANSWER, PATH, Reading, Said, is_clients, read
+from resilience.suite.signs import ANSWER, PATH, Reading, Said, by_double, is_clients, read
 
 C = FaultCode
 SHARED = 3
@@ -391,6 +391,11 @@ def _products(case: Case) -> Judged:
     return _judged(case, case.product, 16, "", service=None if not case.sign else case.service)
 
 
+def _by_double(case: Case) -> Judged:
+    double = by_double(case.failure.chain)
+    return _judged(case, case.product, 20, f"{double} raised it, as the test told it to", service=None, fault=None)
+
+
 def _of_the_runner(case: Case) -> Judged:
     down = sorted({look.service for look in case.scene.looks if look.red})
     return _judged(
@@ -438,6 +443,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         number=3, what="it hung", fits=lambda c: c.reading.hung, judge=_hangs,
         reason="who waits in vain says nothing of whom it waited for; only a look at what it used does",
+    ),
+    Rule(
+        number=20, what="a double of the test raised it", fits=lambda c: bool(by_double(c.failure.chain)), judge=_by_double,
+        reason="a mock raises what the test told it to, whether or not the real service is down: the product did not handle it",
     ),
     Rule(
         number=4, what="a stand-in only echoed", fits=_gap_of_mock, judge=_by_mock,

@@ -442,8 +442,12 @@ def describe(exc):
         _describe_client(current, text, node)
         if not nodes and _raised_by_pytest(current):
             node["runner"] = True
+        raised_in = _raised_in(current)
+        if raised_in in _DOUBLES:
+            node["double"] = raised_in
         try:
-            addresses = _addresses(current)
+            # What a double was told to raise may name any address: nobody was spoken to.
+            addresses = _addresses(current) if "double" not in node else []
         except Exception:
             addresses = []
         if addresses:
@@ -454,14 +458,37 @@ def describe(exc):
     return nodes
 
 
-def _raised_by_pytest(exc):
-    """Whether pytest's own code broke an assertion of its own: what an earlier fixture left in this process is not as it was."""
+_DOUBLES = (
+    *(
+        "unittest.mock",
+        "mock",
+        "respx",
+        "pytest_httpx",
+        "responses",
+        "requests_mock",
+        "aioresponses",
+        "httpretty",
+        "pook",
+    ),
+    *("vcr", "fakeredis", "mongomock", "moto", "flexmock", "doublex"),
+)
+"""Modules that stand in for a client or a server within the process of a test, and raise what they were told to."""
+
+
+def _raised_in(exc):
+    """Return the module, or its package, whose code raised an exception first; "" where that is not known."""
     at = getattr(exc, "__traceback__", None)
-    if type(exc) is not AssertionError or at is None:
-        return False
+    if at is None:
+        return ""
     while at.tb_next is not None:
         at = at.tb_next
-    return str(at.tb_frame.f_globals.get("__name__", "")).split(".")[0] == "_pytest"
+    name = str(at.tb_frame.f_globals.get("__name__", ""))
+    return name if name in _DOUBLES else name.split(".")[0]
+
+
+def _raised_by_pytest(exc):
+    """Whether pytest's own code broke an assertion of its own: what an earlier fixture left in this process is not as it was."""
+    return type(exc) is AssertionError and _raised_in(exc) == "_pytest"
 
 
 _LIBPQ = ("psycopg", "psycopg2")
@@ -584,18 +611,28 @@ def _answers(exc):
         steps += 1
         if trace.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _CLIENTS:
             for value in list(trace.tb_frame.f_locals.values())[:60]:
-                if type(value).__module__.split(".")[0] not in _ANSWERS:
-                    continue
-                status = _number(_attribute(value, "status_code")) or _number(_attribute(value, "status"))
-                if status is None or not 429 <= status < 600:
-                    continue
-                url = _attribute(value, "url") or _attribute(value, "geturl")
-                url = url() if callable(url) else url
-                pair = _from_url(url)
-                if pair is not None and [pair[0], pair[1], int(status), _path_of(url)] not in found:
-                    found.append([pair[0], pair[1], int(status), _path_of(url)])
+                answer = _unwell_answer(value)
+                if answer is not None and answer not in found:
+                    found.append(answer)
         trace = trace.tb_next
     return found
+
+
+def _unwell_answer(value):
+    """Return [host, port, status, path] of an answer that says its server is unwell; None of anything else, or without a URL."""
+    if type(value).__module__.split(".")[0] not in _ANSWERS:
+        return None
+    status = _number(_attribute(value, "status_code")) or _number(_attribute(value, "status"))
+    if status is None or not 429 <= status < 600:
+        return None
+    url = _attribute(value, "url")
+    if url is None and _attribute(value, "geturl") is not None:
+        try:
+            url = value.geturl()
+        except Exception:  # http.client's answers have it, and know their URL only where urllib made them
+            return None
+    pair = _from_url(url)
+    return [pair[0], pair[1], int(status), _path_of(url)] if pair is not None else None
 
 
 _NETWORK = frozenset(

@@ -297,6 +297,7 @@ def _without_own(chain: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mapping[
     own = ""
     masked: list[Mapping[str, Any]] = []
     below: set[int] = set()
+    doubles = _of_doubles(chain)
     for number, node in enumerate(chain):
         classes = _classes(node)
         pool = next((POOLS[key] for key in classes if key in POOLS), "")
@@ -309,7 +310,7 @@ def _without_own(chain: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mapping[
             what = "told wrongly, or used wrongly"
         if pool or node.get("of") in below:
             below.add(number)
-        if what or number in below or _libpq(node):
+        if what or number in below or number in doubles or _libpq(node):
             # What libpq says is read apart from this: its type alone means everything from a slip to an outage.
             own = own or (f"{node.get('type', '')}: {what}" if what else "")
             masked.append(
@@ -318,6 +319,21 @@ def _without_own(chain: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mapping[
         else:
             masked.append(node)
     return own, masked
+
+
+def by_double(chain: Sequence[Mapping[str, Any]]) -> str:
+    """Return the module of the double, such as unittest.mock, that raised the outermost error; "" where none did."""
+    return str(chain[0].get("double", "")) if chain else ""
+
+
+def _of_doubles(chain: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the places of what a test's doubles raised, and of what a client made of it: nobody was spoken to."""
+    found: set[int] = set()
+    for number, node in reversed(list(enumerate(chain))):
+        causes = (at for at in found if chain[at].get("of") == number and chain[at].get("via") == "cause")
+        if node.get("double") or next(causes, None) is not None:
+            found.add(number)
+    return found
 
 
 def _classes(node: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

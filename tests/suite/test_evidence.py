@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -75,6 +78,15 @@ def wrapped(outer: BaseException, inner: BaseException, *, cause: bool = True) -
     else:
         outer.__context__ = inner
     return outer
+
+
+def by_double(exc: BaseException) -> BaseException:
+    """Return the error as it comes out of a mock that was told to raise it."""
+    try:
+        Mock(side_effect=exc)()
+    except type(exc) as raised:
+        return raised
+    raise AssertionError("it was raised")
 
 
 def status(code: int, url: str = "http://api.staging.test/orders") -> BaseException:
@@ -244,6 +256,18 @@ ROWS: Mapping[str, Row] = {
     "the same in a run in which all was well": Row(
         exc=broken_runner(), more={"when": "setup"}, rule=16, outcome=Outcome.ERROR, again=False
     ),
+    "a mock was told to raise what a dead service would": Row(
+        exc=by_double(refused()), looks=RED, more=AT_DB, rule=20, outcome=FAILED, again=False
+    ),
+    "the product's own error because of a mock": Row(
+        exc=wrapped(Custom("x"), by_double(refused())), looks=RED, rule=16, outcome=FAILED, again=False
+    ),
+    "the same where it used a service that is down as well": Row(
+        exc=wrapped(Custom("x"), by_double(refused())), looks=RED, more=AT_DB, rule=15, outcome=UNDECIDED, again=True
+    ),
+    "a real refusal after a mock's": Row(
+        exc=wrapped(refused(), by_double(refused()), cause=False), looks=RED, more=AT_DB, rule=11, outcome=INFRA, again=True
+    ),
     "503 of a service that is down": Row(exc=status(503), looks=RED, rule=11, outcome=INFRA, again=True),
     "503 behind a green health page, as a deeper look says": Row(
         exc=status(503), looks=(look("backend_api", 99.9), look("backend_api", 101.0, C.APP_OVERLOAD, depth="path")), rule=11,
@@ -374,9 +398,13 @@ def test_the_first_rule_that_fits_decides(name: str) -> None:
 def test_every_rule_has_a_row_that_it_decides_and_a_reason() -> None:
     assert {rule.number for rule in RULES} == {row.rule for row in ROWS.values()}
     assert all(rule.reason and rule.what for rule in RULES)
-    *asked, last = [rule.number for rule in RULES]
-    assert asked == sorted(asked)
-    assert last == 16, "what no other rule fits"
+    page = (Path(__file__).parents[2] / "docs/verdict.md").read_text(encoding="utf-8")
+    told_of = [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    asked = [rule.number for rule in RULES]
+    assert [number for number in told_of if number in asked] == asked, (
+        "the page gives the rules in the order they are asked"
+    )
+    assert asked[-1] == 16, "what no other rule fits"
 
 
 def test_a_judgement_carries_its_evidence() -> None:

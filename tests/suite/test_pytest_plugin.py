@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from resilience.core.records import Outcome
 from resilience.suite import pytest_plugin as plugin
 from tests.kits import plugin_tables
 from tests.kits.installed import installed, snapshot
@@ -196,3 +197,35 @@ def test_its_tables_of_kinds_are_those_of_the_registry() -> None:
 def test_a_broken_marker_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="not a marker expression"):
         plugin.MarkerExpression(expression)
+
+
+async def test_an_answer_of_a_client_that_knows_no_url_costs_nothing_but_its_address(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "project",
+        test_a="""
+        import http.client, http.server, threading
+
+        class Unwell(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(502)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+        def test_order():
+            server = http.server.HTTPServer(("127.0.0.1", 0), Unwell)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+            try:
+                client.request("GET", "/orders/1")
+                answer = client.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    raise RuntimeError("order 1: %d" % answer.status)
+            finally:
+                client.close()
+                server.shutdown()
+                server.server_close()
+        """,
+    )
+    result = await run(root, tmp_path / "run", {}, PYTEST)
+    assert [(test.outcome, test.message) for test in result.tests] == [(Outcome.FAILED, "RuntimeError: order 1: 502")]
