@@ -277,23 +277,40 @@ def check_kind(kind: object, name: str, source: str) -> Kind:
         raise broken(f"(a {type(kind).__name__})", "a resilience.core.kind.Kind")
     if kind.name != name or not _NAME.fullmatch(name):
         raise broken(f"(name {kind.name!r})", "its name as registered, of lower-case letters, digits and _,")
+    for check in (_broken_schemes, _broken_keys, _broken_imports):
+        for found, expected in check(kind):
+            raise broken(found, expected)
+    return kind
+
+
+def _broken_schemes(kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield (found, expected) for what no URL could be read by."""
     if all(scheme.socket for scheme in kind.schemes.values()):
-        raise broken("(no scheme but a socket's)", "at least one URL scheme of a host and port")
-    for scheme, told in kind.schemes.items():
-        if told.port is not None and not 0 < told.port < 65536:
-            raise broken(f"({scheme}:// with port {told.port})", "a port from 1 to 65535")
-        if told.alias_of and told.alias_of not in kind.schemes:
-            raise broken(f"({scheme}:// as an alias of {told.alias_of}://)", f"one of {', '.join(kind.schemes)}")
-    if unknown := next((key for key in kind.keys if key not in SHARED_KEYS), None):
-        raise broken(f"(key {unknown!r})", f"one of {', '.join(SHARED_KEYS)}; a key of its own stands in options")
-    if unknown := next((key for key in kind.choices if key not in kind.options), None):
-        raise broken(f"(choices for {unknown!r})", "choices for a key of its options")
+        yield "(no scheme but a socket's)", "at least one URL scheme of a host and port"
+    for name, scheme in kind.schemes.items():
+        if scheme.port is not None and not 0 < scheme.port < 65536:
+            yield f"({name}:// with port {scheme.port})", "a port from 1 to 65535"
+        if scheme.alias_of and scheme.alias_of not in kind.schemes:
+            yield f"({name}:// as an alias of {scheme.alias_of}://)", f"one of {', '.join(kind.schemes)}"
+
+
+def _broken_keys(kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield (found, expected) for keys that no configuration could set."""
+    for key in kind.keys:
+        if key not in SHARED_KEYS:
+            yield f"(key {key!r})", f"one of {', '.join(SHARED_KEYS)}; a key of its own stands in options"
+    for key in kind.choices:
+        if key not in kind.options:
+            yield f"(choices for {key!r})", "choices for a key of its options"
+
+
+def _broken_imports(kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield (found, expected) for what could not be imported when the service is looked at."""
     if not kind.probe:
-        raise broken("(no probe)", "the dotted name of its probe, as package.module:function")
+        yield "(no probe)", "the dotted name of its probe, as package.module:function"
     for dotted in (kind.probe, kind.preload):
         if dotted and not _DOTTED.fullmatch(dotted):
-            raise broken(f"({dotted!r})", "a dotted name, as package.module:function")
-    return kind
+            yield f"({dotted!r})", "a dotted name, as package.module:function"
 
 
 Register = Callable[[], Mapping[str, Callable[[], Kind]]]

@@ -59,17 +59,23 @@ def projects(files: Files) -> tuple[str, ...]:
     The root is one where it has pytest's settings or tests of its own; a monorepo's root has neither.
     """
     tests = [path for path in files.all if is_test(path)]
-    settled = [path for path in files.all if _settles(files, path)]
-    if any("/" not in path for path in settled) or any(path.split("/")[0] in ("tests", "test", "t") for path in tests):
+    if _root_is_a_project(files, tests):
         return ("",)
     markers = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "manage.py")
     folders = {str(PurePosixPath(path).parent) for path in files.all if "/" in path and path.split("/")[-1] in markers}
-    nested = sorted(folder for folder in folders if any(path.startswith(f"{folder}/") for path in tests))
-    outer = [one for one in nested if not any(one != other and one.startswith(f"{other}/") for other in nested)]
-    at_root = [path for path in tests if not any(path.startswith(f"{folder}/") for folder in outer)]
-    if not outer or at_root:
-        return ("",)
-    return tuple(outer)
+    tested = sorted(folder for folder in folders if any(_is_below(folder, path) for path in tests))
+    outer = tuple(one for one in tested if not any(_is_below(other, one) for other in tested))
+    has_stray_test = any(not any(_is_below(folder, path) for folder in outer) for path in tests)
+    return ("",) if not outer or has_stray_test else outer
+
+
+def _root_is_a_project(files: Files, tests: Sequence[str]) -> bool:
+    has_settings = any("/" not in path and _settles(files, path) for path in files.all)
+    return has_settings or any(path.split("/")[0] in ("tests", "test", "t") for path in tests)
+
+
+def _is_below(folder: str, path: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def is_test(path: str) -> bool:

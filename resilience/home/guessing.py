@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resilience.core.kind import Kind, Kinds, Template
-from resilience.home.signs import Literal, Signs, Variable, sources
+from resilience.home.signs import Image, Literal, Signs, Variable, sources
 
 _PARTS = {
     "url": "URL URI DSN ENDPOINT BROKER BACKEND ISSUER",
@@ -68,41 +68,53 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
     their names. What a variable is to a service is told by its value's scheme first, which cannot lie about the driver,
     then by its name.
     """
-    known: list[_Known] = []
-    questions: list[str] = []
-    evident = _evident(signs, dependencies, kinds)
-    for name in dict.fromkeys(one.name for one in signs.variables):
-        told = [one for one in signs.variables if one.name == name]
-        answer = _understood(told, evident, kinds)
-        if isinstance(answer, str):
-            questions.append(answer)
-        else:
-            known += answer
+    known, questions = _variables(signs, dependencies, kinds)
     services: list[Guess] = []
     staging_env = _staging_file(signs, known)
     for kind, template in kinds.templates():
         named = [one for one in known if one.template.name == template.name]
-        pictures = [
-            one for one in signs.images if template.images and re.search(template.images, one.image.split("/")[-1])
-        ]
         if kind.is_mocked:
             services += _over_http(named, signs, staging_env)
             continue
-        literals = [
-            one for one in signs.literals if (found := kinds.by_url(f"{one.scheme}://h:1")) and found[0] is kind
-        ]
-        literals = [one for one in literals if _in_tests(one.where)] or literals
+        pictures = _images(template, signs)
+        literals = _literals(kind, signs, kinds)
         if named or pictures or (literals and _in_tests(literals[0].where)):
-            service, asked = _real(kind, template, named, literals, signs, staging_env)
+            service, asked = _real(kind, template, named, literals, staging_env)
             services.append(service)
             questions += asked
             if not named and not literals:
-                service_why = pictures[0].where
                 questions.append(
-                    f"{service.name}: {service_why} has an image of it, but no variable says where the tests look for it:"
-                    f" the stand-in listens on its usual port, {kind.default_port}"
+                    f"{service.name}: {pictures[0].where} has an image of it, but no variable says where the tests look"
+                    f" for it: the stand-in listens on its usual port, {kind.default_port}"
                 )
     return Guesses(services=tuple(services), questions=tuple(dict.fromkeys(questions)), staging_env=staging_env)
+
+
+def _variables(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> tuple[list[_Known], list[str]]:
+    """Return the variables that were understood, and a question for each other that tests may need."""
+    known: list[_Known] = []
+    questions: list[str] = []
+    evident = _evident(signs, dependencies, kinds)
+    for name in dict.fromkeys(one.name for one in signs.variables):
+        answer = _understood([one for one in signs.variables if one.name == name], evident, kinds)
+        if isinstance(answer, str):
+            questions.append(answer)
+        else:
+            known += answer
+    return known, questions
+
+
+def _images(template: Template, signs: Signs) -> list[Image]:
+    if not template.images:
+        return []
+    return [one for one in signs.images if re.search(template.images, one.image.split("/")[-1])]
+
+
+def _literals(kind: Kind, signs: Signs, kinds: Kinds) -> list[Literal]:
+    """Return the addresses of this kind that stand in the code; where tests have some, only those."""
+    found = [(one, kinds.by_url(f"{one.scheme}://h:1")) for one in signs.literals]
+    own = [one for one, by_scheme in found if by_scheme and by_scheme[0] is kind]
+    return [one for one in own if _in_tests(one.where)] or own
 
 
 def _in_tests(path: str) -> bool:
@@ -114,11 +126,8 @@ def _evident(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> froze
     found: set[str] = set()
     for kind, template in kinds.templates():
         by_driver = any(client in dependencies for client in kind.clients)
-        by_image = bool(template.images) and any(
-            re.search(template.images, one.image.split("/")[-1]) for one in signs.images
-        )
         by_name = any(_words(one.name) & set(template.words) for one in signs.variables)
-        if by_driver or by_image or by_name:
+        if by_driver or by_name or _images(template, signs):
             found.add(template.name)
     return frozenset(found)
 
@@ -272,12 +281,7 @@ def _over_http(named: Sequence[_Known], signs: Signs, staging_env: str) -> Itera
 
 
 def _real(
-    kind: Kind,
-    template: Template,
-    named: Sequence[_Known],
-    literals: Sequence[Literal],
-    signs: Signs,
-    staging_env: str,
+    kind: Kind, template: Template, named: Sequence[_Known], literals: Sequence[Literal], staging_env: str
 ) -> tuple[Guess, list[str]]:
     """Return a service that a real server stands in for, with exports that hold all that the code reads of its address.
 
@@ -285,47 +289,71 @@ def _real(
     the tests. A password that nothing hands on is handed on by the variable that the client libraries read by themselves,
     and where there is none, the stand-in has no password.
     """
-    of_code = [one for one in named if one.variable.where.endswith(".py")]
-    of_code += [one for one in named if one.variable.name in template.clients_read.values()]
-    deciding = of_code or ([] if literals else list(named))
+    deciding = _deciding(template, named, literals)
     handed = {one.part for one in deciding if not _OF_STAGING.search(one.variable.name)}
-    exports: dict[str, str] = {}
-    read = [one for one in named if one.variable.is_read and not _OF_STAGING.search(one.variable.name)]
-    for one in read:
-        if one.variable.name not in exports:
-            exports[one.variable.name] = _export(one, [other.variable for other in named], template)
-    names = template.clients_read.values()
-    if "url" not in handed and any(one.part == "host" and one.variable.name in names for one in deciding):
-        # The client libraries read the rest of these by themselves, whether the code names them or not.
-        exports |= {name: f"{{{part}}}" for part, name in template.clients_read.items()}
-        handed |= set(template.clients_read)
-    literal = literals[0] if literals and "url" not in handed else None
+    exports = _exports(named, template)
     local, questions = template.local, list[str]()
     if "url" not in handed:
-        local, more, questions = _fitted(kind, template, handed, literal, named)
+        names = template.clients_read.values()
+        if any(one.part == "host" and one.variable.name in names for one in deciding):
+            # The client libraries read the rest of these by themselves, whether the code names them or not.
+            exports |= {name: f"{{{part}}}" for part, name in template.clients_read.items()}
+            handed |= set(template.clients_read)
+        local, more, questions = _fitted(kind, template, handed, literals[0] if literals else None, named)
         exports |= more
     if not any("{local}" in value or "{password}" in value for value in exports.values()) and template.local_password:
         local = local.replace(template.local_password, "")
-    found = [one.variable for one in named] or None
-    where = sources(found) if found else (literals[0].where if literals else "")
-    name = template.name
-    return (
-        Guess(
-            name=name,
-            kind=kind,
-            template=template,
-            url=_staging_url(named, template, staging_env, template.url),
-            local=local,
-            exports=tuple(exports.items()),
-            why=where,
-        ),
-        [f"{name}: {question}" for question in questions],
+    service = Guess(
+        name=template.name,
+        kind=kind,
+        template=template,
+        url=_staging_url(named, template, staging_env, template.url),
+        local=local,
+        exports=tuple(exports.items()),
+        why=sources([one.variable for one in named]) if named else (literals[0].where if literals else ""),
     )
+    return service, [f"{template.name}: {question}" for question in questions]
+
+
+def _deciding(template: Template, named: Sequence[_Known], literals: Sequence[Literal]) -> list[_Known]:
+    """Return the variables that decide how the code gets the address: those it reads, or its client libraries do.
+
+    Where none is read and no address stands in the code either, those that env files and containers name.
+    """
+    of_code = [one for one in named if one.variable.where.endswith(".py")]
+    of_code += [one for one in named if one.variable.name in template.clients_read.values()]
+    return of_code or ([] if literals else list(named))
+
+
+def _exports(named: Sequence[_Known], template: Template) -> dict[str, str]:
+    """Return variable → what it is to hold, for each that is read; staging's own are left alone."""
+    variables = [one.variable for one in named]
+    exports: dict[str, str] = {}
+    for one in named:
+        if one.variable.is_read and not _OF_STAGING.search(one.variable.name) and one.variable.name not in exports:
+            exports[one.variable.name] = _export(one, variables, template)
+    return exports
 
 
 _LOCAL = re.compile(
     r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*):(?P<password>[^@]*)@)?[^:/]+:(?P<port>\d+)/(?P<database>.*)"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    """The address of a stand-in on this machine, in its parts."""
+
+    scheme: str
+    user: str
+    password: str
+    port: str
+    database: str
+
+    @property
+    def url(self) -> str:
+        login = f"{self.user}:{self.password}@" if self.password or self.user else ""
+        return f"{self.scheme}://{login}127.0.0.1:{self.port}/{self.database}"
 
 
 def _fitted(
@@ -334,33 +362,36 @@ def _fitted(
     """Return the stand-in's address as the code expects it, more exports, and questions on what nothing hands on."""
     match = _LOCAL.fullmatch(template.local)
     assert match is not None, template.local
-    user, password, port, database = match["user"] or "", match["password"] or "", match["port"], match["database"]
-    more: dict[str, str] = {}
-    questions: list[str] = []
+    parts = {part: value or "" for part, value in match.groupdict().items()}
     if "port" not in handed:
-        port = str((literal.port if literal else None) or kind.default_port)
-    if literal and "user" not in handed and literal.user:
-        user = literal.user
-    if literal and "database" not in handed and literal.database:
-        database = literal.database
-    for part, there in (("user", bool(user) and not (literal and literal.user)), ("password", bool(password))):
-        if part in handed or not there:
-            continue
-        if part in template.clients_read:
-            more[template.clients_read[part]] = f"{{{part}}}"
-        elif part == "password" and template.local_password:
-            password = ""
-    if named and "host" in handed:
-        there_is = {"user": user, "password": password, "database": database}
-        questions = _missing(there_is, handed, more)
-    login = f"{user}:{password}@" if password or user else ""
-    host = "127.0.0.1"
-    return f"{match['scheme']}://{login}{host}:{port}/{database}", more, questions
+        parts["port"] = str((literal.port if literal else None) or kind.default_port)
+    written = {"user": literal.user, "database": literal.database} if literal else {}
+    parts |= {part: value for part, value in written.items() if value and part not in handed}
+    address, more = _with_login(_Address(**parts), template, handed, written.get("user", ""))
+    questions = _missing(address, handed, more) if named and "host" in handed else []
+    return address.url, more, questions
 
 
-def _missing(there: Mapping[str, str], handed: Collection[str], more: Mapping[str, str]) -> list[str]:
+def _with_login(
+    address: _Address, template: Template, handed: Collection[str], written_user: str
+) -> tuple[_Address, dict[str, str]]:
+    """Return the address with a login that the code will have, and the exports by which it has it.
+
+    What neither a variable nor the code has is handed on by the variable that the client libraries read. A password
+    that they look for nowhere is left out, as a client that has none sends none.
+    """
+    needed = {"user": address.user if not written_user else "", "password": address.password}
+    unsaid = [part for part, value in needed.items() if value and part not in handed]
+    more = {template.clients_read[part]: f"{{{part}}}" for part in unsaid if part in template.clients_read}
+    if "password" in unsaid and "password" not in template.clients_read and template.local_password:
+        address = replace(address, password="")
+    return address, more
+
+
+def _missing(address: _Address, handed: Collection[str], more: Mapping[str, str]) -> list[str]:
     """Return the question on the parts of the stand-in's address that nothing tells the code."""
     told = {*handed, *(value.strip("{}") for value in more.values())}
+    there = {"user": address.user, "password": address.password, "database": address.database}
     missing = [part for part, value in there.items() if part not in told and value not in ("", "0")]
     if not missing:
         return []
@@ -385,15 +416,15 @@ def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
     kept = f"/{number.strip('/')}" if number and number.strip("/") != template.local.rpartition("/")[2] else ""
     if scheme in ("", ours) and not kept:
         return "{local}"
-    login = re.match(r"\w+://([^@]*@)?", template.local)
-    user = (
-        "{user}:{password}@"
-        if login and login[1] and not login[1].startswith(":")
-        else ":{password}@"
-        if login and login[1]
-        else ""
-    )
-    return f"{scheme or ours}://{user}{{host}}:{{port}}{kept or '/{database}'}"
+    return f"{scheme or ours}://{_login_form(template.local)}{{host}}:{{port}}{kept or '/{database}'}"
+
+
+def _login_form(local: str) -> str:
+    """Return what stands before the host in such an address: user and password, a password alone, or nothing."""
+    login = re.match(r"\w+://([^@]*@)?", local)
+    if login is None or not login[1]:
+        return ""
+    return ":{password}@" if login[1].startswith(":") else "{user}:{password}@"
 
 
 def _scheme_of(url: str) -> str:

@@ -118,27 +118,36 @@ def _commands(repository: Repository, environ: Mapping[str, str]) -> tuple[Colle
 
     Raises UsageError where there are no tests to be found, or where the interpreter has no pytest to find them with.
     """
-    chosen: list[Collected] = []
     others = [one for one in repository.candidates if not one.is_pytest]
     if not (repository.tests or repository.settings_file or others):
         raise _no_tests(repository)
-    for folder in repository.projects:
-        here = [one for one in repository.candidates if one.folder == folder or len(repository.projects) == 1]
-        python = repository.pythons.get(folder, repository.python)
-        found = best(here, repository.root, python, environ)
-        if found and found[0].no_pytest and repository.tests and not others:
-            where = python or "python on PATH"
-            raise UsageError(
-                f"the tests' interpreter ({where}) has no pytest: {found[0].error}. Nothing was written.",
-                hint=f"{python or 'python'} -m pip install pytest; or, where it is another one: . PATH/bin/activate",
-            )
-        if found and (found[0].count or found[0].error) and not found[0].no_pytest:
-            chosen.append(found[0])
+    of_parts = [_of_part(repository, folder, environ, has_others=bool(others)) for folder in repository.projects]
+    chosen = tuple(one for one in of_parts if one is not None)
     if not chosen and others:
-        chosen = [Collected(candidate=others[0], count=None)]
+        return (Collected(candidate=others[0], count=None),)
     if not chosen:
         raise _no_tests(repository)
-    return tuple(chosen)
+    return chosen
+
+
+def _of_part(repository: Repository, folder: str, environ: Mapping[str, str], *, has_others: bool) -> Collected | None:
+    """Return the pytest command of one part; None where none finds a test.
+
+    An interpreter without pytest finds none either: that is refused, since the tests that are there would be left out
+    in silence; where the team has another command (`has_others`), they may not be pytest's.
+    """
+    here = [one for one in repository.candidates if one.folder == folder or len(repository.projects) == 1]
+    python = repository.pythons.get(folder, repository.python)
+    found = best(here, repository.root, python, environ)
+    if not found:
+        return None
+    first = found[0]
+    if first.no_pytest and repository.tests and not has_others:
+        raise UsageError(
+            f"the tests' interpreter ({python or 'python on PATH'}) has no pytest: {first.error}. Nothing was written.",
+            hint=f"{python or 'python'} -m pip install pytest; or, where it is another one: . PATH/bin/activate",
+        )
+    return first if (first.count or first.error) and not first.no_pytest else None
 
 
 def _no_tests(repository: Repository) -> UsageError:

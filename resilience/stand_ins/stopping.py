@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 
 from resilience.host.ports import write_ports
@@ -38,17 +38,11 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
         records = read_records(checkout.data)
         ended = {name: record for name, record in records.items() if names is None or name in names}
         kept = {name: record for name, record in records.items() if name not in ended}
-        folder = supervised_folder(checkout)
-        state = read_state(folder)
+        state = read_state(supervised_folder(checkout))
         alive = {name for name, service in state.services.items() if service.alive}
         stopped = [name for name, record in ended.items() if record.composed or record.supervised in alive]
         still_used = {record.supervised for record in kept.values()}
-        if kept:
-            await supervision.end(folder, sorted(set(state.services) - still_used))
-            await mock_fewer(SupervisedGround(checkout), ended, kept)
-        else:
-            await supervision.end(folder)
-        await asyncio.gather(*(_stop_container(checkout, record) for record in ended.values() if record.composed))
+        await _end(checkout, ended, kept, running=set(state.services))
         freed = [ended[name] for name in stopped if ended[name].supervised not in still_used - {MOCKS}]
         await asyncio.to_thread(_wait_free, freed)
         # A full disk: they are ended all the same, and what is written of the dead is checked by pid.
@@ -57,6 +51,19 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
             if not kept:
                 write_ports(checkout.data, {})
         return tuple(stopped)
+
+
+async def _end(
+    checkout: Checkout, ended: Mapping[str, Record], kept: Mapping[str, Record], *, running: Set[str]
+) -> None:
+    """End the processes and containers of the ended; with nothing kept, the supervisor and all that it runs."""
+    folder = supervised_folder(checkout)
+    if kept:
+        await supervision.end(folder, sorted(running - {record.supervised for record in kept.values()}))
+        await mock_fewer(SupervisedGround(checkout), ended, kept)
+    else:
+        await supervision.end(folder)
+    await asyncio.gather(*(_stop_container(checkout, record) for record in ended.values() if record.composed))
 
 
 def _is_there(record: Record) -> bool:
