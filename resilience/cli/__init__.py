@@ -26,6 +26,9 @@ def main() -> NoReturn:
         # Between two doors, or while an end was being said: Python itself would end by SIGINT, whichever signal it was.
         sys.stderr.write(f"resilience: {'terminated' if signals.terminated() else 'interrupted'}.\n")
         code = signals.exit_code()
+    finally:
+        if signals.heard():
+            signals.leave_the_exit_code_to_us()
     sys.exit(code)
 
 

@@ -68,6 +68,15 @@ def exit_code(number: int | None = None) -> int:
     return TERMINATED if ended else INTERRUPTED
 
 
+def leave_the_exit_code_to_us() -> None:
+    """Let Python forget that Ctrl-C left code made from a text, as that of a dataclass is.
+
+    `python -m` would then end by SIGINT in place of our exit code, though the exception was caught (CPython's
+    `unhandled_keyboard_interrupt`, which the next such code clears).
+    """
+    exec("")  # noqa: S102 - the empty text
+
+
 @contextmanager
 def last_word() -> Iterator[None]:
     """Let no signal in while the end of a run is written and said: what is on disk would contradict the exit code.

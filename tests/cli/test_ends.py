@@ -65,3 +65,24 @@ def test_a_signal_outside_of_every_other_door_ends_with_its_code_too(name: str, 
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGHUP", 143), ("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_in_code_that_python_makes_from_text_ends_with_its_code_too(
+    name: str, code: int, tmp_path: Path
+) -> None:
+    """Such as a dataclass, while a module loads: Python then ends `python -m` by SIGINT, whatever the exit code."""
+    (tmp_path / "early.py").write_text(
+        "import signal\nfrom resilience.host import signals\nheed = signals.heed\n"
+        f"signals.heed = lambda: (heed(), exec('signal.raise_signal(signal.{name})'))\n"
+        "from resilience.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "early"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
+    )
+    assert done.returncode == code, done.stderr
