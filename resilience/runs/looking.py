@@ -93,6 +93,7 @@ def _context(settings: Settings) -> ProbeContext:
         secrets=settings.secrets,
         root=settings.root,
         recv_s=settings.deadlines.websocket_recv_s,
+        send_s=settings.deadlines.websocket_send_s,
     )
 
 

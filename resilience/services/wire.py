@@ -194,10 +194,12 @@ class ProbeContext:
         secrets: Sequence[Secret] = (),
         root: Path | None = None,
         recv_s: float = 20.0,
+        send_s: float = 15.0,
     ) -> None:
         """Take what all probes are told; nothing is looked up or opened before the first of them asks.
 
-        The secrets are of all services, as one may quote what it was told by another; `recv_s` is in seconds.
+        The secrets are of all services, as one may quote what it was told by another; `recv_s` and `send_s` are in
+        seconds.
         """
         self.deny_hosts = tuple(deny_hosts)
         self.secrets = tuple(secrets)
@@ -206,6 +208,8 @@ class ProbeContext:
         """Relative paths of CA files begin here: by default in the current folder."""
         self.recv_s = recv_s
         """WEBSOCKET_RECV_TIMEOUT: how long a WebSocket may take to answer a message."""
+        self.send_s = send_s
+        """WEBSOCKET_SEND_TIMEOUT: how long a message to a WebSocket may take to leave this process."""
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
         self._tls: dict[tuple[str, bool, bool], ssl.SSLContext] = {}
         self.stragglers: set[asyncio.Task[object]] = set()
@@ -476,6 +480,8 @@ class Wire(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
+        self._sent: asyncio.Future[None] | None = None
+        """Done when nothing written waits in this process any more; None where nothing waits."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -500,6 +506,15 @@ class Wire(asyncio.Protocol):
         self.eof = True
         self.error = self.error or exc
         self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        self._sent = self._sent or asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)
+        self._sent = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -531,6 +546,21 @@ class Wire(asyncio.Protocol):
         if self.transport is None or self.transport.is_closing():
             raise self.error or ConnectionResetError(errno.ECONNRESET, "closed before anything was sent")
         self.transport.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Send, and wait until the other side has taken it, but for what a small buffer of the system holds.
+
+        The system's own buffer grows to megabytes: into that one a message is always sent at once, whoever reads it.
+        Raises as `write` does, and what breaks the connection.
+        """
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.write(data)
+        if self._sent is not None:
+            await self._sent
+        if self.error is not None:
+            raise self.error
 
     def abort(self) -> None:
         if self.transport is not None:

@@ -14,12 +14,13 @@ from resilience.host.files import read_env_file
 from resilience.lab.lab import Lab
 from resilience.lab.proxy import Dial, Mode
 from resilience.settings.environment import shipped
-from tests.kits.guide_kit import GuideTeam
+from tests.kits.guide_kit import GuideTeam, compose_checker
 
 DOUBLE = """#!/bin/sh
-# Refuses as compose does: a file that is not there, a variable that has to be set.
+# Refuses as compose does: a file that is not there or is none by its schema, a variable that has to be set.
 while [ "$1" != "-f" ]; do shift; done
 test -f "$2" || exit 14
+"$CHECKER" "$2" || exit 16
 for name in $(grep -o '\\${[A-Z_]*:*?' "$2" | tr -d '${:?'); do
   eval "test -n \\"\\$$name\\"" || { echo "required variable $name is missing a value" >&2; exit 15; }
 done
@@ -36,14 +37,14 @@ def test_the_recipe_by_hand_runs_as_it_is_printed(team: GuideTeam, lab: Lab) -> 
     (team.root / "bin/docker").chmod(0o755)
     printed = json.loads(team.resilience("plan", "--json").stdout)["by_hand"]
     assert any("docker compose" in line for line in printed), printed
-    done = team.bash("set -e\n" + "\n".join(printed))
+    done = team.bash("set -e\n" + "\n".join(printed), CHECKER=compose_checker(team.root))
     assert done.returncode == 0, done.stderr + "\n".join(printed)
     assert "REDIS_PASSWORD=local-stand-in-only" in (team.root / "double.env").read_text()
     assert (team.root / "config/.env.test.active").exists()
 
 
-def test_the_shipped_compose_file_has_the_structure_that_compose_asks_for() -> None:
-    """Structure only, as the published schema is not at hand: ports are of loopback, passwords come from the env files."""
+def test_the_shipped_compose_file_binds_to_loopback_and_takes_its_passwords_from_the_env_files() -> None:
+    """Beyond the schema of the compose specification: ports are of loopback, passwords come from the env files."""
     path = shipped("docker") / "docker-compose.local.yml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert set(document) == {"name", "services", "volumes"}

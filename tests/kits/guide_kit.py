@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,15 @@ def snippets() -> dict[int, Snippet]:
         text = textwrap.dedent(match[4])
         found[number] = Snippet(number=number, heading=heading, language=match[3], text=text)
     return found
+
+
+def compose_checker(folder: Path) -> str:
+    """Return a program that takes a compose file where the published schema of the compose specification does."""
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    path = folder / "check-compose"
+    path.write_text(f'#!/bin/sh\nexec "{tool}" --builtin-schema vendor.compose-spec "$@" >&2\n')
+    path.chmod(0o755)
+    return str(path)
 
 
 RUNNER = """

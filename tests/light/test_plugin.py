@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kits.interpreters import environment_of
 from tests.kits.light_kit import SUITE, Backend, Team, team_python
 
 BLIP = """
@@ -118,13 +120,17 @@ def same(text: str) -> str:
     return TIMES.sub("", text)
 
 
-@pytest.mark.parametrize("words", [("-v",), ("-q", "--durations=1"), ("--markers",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("-v",), ("-q", "-rA"), ("--markers",), ("--fixtures",)], ids=" ".join)
 def test_without_a_configuration_nothing_changes_at_all(team: Team, words: tuple[str, ...]) -> None:
-    """Byte by byte the same output as with `-p no:resilience`, but for times and the header's list without our name."""
+    """Byte by byte the output of an environment that never had this package, but for times and its interpreter's path."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    without = Team(team.root, environment_of(version, ["pytest"]), team.backend)
     (team.root / "resilience.toml").unlink()
     team.put({"tests/test_shop.py": "def test_pure():\n    pass\ndef test_bug():\n    assert 0\n"})
-    ours, plain = team.pytest(*words), team.pytest(*words, "-p", "no:resilience")
-    assert same(ours.stdout) == same(plain.stdout)
+    ours, plain = team.pytest(*words), without.pytest(*words)
+    places = ((team, ours), (without, plain))
+    shown = [same(done.stdout.replace(str(one.python.parent.parent), "ENVIRONMENT")) for one, done in places]
+    assert shown[0] == shown[1]
     assert (ours.stderr, ours.returncode) == (plain.stderr, plain.returncode)
     assert not (team.root / ".resilience").exists()
 

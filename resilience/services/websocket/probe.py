@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import struct
+from collections.abc import Coroutine
 
 from resilience.core.faults import fault, http_fault
 from resilience.core.records import FaultCode, Phase
@@ -23,8 +24,9 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 async def probe_websocket(service: Service, url: str, trace: Trace, context: ProbeContext) -> None:
     """Upgrade, then have a message echoed or a ping answered; close codes become faults.
 
-    A ping is answered by the protocol's layer even where the application hangs: only an `echo` looks deeper. The
-    answer has to come within WEBSOCKET_RECV_TIMEOUT, where that is less than what is left of the deadline.
+    A ping is answered by the protocol's layer even where the application hangs: only an `echo` looks deeper. The message
+    has to leave within WEBSOCKET_SEND_TIMEOUT and the answer to come within WEBSOCKET_RECV_TIMEOUT, each where that is
+    less than what is left of the deadline.
     """
     address = parse(service.kind, url)
     trace.expected = "101 and " + ("the message echoed" if service.echo else "a pong")
@@ -42,34 +44,37 @@ async def probe_websocket(service: Service, url: str, trace: Trace, context: Pro
         wire.write(asked)
         await _handshake(wire, address, key, trace)
         wire.trace.started_bytes = False
-        if context.recv_s < trace.left_s:
-            await _answered_in_time(wire, service, trace, address, context.recv_s)
-        else:
-            await _exchange(wire, service, trace, address)
+        await _exchange(wire, service, trace, address, context)
         wire.write(_frame(_CLOSE, struct.pack("!H", 1000)))
     finally:
         if wire.transport is not None:
             wire.transport.close() if not address.tls else wire.transport.abort()
 
 
-async def _answered_in_time(wire: Wire, service: Service, trace: Trace, address: Address, seconds: float) -> None:
+async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address, context: ProbeContext) -> None:
+    """Send the configured message and await it, else a ping with four random bytes and await these."""
+    asked = service.echo.encode() if service.echo else os.urandom(4)
+    frame = _frame(_TEXT if service.echo else _PING, asked)
+    await _within(
+        context.send_s, wire.send(frame), trace, address, "it did not take our message", "WEBSOCKET_SEND_TIMEOUT"
+    )
+    answer = (_await_echo if service.echo else _await_pong)(wire, asked, trace, address)
+    await _within(context.recv_s, answer, trace, address, "no answer", "WEBSOCKET_RECV_TIMEOUT")
+
+
+async def _within(
+    seconds: float, step: Coroutine[object, object, None], trace: Trace, address: Address, what: str, variable: str
+) -> None:
+    """Await a step for that long, and no longer than the deadline of the whole. Raises Refused with the variable's name."""
+    if seconds >= trace.left_s:
+        await step
+        return
     try:
         async with asyncio.timeout(seconds):
-            await _exchange(wire, service, trace, address)
+            await step
     except TimeoutError:
-        detail = f"no answer within {seconds:g} s (WEBSOCKET_RECV_TIMEOUT)"
+        detail = f"{what} within {seconds:g} s ({variable})"
         raise Refused(fault(FaultCode.PROTO_SILENT, Phase.QUERY, detail, endpoint=address.endpoint)) from None
-
-
-async def _exchange(wire: Wire, service: Service, trace: Trace, address: Address) -> None:
-    """Send the configured message and await it, else a ping with four random bytes and await these."""
-    if service.echo:
-        wire.write(_frame(_TEXT, service.echo.encode()))
-        await _await_echo(wire, service.echo.encode(), trace, address)
-    else:
-        token = os.urandom(4)
-        wire.write(_frame(_PING, token))
-        await _await_pong(wire, token, trace, address)
 
 
 async def _handshake(wire: Wire, address: Address, key: str, trace: Trace) -> None:

@@ -6,15 +6,17 @@ import asyncio
 import base64
 import hashlib
 import re
+import socket
 import struct
 
 import pytest
 import websockets
 
 from resilience.core.records import ConnectivityStatus, FaultCode, Phase
+from resilience.services.looking import ProbeContext, probe
 from tests.kits.kinds import ServiceType
 from tests.kits.servers import fakes
-from tests.kits.servers.looking import look
+from tests.kits.servers.looking import look, service
 
 C, T, S = FaultCode, ServiceType, ConnectivityStatus
 
@@ -120,9 +122,6 @@ async def test_a_pong_without_an_echo_is_not_depth() -> None:
 
 
 async def test_the_guides_receive_time_out_cuts_the_wait_for_an_answer() -> None:
-    from resilience.services.looking import ProbeContext, probe
-    from tests.kits.servers.looking import service
-
     async with fakes.serve(accepts(then=fakes.silent)) as port:
         with ProbeContext() as context:
             context.recv_s = 0.2
@@ -130,6 +129,37 @@ async def test_the_guides_receive_time_out_cuts_the_wait_for_an_answer() -> None
     assert seen.fault is not None
     assert (seen.fault.code, seen.fault.phase) == (C.PROTO_SILENT, Phase.QUERY)
     assert "WEBSOCKET_RECV_TIMEOUT" in seen.fault.detail
+
+
+async def test_the_guides_send_time_out_cuts_a_message_that_the_other_side_does_not_take() -> None:
+    """It accepts the connection and reads no more: its buffers fill, and the echo never leaves this machine."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+
+        async def takes_nothing_more() -> None:
+            connection, _ = await loop.sock_accept(listening)
+            with connection:
+                asked = re.search(rb"Sec-WebSocket-Key: (\S+)", await loop.sock_recv(connection, 1024))
+                assert asked
+                answer = base64.b64encode(hashlib.sha1(asked[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+                head = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + answer + b"\r\n\r\n"
+                await loop.sock_sendall(connection, head)
+                await asyncio.Event().wait()
+
+        server = asyncio.create_task(takes_nothing_more())
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+        with ProbeContext() as context:
+            context.send_s = 0.2
+            seen = await probe(service(T.WEBSOCKET, url, timeout_s=5, echo="x" * 60_000), context=context)
+        server.cancel()
+        await asyncio.wait([server])
+    assert seen.fault is not None
+    assert (seen.fault.code, seen.fault.phase) == (C.PROTO_SILENT, Phase.QUERY)
+    assert "WEBSOCKET_SEND_TIMEOUT" in seen.fault.detail
 
 
 async def test_a_flood_of_other_messages_is_no_echo() -> None:
