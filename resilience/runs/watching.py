@@ -6,7 +6,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,10 +40,11 @@ _SEND_ATTEMPTS = 2
 
 
 class Watcher:
-    """One watch of one checkout. `tell` gets each line for people, `alive` a sign of life after each look.
+    """One watch of one checkout. `tell` gets each line for people, `alive` each look with its time, as a sign of life.
 
     State and what is to be sent are kept in one transaction, before anything is sent: a watch that is killed at any
-    moment loses no message, and sends one twice at most, under the same key and id.
+    moment loses no message, and sends one twice at most, under the same key and id. With `keeps` False it only prints: it
+    remembers nothing beyond its own end, sends nothing, and may run beside another watch.
     """
 
     def __init__(
@@ -51,25 +52,30 @@ class Watcher:
         settings: Settings,
         *,
         tell: Callable[[str], None],
-        alive: Callable[[str], None] = lambda line: None,
+        alive: Callable[[InfrastructureHealth, datetime], None] = lambda health, at: None,
         critical: bool = False,
+        keeps: bool = True,
     ) -> None:
         self.settings = settings
-        self._tell, self._alive, self._critical = tell, alive, critical
+        self._tell, self._alive, self._critical, self._keeps = tell, alive, critical, keeps
+        self._watch = Watch()
         self._redactor = Redactor.of(settings.secrets, settings.services)
         self._name = f"watch:{settings.environment}"
         self._run = ""
         self._troubles: dict[str, str] = {}
         self._first = True
 
-    async def run(self, *, rounds: int | None = None) -> None:
-        """Look again and again until cancelled, or for so many rounds. Raises LockedError where another watch runs here."""
+    async def run(self, *, rounds: int | None = None, enough: Callable[[], bool] = lambda: False) -> None:
+        """Look again and again until cancelled, for so many rounds, or until `enough` says that nobody reads any more.
+
+        Raises LockedError where another watch that keeps runs here.
+        """
         done = 0
-        with locked(self.settings.state / "watch", "watch"):
+        with locked(self.settings.state / "watch", "watch") if self._keeps else nullcontext():
             while True:
                 soon = await self.round()
                 done += 1
-                if rounds is not None and done >= rounds:
+                if (rounds is not None and done >= rounds) or enough():
                     return
                 await asyncio.sleep(self.pause(soon))
 
@@ -82,6 +88,28 @@ class Watcher:
 
     async def round(self) -> bool:
         """Look once, tell and send what changed; return whether to look again soon."""
+        if not self._keeps:
+            health, taken, now = await self._look(self._watch)
+            self._watch = taken.watch
+            self._say(taken, taken.alert and self._redacted(taken.alert), health, now)
+        else:
+            health, taken, now = await self._kept_round()
+            await self._beat()
+            self._textfile(health, taken)
+        self._alive(health, now)
+        return taken.soon
+
+    async def _look(self, before: Watch) -> tuple[InfrastructureHealth, Step, datetime]:
+        """Return a look at staging, what it came to after the state before it, and when it was taken."""
+        flapping = [name for name, one in before.services.items() if one.state is State.FLAPPING]
+        health = await look(self.settings, critical=self._critical, flapping=flapping)
+        now = datetime.now(UTC)
+        if self._keeps:
+            self._note(before, health)
+        return health, step(before, health, self._around(health), now), now
+
+    async def _kept_round(self) -> tuple[InfrastructureHealth, Step, datetime]:
+        """Look once from the state in the history, and keep there what it came to before anything of it is sent."""
         kept = memory.history(self.settings)
         if kept is None:
             raise RunbookError(
@@ -90,11 +118,7 @@ class Watcher:
         with kept:
             keeping = Keeping(kept)
             before = self._load(keeping)
-            flapping = [name for name, one in before.services.items() if one.state is State.FLAPPING]
-            health = await look(self.settings, critical=self._critical, flapping=flapping)
-            now = datetime.now(UTC)
-            self._note(before, health)
-            taken = step(before, health, self._around(health), now)
+            health, taken, now = await self._look(before)
             alert = None if taken.alert is None else self._redacted(taken.alert)
             with keeping.at_once():
                 keeping.keep({self._name: codec.to_json(taken.watch, indent=0).decode()})
@@ -104,10 +128,7 @@ class Watcher:
             if before.key and not taken.watch.key:
                 self._close(kept, health, before, now)
             await self._send(keeping)
-        await self._beat()
-        self._textfile(health, taken)
-        self._alive(f"{now:%H:%M:%S} UTC {staging_line(health)}")
-        return taken.soon
+        return health, taken, now
 
     def _load(self, keeping: Keeping) -> Watch:
         """Return the state as it was kept; a new one where there is none, or it cannot be read."""
@@ -125,7 +146,7 @@ class Watcher:
         note_look(self.settings, health, run=self._run)
 
     def _around(self, health: InfrastructureHealth) -> Around:
-        known = so_far(self.settings, health)
+        known = so_far(self.settings, health, remember=self._keeps)
         return Around(
             settings=self.settings.watch,
             notices=notices(known, self.settings.escalation),

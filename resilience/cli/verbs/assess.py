@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from resilience.cli.arguments import check_seconds, settings_from
-from resilience.cli.changes import Changes
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
-from resilience.core.errors import RecordError
+from resilience.core.errors import LockedError, RecordError
 
 with on_demand():
-    from rich import live as rich_live, table as rich_table
+    from rich import table as rich_table
 
+    from resilience.cli import following
     from resilience.core import records, steadiness as steadying, verdict, words
     from resilience.fallback import journal
     from resilience.runs import escalating, looking
@@ -44,7 +43,7 @@ def assess(
     ] = None,
     watch: Annotated[
         float | None,
-        typer.Option("--watch", help="Look again every so many seconds and print what changes (the guide: 300)."),
+        typer.Option("--watch", help="Watch as `resilience watch` does, every so many seconds (the guide: 300)."),
     ] = None,
     config: Config = "",
     environment: Environment = "",
@@ -57,7 +56,7 @@ def assess(
     settings = settings_from(config, environment, url)
     if watch is not None:
         check_seconds("--watch", watch)
-        asyncio.run(_watch(settings, watch, critical))
+        _watch(settings, watch, critical)
         return
     looks = asyncio.run(_looks(settings, critical, samples))
     health = looks[-1]
@@ -132,18 +131,11 @@ def _to_type(status: ConnectivityStatus, applied: journal.Journal | None) -> str
     return "resilience plan   (shows what apply would do)   resilience apply   resilience test"
 
 
-async def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
-    """Print what changes until interrupted, with a live table below it on a terminal."""
-    changes, out = Changes(), terminal.out
-    with (
-        rich_live.Live(console=out, transient=True, refresh_per_second=4) if out.is_terminal else nullcontext() as live
-    ):
-        while True:
-            health = await looking.look(settings, critical=critical, flapping=changes.flapping)
-            for line in changes.lines(health):
-                out.print(line, markup=False, soft_wrap=True)
-            if out.quiet:  # nobody reads any more
-                return
-            if live is not None:
-                live.update(terminal.services_table(health.services))
-            await asyncio.sleep(interval_s)
+def _watch(settings: Settings, interval_s: float, critical: bool) -> None:
+    """Watch as the verb `watch` does; where nothing can be kept, or another watch runs here, print only."""
+    keeps = settings.source is not None
+    try:
+        following.follow(settings, interval_s=interval_s, critical=critical, keeps=keeps)
+    except LockedError:
+        terminal.err.print("Another watch runs here and alerts; this one only prints.", soft_wrap=True)
+        following.follow(settings, interval_s=interval_s, critical=critical, keeps=False)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -16,8 +13,7 @@ from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import log_to_stderr
 
 with on_demand():
-    from resilience.runs import watching
-    from resilience.show import terminal
+    from resilience.cli import following
 
 app = verb()
 
@@ -39,21 +35,4 @@ def watch(
     """Look every 300 s, print and alert only what changes; a restart tells nothing twice."""
     log_to_stderr(verbose)
     check_seconds("--interval", interval)
-    settings = settings_from(config, environment)
-    if interval is not None:
-        settings = replace(settings, watch=replace(settings.watch, interval_s=interval))
-    watcher = watching.Watcher(settings, tell=_tell, alive=_alive, critical=critical)
-    asyncio.run(watcher.run(rounds=rounds))
-
-
-def _tell(line: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[2K")
-    terminal.out.print(line, markup=False, soft_wrap=True)
-
-
-def _alive(line: str) -> None:
-    """Show on a terminal that the watch lives; elsewhere nothing, as only changes are worth a line of a log."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[2Klast look {line}"[:200])
-        sys.stderr.flush()
+    following.follow(settings_from(config, environment), interval_s=interval, rounds=rounds, critical=critical)
