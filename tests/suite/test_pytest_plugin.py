@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -196,3 +198,17 @@ def test_its_tables_of_kinds_are_those_of_the_registry() -> None:
 def test_a_broken_marker_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="not a marker expression"):
         plugin.MarkerExpression(expression)
+
+
+def test_a_socket_on_which_nothing_went_since_the_last_test_is_not_used_by_this_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        with socket.create_connection(address) as client, server.accept()[0] as far:
+            sockets = plugin._Sockets()
+            client.sendall(b"an earlier test's")
+            far.recv(100)
+            assert list(address) in sockets.used(time.time())
+            sockets.mark()
+            assert list(address) not in sockets.used(time.time()), "its data went a moment ago, in the test before"
+            client.sendall(b"this one's")
+            assert list(address) in sockets.used(time.time())
