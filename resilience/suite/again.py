@@ -26,7 +26,8 @@ class Again:
 
     @property
     def same(self) -> bool:
-        return self.first.kind == self.now.kind
+        """Whether this error was there before: of a group's errors the outage's may be gone, and the bug's stays."""
+        return self.now.kinds == self.first.kinds or frozenset() < self.now.kinds < self.first.kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,37 @@ def is_assertion(chain: Sequence[Mapping[str, Any]]) -> bool:
     return False
 
 
+def leaves_of(chain: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, Any], ...], ...]:
+    """Return the errors that a group holds, each as a chain of its own; nothing where the outermost error is no group.
+
+    A group says nothing by itself: one of its errors may be an outage's and another the product's.
+    """
+    if not chain or _GROUPS.isdisjoint(chain[0].get("mro", ())):
+        return ()
+    found = []
+    for number, node in enumerate(chain):
+        if node.get("via") == "group" and _only_groups(chain, number) and _GROUPS.isdisjoint(node.get("mro", ())):
+            found.append(_below(chain, number))
+    return tuple(found)
+
+
+_GROUPS = frozenset(
+    name for module in ("", "exceptiongroup.") for name in (f"{module}ExceptionGroup", f"{module}BaseExceptionGroup")
+)
+
+
+def _below(chain: Sequence[Mapping[str, Any]], top: int) -> tuple[Mapping[str, Any], ...]:
+    """Return a link and all that lies behind it, as a chain of its own."""
+    places = {top: 0}
+    found: list[Mapping[str, Any]] = [{**chain[top], "via": "root", "of": -1}]
+    for number in range(top + 1, len(chain)):
+        parent = places.get(chain[number].get("of", -1))
+        if parent is not None:
+            places[number] = len(found)
+            found.append({**chain[number], "of": parent})
+    return tuple(found)
+
+
 def is_test_timeout(node: Mapping[str, Any]) -> bool:
     """Whether this is pytest-timeout's end of a test that hung; it has no type of its own."""
     return node.get("type") in ("_pytest.outcomes.Failed", "Failed") and bool(

@@ -54,6 +54,8 @@ class Test:
     collector: bool = False
     spoke: tuple[tuple[str, int | None], ...] = ()
     """What it connected to, where it passed."""
+    aside: tuple[tuple[str, int | None], ...] = ()
+    """Those of them that only a thread connected to which an earlier test had started, such as a pool's."""
     ended: float = 0.0
     line: int = 0
     file: str = ""
@@ -140,7 +142,7 @@ class Record:
             return kind, test, None
         if kind == "u":
             test = self._test(session, event.get("i", event.get("id")))
-            test.spoke = _pairs(event.get("p"))
+            test.spoke, test.aside = _pairs(event.get("p")), _pairs(event.get("b"))
             return kind, test, None
         if kind == "begin":
             test = self._test(session, event.get("id"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from resilience.core.faults import http_fault
 from resilience.core.kind import Kind
 from resilience.core.records import Evidence, FaultCode, Outcome
-from resilience.suite.chains import is_assertion
+from resilience.suite.chains import is_assertion, leaves_of
 from resilience.suite.endpoints import (
     RESOLVING,
     Endpoint,
@@ -96,8 +96,8 @@ class Judged:
     """Whether an outage was seen where the test was."""
     nothing_done: bool = False
     """Whether the test cannot have changed anything on the far side before it failed."""
-    kind: str = ""
-    """What makes two errors the same: type and code, not the text."""
+    kinds: frozenset[str] = frozenset()
+    """What makes two errors the same: type and code, not the text; of a group those of all its errors."""
     evidence: Evidence | None = None
 
 
@@ -584,11 +584,22 @@ def _unwell_before(failure: Failure, scene: Scene, names: frozenset[str]) -> fro
 
 
 def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True) -> Judged:
-    """Say whose a failure is: the first rule that fits decides."""
+    """Say whose a failure is: the first rule that fits decides. Each error of an exception group is judged by itself."""
     message = message_of(failure)
     if failure.lost:
         return Judged(
             outcome=Outcome.NOT_RUN, rule=1, message=message, reason="it failed, and our plug-in could not read why"
+        )
+    leaves = leaves_of(failure.chain)
+    if leaves:
+        each = [judge_failure(replace(failure, chain=leaf), scene, markers=markers, is_test=is_test) for leaf in leaves]
+        return replace(
+            _standing(each, each),
+            message=message,
+            needs=frozenset().union(*(one.needs for one in each)),
+            trace=any(one.trace for one in each),
+            nothing_done=all(one.nothing_done for one in each),
+            kinds=frozenset().union(*(one.kinds for one in each)),
         )
     case = case_of(failure, scene, markers=markers, is_test=is_test)
     rule = next(rule for rule in RULES if rule.fits(case))
@@ -597,7 +608,7 @@ def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = 
     judged = replace(
         judged,
         message=message,
-        kind=_kind_of(case),
+        kinds=frozenset({_kind_of(case)}),
         nothing_done=case.reading.connecting and only_there and not case.scene.passed.get(str(case.service)),
     )
     return replace(judged, evidence=_evidence(case, judged))
@@ -661,11 +672,23 @@ _STATES = {
 _PRODUCTS = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 
-def judge_test(test: Test, scene: Scene) -> Judged:
-    """Say what became of one test of several failures, such as subtests.
+def _standing(judged: Sequence[Judged], counted: Sequence[Judged]) -> Judged:
+    """Return which of several judgements stands for all: the first, unless one that counts is worse for the product.
 
-    One that is surely the product's wins, then one that may be, over an outage's; unless it only followed in tear-down.
+    One that is surely the product's wins, then one that may be, over an outage's.
     """
+    first = judged[0]
+    for one in counted:
+        unsure = first.outcome not in _PRODUCTS or first.again
+        surely = one.outcome in _PRODUCTS and not one.again
+        perhaps = first.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and one.outcome is Outcome.UNDECIDED
+        if unsure and (surely or perhaps):
+            first = one
+    return first
+
+
+def judge_test(test: Test, scene: Scene) -> Judged:
+    """Say what became of one test of several failures, such as subtests; what only followed in tear-down does not count."""
     if test.held is not None and not test.failures:
         reason, service = test.held
         needs = frozenset({service} if service else ())
@@ -677,14 +700,8 @@ def judge_test(test: Test, scene: Scene) -> Judged:
         judged = [
             judge_failure(failure, scene, markers=test.markers, is_test=not test.collector) for failure in test.failures
         ]
-        first = judged[0]
-        for failure, one in zip(test.failures[1:], judged[1:], strict=True):
-            unsure = first.outcome not in _PRODUCTS or first.again
-            surely = one.outcome in _PRODUCTS and not one.again
-            perhaps = first.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE and one.outcome is Outcome.UNDECIDED
-            if unsure and (surely or perhaps) and (failure.when != "teardown" or is_assertion(failure.chain)):
-                first = one
-        return first
+        follows = [one.when == "teardown" and not is_assertion(one.chain) for one in test.failures]
+        return _standing(judged, [one for one, late in zip(judged, follows, strict=True) if not late])
     known = _STATES.get(test.state)
     if known is not None:
         return Judged(outcome=known, rule=0, reason=test.reason)

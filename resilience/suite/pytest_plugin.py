@@ -13,6 +13,8 @@ import hashlib
 import json
 import os
 import re
+import socket
+import struct
 import sys
 import threading
 import time
@@ -670,6 +672,10 @@ class _Spoken:
         self.recent = []
         """All of this test, in order; what was only looked up by name as well."""
         self.connected = []
+        self.own = set()
+        """Those of them that a thread of this test connected to: a pool that an earlier test opened connects by itself."""
+        self.older = frozenset()
+        """Threads that ran already when this test began."""
         self.spawned = False
         self.all = {}
         self.libpq = set()
@@ -683,6 +689,8 @@ class _Spoken:
     def begin(self):
         """A test begins."""
         del self.recent[:], self.connected[:]
+        self.own.clear()
+        self.older = frozenset(thread.ident for thread in threading.enumerate()) - {threading.get_ident()}
         self.spawned = False
         if "psycopg2" in sys.modules or "psycopg" in sys.modules:
             self.watch_libpq()
@@ -693,6 +701,8 @@ class _Spoken:
         if pair not in self.recent[-8:] and len(self.recent) < 60:
             self.recent.append(pair)
         if connected:
+            if threading.get_ident() not in self.older:
+                self.own.add(pair)
             if pair not in self.connected and len(self.connected) < 20:
                 self.connected.append(pair)
                 if self.tell is not None and pair in self.watched:
@@ -846,40 +856,64 @@ _spoken = _Spoken()
 
 
 _TCP_INFO = 11
-_LAST_DATA_SENT, _LAST_DATA_RECEIVED = 44, 52
-"""Where Linux' struct tcp_info says how many milliseconds ago data went each way (linux/tcp.h)."""
+_LAST_DATA_SENT, _LAST_DATA_RECEIVED, _SEGMENTS_IN, _SEGMENTS_OUT = 44, 52, 152, 156
+"""Where Linux' struct tcp_info says how many milliseconds ago data went each way, and in how many segments (linux/tcp.h)."""
 
 
-def _open_sockets(since):
-    """Return [host, port] of the far sides of this process's sockets on which data went since then; only on Linux.
+class _Sockets:
+    """This process's sockets and how much went over each until the last test ended; only on Linux.
 
-    Also those of clients in C, which no audit hook sees. A pool that an earlier test filled and this one left alone is not used.
+    It sees clients in C as well, which no audit hook sees.
     """
-    import socket
-    import struct
 
-    elapsed = (time.time() - since) * 1000.0 + 5
-    found = []
-    try:
-        names = os.listdir("/proc/self/fd")
-    except OSError:
-        return found
-    for name in names:
+    def __init__(self):
+        self.before = {}
+        self.now = {}
+
+    def mark(self):
+        """A test ended: what was seen last is not the next one's."""
+        self.before = self.now
+
+    def used(self, since):
+        """Return [host, port] of the far sides of the sockets on which data went since then, and since the last test.
+
+        A pool that an earlier test filled and this one left alone is not used. The clock alone does not tell: it has the
+        kernel's ticks, and an earlier test's last data may be younger than one of them.
+        """
+        elapsed = (time.time() - since) * 1000.0 + 5
+        found = []
+        self.now = {}
         try:
-            if not os.readlink("/proc/self/fd/" + name).startswith("socket:["):
+            names = os.listdir("/proc/self/fd")
+        except OSError:
+            return found
+        for name in names:
+            try:
+                link = os.readlink("/proc/self/fd/" + name)
+                far = _far_side(name) if link.startswith("socket:[") else None
+            except (OSError, ValueError, struct.error):
                 continue
-            with socket.socket(fileno=os.dup(int(name))) as copy:
-                if copy.family not in (socket.AF_INET, socket.AF_INET6) or not copy.type & socket.SOCK_STREAM:
-                    continue
-                peer = copy.getpeername()
-                info = copy.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 104)
-            sent, received = (struct.unpack_from("I", info, at)[0] for at in (_LAST_DATA_SENT, _LAST_DATA_RECEIVED))
-        except (OSError, ValueError, struct.error):
-            continue
-        host = peer[0][7:] if peer[0].startswith("::ffff:") and "." in peer[0] else peer[0]
-        if min(sent, received) <= elapsed and [host, peer[1]] not in found:
-            found.append([host, peer[1]])
-    return found[:20]
+            if far is None:
+                continue
+            pair, ago, count = far
+            self.now[link] = count
+            if ago <= elapsed and (not count or count != self.before.get(link)) and pair not in found:
+                found.append(pair)
+        return found[:20]
+
+
+def _far_side(descriptor):
+    """Return whom a TCP socket speaks to, how many milliseconds ago data went, and how many segments so far; else None."""
+    with socket.socket(fileno=os.dup(int(descriptor))) as copy:
+        if copy.family not in (socket.AF_INET, socket.AF_INET6) or not copy.type & socket.SOCK_STREAM:
+            return None
+        peer = copy.getpeername()
+        info = copy.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 160)
+    ago = min(struct.unpack_from("I", info, at)[0] for at in (_LAST_DATA_SENT, _LAST_DATA_RECEIVED))
+    # An older kernel's record is shorter: then the clock has to do.
+    count = struct.unpack_from("II", info, _SEGMENTS_IN) if len(info) >= _SEGMENTS_OUT + 4 else ()
+    host = peer[0][7:] if peer[0].startswith("::ffff:") and "." in peer[0] else peer[0]
+    return [host, peer[1]], ago, count
 
 
 class _Writer:
@@ -949,6 +983,7 @@ class Recorder:
         self.cached = {}
         self.lost = set()
         self.since = time.time()
+        self.sockets = _Sockets()
         self.by_fixture = {}
         self.raised = {}
         self.came_through = set()
@@ -1329,7 +1364,7 @@ class Recorder:
                 pairs, spawned = self.by_fixture.get(key, ((), False))
                 used.extend(list(pair) for pair in pairs if list(pair) not in used)
                 children = children or spawned
-        used.extend(pair for pair in _open_sockets(self.since) if pair not in used)
+        used.extend(pair for pair in self.sockets.used(self.since) if pair not in used)
         found = {"spoke": [list(pair) for pair in _spoken.recent[-40:]]}
         unseen = _spoken.unseen()
         seen = _answers(value) if value is not None else []
@@ -1459,10 +1494,11 @@ class Recorder:
             self.writer.event("end", id=nodeid, o=state, d=round(self.duration, 4))
         else:
             line = self.end_line % (number, state.encode(), self.duration)
-            pairs = self.spoke_to() if _spoken.all else []
+            pairs, aside = self.spoke_to() if _spoken.all else ((), ())
             if pairs:
                 told = json.dumps(pairs, separators=(",", ":")).encode()
-                self.writer.hold(b'{"k":"u","s":"%b","i":%d,"p":%b}' % (self.session.encode(), number, told))
+                more = b',"b":' + json.dumps(aside, separators=(",", ":")).encode() if aside else b""
+                self.writer.hold(b'{"k":"u","s":"%b","i":%d,"p":%b%b}' % (self.session.encode(), number, told, more))
             if state == "passed":
                 self.writer.hold(line)
             else:
@@ -1471,14 +1507,17 @@ class Recorder:
         self.current = None
 
     def spoke_to(self):
-        """Return [host, port] of what this test spoke to: new connections, its fixtures' ones, and old ones that it used."""
+        """Return [host, port] of what this test spoke to, and those of them that only a thread of an earlier one connected to.
+
+        New connections, its fixtures' ones, and old ones that it used.
+        """
+        own = {tuple(pair) for key in self.lasting for pair in self.by_fixture.get(key, ((), False))[0]} | _spoken.own
+        aside = [list(pair) for pair in _spoken.connected if pair not in own]
         found = [list(pair) for pair in _spoken.connected]
-        for key in self.lasting:
-            for pair in self.by_fixture.get(key, ((), False))[0]:
-                if list(pair) not in found:
-                    found.append(list(pair))
-        found.extend(pair for pair in _open_sockets(self.since) if pair not in found)
-        return found[:20]
+        found.extend(list(pair) for pair in own if list(pair) not in found)
+        found.extend(pair for pair in self.sockets.used(self.since) if pair not in found)
+        self.sockets.mark()
+        return found[:20], aside
 
     # what ends a run
 

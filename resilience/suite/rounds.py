@@ -465,7 +465,7 @@ def _stalled(execution: Execution, name: str) -> Judged:
     return Judged(
         outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE, rule=3, service=service, fault=FaultCode.PROTO_SILENT,
         message=execution.stalled + (f"; {stack}" if stack else ""), reason=execution.stalled, again=True,
-        needs=frozenset({service} if service else ()), trace=True, kind="no progress",
+        needs=frozenset({service} if service else ()), trace=True, kinds=frozenset({"no progress"}),
     )  # fmt: skip
 
 

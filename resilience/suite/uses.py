@@ -30,6 +30,8 @@ def save(
 ) -> None:  # fmt: skip
     """Write what is known now: a test that passed replaces what was known of it, one that did not leaves it.
 
+    What only an earlier test's thread connected to meanwhile, such as a pool's, is not this one's.
+
     Ids only, and names of services: nothing of what was said there. Raises OSError.
     """
     if path is None:
@@ -38,7 +40,8 @@ def save(
     seen = {}
     for standing in standings:
         if standing.judged.outcome in _SAID and standing.rounds:
-            found = (whose([pair], live) for pair in standing.test.spoke)
+            own = (pair for pair in standing.test.spoke if pair not in standing.test.aside)
+            found = (whose([pair], live) for pair in own)
             seen[standing.test.id] = tuple(sorted({one.service for one in found if one is not None}))
     if not seen:
         return

@@ -19,7 +19,7 @@ INFRA, FAILED, UNDECIDED, PASSED = (
 def judged(outcome: Outcome, rule: int, kind: str = "A", *, sign: bool = True, **more: Any) -> Judged:
     signs = ("A: tcp_refused",) if sign else ()
     evidence = Evidence(round=1, rule=rule, judgement=outcome, reason="r", signs=signs)
-    return Judged(outcome=outcome, rule=rule, kind=kind, evidence=evidence, message=kind, **more)
+    return Judged(outcome=outcome, rule=rule, kinds=frozenset({kind}), evidence=evidence, message=kind, **more)
 
 
 OUTAGE = judged(INFRA, 11, again=True, trace=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from resilience.core.records import Outcome, TestExecutionMode, Verdict
+from resilience.suite import uses
 from resilience.suite.records import Progress
 from tests.kits.testrun_kit import (
     INFRA,
@@ -134,6 +135,54 @@ async def test_a_dead_service_holds_back_what_earlier_runs_saw_use_it_and_nothin
     assert {test.outcome for test in bodies} == {INFRA}
     assert 1 <= sum(test.rounds == 0 for test in bodies) <= 9, "after three in a row the others are not tried"
     assert all(test.outcome is Outcome.PASSED for test in second.tests if "test_pure" in test.id)
+
+
+async def test_what_the_background_of_an_earlier_test_connects_to_holds_back_no_later_test(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        conftest="""
+        import socket, threading, time, pytest
+        from helpers import hello
+        def again(enough):
+            while not enough.wait(0.01):
+                try: hello()
+                except OSError: pass
+        @pytest.fixture(scope="session")
+        def pool():
+            enough = threading.Event()
+            worker = threading.Thread(target=again, args=(enough,))
+            worker.start()
+            yield hello
+            enough.set()
+            worker.join()
+        """,
+        test_a="""
+        import threading, time, pytest
+        from helpers import hello
+        @pytest.mark.parametrize("n", range(6))
+        def test_pool(pool, n):
+            time.sleep(0.1)
+            pool()
+        def test_pure():
+            time.sleep(0.1)
+        def test_in_a_thread_of_its_own():
+            thread = threading.Thread(target=hello)
+            thread.start()
+            thread.join()
+        """,
+    )
+    known = out / "uses.json"
+    first = await run(root, out / "up", {"database": database.up()}, uses=known)
+    assert first.exit_code == 0
+    told = uses.load(known)
+    assert "test_a.py::test_in_a_thread_of_its_own" in told
+    assert "test_a.py::test_pool[5]" in told
+    assert "test_a.py::test_pure" not in told
+    database.down()
+    second = await run(root, out / "down", {"database": database}, uses=known, attempts=0)
+    assert by_id(second)["test_pure"] is Outcome.PASSED
 
 
 async def test_holding_back_can_be_switched_off(root: Path, out: Path, database: LineServer) -> None:

@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect as ws_connect
 
 from resilience.core import faults
 from resilience.services.registry import KINDS
-from resilience.suite.chains import classify_chain
+from resilience.suite.chains import classify_chain, leaves_of
 from resilience.suite.endpoints import Endpoint, addresses_in, whose
 from tests.kits.failures import told
 from tests.kits.kinds import ServiceType
@@ -74,3 +74,18 @@ async def test_what_a_foreign_interpreter_tells_means_what_the_live_exception_me
         failure.spoke = (("127.0.0.1", server.port),)
     named = addresses_in(failure.chain) or failure.spoke
     assert whose(named, [endpoint]) is endpoint, "the address is in the chain or the client's frames"
+
+
+def test_the_errors_of_a_group_are_chains_of_their_own() -> None:
+    caused = ValueError("b")
+    caused.__cause__ = KeyError("why")
+    chain = told(ExceptionGroup("all", [TypeError("a"), ExceptionGroup("more", [caused, OSError("c")])])).chain
+    leaves = leaves_of(chain)
+    assert [[node["type"] for node in leaf] for leaf in leaves] == [
+        ["TypeError"],
+        ["ValueError", "KeyError"],
+        ["OSError"],
+    ]
+    assert [(leaf[0]["via"], leaf[0]["of"]) for leaf in leaves] == [("root", -1)] * 3
+    assert leaves[1][1]["of"] == 0
+    assert leaves_of(told(caused).chain) == leaves_of(()) == ()

@@ -17,6 +17,7 @@ from _pytest.runner import SetupState
 from resilience.core.records import FaultCode, Outcome
 from resilience.services.registry import KINDS
 from resilience.suite import pytest_plugin as plugin
+from resilience.suite.again import Again, settle
 from resilience.suite.endpoints import Endpoint, Pair
 from resilience.suite.events import Test
 from resilience.suite.evidence import RULES, Answer, Scene, case_of, judge_failure, judge_test, shared_look, told_by
@@ -477,6 +478,45 @@ EVENTS: tuple[dict[str, Any], ...] = (
 def test_teardown_after_an_outage_is_not_a_bug_but_an_assertion_is(exc: BaseException, outcome: Outcome) -> None:
     record = fed(*EVENTS, {"k": "fail", "id": 0, "chain": plugin.describe(exc), "when": "teardown", "at": 100.0})
     assert judge_test(record.tests["/p", "a::t"], Scene(endpoints=(DB,), looks=Looks(RED))).outcome is outcome
+
+
+BUG = ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("exc", "looks", "outcome", "again"),
+    [
+        (ExceptionGroup("page", [refused(), BUG]), RED, UNDECIDED, True),
+        (ExceptionGroup("page", [BUG, ExceptionGroup("rows", [refused()])]), RED, UNDECIDED, True),
+        (ExceptionGroup("page", [refused(), refused()]), RED, INFRA, True),
+        (ExceptionGroup("page", [refused(), BUG]), GREEN, FAILED, False),
+        (ExceptionGroup("page", [refused()]), GREEN, FAILED, True),
+    ],
+    ids=["an outage and a bug", "within each other", "an outage twice", "a bug and a sign beside well ones", "a sign"],
+)
+def test_each_error_of_a_group_is_judged_and_the_worst_for_the_product_stands(
+    exc: BaseException, looks: tuple[Look, ...], outcome: Outcome, again: bool
+) -> None:
+    judged = judge_failure(told(exc, **AT_DB), Scene(endpoints=(DB, REDIS, API), looks=Looks(looks)))
+    assert (judged.outcome, judged.again) == (outcome, again), judged
+    assert judged.message.startswith("ExceptionGroup: page")
+
+
+def test_what_a_group_waits_for_is_what_all_of_its_errors_wait_for() -> None:
+    group = ExceptionGroup("page", [refused(), through("http://api.staging.test/", status(503)), BUG])
+    judged = judge_failure(told(group, **AT_DB), Scene(endpoints=(DB, REDIS, API), looks=Looks(RED)))
+    assert judged.needs == {"database", "backend_api"}
+
+
+def test_the_errors_of_a_group_are_what_two_runs_have_in_common() -> None:
+    first = judge_failure(
+        told(ExceptionGroup("page", [refused(), BUG]), **AT_DB), Scene(endpoints=(DB,), looks=Looks(RED))
+    )
+    for later in (ExceptionGroup("page", [BUG]), BUG):
+        now = judge_failure(told(later), Scene(endpoints=(DB,), looks=Looks(GREEN), round=2))
+        assert settle(Again(first=first, now=now)).outcome is FAILED
+    other = judge_failure(told(ValueError("x")), Scene(endpoints=(DB,), looks=Looks(GREEN), round=2))
+    assert settle(Again(first=first, now=other)).outcome is UNDECIDED
 
 
 def test_a_held_test_is_infrastructures_and_waits_for_its_service() -> None:

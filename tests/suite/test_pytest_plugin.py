@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,3 +231,17 @@ async def test_an_answer_of_a_client_that_knows_no_url_costs_nothing_but_its_add
     )
     result = await run(root, tmp_path / "run", {}, PYTEST)
     assert [(test.outcome, test.message) for test in result.tests] == [(Outcome.FAILED, "RuntimeError: order 1: 502")]
+
+
+def test_a_socket_on_which_nothing_went_since_the_last_test_is_not_used_by_this_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        with socket.create_connection(address) as client, server.accept()[0] as far:
+            sockets = plugin._Sockets()
+            client.sendall(b"an earlier test's")
+            far.recv(100)
+            assert list(address) in sockets.used(time.time())
+            sockets.mark()
+            assert list(address) not in sockets.used(time.time()), "its data went a moment ago, in the test before"
+            client.sendall(b"this one's")
+            assert list(address) in sockets.used(time.time())
