@@ -118,7 +118,7 @@ def same(text: str) -> str:
     return TIMES.sub("", text)
 
 
-@pytest.mark.parametrize("words", [("-v",), ("-q", "--durations=1"), ("--markers",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("-v",), ("-q", "--durations=1", "--durations-min=9"), ("--markers",)], ids=" ".join)
 def test_without_a_configuration_nothing_changes_at_all(team: Team, words: tuple[str, ...]) -> None:
     """Byte by byte the same output as with `-p no:resilience`, but for times and the header's list without our name."""
     (team.root / "resilience.toml").unlink()
