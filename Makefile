@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SLOW := $(VENV)/.ready-slow
 
+# Where bytecode is not kept, as in many containers, each of the suite's thousands of starts compiles its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup drill test test-all chaos coverage lint bench notebook dist lock clean
 .DEFAULT_GOAL := help
 

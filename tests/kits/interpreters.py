@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests start these interpreters by the hundred and let them write no bytecode into a team's folders: it is made here.
+INSTALL = ("pip", "install", "-q", "--compile-bytecode")
+
 
 def find_python(version: str) -> Path | None:
     """Return an interpreter of this version that starts: on PATH, else in the folders of pyenv and uv.
@@ -51,7 +54,7 @@ def environment_of(version: str, packages: Sequence[str]) -> Path:
     base = find_python(version)
     if base is None:
         pytest.skip(f"Python {version} is not on this machine (PATH, pyenv, uv)")
-    digest = hashlib.sha256("\n".join([str(base.resolve()), *sorted(packages)]).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join([str(base.resolve()), *INSTALL, *sorted(packages)]).encode()).hexdigest()[:12]
     home = cache_folder() / f"{version}-{digest}"
     python = home / "bin/python"
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +81,7 @@ def _make(base: Path, home: Path, packages: Sequence[str]) -> str:
         return made.stderr.strip()[-300:]
     for more in ([], ["--offline"]):
         done = subprocess.run(
-            [uv, "pip", "install", "-q", "-p", home / "bin/python", *more, *packages],
+            [uv, *INSTALL, "-p", home / "bin/python", *more, *packages],
             env=environ, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         if done.returncode == 0:
