@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from resilience.runs.folder import read_incident
+from tests.chaos.attacks import full_disk
 from tests.kits.endings import disagreements
 from tests.kits.run_kit import staging as staging, team as team
 from tests.kits.small_staging import SmallStaging
@@ -48,6 +49,8 @@ class Ending:
     verb: tuple[str, ...] = ("test", "--force", "full")
     file_bytes: int = 0
     """Above 0: no file may become larger, as on a disk that is full."""
+    broken: bool = False
+    """Whether a stage meets what it cannot get over."""
 
 
 ENDINGS = {
@@ -61,6 +64,7 @@ ENDINGS = {
     "SIGINT": Ending(WAITS, "interrupted", 130, sent=signal.SIGINT),
     "SIGHUP": Ending(WAITS, "interrupted", 143, sent=signal.SIGHUP),
     "killed everything": Ending(WAITS, "killed", 137, sent=signal.SIGKILL),
+    "no large files": Ending(PASSES, "runbook_failed", 30, verb=("test",), file_bytes=6_000),
 }
 
 
@@ -108,7 +112,7 @@ def test_a_test_run_tells_one_end(team: Path, staging: SmallStaging, name: str) 
     assert (128 - code if code < 0 else code) == ending.code
     if name != "killed everything":
         assert read_incident(record.parent).verdict.value == ending.verdict
-        assert (record.parent / "report.md").exists()
+        assert ending.file_bytes or (record.parent / "report.md").exists()
 
 
 @pytest.mark.slow
@@ -232,6 +236,61 @@ def test_a_command_whose_code_is_another_than_its_runs_says_both(team: Path, sta
         assert document["run_verdict"] == "passed_on_stand_ins"
     finally:
         type_in(team, "restore")
+
+
+RUN = ("run", "--apply")
+AS_IT_IS = (*RUN, "-p", "mode=full")
+WHOLE_RUNS = {
+    "pass": Ending(PASSES, "passed", 0, verb=RUN),
+    "product": Ending(FAILS, "product_failures", 1, verb=RUN),
+    "blocked": Ending(PASSES, "infrastructure_unavailable", 20, status=503, verb=RUN),
+    "unknown": Ending(NONE, "unknown", 21, verb=RUN),
+    "undecided": Ending(UNDECIDED, "undecided", 20, status=503, verb=AS_IT_IS),
+    "looked only": Ending(PASSES, "infrastructure_unavailable", 20, status=503, verb=("run",)),
+    "failing stage": Ending(PASSES, "runbook_failed", 30, status=503, verb=RUN, broken=True),
+    "stage timed out": Ending(WAITS, "timed_out", 124, verb=(*AS_IT_IS, "--stage-timeout", "6")),
+    "SIGTERM": Ending(WAITS, "interrupted", 143, sent=signal.SIGTERM, verb=AS_IT_IS),
+    "SIGINT": Ending(WAITS, "interrupted", 130, sent=signal.SIGINT, verb=AS_IT_IS),
+    "SIGHUP": Ending(WAITS, "interrupted", 143, sent=signal.SIGHUP, verb=AS_IT_IS),
+    "no large files": Ending(PASSES, "runbook_failed", 30, verb=RUN, file_bytes=24_000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WHOLE_RUNS)
+def test_a_whole_run_tells_one_end(team: Path, staging: SmallStaging, name: str) -> None:
+    ending = WHOLE_RUNS[name]
+    if ending.broken:
+        # The fallback can be neither noted nor written, which only its stage finds out.
+        with_stand_in(team)
+        (team / ".env.test.active").mkdir()
+    code = go(team, staging, ending)
+    (record,) = runs(team)
+    assert disagreements(record.parent, process=code) == []
+    assert code == ending.code
+    assert read_incident(record.parent).verdict.value == ending.verdict
+    assert ending.file_bytes or (record.parent / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size_kb", [48, 200])
+def test_a_whole_run_on_a_full_disk_tells_one_end(tmp_path: Path, size_kb: int) -> None:
+    """A disk of this size, where this user can mount one, else files of at most half of it."""
+    tried = full_disk(tmp_path, size_kb)
+    assert tried.wrong == ()
+    assert tried.detail.endswith("exit 30"), tried.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("run", "--apply"), ("run", "-p", "mode=fulll")])
+def test_a_whole_run_with_wrong_settings_leaves_no_run_that_could_tell_anything(
+    team: Path, staging: SmallStaging, words: tuple[str, ...]
+) -> None:
+    config = team / "resilience.toml"
+    if "-p" not in words:
+        config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
+    assert go(team, staging, Ending(PASSES, "", 2, verb=words)) == 2
+    assert runs(team) == []
 
 
 def test_a_settings_error_leaves_no_run_that_could_tell_anything(team: Path, staging: SmallStaging) -> None:
