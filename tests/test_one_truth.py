@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -10,16 +11,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from resilience.runs.folder import read_incident
+from tests.chaos.attacks import full_disk
 from tests.kits.endings import disagreements
 from tests.kits.run_kit import staging as staging, team as team
 from tests.kits.small_staging import SmallStaging
 from tests.kits.stand_in_kit import eventually
-from tests.kits.typing_in import runs
+from tests.kits.typing_in import runs, with_stand_in
 
 PASSES = "def test_one():\n    assert True\n"
 FAILS = "def test_one():\n    assert 1 == 2\n"
@@ -46,6 +49,8 @@ class Ending:
     verb: tuple[str, ...] = ("test", "--force", "full")
     file_bytes: int = 0
     """Above 0: no file may become larger, as on a disk that is full."""
+    broken: bool = False
+    """Whether a stage meets what it cannot get over."""
 
 
 ENDINGS = {
@@ -59,6 +64,7 @@ ENDINGS = {
     "SIGINT": Ending(WAITS, "interrupted", 130, sent=signal.SIGINT),
     "SIGHUP": Ending(WAITS, "interrupted", 143, sent=signal.SIGHUP),
     "killed everything": Ending(WAITS, "killed", 137, sent=signal.SIGKILL),
+    "no large files": Ending(PASSES, "runbook_failed", 30, verb=("test",), file_bytes=6_000),
 }
 
 
@@ -106,7 +112,7 @@ def test_a_test_run_tells_one_end(team: Path, staging: SmallStaging, name: str) 
     assert (128 - code if code < 0 else code) == ending.code
     if name != "killed everything":
         assert read_incident(record.parent).verdict.value == ending.verdict
-        assert (record.parent / "report.md").exists()
+        assert ending.file_bytes or (record.parent / "report.md").exists()
 
 
 @pytest.mark.slow
@@ -146,6 +152,147 @@ def test_a_whole_run_of_which_something_is_killed_tells_one_end_and_leaves_nothi
     assert eventually(lambda: not any(one.is_running() for one in below), within_s=20)
 
 
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """A command that does something besides testing: what was typed before, and what the process and the run then say."""
+
+    words: tuple[str, ...]
+    process: int
+    run: tuple[str, int]
+    before: tuple[tuple[str, ...], ...] = ()
+    status: int = 503
+    """How staging answers this command; those typed before it find it down."""
+    tests: str = PASSES
+    stand_in: str = "comes up"
+
+
+DOINGS = {
+    "applied": Doing(("apply",), 0, ("infrastructure_unavailable", 20)),
+    "applied, and the stand-in failed": Doing(("apply",), 20, ("infrastructure_unavailable", 20), stand_in="fails"),
+    "blocked": Doing(("apply",), 20, ("infrastructure_unavailable", 20), stand_in="none"),
+    "nothing to apply": Doing(("apply",), 0, ("unknown", 0), status=200),
+    "recovered": Doing(("recover",), 0, ("passed", 0), status=200),
+    "recovered with a bug": Doing(("recover",), 1, ("product_failures", 1), status=200, tests=FAILS),
+    "recovered without tests": Doing(("recover", "--no-tests"), 0, ("unknown", 0), status=200),
+    "recovered without tests after stand-ins": Doing(
+        ("recover", "--no-tests"), 0, ("passed_on_stand_ins", 10), before=(("apply",), ("test",)), status=200
+    ),
+    "still down after a bug": Doing(
+        ("recover", "--wait", "0"), 20, ("product_failures", 1), before=(("apply",), ("test",)), tests=FAILS
+    ),
+    "waited in vain": Doing(
+        ("recover", "--wait", "0.2"), 124, ("timed_out", 124), before=(("apply",), ("test",)), tests=FAILS
+    ),
+    "restored": Doing(("restore",), 0, ("infrastructure_unavailable", 20), before=(("apply",),)),
+}
+
+
+@pytest.mark.parametrize("name", DOINGS)
+def test_what_a_command_did_and_what_its_run_came_to_have_two_names_and_both_are_said(
+    team: Path, staging: SmallStaging, name: str
+) -> None:
+    doing = DOINGS[name]
+    if doing.stand_in != "none":
+        with_stand_in(team)
+    if doing.stand_in == "fails":
+        config = team / "resilience.toml"
+        config.write_text(config.read_text().replace("critical = true\n", 'critical = true\nprepare = ["false"]\n', 1))
+    try:
+        for words in doing.before:
+            go(team, staging, Ending(doing.tests, "", 0, status=503, verb=words))
+        code = go(team, staging, Ending(doing.tests, "", 0, status=doing.status, verb=doing.words))
+        assert code == doing.process
+        (record,) = runs(team)
+        incident = read_incident(record.parent)
+        assert (incident.verdict.value, incident.exit_code) == doing.run
+        own = incident.exit_code if incident.command is None else incident.command.exit_code
+        if doing.words == ("restore",):
+            assert (incident.command and incident.command.verb) == "apply", "the undo says nothing about the run"
+        else:
+            assert own == code
+            assert disagreements(record.parent, process=code) == []
+        # The report can be asked for at any time, and says both.
+        type_in(team, "report", "--no-pdf")
+        assert disagreements(record.parent, process=None if doing.words == ("restore",) else code) == []
+        page = (record.parent / "report.md").read_text()
+        assert ("passed on real staging" in page) == (name == "recovered")
+    finally:
+        type_in(team, "restore")
+
+
+def test_a_command_whose_code_is_another_than_its_runs_says_both(team: Path, staging: SmallStaging) -> None:
+    with_stand_in(team)
+    staging.status = 503
+    try:
+        said = type_in(team, "apply")
+        assert "This command: exit code 0 (done). Its run: exit code 20 (staging is unavailable)" in said
+        document = typed_json(team, "apply", "--json")
+        assert (document["exit_code"], document["run_exit_code"]) == (0, 20)
+        assert document["run_verdict"] == "infrastructure_unavailable"
+        type_in(team, "test")
+        staging.status = 200
+        document = typed_json(team, "recover", "--no-tests", "--json")
+        assert (document["exit_code"], document["run_exit_code"]) == (0, 10)
+        assert document["run_verdict"] == "passed_on_stand_ins"
+    finally:
+        type_in(team, "restore")
+
+
+RUN = ("run", "--apply")
+AS_IT_IS = (*RUN, "-p", "mode=full")
+WHOLE_RUNS = {
+    "pass": Ending(PASSES, "passed", 0, verb=RUN),
+    "product": Ending(FAILS, "product_failures", 1, verb=RUN),
+    "blocked": Ending(PASSES, "infrastructure_unavailable", 20, status=503, verb=RUN),
+    "unknown": Ending(NONE, "unknown", 21, verb=RUN),
+    "undecided": Ending(UNDECIDED, "undecided", 20, status=503, verb=AS_IT_IS),
+    "looked only": Ending(PASSES, "infrastructure_unavailable", 20, status=503, verb=("run",)),
+    "failing stage": Ending(PASSES, "runbook_failed", 30, status=503, verb=RUN, broken=True),
+    "stage timed out": Ending(WAITS, "timed_out", 124, verb=(*AS_IT_IS, "--stage-timeout", "6")),
+    "SIGTERM": Ending(WAITS, "interrupted", 143, sent=signal.SIGTERM, verb=AS_IT_IS),
+    "SIGINT": Ending(WAITS, "interrupted", 130, sent=signal.SIGINT, verb=AS_IT_IS),
+    "SIGHUP": Ending(WAITS, "interrupted", 143, sent=signal.SIGHUP, verb=AS_IT_IS),
+    "no large files": Ending(PASSES, "runbook_failed", 30, verb=RUN, file_bytes=24_000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WHOLE_RUNS)
+def test_a_whole_run_tells_one_end(team: Path, staging: SmallStaging, name: str) -> None:
+    ending = WHOLE_RUNS[name]
+    if ending.broken:
+        # The fallback can be neither noted nor written, which only its stage finds out.
+        with_stand_in(team)
+        (team / ".env.test.active").mkdir()
+    code = go(team, staging, ending)
+    (record,) = runs(team)
+    assert disagreements(record.parent, process=code) == []
+    assert code == ending.code
+    assert read_incident(record.parent).verdict.value == ending.verdict
+    assert ending.file_bytes or (record.parent / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size_kb", [48, 200])
+def test_a_whole_run_on_a_full_disk_tells_one_end(tmp_path: Path, size_kb: int) -> None:
+    """A disk of this size, where this user can mount one, else files of at most half of it."""
+    tried = full_disk(tmp_path, size_kb)
+    assert tried.wrong == ()
+    assert tried.detail.endswith("exit 30"), tried.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("run", "--apply"), ("run", "-p", "mode=fulll")])
+def test_a_whole_run_with_wrong_settings_leaves_no_run_that_could_tell_anything(
+    team: Path, staging: SmallStaging, words: tuple[str, ...]
+) -> None:
+    config = team / "resilience.toml"
+    if "-p" not in words:
+        config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
+    assert go(team, staging, Ending(PASSES, "", 2, verb=words)) == 2
+    assert runs(team) == []
+
+
 def test_a_settings_error_leaves_no_run_that_could_tell_anything(team: Path, staging: SmallStaging) -> None:
     config = team / "resilience.toml"
     config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
@@ -183,6 +330,13 @@ def test_a_run_of_another_host_is_said_to_be_not_known_from_here(team: Path, sta
     (team / "tests" / "test_shop.py").write_text(PASSES)
     type_in(team, "test")
     assert record.read_text() == moved
+
+
+def typed_json(team: Path, *words: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "resilience.cli", *words], cwd=team, capture_output=True, text=True, check=False
+    )
+    return dict(json.loads(done.stdout))
 
 
 def type_in(team: Path, *words: str) -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 
@@ -16,6 +16,9 @@ from resilience.cli.streams import is_unicode
 with on_demand():
     from resilience.core import codec, words
     from resilience.show import terminal
+
+if TYPE_CHECKING:
+    from resilience.core.records import Incident
 
 
 def builtins_of(record: object) -> Any:
@@ -30,6 +33,15 @@ def print_json(document: object) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         terminal.let_go(sys.stdout)
+
+
+def codes(incident: Incident) -> dict[str, Any]:
+    """Return the exit code of a command that does something, and beside it what its run came to."""
+    return {
+        "exit_code": incident.exit_code if incident.command is None else incident.command.exit_code,
+        "run_verdict": incident.verdict.value,
+        "run_exit_code": incident.exit_code,
+    }
 
 
 def leave(code: int, exit_zero: bool = False, *, looked: bool = False) -> NoReturn:

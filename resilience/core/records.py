@@ -932,13 +932,22 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEnd:
+    """How a command ended whose exit code is about what it did: `apply` and `recover` are done, or not."""
+
+    verb: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """A run of the runbook from first look to restored; `incident.json` is this record, written after every stage.
 
     `health` is the first look, by which the mode was decided, `latest` the last one. `applies`: this run may change
     things. `outage_started_at` is the first bad sample of staging; `incident_id` names the outage over all runs that
     saw it. `owner` is who works on it while the verdict is `running`, which it is until all else of the run is written.
-    What is None has not come to pass. All texts are redacted as it is written.
+    `exit_code` is what the run came to, `command` how the command ended that wrote this end, where that is about what it
+    did; None where it ended with `exit_code`. What is None has not come to pass. All texts are redacted as it is written.
     """
 
     run: str
@@ -952,6 +961,7 @@ class Incident:
     commit: str = ""
     verdict: Verdict = Verdict.RUNNING
     exit_code: int | None = None
+    command: CommandEnd | None = None
     owner: Owner | None = None
     applies: bool = False
     drill: str = ""

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from resilience.core.records import (
+    CommandEnd,
     CommandResult,
     ConnectivityStatus,
     ExitCode,
@@ -404,8 +405,10 @@ def judge_run(incident: Incident) -> tuple[Verdict, int]:
     return next(found for rule in RUN_RULES if (found := rule.judge(incident)) is not None)
 
 
-def with_end(incident: Incident, verdict: Verdict, exit_code: int, *, at: datetime) -> Incident:
-    """Return the incident with its end, the one place from which every output takes it.
+def with_end(
+    incident: Incident, verdict: Verdict, exit_code: int, *, at: datetime, command: CommandEnd | None = None
+) -> Incident:
+    """Return the incident with its end, the one place from which every output takes it; for `command` see `Incident`.
 
     Tests that a signal cut short end with the signal's code, which only the process that heard it knows. When a run that was
     killed ended is not known.
@@ -414,7 +417,9 @@ def with_end(incident: Incident, verdict: Verdict, exit_code: int, *, at: dateti
     if tests is not None and verdict is Verdict.INTERRUPTED is tests.verdict:
         tests = replace(tests, exit_code=exit_code)
     finished_at = None if verdict is Verdict.KILLED else at
-    return replace(incident, verdict=verdict, exit_code=exit_code, finished_at=finished_at, tests=tests)
+    return replace(
+        incident, verdict=verdict, exit_code=exit_code, command=command, finished_at=finished_at, tests=tests
+    )
 
 
 def judge_tests(incident: Incident) -> tuple[Verdict, int] | None:

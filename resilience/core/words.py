@@ -8,11 +8,13 @@ from resilience.core.marks import BLAME, FAULTS, OUTCOMES, STAGING, STATUSES, TI
 from resilience.core.records import (
     Cause,
     CauseName,
+    CommandEnd,
     ConnectivityResult,
     ConnectivityStatus,
     Decision,
     ExitCode,
     FaultCode,
+    Incident,
     InfrastructureHealth,
     Outcome,
     Recovery,
@@ -239,6 +241,39 @@ def exit_code_phrase(code: int, *, looked: bool = False) -> str:
         ExitCode.KILLED: "killed; nothing is known about your tests",
         ExitCode.TERMINATED: "terminated",
     }.get(code, "the command's own")
+
+
+def run_code_phrase(incident: Incident) -> str:
+    """Return what the exit code of a run means; empty while it has none.
+
+    It speaks of staging where no test was run and none was blocked: whoever only applied passed nothing.
+    """
+    if incident.exit_code is None:
+        return ""
+    tested = incident.tests or incident.critical_tests or incident.full_tests
+    blocked = incident.decision is not None and incident.decision.blocked
+    judged = incident.verdict in (Verdict.UNKNOWN, Verdict.INFRASTRUCTURE_UNAVAILABLE)
+    return exit_code_phrase(incident.exit_code, looked=judged and tested is None and not blocked)
+
+
+def command_code_phrase(command: CommandEnd) -> str:
+    """Return what the exit code of `apply` or `recover` means: what was asked is done, or why not."""
+    if command.exit_code == ExitCode.PASSED:
+        return "done"
+    if command.verb == "apply" and command.exit_code == ExitCode.BLOCKED:
+        return "a stand-in did not come up, or there is none"
+    return exit_code_phrase(command.exit_code, looked=True)
+
+
+def both_codes_line(incident: Incident) -> str:
+    """Return the line that tells the code of a command from that of its run; empty where they are the same."""
+    command = incident.command
+    if command is None or command.exit_code == incident.exit_code:
+        return ""
+    return (
+        f"This command: exit code {command.exit_code} ({command_code_phrase(command)}). "
+        f"Its run: exit code {incident.exit_code} ({run_code_phrase(incident)})."
+    )
 
 
 def listing(names: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ import msgspec
 from resilience.core import codec
 from resilience.core.errors import ResilienceError, RunbookError, UsageError
 from resilience.core.records import (
+    CommandEnd,
     EventKind,
     Incident,
     Sample,
@@ -228,10 +229,12 @@ class RunFolder:
         at: datetime | None = None,
         notes: Sequence[str] = (),
         publish: Callable[[], Sequence[str]] | None = None,
+        command: CommandEnd | None = None,
     ) -> Incident:
         """Write the end of the run, as the last of all its files; `notes` are what could not be written before.
 
-        `at` is when it ended, as the report says it; else now. `publish` gives the report's files their names, just before.
+        `at` is when it ended, as the report says it; else now. For `command` see `Incident`. `publish` gives the report's
+        files their names, just before.
 
         It goes into the history too, and once more where that had no room before the reserve was given back: a row that says
         `running` for ever is another end than the record's.
@@ -240,7 +243,7 @@ class RunFolder:
         the record, which says so. Raises OSError where even that cannot be written; then the record stays `running`, and
         readers call it killed once this process is gone.
         """
-        ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC))
+        ended = with_end(self.incident, verdict, exit_code, at=at or datetime.now(UTC), command=command)
         remembered = memory.record(self.settings, ended, ())
         lost = (*notes, *(publish() if publish is not None else ()))
         self.incident = replace(ended, notes=tuple(dict.fromkeys((*ended.notes, *lost))))
@@ -270,7 +273,9 @@ class RunFolder:
 
     def _own(self) -> None:
         mine = owner.this_process()
-        self.incident = replace(self.incident, verdict=Verdict.RUNNING, exit_code=None, finished_at=None, owner=mine)
+        self.incident = replace(
+            self.incident, verdict=Verdict.RUNNING, exit_code=None, command=None, finished_at=None, owner=mine
+        )
         _reserve(self.folder)
 
     def event(

@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from resilience.core.records import ExitCode, RecoveryCheck, TestExecutionMode, TestSuiteResult, Verdict
+from resilience.core.records import CommandEnd, ExitCode, RecoveryCheck, TestExecutionMode, TestSuiteResult, Verdict
 from resilience.core.settings import Settings
 from resilience.core.verdict import exit_code_of
 from resilience.runs import stages
 from resilience.runs.folder import RunFolder
 from resilience.runs.testing import selected_nothing
+
+VERB = "recover"
 
 
 async def recover(
@@ -27,7 +29,8 @@ async def recover(
 ) -> int:
     """Wait for staging to stay healthy, restore, run the critical tests on it, then the full suite.
 
-    Return the exit code.
+    Return the exit code: that of the tests on recovered staging; where none were run, 0 for what was restored. What the run
+    came to, by its tests on stand-ins too, stands beside it in the record.
 
     Waiting never locks. Where staging does not come back in `wait_s` seconds nothing is changed: exit code 124, or
     that of `assess` where nothing was waited for. The full suite is left out where infrastructure takes the critical
@@ -41,7 +44,7 @@ async def recover(
         return _given_up(run, waited=bool(wait_s))
     await stages.restore(run, take_over=take_over)
     code = await _tests_on_staging(run, take_over=take_over, output=output) if tests else ExitCode.PASSED
-    stages.report(run)
+    stages.report(run, command=CommandEnd(verb=VERB, exit_code=code))
     return code
 
 
@@ -50,7 +53,12 @@ def _given_up(run: RunFolder, *, waited: bool) -> int:
     latest = run.incident.latest
     code = ExitCode.TIMED_OUT if waited or latest is None else exit_code_of(latest.overall_status)
     timed_out = code == ExitCode.TIMED_OUT
-    stages.report(run, verdict=Verdict.TIMED_OUT if timed_out else None, exit_code=code if timed_out else None)
+    stages.report(
+        run,
+        verdict=Verdict.TIMED_OUT if timed_out else None,
+        exit_code=code if timed_out else None,
+        command=CommandEnd(verb=VERB, exit_code=code),
+    )
     return code
 
 

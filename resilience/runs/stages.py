@@ -24,6 +24,7 @@ from resilience.core.mode import decide, stricter
 from resilience.core.plan import NOTHING, changes_anything, make_plan as planned_for, selection, values_to_apply
 from resilience.core.records import (
     Applied,
+    CommandEnd,
     ConnectivityStatus,
     Decision,
     EventKind,
@@ -546,13 +547,20 @@ async def put_back(
     )
 
 
-def finish(run: RunFolder, *, verdict: Verdict | None = None, exit_code: int | None = None) -> Incident:
+def finish(
+    run: RunFolder,
+    *,
+    verdict: Verdict | None = None,
+    exit_code: int | None = None,
+    command: CommandEnd | None = None,
+) -> Incident:
     """Judge the run from its records, never from a notebook, and write its end.
 
-    `verdict` and `exit_code` stand in place of what the records say; see `core.verdict.judge_run` for the rules.
+    `verdict` and `exit_code` stand in place of what the records say; see `core.verdict.judge_run` for the rules, and
+    `Incident` for `command`.
     """
     found, code = judge_run(run.incident)
-    return run.end(verdict=verdict or found, exit_code=code if exit_code is None else exit_code)
+    return run.end(verdict=verdict or found, exit_code=code if exit_code is None else exit_code, command=command)
 
 
 def report(
@@ -562,13 +570,14 @@ def report(
     charts: bool = True,
     verdict: Verdict | None = None,
     exit_code: int | None = None,
+    command: CommandEnd | None = None,
 ) -> tuple[Path, ...]:
     """Stage 6: write the report from what is there, whatever failed before, then the end of the run; return its files.
 
     The report shows the verdict, and `incident.json` gets it as the last file: who is killed in between leaves a run without
     an end, which is true. The end is written also where the report fails, with what is missing in its notes. The history is
     pruned after it, when nobody waits any more. `verdict` and `exit_code` are for who knows better than the records do,
-    such as a wait that timed out.
+    such as a wait that timed out; for `command` see `Incident`.
 
     `charts` false leaves the drawings out; `public` puts pseudonyms in the place of internal names. Raises
     SecretLeakError where a text holds a secret in spite of redaction.
@@ -585,7 +594,7 @@ def report(
     try:
         with run.stage(StageName.REPORT, notebook="06_report.ipynb"):
             _add_lab_events(run)
-            ended = with_end(run.incident, verdict, code, at=at)
+            ended = with_end(run.incident, verdict, code, at=at, command=command)
             memory.record(run.settings, run.incident, ())
             remember_facts(run.settings, ended)
             _, samples, missing = load(run.folder)
@@ -604,12 +613,12 @@ def report(
                 )
     except Exception:
         # The report is lost, and not the run.
-        run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
+        run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish, command=command)
         raise
     except BaseException:
         held.drop()  # a signal goes on without an end, which whoever it stops writes
         raise
-    run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish)
+    run.end(verdict=verdict, exit_code=code, at=at, notes=lost, publish=held.publish, command=command)
     memory.prune(run.settings)
     return files
 

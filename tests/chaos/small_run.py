@@ -38,6 +38,8 @@ class Checkout:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    verb: str = ""
+    """What was started last."""
 
     @classmethod
     def make(cls, where: Path, staging: SmallStaging) -> Checkout:
@@ -60,8 +62,9 @@ class Checkout:
     def temporary(self) -> Path:
         return Path(self.environ["TMPDIR"])
 
-    def start(self, verb: str, *, wrapped: tuple[str, ...] = (), said: Path | None = None) -> subprocess.Popen[bytes]:
-        told = (said or self.temporary.parent / "said.txt").open("wb")
+    def start(self, verb: str, *, wrapped: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        self.verb = verb
+        told = (self.temporary.parent / "said.txt").open("wb")
         with told:
             return subprocess.Popen(
                 [*wrapped, sys.executable, "-m", "resilience.cli", *VERBS[verb]],
@@ -73,6 +76,10 @@ class Checkout:
                 # Under nohup SIGHUP is ignored, by all that is started from there too.
                 preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
             )
+
+    def said(self) -> str:
+        """What the command printed that was started last."""
+        return (self.temporary.parent / "said.txt").read_text(errors="replace")
 
     def type_in(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -91,11 +98,9 @@ class Checkout:
         found = sorted(self.folder.glob("outputs/*/*/incident.json"))
         return found[-1].parent if found else None
 
-    def wrong_before_undo(self, code: int | None, verb: str) -> list[str]:
-        """Return what two outputs say differently. The end of `apply` is about what it did, not the run's."""
-        if self.run is None:
-            return []
-        return disagreements(self.run, process=None if verb == "apply" else code)
+    def wrong_before_undo(self, code: int | None) -> list[str]:
+        """Return what two outputs say differently."""
+        return [] if self.run is None else disagreements(self.run, process=code)
 
     def wrong_after_undo(self) -> list[str]:
         """Undo, and return what is not as it was before: files, processes, temporary folders, a run without an end."""

@@ -9,6 +9,7 @@ import pytest
 
 from resilience.core import words
 from resilience.core.records import (
+    CommandEnd,
     Decision,
     ExitCode,
     FaultCode,
@@ -20,6 +21,7 @@ from resilience.core.records import (
 )
 from tests.kits.kinds import ServiceType
 from tests.kits.records import AT, TYPES, S, health, result
+from tests.kits.run_kit import an_incident
 
 
 def decision(mode: M, **fields: object) -> Decision:
@@ -169,6 +171,35 @@ def test_every_exit_code_of_ours_has_a_phrase_of_its_own() -> None:
     assert len(set(phrases)) == len(codes)
     assert words.exit_code_phrase(7) == "the command's own"
     assert words.exit_code_phrase(ExitCode.NOT_A_FULL_PASS) == "NOT A FULL PASS"
+
+
+@pytest.mark.parametrize(
+    ("verb", "command", "verdict", "code", "said"),
+    [
+        (
+            "apply",
+            0,
+            Verdict.INFRASTRUCTURE_UNAVAILABLE,
+            20,
+            "0 (done). Its run: exit code 20 (staging is unavailable)",
+        ),
+        ("apply", 20, Verdict.UNKNOWN, 10, "20 (a stand-in did not come up, or there is none). Its run: exit code 10"),
+        ("recover", 0, Verdict.PASSED_ON_STAND_INS, 10, "0 (done). Its run: exit code 10 (NOT A FULL PASS)"),
+        ("recover", 20, Verdict.PRODUCT_FAILURES, 1, "20 (staging is unavailable). Its run: exit code 1"),
+        ("recover", 0, Verdict.UNKNOWN, 0, ""),
+    ],
+)
+def test_the_codes_of_a_command_and_of_its_run_are_both_said_where_they_differ(
+    verb: str, command: int, verdict: Verdict, code: int, said: str
+) -> None:
+    incident = an_incident(verdict=verdict, exit_code=code, command=CommandEnd(verb=verb, exit_code=command))
+    line = words.both_codes_line(incident)
+    assert (said in line) if said else (line == "")
+
+
+def test_a_run_without_tests_passed_nothing_on_staging() -> None:
+    assert words.run_code_phrase(an_incident(verdict=Verdict.UNKNOWN, exit_code=0)) == "staging is available"
+    assert words.run_code_phrase(an_incident()) == ""
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _CODE_HTML = re.compile(r"Exit code</(?:th|dt|td)>\s*<(?:td|dd)[^>]*>\s*(\d+)")
 def disagreements(folder: Path, *, process: int | None = None) -> list[str]:
     """Return what an output of this run says otherwise than `incident.json`; `process` is the exit code, below 0 a signal.
 
+    The code of `apply` and `recover` is about what they did, and has a name of its own in the record and in the report.
     Where a kill left the run without an end, an output may be missing or say that it goes on, and nothing else.
     """
     incident = as_found(read_incident(folder))
@@ -33,8 +34,9 @@ def disagreements(folder: Path, *, process: int | None = None) -> list[str]:
     found: list[str] = []
     if incident.verdict is Verdict.RUNNING:
         found.append("incident.json: running, and its owner lives")
-    if process is not None and (128 - process if process < 0 else process) != incident.exit_code:
-        found.append(f"process: {process}, incident.json: {incident.exit_code}")
+    own = incident.exit_code if incident.command is None else incident.command.exit_code
+    if process is not None and (128 - process if process < 0 else process) != own:
+        found.append(f"process: {process}, incident.json: {own} ({incident.command})")
     found += _report(folder, incident, killed=killed)
     found += _exports(folder, incident, killed=killed)
     found += _notebooks(folder, incident)
@@ -58,6 +60,11 @@ def _report(folder: Path, incident: Incident, *, killed: bool) -> list[str]:
             found.append(f"{name}: does not say {phrase!r}")
         if incident.finished_at is not None and when(incident.finished_at, day=True) not in plain:
             found.append(f"{name}: another end than {incident.finished_at}")
+        command = incident.command
+        if command and command.exit_code != incident.exit_code:
+            said = f"resilience {command.verb}: exit code {command.exit_code}"
+            if said not in re.sub(r"[`*]|<[^>]+>", "", plain):
+                found.append(f"{name}: does not say {said!r}")
         if "restored" in plain and "from applied to restored" in plain and incident.restored is None:
             found.append(f"{name}: 'from applied to restored', and nothing was restored")
     return found

@@ -10,8 +10,9 @@ from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Fresh, Json, TakeOver, Verbose
-from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
+from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
+from resilience.core.records import CommandEnd, ExitCode
 
 with on_demand():
     from resilience.core import plan as planning
@@ -60,14 +61,16 @@ def apply(
 
     with recording_the_end(run):
         applied = asyncio.run(go())
-    run.finish()
     blocked = run.incident.decision is not None and run.incident.decision.blocked
+    code = ExitCode.BLOCKED if blocked or (applied is not None and applied.failed) else ExitCode.PASSED
+    run.finish(command=CommandEnd(verb="apply", exit_code=code))
     if as_json:
-        print_json({"schema": 1, "run": run.incident.run, "applied": builtins_of(applied)})
+        print_json({"schema": 1, "run": run.incident.run, **codes(run.incident), "applied": builtins_of(applied)})
     else:
         terminal.headline(terminal.out, *run.headline())
         _show(applied, blocked)
-    leave(20 if blocked or (applied is not None and applied.failed) else 0)
+        terminal.show_codes(run.incident)
+    leave(code)
 
 
 def _show(applied: Applied | None, blocked: bool) -> None:

@@ -12,7 +12,7 @@ from resilience.cli.arguments import check_seconds, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
-from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
+from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end
 
 with on_demand():
@@ -64,18 +64,19 @@ def recover(
             )
         )
     if as_json:
-        print_json(_document(run.incident, code))
+        print_json(_document(run.incident))
     else:
         _show(run.incident)
+        terminal.show_codes(run.incident)
         terminal.out.print(f"[bold]Report:[/bold] {run.folder / 'report.html'}", soft_wrap=True)
     leave(code)
 
 
-def _document(incident: Incident, code: int) -> dict[str, Any]:
+def _document(incident: Incident) -> dict[str, Any]:
     return {
         "schema": 1,
         "run": incident.run,
-        "exit_code": code,
+        **codes(incident),
         "recovery": builtins_of(incident.recovery),
         "restored": builtins_of(incident.restored),
         "critical_tests": builtins_of(incident.critical_tests),

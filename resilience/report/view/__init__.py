@@ -104,7 +104,7 @@ class View:
 
 def without_end(view: View) -> View:
     """Return the same view of a run that still goes on, as its record on the disk says while the report is made."""
-    incident = replace(view.incident, verdict=Verdict.RUNNING, exit_code=None, finished_at=None)
+    incident = replace(view.incident, verdict=Verdict.RUNNING, exit_code=None, command=None, finished_at=None)
     phrase, kind, sentences = verdict(incident)
     return replace(view, incident=incident, verdict=phrase, verdict_kind=kind, lines=sentences, facts=facts(incident))
 

@@ -6,7 +6,16 @@ from datetime import UTC
 
 from resilience.core.marks import BROKEN, STAGES, STAGING, VERDICTS, Tone
 from resilience.core.records import ConnectivityStatus, Incident, InfrastructureHealth, Verdict
-from resilience.core.words import exit_code_phrase, listing, recovery_line, staging_line, totals_line, verdict_phrase
+from resilience.core.words import (
+    both_codes_line,
+    command_code_phrase,
+    listing,
+    recovery_line,
+    run_code_phrase,
+    staging_line,
+    totals_line,
+    verdict_phrase,
+)
 from resilience.report.series import Window, moment
 from resilience.report.view.formats import when
 from resilience.report.view.services import UNWELL
@@ -106,9 +115,10 @@ def facts(incident: Incident) -> tuple[tuple[str, str], ...]:
         asked = f", asked for by {decision.asked_by}" if decision.asked_by else ""
         rows.append(("Mode", decision.mode.value + asked))
     if incident.exit_code is not None:
-        looked = not incident.applies and incident.tests is None
-        phrase = exit_code_phrase(incident.exit_code, looked=looked)
-        rows.append(("Exit code", f"{incident.exit_code} ({phrase})"))
+        rows.append(("Exit code", f"{incident.exit_code} ({run_code_phrase(incident)})"))
+    if both_codes_line(incident) and (command := incident.command):
+        ended = f"{command.exit_code} ({command_code_phrase(command)})"
+        rows.append(("Command", f"resilience {command.verb}: exit code {ended}, which is about what it did"))
     return tuple(rows)
 
 

@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from resilience.core.groups import TestGroup, groups
 from resilience.core.marks import OUTCOMES
-from resilience.core.records import Outcome, Recovery, TestSuiteResult
-from resilience.core.words import recovery_line, result_lines
+from resilience.core.records import Incident, Outcome, Recovery, TestSuiteResult
+from resilience.core.words import both_codes_line, recovery_line, result_lines
 from resilience.show.terminal.console import headline, out
 
 
@@ -46,3 +46,9 @@ def _show_messages(group: TestGroup, console: Console, *, most: int = 20) -> Non
 
 def show_recovery(recovery: Recovery, *, console: Console = out) -> None:
     headline(console, recovery_line(recovery))
+
+
+def show_codes(incident: Incident, *, console: Console = out) -> None:
+    """Print the exit codes of a command and of its run where they differ; one alone is told by the shell."""
+    if line := both_codes_line(incident):
+        console.print(line, markup=False, soft_wrap=True)

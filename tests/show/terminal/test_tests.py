@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resilience.core.records import Outcome, TestOutcome
+from resilience.core.records import CommandEnd, Outcome, TestOutcome, Verdict
 from resilience.show import terminal
 from tests.kits.printed import printed
+from tests.kits.run_kit import an_incident
 from tests.kits.shown import RECOVERY, TESTS
 
 
@@ -45,3 +46,10 @@ def test_recovery_is_one_line() -> None:
     assert printed(lambda console: terminal.show_recovery(RECOVERY, console=console)).startswith(
         "RECOVERY: not yet, 1 of 5"
     )
+
+
+def test_the_codes_are_a_line_only_where_they_differ() -> None:
+    ended = an_incident(verdict=Verdict.UNKNOWN, exit_code=0, command=CommandEnd(verb="recover", exit_code=0))
+    assert printed(lambda console: terminal.show_codes(ended, console=console)) == ""
+    blocked = replace(ended, verdict=Verdict.INFRASTRUCTURE_UNAVAILABLE, exit_code=20)
+    assert "Its run: exit code 20" in printed(lambda console: terminal.show_codes(blocked, console=console))
