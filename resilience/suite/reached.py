@@ -94,7 +94,7 @@ class StandInProof:
             (
                 pair
                 for pair, client in self._clients.items()
-                if client in kind.clients and whose([pair], endpoints) is None
+                if client in (*kind.clients, *kind.plain_clients) and whose([pair], endpoints) is None
             ),
             None,
         )
