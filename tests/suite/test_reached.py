@@ -182,6 +182,37 @@ async def test_a_pass_against_another_http_server_than_stagings_proves_nothing(
     assert any(f"127.0.0.1:{elsewhere}" in note and "backend_api on staging" in note for note in result.notes)
 
 
+async def test_a_pass_at_a_stand_in_that_is_not_applied_proves_nothing_of_staging(
+    root: Path, out: Path, database: LineServer, elsewhere: int
+) -> None:
+    url = f"http://127.0.0.1:{elsewhere}/"
+    write(root, asks=ASKS["the standard library"], test_a=f"from asks import ask\ndef test_a(): ask('{url}')\n")
+    made = over_http(root, database)
+    made = replace(made, services=(replace(made.services[0], local=Secret(url)),))
+    result = await run(root, out, {"backend_api": database.up()}, made=made)
+    assert result.exit_code == 21
+    assert any(f"127.0.0.1:{elsewhere}" in note and "backend_api on staging" in note for note in result.notes)
+
+
+async def test_an_assertion_on_what_a_stopped_stand_in_refused_is_not_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    url = f"http://127.0.0.1:{LineServer().port}/"
+    swallow = f"""
+    from asks import ask
+    def test_a():
+        try: ask('{url}')
+        except OSError: pass
+        assert not "answered"
+    """
+    write(root, asks=ASKS["the standard library"], test_a=swallow)
+    made = over_http(root, database)
+    made = replace(made, services=(replace(made.services[0], local=Secret(url)),))
+    result = await run(root, out, {"backend_api": database.up()}, made=made)
+    assert (result.exit_code, result.totals.not_run) == (21, 1), result.tests
+    assert "resilience env --unset" in str(result.tests[0].reason)
+
+
 OWN = """
 import threading, urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
