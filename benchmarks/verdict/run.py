@@ -540,8 +540,9 @@ def report(
     lanes: Sequence[Bench], scores: Sequence[Mapping[str, score.Score]], options: argparse.Namespace, took_s: float
 ) -> list[str]:
     kinds = {kind: sum(case.kind == kind for case in lanes[0].cases.values()) for kind in score.KINDS}
-    lines = ["# The verdict, measured", "", f"Cases: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}. "
-             f"{'With xdist. ' if options.xdist else ''}{took_s / 60:.1f} minutes, {len(lanes)} at a time; {_cpu_s() / 60:.1f} minutes of the processor.", ""]  # fmt: skip
+    took = f"{took_s / 60:.1f} minutes, {len(lanes)} at a time; {_cpu_s() / 60:.1f} minutes of the processor"
+    cases = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    lines = ["# The verdict, measured", "", f"Cases: {cases}. {'With xdist. ' if options.xdist else ''}{took}.", ""]
     if options.without:
         lines += [f"Left out: {', '.join(f'`{id}`' for id in options.without)}.", ""]
     for number, both in enumerate(scores):
