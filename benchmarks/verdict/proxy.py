@@ -19,12 +19,19 @@ LATENCY_S = 0.6
 def reserve() -> socket.socket:
     """Return a socket bound to a free port, not listening: who connects is refused, and nobody else can take the port.
 
-    Below the ports that systems hand out by themselves, so that a port closed for a while stays ours.
+    Below the ports that systems hand out by themselves, so that a port closed for a while stays ours. None is given twice in
+    a process: two sockets that do not listen may have the same, and a port may be closed for a while.
     """
     while True:
         port = random.randint(20000, 32000)  # not for secrets
         with contextlib.suppress(OSError):
-            return _bound(port)
+            if not {port, port + 1} & _GIVEN:
+                sock = _bound(port)
+                _GIVEN.update((port, port + 1))
+                return sock
+
+
+_GIVEN: set[int] = set()
 
 
 def _bound(port: int) -> socket.socket:

@@ -3,6 +3,7 @@
     python benchmarks/verdict/run.py                    all states, both matrices, benchmarks/verdict/results.md
     python benchmarks/verdict/run.py --state down       one state
     python benchmarks/verdict/run.py --validate         only: do the cases hold under plain pytest?
+    python benchmarks/verdict/run.py --lanes 1          one state after the other; two side by side otherwise
 
 A black box: it starts the command and reads its JSON. Whatever the tool is made of, this stays as it is.
 """
@@ -13,13 +14,17 @@ import argparse
 import atexit
 import json
 import os
+import queue
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +207,11 @@ class Team:
             return {"tests": [], "exit_code": done.returncode, "totals": {}}
 
 
+RUNNING: set[subprocess.Popen[str]] = set()
+"""What the lanes wait for: it is ended where the bench is."""
+ENDING = threading.Event()
+
+
 def _run(
     command: Sequence[str], folder: Path, environ: Mapping[str, str], limit_s: float
 ) -> subprocess.CompletedProcess[str]:
@@ -209,6 +219,7 @@ def _run(
         command, cwd=folder, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
         text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
+    RUNNING.add(process)
     try:
         out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -226,10 +237,14 @@ def _run(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
         raise
+    finally:
+        RUNNING.discard(process)
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
 class Bench:
+    """A world of its own, a team in it, and what is measured there: one of the lanes that run side by side."""
+
     def __init__(self, options: argparse.Namespace, cases: Mapping[str, score.Case], events: Mapping[str, str]) -> None:
         self.options, self.cases, self.events = options, cases, events
         self.python = environment()
@@ -241,7 +256,7 @@ class Bench:
         self.team = Team(self.folder / "team", self.world, self.python)
         self.team.files = options.only or ["tests"]
         self.pytest_options = ("-n", "2", "--dist", "loadfile") if options.xdist else ()
-        self.times: list[str] = []
+        self.times: dict[tuple[str, str], str] = {}
         self.doubts: list[str] = []
         """What became of the undecided ones by `resilience recover`."""
 
@@ -277,7 +292,8 @@ class Bench:
         said = {test["id"]: test for test in document["tests"]}
         found = [_found(self.cases[id], state, when, said.get(id)) for id in ids]
         totals = {name: n for name, n in document.get("totals", {}).items() if n and name != "deselected"}
-        self.times.append(f"| {state} | {when} | {len(ids)} | {took:.1f} s | {document.get('exit_code')} | {totals} |")
+        line = f"| {state} | {when} | {len(ids)} | {took:.1f} s | {document.get('exit_code')} | {totals} |"
+        self.times[state, when] = line
         wrong = sum(one.wrong for one in found)
         print(
             f"{state:9} {when:5} {len(ids):4} cases {took:6.1f} s  {wrong:3} other than expected  {totals}",
@@ -379,6 +395,9 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", metavar="CLIENT", help="one file of cases, such as asyncpg; may be repeated"
     )
+    parser.add_argument(
+        "--lanes", type=int, default=2, metavar="N", help="so many states at a time, each with servers of its own"
+    )
     parser.add_argument("--xdist", action="store_true", help="pytest -n 2 --dist loadfile")
     parser.add_argument("--exe", default=str(ROOT / ".venv" / "bin" / "resilience"), help="the resilience command")
     parser.add_argument("--again", action="store_true", help="everything twice; says what differed")
@@ -411,34 +430,87 @@ def main() -> int:
         return 0
     began = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # so that the servers are ended then, too
-        signal.signal(number, lambda *_: sys.exit(130))
-    bench = Bench(options, cases, events)
-    if options.validate or not options.no_validate:
-        trouble = bench.validate(all_states=options.validate)
-        for line in trouble:
-            print(f"corpus: {line}")
-        if trouble or options.validate:
-            print(
-                f"{len(cases)} cases, {len(trouble)} of them not as the table says ({time.monotonic() - began:.0f} s)"
-            )
-            return 1 if trouble else 0
-    scores = []
+        signal.signal(number, _end)
+    lanes = [Bench(options, cases, events) for _ in range(1 if options.validate else options.lanes)]
+    if options.validate:
+        return _said_of_the_corpus(lanes[0].validate(all_states=True), cases, began)
+    scores, trouble = [], []
     for number in range(2 if options.again else 1):
-        matrices = (options.when,) if options.when else (score.AWAY, score.BACK)
-        both = {when: score.Score(when) for when in (*matrices, score.BACK)}
-        for state in options.state:
-            for when in matrices:
-                if state in ("up", "restart") and when != score.BACK:
-                    continue  # nobody is away while up; after a restart everything is back
-                both[when].found += bench.measure(state, when)
+        both, found = measured(lanes, options, check=not options.no_validate and number == 0)
+        trouble += found
         scores.append(both)
         print(f"time {number + 1}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    lines = report(bench, scores, options, time.monotonic() - began)
+    if trouble:
+        return _said_of_the_corpus(trouble, cases, began)
+    lines = report(lanes, scores, options, time.monotonic() - began)
     print("\n".join(lines))
     if options.results != "-" and whole:
         Path(options.results).write_text("\n".join(lines) + "\n", encoding="utf-8")
     settled = (score.BACK, score.RECOVER)
     return 1 if any(one.grave for both in scores for when in settled if when in both for one in both[when].found) else 0
+
+
+LONG = ("up", "down", "part", "rest", "mute", "sick", "slow")
+"""The states that take longest, so that a lane does not begin with one of them last."""
+
+
+def measured(
+    lanes: Sequence[Bench], options: argparse.Namespace, *, check: bool
+) -> tuple[dict[str, score.Score], list[str]]:
+    """Measure every state that was asked for, each lane the next that is left; return the scores, and the corpus's own trouble.
+
+    With `check` plain pytest is run over all cases first, while everything is up, beside the first state.
+    """
+    matrices = (options.when,) if options.when else (score.AWAY, score.BACK)
+    jobs = [
+        (state, when)
+        for state in options.state
+        for when in matrices
+        if state not in ("up", "restart") or when == score.BACK
+    ]  # nobody is away while up; after a restart everything is back
+    left: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+    for job in [
+        *([None] if check else []),
+        *sorted(jobs, key=lambda job: LONG.index(job[0]) if job[0] in LONG else 99),
+    ]:
+        left.put(job)
+    found: dict[tuple[str, str], list[score.Found]] = {}
+    trouble: list[str] = []
+
+    def go_on(lane: Bench) -> None:
+        while not trouble and not ENDING.is_set():
+            try:
+                job = left.get_nowait()
+            except queue.Empty:
+                return
+            if job is None:
+                trouble.extend(lane.validate(all_states=False))
+            else:
+                found[job] = lane.measure(*job)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for done in [pool.submit(go_on, lane) for lane in lanes]:
+            done.result()
+    both = {when: score.Score(when) for when in (*matrices, score.BACK)}
+    for job in jobs:
+        both[job[1]].found += found.get(job, [])
+    return both, trouble
+
+
+def _said_of_the_corpus(trouble: Sequence[str], cases: Mapping[str, score.Case], began: float) -> int:
+    """Print what is wrong with the corpus; return the exit code."""
+    for line in trouble:
+        print(f"corpus: {line}")
+    print(f"{len(cases)} cases, {len(trouble)} of them not as the table says ({time.monotonic() - began:.0f} s)")
+    return 1 if trouble else 0
+
+
+def _end(*_: object) -> None:
+    """End what the lanes wait for, then this process, so that the servers are ended as well."""
+    ENDING.set()
+    for process in list(RUNNING):
+        process.send_signal(signal.SIGINT)
+    sys.exit(130)
 
 
 def reread(folder: Path, cases: Mapping[str, score.Case]) -> list[str]:
@@ -458,12 +530,19 @@ def reread(folder: Path, cases: Mapping[str, score.Case]) -> list[str]:
     return lines
 
 
+def _cpu_s() -> float:
+    """Return what this process and all that it waited for took of the processor: the rest of the time something was waited for."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
 def report(
-    bench: Bench, scores: Sequence[Mapping[str, score.Score]], options: argparse.Namespace, took_s: float
+    lanes: Sequence[Bench], scores: Sequence[Mapping[str, score.Score]], options: argparse.Namespace, took_s: float
 ) -> list[str]:
-    kinds = {kind: sum(case.kind == kind for case in bench.cases.values()) for kind in score.KINDS}
-    lines = ["# The verdict, measured", "", f"Cases: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}. "
-             f"{'With xdist. ' if options.xdist else ''}{took_s / 60:.1f} minutes.", ""]  # fmt: skip
+    kinds = {kind: sum(case.kind == kind for case in lanes[0].cases.values()) for kind in score.KINDS}
+    took = f"{took_s / 60:.1f} minutes, {len(lanes)} at a time; {_cpu_s() / 60:.1f} minutes of the processor"
+    cases = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    lines = ["# The verdict, measured", "", f"Cases: {cases}. {'With xdist. ' if options.xdist else ''}{took}.", ""]
     if options.without:
         lines += [f"Left out: {', '.join(f'`{id}`' for id in options.without)}.", ""]
     for number, both in enumerate(scores):
@@ -480,9 +559,11 @@ def report(
         "| state | when | cases | took | exit code | totals |",
         "| --- | --- | ---: | ---: | ---: | --- |",
     ]
-    lines += [*bench.times, ""]
-    if bench.doubts:
-        lines += ["## The undecided ones, after `resilience recover`", "", *bench.doubts, ""]
+    times = {job: line for lane in lanes for job, line in lane.times.items()}
+    lines += [*(times[job] for job in sorted(times, key=lambda job: (list(worlds.STATES).index(job[0]), job[1]))), ""]
+    doubts = [line for lane in lanes for line in lane.doubts]
+    if doubts:
+        lines += ["## The undecided ones, after `resilience recover`", "", *doubts, ""]
     for when in (score.BACK, score.AWAY, score.RECOVER):
         wrong = [line for both in scores[:1] if when in both for line in both[when].wrong()]
         if wrong:

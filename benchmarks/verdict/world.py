@@ -198,7 +198,7 @@ class Redis(Server):
         self.starts = 0
 
     def command(self) -> list[str]:
-        # A folder for each start: the one of a sick server is gone.
+        # A folder for each start: nobody finds the data of the one before.
         self.starts += 1
         data = self.folder / f"data{self.starts}"
         data.mkdir()
@@ -213,7 +213,7 @@ class Redis(Server):
         with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
             sock.sendall(command(("AUTH", self.secret)) + command(words))
             said = sock.recv(65536)
-            while said.count(b"\r\n") < 2:
+            while said.count(b"\r\n") < 2 or (words[0] == "INFO" and b"last_bgsave_status:" not in said):
                 said += sock.recv(65536)
         return said
 
@@ -222,19 +222,33 @@ class Redis(Server):
         for sku in range(1, 6):
             self.say("SET", f"stock:{sku}", str(sku * 10))
 
+    @property
+    def _dump(self) -> Path:
+        return self.folder / f"data{self.starts}" / "dump.rdb"
+
     def well(self) -> None:
         self.say("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        if self._dump.is_dir():
+            self._dump.rmdir()
+            self._save("ok")
         if self.secret != REDIS_PASSWORD:
             self.say("CONFIG", "SET", "requirepass", REDIS_PASSWORD)
             self.secret = REDIS_PASSWORD
 
     def sick(self) -> None:
-        shutil.rmtree(self.folder / f"data{self.starts}", ignore_errors=True)
+        """A folder stands where the dump belongs, so that no save comes through until it is gone."""
+        self._dump.unlink(missing_ok=True)
+        self._dump.mkdir()
         self.say("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+        self._save("err")
+
+    def _save(self, end: str) -> None:
+        """Save until the last save ended so."""
         deadline = time.monotonic() + 10
-        while b"MISCONF" not in self.say("SET", "probe:write", "1"):
+        wanted = f"rdb_last_bgsave_status:{end}".encode()
+        while wanted not in self.say("INFO", "persistence"):
             if time.monotonic() > deadline:
-                raise RuntimeError("Redis would not become sick")
+                raise RuntimeError(f"no save of Redis ended with {end}")
             self.say("BGSAVE")
             time.sleep(0.1)
 

@@ -219,6 +219,8 @@ class Kind:
     findings: Callable[[Facts], Finding | None] = no_findings
     clients: tuple[str, ...] = ()
     """Top-level modules of the client libraries that speak to it alone."""
+    plain_clients: tuple[str, ...] = ()
+    """Those that speak its protocol to anybody: they tell that a test went to another server of the kind, and whose no error is."""
     errors: Mapping[tuple[str, str], FaultCode] = field(default_factory=dict)
     """(module, class) of a client's error → what it surely means."""
     vague: Mapping[tuple[str, str], FaultCode] = field(default_factory=dict)

@@ -58,7 +58,7 @@ class Scene:
     known: Mapping[Pair, str] = field(default_factory=dict)
     """Addresses of no configured service that the environment, compose or settings files name → where."""
     refusing: frozenset[Pair] = frozenset()
-    """Those of them that refused our own look, just now."""
+    """Those of them, and of the stand-ins that do not run, that refused our own look, just now."""
     passed: Mapping[str, int] = field(default_factory=dict)
     """Service → how many tests of this round spoke to it and passed."""
     first_sign: Mapping[str, float] = field(default_factory=dict)
@@ -132,6 +132,18 @@ class Case:
     @property
     def sign(self) -> bool:
         return self.reading.said is Said.SIGN
+
+    @property
+    def stopped(self) -> Endpoint | None:
+        """The stand-in that does not run and that the test came to.
+
+        The error says so, or says nothing of whom it is about: code may swallow the refusal, and fail later by what it made of it.
+        """
+        target = self.target.endpoint
+        if target is not None:
+            return target if self.sign and target.idle else None
+        refused = [pair for pair in self.failure.spoke if pair in self.scene.refusing]
+        return whose(refused, [one for one in self.scene.endpoints if one.idle])
 
     @property
     def red_certain(self) -> list[str]:
@@ -280,7 +292,7 @@ def _gap(case: Case) -> Judged:
 
 
 def _not_applied(case: Case) -> Judged:
-    endpoint = case.target.endpoint
+    endpoint = case.stopped
     assert endpoint is not None
     return _judged(
         case, Outcome.NOT_RUN, 7, f"your environment points to the stand-in for {endpoint.service}, which does not run: "
@@ -459,7 +471,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         number=7, what="refused at a stand-in that does not run",
-        fits=lambda c: c.sign and c.target.endpoint is not None and c.target.endpoint.idle, judge=_not_applied,
+        fits=lambda c: c.stopped is not None, judge=_not_applied,
         reason="the environment of another time leads there; neither the product nor staging is to blame",
     ),
     Rule(

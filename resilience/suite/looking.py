@@ -173,8 +173,10 @@ class Looker:
         return max((one.deadline_s for one in self.endpoints if one.service == service), default=10.0)
 
     async def _undeclared(self, failures: Sequence[tuple[Test, Failure]]) -> None:
-        """Try the addresses of servers that nobody declared, where the team's own files name them."""
-        wanted: set[Pair] = set()
+        """Try the addresses of servers that nobody declared, where the team's own files name them, and of stopped stand-ins."""
+        idle = [endpoint for endpoint in self.endpoints if endpoint.idle]
+        spoken = {pair for _, failure in failures for pair in failure.spoke}
+        wanted: set[Pair] = {pair for pair in spoken if whose([pair], idle) is not None}
         kinds = kinds_of(self.endpoints)
         for _, failure in failures:
             reading = read(failure.chain, kinds)

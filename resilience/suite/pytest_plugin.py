@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -84,6 +85,15 @@ _KINDS_CLIENTS = (
     "wsproto",
     "openai",
     "anthropic",
+)
+_PLAIN_CLIENTS = (
+    "httpx",
+    "requests",
+    "aiohttp",
+    "httpcore",
+    "urllib3",
+    "urllib",
+    "http",
 )
 # END of the tables of kinds
 
@@ -677,6 +687,9 @@ class _Spoken:
         self.older = frozenset()
         """Threads that ran already when this test began."""
         self.spawned = False
+        self.had_children = False
+        self.bound = []
+        """Weak references to the sockets that this process bound: servers of the suite's own."""
         self.all = {}
         self.libpq = set()
         self.uvloop = False
@@ -710,7 +723,19 @@ class _Spoken:
             if len(self.all) < 200 or pair in self.all:
                 self.all[pair] = self.all.get(pair, 0) + 1
                 if pair not in self.clients:
-                    self.clients[pair] = client or _client_at_work()
+                    client = client or _client_at_work()
+                    self.clients[pair] = "" if client in _PLAIN_CLIENTS and self.is_own(pair) else client
+
+    def is_own(self, pair):
+        """Whether a plain client speaks there to a server of the suite's own, or to a proxy, behind which may be anybody."""
+        host, port = pair
+        if host in ("127.0.0.1", "::1", "localhost"):
+            sockets = [found for found in (one() for one in self.bound) if found is not None]
+            if self.had_children or port in [sock.getsockname()[1] for sock in sockets if sock.fileno() >= 0]:
+                return True
+        names = ("http_proxy", "https_proxy", "all_proxy")
+        proxies = [os.environ.get(name) or os.environ.get(name.upper()) for name in names]
+        return list(pair) in [_from_url(url) for url in proxies if url]
 
     def watch_libpq(self):
         """Hear where libpq is told to connect: through the functions that put its parameters together, which raise nothing."""
@@ -815,7 +840,13 @@ class _Spoken:
                 address = args
             elif event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty"):
                 if not (event == "subprocess.Popen" and os.path.basename(str(args[0])) in _HARMLESS):
-                    self.spawned = True
+                    self.spawned = self.had_children = True
+                return
+            elif event == "socket.bind":
+                try:
+                    self.bound = [*(one for one in self.bound[-200:] if one() is not None), weakref.ref(args[0])]
+                except Exception:
+                    return
                 return
             else:
                 return
@@ -834,22 +865,48 @@ class _Spoken:
 
 
 _PLUMBING = frozenset(("asyncio", "socket", "anyio", "trio", "uvloop", "ssl", "http", "urllib", "urllib3", "httpcore"))
+_STANDARD = os.path.dirname(os.__file__)
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 
 
 def _client_at_work():
-    """Return the client library whose code is connecting, or an empty text: the nearest on the stack that is no plumbing."""
+    """Return the client library whose code is connecting, or an empty text.
+
+    A kind's own client wins, also where it stands above a plain one, as OpenAI's above httpx. Else it is the nearest that
+    is no plumbing, and last the nearest that speaks HTTP to anybody. Those plain ones count only where the team's own code
+    called them: what a library sends by itself, such as telemetry, says nothing of the tests.
+    """
     try:
         frame = sys._getframe(2)
     except ValueError:
         return ""
-    for _ in range(60):
+    nearest = plain = ""
+    for _ in range(80):
         if frame is None:
-            return ""
+            break
         root = frame.f_globals.get("__name__", "").split(".")[0]
-        if root in _CLIENTS and root not in _PLUMBING:
+        path = frame.f_code.co_filename
+        if root in _KINDS_CLIENTS:
             return root
+        if frame.f_globals is globals():
+            frame = frame.f_back
+            continue
+        if root in _PLAIN_CLIENTS:
+            plain = plain if plain and plain not in _PLUMBING else root
+        elif root == "anyio" and "httpcore" in sys.modules:
+            plain = plain or "httpcore"  # it connects in a task of its own, and no stack shows for whom
+        elif root in _CLIENTS:
+            nearest = nearest or ("" if root in _PLUMBING else root)
+        elif root in ("_pytest", "pluggy"):
+            break
+        elif _INSTALLED.search(path):
+            if plain or nearest:
+                plain = ""
+                break
+        elif not path.startswith((_STANDARD, "<")):
+            break
         frame = frame.f_back
-    return ""
+    return nearest or plain
 
 
 _spoken = _Spoken()

@@ -89,12 +89,16 @@ class StandInProof:
         return sum(times for pair, times in self._spoke.items() if whose([pair], mine) is not None)
 
     def _stranger(self, kind: Kind, endpoints: Sequence[Endpoint]) -> Pair | None:
-        """Return the address of a server that no service has and that a client of this kind connected to."""
+        """Return the address of a server that no service has and that a client of this kind connected to.
+
+        That of a stand-in that is not applied is such a one: a shell that kept its variables leads there.
+        """
+        live = [endpoint for endpoint in endpoints if not endpoint.idle]
         return next(
             (
                 pair
                 for pair, client in self._clients.items()
-                if client in kind.clients and whose([pair], endpoints) is None
+                if client in (*kind.clients, *kind.plain_clients) and whose([pair], live) is None
             ),
             None,
         )

@@ -29,6 +29,8 @@ def tables() -> str:
     lines += ["}", "_PORTS = {", *(f'    "{scheme}": {port},' for scheme, port in ports.items()), "}"]
     lines += ["_KINDS_CLIENTS = ("]
     lines += [f'    "{client}",' for kind in KINDS for client in kind.clients]
+    lines += [")", "_PLAIN_CLIENTS = ("]
+    lines += [f'    "{client}",' for kind in KINDS for client in kind.plain_clients]
     return "\n".join([*lines, ")", ""])
 
 

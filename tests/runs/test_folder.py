@@ -132,6 +132,26 @@ def test_what_another_process_wrote_is_written_over_even_by_what_was_there_befor
     assert read_incident(run.folder).notes == ()
 
 
+def test_a_text_that_stays_in_the_record_is_redacted_once(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(settings_of(team))
+    run.redactor = Redactor([SECRET])
+    asked: list[str] = []
+    redact = run.redactor.text
+
+    def counted(text: str) -> str:
+        asked.append(text)
+        return redact(text)
+
+    monkeypatch.setattr(run.redactor, "text", counted)
+    run.save(notes=(f"it says {SECRET}",))
+    run.save(notes=(*run.incident.notes, "and more"))
+    run.save(notes=("and more",))
+    run.save(notes=(f"it says {SECRET}",))
+    assert asked.count("and more") == 1
+    assert asked.count(f"it says {SECRET}") == 2, "what went out of the record is forgotten"
+    assert on_disk(run)["notes"] == ["it says ***"]
+
+
 def test_two_runs_of_one_second_get_folders_of_their_own(team: Path) -> None:
     settings = settings_of(team)
     with ThreadPoolExecutor(8) as pool:

@@ -356,6 +356,14 @@ ROWS: Mapping[str, Row] = {
     "the same where it had been unwell": Row(
         exc=sqlstate("42703"), more=AT_DB, looks=RED, rule=12, outcome=FAILED, again=True, suspect=True
     ),
+    "an assertion where a stand-in that does not run refused it": Row(
+        exc=AssertionError("x"), endpoints=(DB, IDLE), more={"spoke": (("127.0.0.1", 6382),)},
+        scene={"refusing": frozenset({("127.0.0.1", 6382)})}, rule=7, outcome=Outcome.NOT_RUN, again=False,
+    ),
+    "an assertion where somebody else listens in its place": Row(
+        exc=AssertionError("x"), endpoints=(DB, IDLE), more={"spoke": (("127.0.0.1", 6382),)}, rule=16, outcome=FAILED,
+        again=False,
+    ),
     "404": Row(exc=status(404), rule=16, outcome=FAILED, again=False),
     "500": Row(exc=status(500), rule=16, outcome=FAILED, again=False),
     "words alone": Row(

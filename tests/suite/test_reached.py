@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from resilience.core.records import TestExecutionMode, Verdict
 from resilience.core.secret import Secret
+from resilience.core.settings import Settings
 from resilience.core.words import result_lines
 from tests.kits.testrun_kit import (
     LineServer,
@@ -120,6 +126,143 @@ async def test_a_pass_against_another_server_of_the_kind_than_stagings_proves_no
     other.down()
     assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
     assert any(f"127.0.0.1:{other.port}" in note and "database on staging" in note for note in result.notes)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[int]:
+    """The port of an HTTP server that no service is."""
+
+    class Fine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Fine) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join(5)
+
+
+def over_http(root: Path, server: LineServer) -> Settings:
+    """Return settings with a backend at this server; it answers our looks, and no test asks it."""
+    made = settings(root, {"backend_api": server})
+    url = Secret(f"http://127.0.0.1:{server.port}/health")
+    return replace(made, services=(replace(made.services[0], url=url),))
+
+
+ASKS = {
+    "the standard library": "import urllib.request\ndef ask(url): urllib.request.urlopen(url).close()\n",
+    "httpx": "import httpx\ndef ask(url): httpx.get(url, trust_env=False)\n",
+    "httpx in a loop": """
+        import asyncio, httpx
+        async def one(url):
+            async with httpx.AsyncClient(trust_env=False) as client: await client.get(url)
+        def ask(url): asyncio.run(one(url))
+    """,
+    "a thread of a pool": """
+        import urllib.request
+        from concurrent.futures import ThreadPoolExecutor
+        def ask(url):
+            with ThreadPoolExecutor() as pool: pool.submit(urllib.request.urlopen, url).result().close()
+    """,
+}
+
+
+@pytest.mark.parametrize("how", ASKS)
+async def test_a_pass_against_another_http_server_than_stagings_proves_nothing(
+    how: str, root: Path, out: Path, database: LineServer, elsewhere: int
+) -> None:
+    write(root, asks=ASKS[how], test_a=f"from asks import ask\ndef test_a(): ask('http://127.0.0.1:{elsewhere}/')\n")
+    result = await run(root, out, {"backend_api": database.up()}, made=over_http(root, database))
+    assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN)
+    assert any(f"127.0.0.1:{elsewhere}" in note and "backend_api on staging" in note for note in result.notes)
+
+
+async def test_a_pass_at_a_stand_in_that_is_not_applied_proves_nothing_of_staging(
+    root: Path, out: Path, database: LineServer, elsewhere: int
+) -> None:
+    url = f"http://127.0.0.1:{elsewhere}/"
+    write(root, asks=ASKS["the standard library"], test_a=f"from asks import ask\ndef test_a(): ask('{url}')\n")
+    made = over_http(root, database)
+    made = replace(made, services=(replace(made.services[0], local=Secret(url)),))
+    result = await run(root, out, {"backend_api": database.up()}, made=made)
+    assert result.exit_code == 21
+    assert any(f"127.0.0.1:{elsewhere}" in note and "backend_api on staging" in note for note in result.notes)
+
+
+async def test_an_assertion_on_what_a_stopped_stand_in_refused_is_not_the_products(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    url = f"http://127.0.0.1:{LineServer().port}/"
+    swallow = f"""
+    from asks import ask
+    def test_a():
+        try: ask('{url}')
+        except OSError: pass
+        assert not "answered"
+    """
+    write(root, asks=ASKS["the standard library"], test_a=swallow)
+    made = over_http(root, database)
+    made = replace(made, services=(replace(made.services[0], local=Secret(url)),))
+    result = await run(root, out, {"backend_api": database.up()}, made=made)
+    assert (result.exit_code, result.totals.not_run) == (21, 1), result.tests
+    assert "resilience env --unset" in str(result.tests[0].reason)
+
+
+OWN = """
+import threading, urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Fine(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+def serve():
+    server = HTTPServer(("127.0.0.1", 0), Fine)
+    threading.Thread(target=server.handle_request).start()
+    return server.server_address[1]
+"""
+NOBODYS = {
+    "a server of the test's own": f"""{OWN}
+def test_a(): urllib.request.urlopen(f"http://127.0.0.1:{{serve()}}/").close()
+""",
+    "a child's server": """
+import subprocess, sys, urllib.request
+CHILD = "import test_own, time; print(test_own.serve(), flush=True); time.sleep(0.3)"
+def test_a():
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True) as child:
+        urllib.request.urlopen(f"http://127.0.0.1:{int(child.stdout.readline())}/").close()
+""",
+    "what a library asks by itself": """
+import telemetry
+def test_a(): telemetry.send(PORT)
+""",
+    "a proxy": """
+import os, urllib.request
+def test_a():
+    os.environ["http_proxy"] = "http://127.0.0.1:PORT"
+    urllib.request.urlopen("http://api.staging.test/").close()
+""",
+}
+
+
+@pytest.mark.parametrize("what", NOBODYS)
+async def test_http_of_the_suites_own_and_of_libraries_is_no_other_server_of_the_kind(
+    what: str, root: Path, out: Path, database: LineServer, elsewhere: int
+) -> None:
+    library = "import urllib.request\ndef send(port): urllib.request.urlopen(f'http://127.0.0.1:{port}/').close()\n"
+    write(
+        root, lib__site_packages__telemetry=library, test_own=OWN, test_a=NOBODYS[what].replace("PORT", str(elsewhere))
+    )
+    (root / "lib" / "site_packages").rename(root / "lib" / "site-packages")
+    env = {"PYTHONPATH": str(root / "lib" / "site-packages")}
+    if what == "a proxy":
+        env["http_proxy"] = f"http://127.0.0.1:{elsewhere}"
+    result = await run(root, out, {"backend_api": database.up()}, env=env, made=over_http(root, database))
+    assert (result.exit_code, result.totals.passed) == (0, 1), result.notes
 
 
 async def test_a_selection_that_speaks_to_nobody_passes_and_says_so(

@@ -54,6 +54,7 @@ KIND = Kind(
             hint="curl -i http://{endpoint}/ ; set headers for this service, or expect_status = [200, 401] if that is its answer",
         ),
     },
+    plain_clients=("httpx", "requests", "aiohttp", "httpcore", "urllib3", "urllib", "http"),
     roles=frozenset({Role.HTTP_FRONT}),
     doubles=Doubles(
         stand_in="resilience.services.http.stand_in:STAND_INS",

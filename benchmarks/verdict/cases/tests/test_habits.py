@@ -36,7 +36,9 @@ OPTIONS = {
     "decode_responses": True,
 }
 log = structlog.get_logger()
-few = hypothesis_settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+few = hypothesis_settings(
+    max_examples=8, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
 def new_cache():
