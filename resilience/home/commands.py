@@ -125,8 +125,9 @@ def pytest_words(line: str) -> tuple[str, ...]:
         except ValueError:
             continue
         kept = _kept(rest)
-        plain = match["python"] and "coverage" not in text
-        return ("python", "-m", "pytest", *kept) if plain else ("pytest", *kept)
+        # Started by -m, also of coverage, pytest finds what lies in the current folder; its own command does not.
+        by_module = match["python"] or re.search(r"coverage3? run .*-m $", f"{text[: match.start('program')]}")
+        return ("python", "-m", "pytest", *kept) if by_module else ("pytest", *kept)
     return ()
 
 
