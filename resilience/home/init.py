@@ -196,6 +196,11 @@ def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Coll
                 f"{service.name}: nothing stands in for it, and while it is down its tests are held back by their markers; "
                 "`local` and `exports` bring a mock"
             )
+    for folder in repository.of_flask:
+        yield (
+            f"{folder}: Flask-Migrate's, which runs in your application only: do the tests make their tables themselves? "
+            'else: prepare = ["flask --app NAME db upgrade"] for the database'
+        )
     if repository.migrations and not any(one.template.migrates for one in guesses.services):
         yield f"migrations ({'; '.join(repository.migrations)}), but no database was recognised that they would prepare"
 
