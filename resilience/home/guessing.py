@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resilience.core.kind import Kind, Kinds, Template
@@ -150,10 +150,12 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     """
     name = told[0].name
     match = _NAME.fullmatch(_OF_STAGING.sub("", name))
-    if match is None or not match["prefix"] or _NOT_ASKED.search(name):
+    if match is None or not match["prefix"]:
+        return _understood_by_kind(told, kinds)
+    if _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
-    scheme = _scheme_told(told)
+    scheme = _scheme_told(told, _stood_in_for(kinds))
     if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
         return []
     by_name = _by_words(words, evident, kinds) or _by_source(told, evident, kinds)
@@ -166,11 +168,26 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     kind, template = found
     if not kind.is_mocked:
         return [_Known(variable=one, kind=kind, template=template, name=template.name, part=part) for one in told]
-    return _understood_over_http(told, match["word"], words, found, is_named=by_name is not None)
+    return _understood_over_http(told, match["word"], words, found, kinds, is_named=by_name is not None)
+
+
+def _understood_by_kind(told: Sequence[Variable], kinds: Kinds) -> list[_Known]:
+    """Return a whole address under a name that ends with its kind and no more, as CACHE_REDIS with redis://…"""
+    last = _OF_STAGING.sub("", told[0].name).rpartition("_")[2]
+    for kind, template in kinds.templates():
+        if last in template.words and any(one.scheme.partition("+")[0] in kind.schemes for one in told if one.scheme):
+            return [_Known(variable=one, kind=kind, template=template, name=template.name, part="url") for one in told]
+    return []
 
 
 def _understood_over_http(
-    told: Sequence[Variable], word: str, words: Sequence[str], found: tuple[Kind, Template], *, is_named: bool
+    told: Sequence[Variable],
+    word: str,
+    words: Sequence[str],
+    found: tuple[Kind, Template],
+    kinds: Kinds,
+    *,
+    is_named: bool,
 ) -> list[_Known] | str:
     """Return what a variable of a service over HTTP is: a whole URL, as a host or a port is mostly the team's own server's.
 
@@ -181,15 +198,26 @@ def _understood_over_http(
     if (_PART_OF[word] != "url" and word != "BASE") or (schemes and all(one.is_public for one in schemes)):
         return []
     if not is_named and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
-        return _question(told[0].name, told, f"{_scheme_told(told)}://…", "url")
+        return _question(told[0].name, told, f"{_scheme_told(told, _stood_in_for(kinds))}://…", "url")
     name = _own_name(words, template)
     return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
 
 
-def _scheme_told(told: Sequence[Variable]) -> str:
-    """Return the scheme of a variable's values, one with a driver first; "" where none is told."""
+def _scheme_told(told: Sequence[Variable], has_stand_in: Callable[[str], bool]) -> str:
+    """Return the scheme of a variable's values, "" where none is told: of servers one that a stand-in can be had for.
+
+    A CI that tests with several databases says so by one variable with several values. Of equals one with a driver is
+    first. What is first told as no server's stays that: a team whose tests use a file is not given a server.
+    """
     schemes = [one.scheme for one in told if one.scheme]
+    if schemes and not _NO_SERVER.fullmatch(schemes[0].partition("+")[0]):
+        schemes = [scheme for scheme in schemes if has_stand_in(scheme)] or schemes
     return next((scheme for scheme in schemes if "+" in scheme), next(iter(schemes), ""))
+
+
+def _stood_in_for(kinds: Kinds) -> Callable[[str], bool]:
+    """Return whether a real server of one of these kinds can stand in for what a scheme leads to, as a question."""
+    return lambda scheme: (found := _by_scheme(scheme, kinds)) is not None and not found[0].is_mocked
 
 
 def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
@@ -407,7 +435,7 @@ def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
     if one.part != "url":
         return f"{{{one.part}}}"
     same = [other for other in others if other.name == one.variable.name]
-    scheme = _scheme_told(same)
+    scheme = _scheme_told(same, lambda scheme: not {*scheme.split("+")}.isdisjoint(one.kind.schemes))
     known = one.kind.schemes.get(scheme)
     if known is not None and (known.tls or known.socket):
         scheme = ""

@@ -183,3 +183,30 @@ def test_variables_named_after_staging_are_its_address_and_are_not_exported(repo
     service = one(repository)
     assert service.url == "postgresql://${STAGING_POSTGRES_USER}@${STAGING_POSTGRES_HOST}"
     assert dict(service.exports) == {"POSTGRES_URL": "{local}"}
+
+
+def test_a_variable_named_by_its_kind_alone_holds_a_whole_address(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ.get("SHOP_REDIS")\nos.environ.get("SHOP_SEARCH")\n')
+    put(repository / "compose.yml", "services: {app: {build: ., environment: {SHOP_REDIS: 'redis://broker:6379'}}}\n")
+    assert dict(one(repository).exports) == {"SHOP_REDIS": "{local}"}
+
+
+def test_of_a_matrix_of_databases_the_one_with_a_stand_in_is_taken(repository: Path) -> None:
+    for name, value in (("mysql", "mysql+pymysql://root@h/d"), ("postgres", "postgres://postgres@h/d")):
+        put(
+            repository / f".github/workflows/{name}.yml",
+            f"jobs: {{t: {{steps: [{{run: pytest, env: {{SHOP_DATABASE_URL: '{value}'}}}}]}}}}\n",
+        )
+    put(repository / "compose.yml", "services: {db: {image: 'postgres:16'}}\n")
+    found = guessed(repository)
+    [service] = found.services
+    assert dict(service.exports) == {
+        "SHOP_DATABASE_URL": "postgres://{user}:{password}@{host}:{port}/{database}",
+    }
+    assert found.questions == ()
+
+
+def test_a_team_whose_tests_use_a_file_is_not_given_a_server(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ.get("SHOP_DATABASE_URL", "sqlite:///test.db")\n')
+    put(repository / "z.env", "SHOP_DATABASE_URL=postgres://h/d\n")
+    assert guessed(repository).services == ()
