@@ -78,3 +78,12 @@ def test_a_root_with_settings_or_tests_of_its_own_is_one_project_and_a_monorepos
     assert projects(Files(repository)) == ("a", "b")
     put(repository / "pyproject.toml", "[tool.pytest.ini_options]\n")
     assert projects(Files(repository)) == ("",)
+
+
+def test_a_test_file_among_examples_or_of_a_ci_makes_no_project_of_a_monorepos_root(repository: Path) -> None:
+    for part in ("libs/a", "libs/b"):
+        put(repository / part / "pyproject.toml", "")
+        put(repository / part / "tests/test_x.py", "")
+    put(repository / ".github/scripts/test_cli.py", "")
+    put(repository / "examples/first/test_it.py", "")
+    assert projects(Files(repository)) == ("libs/a", "libs/b")
