@@ -80,7 +80,7 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
         literals = _literals(kind, signs, kinds)
         if named or pictures or (literals and _in_tests(literals[0].where)):
             service, asked = _real(kind, template, named, literals, staging_env)
-            services.append(service)
+            services += (service, *_fixed(service, literals))
             questions += asked
             if not named and not literals:
                 questions.append(
@@ -88,6 +88,24 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
                     f" for it: the stand-in listens on its usual port, {kind.default_port}"
                 )
     return Guesses(services=tuple(services), questions=tuple(dict.fromkeys(questions)), staging_env=staging_env)
+
+
+def _fixed(service: Guess, literals: Sequence[Literal]) -> list[Guess]:
+    """Return a further stand-in for each other port of this machine at which a conftest looks, whatever a variable says.
+
+    Staging is the same for all of them: what is down there has to stand at each of these ports. Without a database's name
+    the client libraries ask for the user's.
+    """
+    match = _LOCAL.fullmatch(service.local)
+    found: dict[int, Guess] = {}
+    for one in literals:
+        port = one.port or service.kind.default_port
+        if match is None or not one.is_fixed or port is None or port in found or port == int(match["port"]):
+            continue
+        login = f"{one.user}:{one.password}@" if one.user or one.password else ""
+        local = f"{match['scheme']}://{login}127.0.0.1:{port}/{one.database or one.user or match['database']}"
+        found[port] = replace(service, name=f"{service.name}_{port}", local=local, exports=(), why=one.where)
+    return list(found.values())
 
 
 def _variables(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> tuple[list[_Known], list[str]]:
@@ -393,23 +411,24 @@ def _fitted(
     parts = {part: value or "" for part, value in match.groupdict().items()}
     if "port" not in handed:
         parts["port"] = str((literal.port if literal else None) or kind.default_port)
-    written = {"user": literal.user, "database": literal.database} if literal else {}
-    parts |= {part: value for part, value in written.items() if value and part not in handed}
-    address, more = _with_login(_Address(**parts), template, handed, written.get("user", ""))
+    of_code = {"user": literal.user, "password": literal.password, "database": literal.database} if literal else {}
+    written = {part: value for part, value in of_code.items() if value}
+    parts |= {part: value for part, value in written.items() if part not in handed}
+    address, more = _with_login(_Address(**parts), template, handed, written)
     questions = _missing(address, handed, more) if named and "host" in handed else []
     return address.url, more, questions
 
 
 def _with_login(
-    address: _Address, template: Template, handed: Collection[str], written_user: str
+    address: _Address, template: Template, handed: Collection[str], written: Collection[str]
 ) -> tuple[_Address, dict[str, str]]:
     """Return the address with a login that the code will have, and the exports by which it has it.
 
     What neither a variable nor the code has is handed on by the variable that the client libraries read. A password
     that they look for nowhere is left out, as a client that has none sends none.
     """
-    needed = {"user": address.user if not written_user else "", "password": address.password}
-    unsaid = [part for part, value in needed.items() if value and part not in handed]
+    needed = {"user": address.user, "password": address.password}
+    unsaid = [part for part, value in needed.items() if value and part not in written and part not in handed]
     more = {template.clients_read[part]: f"{{{part}}}" for part in unsaid if part in template.clients_read}
     if "password" in unsaid and "password" not in template.clients_read and template.local_password:
         address = replace(address, password="")
