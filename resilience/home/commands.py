@@ -56,9 +56,10 @@ def candidates(files: Files) -> tuple[Candidate, ...]:
 def projects(files: Files) -> tuple[str, ...]:
     """Return the folders whose tests are run by themselves: the root, else each one below with settings and tests.
 
-    The root is one where it has pytest's settings or tests of its own; a monorepo's root has neither.
+    The root is one where it has pytest's settings or tests of its own; a monorepo's root has neither. A test file among
+    examples, or in a hidden folder as a CI's scripts are, makes no project of the root.
     """
-    tests = [path for path in files.all if is_test(path)]
+    tests = [path for path in files.all if is_test(path) and not _BESIDE.match(path)]
     if _root_is_a_project(files, tests):
         return ("",)
     markers = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "manage.py")
@@ -67,6 +68,9 @@ def projects(files: Files) -> tuple[str, ...]:
     outer = tuple(one for one in tested if not any(_is_below(other, one) for other in tested))
     has_stray_test = any(not any(_is_below(folder, path) for folder in outer) for path in tests)
     return ("",) if not outer or has_stray_test else outer
+
+
+_BESIDE = re.compile(r"(\.[^/]*|docs?|examples?|samples?|scripts|tools|benchmarks?)/")
 
 
 def _root_is_a_project(files: Files, tests: Sequence[str]) -> bool:
@@ -125,8 +129,9 @@ def pytest_words(line: str) -> tuple[str, ...]:
         except ValueError:
             continue
         kept = _kept(rest)
-        plain = match["python"] and "coverage" not in text
-        return ("python", "-m", "pytest", *kept) if plain else ("pytest", *kept)
+        # Started by -m, also of coverage, pytest finds what lies in the current folder; its own command does not.
+        by_module = match["python"] or re.search(r"coverage3? run .*-m $", f"{text[: match.start('program')]}")
+        return ("python", "-m", "pytest", *kept) if by_module else ("pytest", *kept)
     return ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resilience.core.kind import Kind, Kinds, Template
@@ -80,7 +80,7 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
         literals = _literals(kind, signs, kinds)
         if named or pictures or (literals and _in_tests(literals[0].where)):
             service, asked = _real(kind, template, named, literals, staging_env)
-            services.append(service)
+            services += (service, *_fixed(service, literals))
             questions += asked
             if not named and not literals:
                 questions.append(
@@ -88,6 +88,24 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
                     f" for it: the stand-in listens on its usual port, {kind.default_port}"
                 )
     return Guesses(services=tuple(services), questions=tuple(dict.fromkeys(questions)), staging_env=staging_env)
+
+
+def _fixed(service: Guess, literals: Sequence[Literal]) -> list[Guess]:
+    """Return a further stand-in for each other port of this machine at which a conftest looks, whatever a variable says.
+
+    Staging is the same for all of them: what is down there has to stand at each of these ports. Without a database's name
+    the client libraries ask for the user's.
+    """
+    match = _LOCAL.fullmatch(service.local)
+    found: dict[int, Guess] = {}
+    for one in literals:
+        port = one.port or service.kind.default_port
+        if match is None or not one.is_fixed or port is None or port in found or port == int(match["port"]):
+            continue
+        login = f"{one.user}:{one.password}@" if one.user or one.password else ""
+        local = f"{match['scheme']}://{login}127.0.0.1:{port}/{one.database or one.user or match['database']}"
+        found[port] = replace(service, name=f"{service.name}_{port}", local=local, exports=(), why=one.where)
+    return list(found.values())
 
 
 def _variables(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> tuple[list[_Known], list[str]]:
@@ -150,10 +168,12 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     """
     name = told[0].name
     match = _NAME.fullmatch(_OF_STAGING.sub("", name))
-    if match is None or not match["prefix"] or _NOT_ASKED.search(name):
+    if match is None or not match["prefix"]:
+        return _understood_by_kind(told, kinds)
+    if _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
-    scheme = _scheme_told(told)
+    scheme = _scheme_told(told, _stood_in_for(kinds))
     if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
         return []
     by_name = _by_words(words, evident, kinds) or _by_source(told, evident, kinds)
@@ -166,11 +186,26 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     kind, template = found
     if not kind.is_mocked:
         return [_Known(variable=one, kind=kind, template=template, name=template.name, part=part) for one in told]
-    return _understood_over_http(told, match["word"], words, found, is_named=by_name is not None)
+    return _understood_over_http(told, match["word"], words, found, kinds, is_named=by_name is not None)
+
+
+def _understood_by_kind(told: Sequence[Variable], kinds: Kinds) -> list[_Known]:
+    """Return a whole address under a name that ends with its kind and no more, as CACHE_REDIS with redis://…"""
+    last = _OF_STAGING.sub("", told[0].name).rpartition("_")[2]
+    for kind, template in kinds.templates():
+        if last in template.words and any(one.scheme.partition("+")[0] in kind.schemes for one in told if one.scheme):
+            return [_Known(variable=one, kind=kind, template=template, name=template.name, part="url") for one in told]
+    return []
 
 
 def _understood_over_http(
-    told: Sequence[Variable], word: str, words: Sequence[str], found: tuple[Kind, Template], *, is_named: bool
+    told: Sequence[Variable],
+    word: str,
+    words: Sequence[str],
+    found: tuple[Kind, Template],
+    kinds: Kinds,
+    *,
+    is_named: bool,
 ) -> list[_Known] | str:
     """Return what a variable of a service over HTTP is: a whole URL, as a host or a port is mostly the team's own server's.
 
@@ -181,15 +216,26 @@ def _understood_over_http(
     if (_PART_OF[word] != "url" and word != "BASE") or (schemes and all(one.is_public for one in schemes)):
         return []
     if not is_named and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
-        return _question(told[0].name, told, f"{_scheme_told(told)}://…", "url")
+        return _question(told[0].name, told, f"{_scheme_told(told, _stood_in_for(kinds))}://…", "url")
     name = _own_name(words, template)
     return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
 
 
-def _scheme_told(told: Sequence[Variable]) -> str:
-    """Return the scheme of a variable's values, one with a driver first; "" where none is told."""
+def _scheme_told(told: Sequence[Variable], has_stand_in: Callable[[str], bool]) -> str:
+    """Return the scheme of a variable's values, "" where none is told: of servers one that a stand-in can be had for.
+
+    A CI that tests with several databases says so by one variable with several values. Of equals one with a driver is
+    first. What is first told as no server's stays that: a team whose tests use a file is not given a server.
+    """
     schemes = [one.scheme for one in told if one.scheme]
+    if schemes and not _NO_SERVER.fullmatch(schemes[0].partition("+")[0]):
+        schemes = [scheme for scheme in schemes if has_stand_in(scheme)] or schemes
     return next((scheme for scheme in schemes if "+" in scheme), next(iter(schemes), ""))
+
+
+def _stood_in_for(kinds: Kinds) -> Callable[[str], bool]:
+    """Return whether a real server of one of these kinds can stand in for what a scheme leads to, as a question."""
+    return lambda scheme: (found := _by_scheme(scheme, kinds)) is not None and not found[0].is_mocked
 
 
 def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:
@@ -365,23 +411,24 @@ def _fitted(
     parts = {part: value or "" for part, value in match.groupdict().items()}
     if "port" not in handed:
         parts["port"] = str((literal.port if literal else None) or kind.default_port)
-    written = {"user": literal.user, "database": literal.database} if literal else {}
-    parts |= {part: value for part, value in written.items() if value and part not in handed}
-    address, more = _with_login(_Address(**parts), template, handed, written.get("user", ""))
+    of_code = {"user": literal.user, "password": literal.password, "database": literal.database} if literal else {}
+    written = {part: value for part, value in of_code.items() if value}
+    parts |= {part: value for part, value in written.items() if part not in handed}
+    address, more = _with_login(_Address(**parts), template, handed, written)
     questions = _missing(address, handed, more) if named and "host" in handed else []
     return address.url, more, questions
 
 
 def _with_login(
-    address: _Address, template: Template, handed: Collection[str], written_user: str
+    address: _Address, template: Template, handed: Collection[str], written: Collection[str]
 ) -> tuple[_Address, dict[str, str]]:
     """Return the address with a login that the code will have, and the exports by which it has it.
 
     What neither a variable nor the code has is handed on by the variable that the client libraries read. A password
     that they look for nowhere is left out, as a client that has none sends none.
     """
-    needed = {"user": address.user if not written_user else "", "password": address.password}
-    unsaid = [part for part, value in needed.items() if value and part not in handed]
+    needed = {"user": address.user, "password": address.password}
+    unsaid = [part for part, value in needed.items() if value and part not in written and part not in handed]
     more = {template.clients_read[part]: f"{{{part}}}" for part in unsaid if part in template.clients_read}
     if "password" in unsaid and "password" not in template.clients_read and template.local_password:
         address = replace(address, password="")
@@ -407,7 +454,7 @@ def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
     if one.part != "url":
         return f"{{{one.part}}}"
     same = [other for other in others if other.name == one.variable.name]
-    scheme = _scheme_told(same)
+    scheme = _scheme_told(same, lambda scheme: not {*scheme.split("+")}.isdisjoint(one.kind.schemes))
     known = one.kind.schemes.get(scheme)
     if known is not None and (known.tls or known.socket):
         scheme = ""

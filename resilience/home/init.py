@@ -63,14 +63,15 @@ def inspect_repository(folder: Path, environ: Mapping[str, str] | None = None) -
     guesses = guess(repository.signs, repository.dependencies, KINDS)
     proposed = _settings(repository, guesses, (), environ)
     exported = {name: secret.reveal() for one in proposed.services for name, secret in one.exports.items()}
-    commands = _commands(repository, {**environ, **exported})
+    collected = _commands(repository, {**environ, **exported})
+    commands = tuple(one for one in collected if not one.no_pytest)
     toml = _toml(repository, guesses, commands)
     build(toml, source=root / CONFIG_NAME, root=root, environ={}, profile_texts={}, kinds=KINDS)
     return Proposal(
         root=root,
         toml=toml,
         found=tuple(_found(repository, guesses, commands)),
-        questions=tuple(_questions(repository, guesses, commands)),
+        questions=tuple(_questions(repository, guesses, collected)),
     )
 
 
@@ -116,38 +117,46 @@ def _settings(
 def _commands(repository: Repository, environ: Mapping[str, str]) -> tuple[Collected, ...]:
     """Return the command of each part of the repository, as verified; of a whole repository it is one.
 
-    Raises UsageError where there are no tests to be found, or where the interpreter has no pytest to find them with.
+    A part whose interpreter has no pytest is among them, to be asked about; the others go on without it. Raises UsageError
+    where there are no tests to be found, or where no interpreter has pytest to find them with.
     """
     others = [one for one in repository.candidates if not one.is_pytest]
     if not (repository.tests or repository.settings_file or others):
         raise _no_tests(repository)
-    of_parts = [_of_part(repository, folder, environ, has_others=bool(others)) for folder in repository.projects]
-    chosen = tuple(one for one in of_parts if one is not None)
+    of_parts = [_of_part(repository, folder, environ) for folder in repository.projects]
+    found = tuple(one for one in of_parts if one is not None)
+    chosen = tuple(one for one in found if not one.no_pytest)
+    if not chosen and found and not others:
+        raise _no_pytest(repository, found[0])
     if not chosen and others:
         return (Collected(candidate=others[0], count=None),)
     if not chosen:
         raise _no_tests(repository)
-    return chosen
+    return found
 
 
-def _of_part(repository: Repository, folder: str, environ: Mapping[str, str], *, has_others: bool) -> Collected | None:
-    """Return the pytest command of one part; None where none finds a test.
+def _of_part(repository: Repository, folder: str, environ: Mapping[str, str]) -> Collected | None:
+    """Return the pytest command of one part, also where its interpreter has no pytest; None where none finds a test.
 
-    An interpreter without pytest finds none either: that is refused, since the tests that are there would be left out
-    in silence; where the team has another command (`has_others`), they may not be pytest's.
+    Where other parts have an interpreter each, the one on PATH is nobody's here: it would collect without the packages.
     """
     here = [one for one in repository.candidates if one.folder == folder or len(repository.projects) == 1]
     python = repository.pythons.get(folder, repository.python)
+    if not python and repository.pythons and here:
+        return Collected(candidate=here[0], count=None, error="it has no virtual environment", no_pytest=True)
     found = best(here, repository.root, python, environ)
-    if not found:
+    if not found or (found[0].no_pytest and not repository.tests):
         return None
-    first = found[0]
-    if first.no_pytest and repository.tests and not has_others:
-        raise UsageError(
-            f"the tests' interpreter ({python or 'python on PATH'}) has no pytest: {first.error}. Nothing was written.",
-            hint=f"{python or 'python'} -m pip install pytest; or, where it is another one: . PATH/bin/activate",
-        )
-    return first if (first.count or first.error) and not first.no_pytest else None
+    return found[0] if found[0].count or found[0].error else None
+
+
+def _no_pytest(repository: Repository, collected: Collected) -> UsageError:
+    """Return the refusal where no interpreter has pytest: the tests that are there would be left out in silence."""
+    python = repository.pythons.get(collected.candidate.folder, repository.python)
+    return UsageError(
+        f"the tests' interpreter ({python or 'python on PATH'}) has no pytest: {collected.error}. Nothing was written.",
+        hint=f"{python or 'python'} -m pip install pytest; or, where it is another one: . PATH/bin/activate",
+    )
 
 
 def _no_tests(repository: Repository) -> UsageError:
@@ -186,7 +195,9 @@ def _found(repository: Repository, guesses: Guesses, commands: Sequence[Collecte
 def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
     yield from guesses.questions
     for one in commands:
-        if one.error:
+        if one.no_pytest:
+            yield f"{one.candidate.folder}: its tests are left out, {one.error}: make one there with pytest, then init again"
+        elif one.error:
             yield f"collecting with `{one.candidate.command}` ended with: {one.error} (is a service or a package missing?)"
         elif one.count is None:
             yield f"`{one.candidate.command}` is no pytest call: its tests are judged as one, by exit code and output"
@@ -196,6 +207,11 @@ def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Coll
                 f"{service.name}: nothing stands in for it, and while it is down its tests are held back by their markers; "
                 "`local` and `exports` bring a mock"
             )
+    for folder in repository.of_flask:
+        yield (
+            f"{folder}: Flask-Migrate's, which runs in your application only: do the tests make their tables themselves? "
+            'else: prepare = ["flask --app NAME db upgrade"] for the database'
+        )
     if repository.migrations and not any(one.template.migrates for one in guesses.services):
         yield f"migrations ({'; '.join(repository.migrations)}), but no database was recognised that they would prepare"
 

@@ -38,6 +38,8 @@ class Repository:
     candidates: tuple[Candidate, ...]
     migrations: tuple[str, ...]
     """What brings a database up to the schema, as commands for the root."""
+    of_flask: tuple[str, ...]
+    """The folders of migrations that only run inside a Flask application, whose name no file says for sure."""
     broken: tuple[str, ...]
     """A sentence for each file that cannot be read, with what to type."""
 
@@ -62,6 +64,7 @@ def look_at(root: Path) -> Repository:
         projects=parts,
         candidates=candidates(files),
         migrations=_migrations(files),
+        of_flask=tuple(str(PurePosixPath(path).parent) for path in files.all if _is_of_flask(files, path)),
         broken=(*_broken_settings(files), *signs.broken),
     )
 
@@ -164,6 +167,12 @@ def _settled(files: Files, path: str) -> str:
     return files.text(path) if named else ""
 
 
+def _is_of_flask(files: Files, path: str) -> bool:
+    """Whether this alembic.ini is Flask-Migrate's: its env.py asks the running application, and alembic alone fails."""
+    folder = PurePosixPath(path).parent
+    return PurePosixPath(path).name == "alembic.ini" and "current_app" in files.text(str(folder / "env.py"))
+
+
 def _migrations(files: Files) -> tuple[str, ...]:
     """Return the commands that make the schema, of alembic and Django, wherever in the repository they lie.
 
@@ -176,7 +185,7 @@ def _migrations(files: Files) -> tuple[str, ...]:
     settings = f"DJANGO_SETTINGS_MODULE={told} " if told else ""
     for path in files.all:
         folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
-        if name == "alembic.ini":
+        if name == "alembic.ini" and not _is_of_flask(files, path):
             command = "alembic upgrade head"
         elif name == "manage.py" and "django" in files.text(path).lower():
             command = f"{settings}python manage.py migrate --noinput --skip-checks"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -49,13 +49,17 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
-    """The URL of a server on this machine that stands in the code itself, without its password."""
+    """The URL of a server on this machine that stands in the code itself."""
 
     scheme: str
     where: str
     user: str = ""
     port: int | None = None
     database: str = ""
+    is_fixed: bool = False
+    """Whether a conftest names it as a constant: its tests look there, whatever their environment says."""
+    password: str = field(default="", repr=False)
+    """Kept for a fixed one only: a server that asks for another is none to these tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +235,8 @@ def _ports(node: Any) -> tuple[int, ...]:
 _READERS = re.compile(r"environ|getenv|\benv\b|config\b|Settings\b|://")
 _ENVLIKE = re.compile(r"env|decouple|(^|database_url\.)config$", re.I)
 _LITERAL = re.compile(
-    r"^([a-z][a-z0-9+]*)://(?:([^:/@\s]*)(?::[^@/\s]*)?@)?(localhost|127\.0\.0\.1|\[::1\])(?::(\d+))?(?:/([\w-]*))?(?:[/?#].*)?$"
+    r"^(?P<scheme>[a-z][a-z0-9+]*)://(?:(?P<user>[^:/@\s]*)(?::(?P<password>[^@/\s]*))?@)?(localhost|127\.0\.0\.1|\[::1\])"
+    r"(?::(?P<port>\d+))?(?:/(?P<database>[\w-]*))?(?:[/?#].*)?$"
 )
 
 
@@ -249,6 +254,7 @@ def _of_code(text: str, path: str) -> tuple[list[Variable], list[Literal]]:
         return [], []
     variables: list[Variable] = []
     literals: list[Literal] = []
+    fixed = _constants(tree) if PurePosixPath(path).name.startswith("conftest") else frozenset()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             variables += _of_call(node, path)
@@ -260,11 +266,26 @@ def _of_code(text: str, path: str) -> tuple[list[Variable], list[Literal]]:
         elif isinstance(node, ast.ClassDef) and any(_dotted(base).endswith("Settings") for base in node.bases):
             variables += _of_settings_class(node, path)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _LITERAL.match(node.value)):
-            port = int(match[4]) if match[4] else None
-            literals.append(
-                Literal(scheme=match[1], where=path, user=match[2] or "", port=port, database=match[5] or "")
-            )
+            literals.append(_literal(match, path, is_fixed=node.value in fixed))
     return variables, literals
+
+
+def _constants(tree: ast.Module) -> frozenset[str]:
+    """Return the texts that a module gives to names at its top level."""
+    values = (node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+    return frozenset(one.value for one in values if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _literal(match: re.Match[str], path: str, *, is_fixed: bool) -> Literal:
+    return Literal(
+        scheme=match["scheme"],
+        where=path,
+        user=match["user"] or "",
+        port=int(match["port"]) if match["port"] else None,
+        database=match["database"] or "",
+        is_fixed=is_fixed,
+        password=(match["password"] or "") if is_fixed else "",
+    )
 
 
 def _of_call(node: ast.Call, path: str) -> Iterator[Variable]:
@@ -289,10 +310,10 @@ def _of_settings_class(node: ast.ClassDef, path: str) -> Iterator[Variable]:
         if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Constant):
             names = [target.id for target in inner.targets if isinstance(target, ast.Name)]
             prefix = str(inner.value.value) if "env_prefix" in names else prefix
-    for field in node.body:
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            value = field.value.value if isinstance(field.value, ast.Constant) else ""
-            yield variable(f"{prefix}{field.target.id}".upper(), str(value), path)
+    for line in node.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            value = line.value.value if isinstance(line.value, ast.Constant) else ""
+            yield variable(f"{prefix}{line.target.id}".upper(), str(value), path)
 
 
 def _dotted(node: ast.expr) -> str:

@@ -23,8 +23,9 @@ def lines(root: Path) -> list[str]:
         ("uv run --frozen pytest --cov=app --cov-report xml tests", "pytest tests"),
         ("poetry run pytest -n auto", "pytest -n auto"),
         ("python -m pytest tests/unit", "python -m pytest tests/unit"),
-        ("coverage run --source=app -m pytest -q", "pytest -q"),
-        ("python -m coverage run -m pytest -q", "pytest -q"),
+        ("coverage run --source=app -m pytest -q", "python -m pytest -q"),
+        ("python -m coverage run -m pytest -q", "python -m pytest -q"),
+        ("${PREFIX}coverage run -m pytest $@", "python -m pytest"),
         ("docker compose -f a.yml run --rm django pytest", "pytest"),
         ("A=1 py.test -xv --maxfail=1", "pytest -v"),
         ("cd x && pytest -m 'not slow' | tee log", "pytest -m 'not slow'"),
@@ -62,7 +63,7 @@ def test_a_script_in_scripts_runs_where_the_folder_above_it_is(repository: Path)
     put(repository / "backend/scripts/test.sh", "set -e\ncoverage run -m pytest\n")
     put(repository / "backend/pyproject.toml", "")
     put(repository / "backend/app/tests/test_a.py", "")
-    assert lines(repository) == ["cd backend && pytest"]
+    assert lines(repository) == ["cd backend && python -m pytest", "cd backend && pytest"]
 
 
 def test_gitlabs_scripts_are_read_too(repository: Path) -> None:
@@ -77,3 +78,12 @@ def test_a_root_with_settings_or_tests_of_its_own_is_one_project_and_a_monorepos
     assert projects(Files(repository)) == ("a", "b")
     put(repository / "pyproject.toml", "[tool.pytest.ini_options]\n")
     assert projects(Files(repository)) == ("",)
+
+
+def test_a_test_file_among_examples_or_of_a_ci_makes_no_project_of_a_monorepos_root(repository: Path) -> None:
+    for part in ("libs/a", "libs/b"):
+        put(repository / part / "pyproject.toml", "")
+        put(repository / part / "tests/test_x.py", "")
+    put(repository / ".github/scripts/test_cli.py", "")
+    put(repository / "examples/first/test_it.py", "")
+    assert projects(Files(repository)) == ("libs/a", "libs/b")

@@ -183,3 +183,55 @@ def test_variables_named_after_staging_are_its_address_and_are_not_exported(repo
     service = one(repository)
     assert service.url == "postgresql://${STAGING_POSTGRES_USER}@${STAGING_POSTGRES_HOST}"
     assert dict(service.exports) == {"POSTGRES_URL": "{local}"}
+
+
+def test_a_variable_named_by_its_kind_alone_holds_a_whole_address(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ.get("SHOP_REDIS")\nos.environ.get("SHOP_SEARCH")\n')
+    put(repository / "compose.yml", "services: {app: {build: ., environment: {SHOP_REDIS: 'redis://broker:6379'}}}\n")
+    assert dict(one(repository).exports) == {"SHOP_REDIS": "{local}"}
+
+
+def test_of_a_matrix_of_databases_the_one_with_a_stand_in_is_taken(repository: Path) -> None:
+    for name, value in (("mysql", "mysql+pymysql://root@h/d"), ("postgres", "postgres://postgres@h/d")):
+        put(
+            repository / f".github/workflows/{name}.yml",
+            f"jobs: {{t: {{steps: [{{run: pytest, env: {{SHOP_DATABASE_URL: '{value}'}}}}]}}}}\n",
+        )
+    put(repository / "compose.yml", "services: {db: {image: 'postgres:16'}}\n")
+    found = guessed(repository)
+    [service] = found.services
+    assert dict(service.exports) == {
+        "SHOP_DATABASE_URL": "postgres://{user}:{password}@{host}:{port}/{database}",
+    }
+    assert found.questions == ()
+
+
+def test_a_team_whose_tests_use_a_file_is_not_given_a_server(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ.get("SHOP_DATABASE_URL", "sqlite:///test.db")\n')
+    put(repository / "z.env", "SHOP_DATABASE_URL=postgres://h/d\n")
+    assert guessed(repository).services == ()
+
+
+def test_each_port_that_a_conftest_names_gets_a_stand_in_beside_the_one_that_variables_lead_to(
+    repository: Path,
+) -> None:
+    put(repository / "app/settings.py", 'import os\nos.environ["DATABASE_URL"]\n')
+    put(repository / ".env", "DATABASE_URL=postgres://h/d\n")
+    put(
+        repository / "a/tests/conftest.py",
+        'URI = "postgres://me:pw@localhost:5441/"\nSAME = "postgres://localhost:5441/x"\n',
+    )
+    put(repository / "b/tests/conftest.py", 'def uri(): return "postgres://me:pw@localhost:5443/"\n')
+    found = guessed(repository)
+    assert [(one.name, one.local) for one in found.services] == [
+        ("database", "postgresql://resilience:local-stand-in-only@127.0.0.1:5435/resilience_test"),
+        ("database_5441", "postgresql://me:pw@127.0.0.1:5441/me"),
+    ]
+    assert found.services[1].exports == ()
+    assert found.services[1].url == found.services[0].url
+
+
+def test_the_password_that_a_conftest_has_is_the_stand_ins(repository: Path) -> None:
+    put(repository / "tests/conftest.py", 'URL = "postgres://me:pw@localhost/shop"\n')
+    service = one(repository)
+    assert (service.local, service.exports) == ("postgresql://me:pw@127.0.0.1:5432/shop", ())

@@ -105,6 +105,16 @@ def test_each_part_of_a_monorepo_has_its_command_and_its_interpreter(repository:
     assert "command cd services/b && pytest (plain pytest): 2 tests" in proposal.found
 
 
+def test_a_part_of_a_monorepo_without_an_environment_is_left_out_and_asked_about(repository: Path) -> None:
+    put(repository / "services/a/pyproject.toml", "")
+    with_tests(repository / "services/a", count=1)
+    put(repository / "services/b/pyproject.toml", "")
+    put(repository / "services/b/tests/test_b.py", "def test_b(): pass\n")
+    proposal = inspect_repository(repository)
+    assert 'commands = ["cd services/a && .venv/bin/python -m pytest"]' in proposal.toml
+    assert [one for one in proposal.questions if one.startswith("services/b: its tests are left out")]
+
+
 def test_a_runner_that_is_no_pytest_is_taken_as_it_is_and_said_to_be(repository: Path) -> None:
     put(repository / "Makefile", "test:\n\ttouch ran\n")
     proposal = inspect_repository(repository)

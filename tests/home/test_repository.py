@@ -39,6 +39,16 @@ def test_migrations_are_known_by_their_files_wherever_they_lie(repository: Path)
     )
 
 
+def test_flask_migrates_alembic_is_not_run_without_its_application(repository: Path) -> None:
+    put(repository / "migrations/alembic.ini", "")
+    put(repository / "migrations/env.py", "from flask import current_app\n")
+    put(repository / "other/alembic.ini", "")
+    put(repository / "other/env.py", "from alembic import context\n")
+    seen = look_at(repository)
+    assert seen.of_flask == ("migrations",)
+    assert seen.migrations == ("cd other && alembic upgrade head",)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

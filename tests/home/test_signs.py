@@ -88,13 +88,26 @@ def test_ci_names_services_with_their_ports_and_what_its_steps_set(repository: P
 
 def test_a_server_written_into_code_is_seen_without_its_password(repository: Path) -> None:
     put(
-        repository / "tests/conftest.py",
+        repository / "tests/test_shop.py",
         f'URL = "postgres://me:{SECRET}@localhost:5433/shop"\nO = "redis://cache.example/0"\n',
     )
     found = signs(repository)
     assert found.literals == (
-        Literal(scheme="postgres", where="tests/conftest.py", user="me", port=5433, database="shop"),
+        Literal(scheme="postgres", where="tests/test_shop.py", user="me", port=5433, database="shop"),
     )
+    assert SECRET not in repr(found)
+
+
+def test_a_server_that_a_conftest_names_as_a_constant_is_fixed_with_its_password(repository: Path) -> None:
+    put(
+        repository / "tests/conftest.py",
+        f'URL: str = "redis://:{SECRET}@localhost:6380/1"\ndef other(): return "redis://:{SECRET}@localhost:6381"\n',
+    )
+    found = signs(repository)
+    assert [(one.port, one.is_fixed, one.password) for one in found.literals] == [
+        (6380, True, SECRET),
+        (6381, False, ""),
+    ]
     assert SECRET not in repr(found)
 
 
