@@ -21,7 +21,7 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.settings import EscalationSettings, Maintenance
-from resilience.core.words import cause_title, fault_phrase, listing
+from resilience.core.words import cause_title, fault_phrase, listing, plural
 
 _UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 FAILED = (Verdict.PRODUCT_FAILURES, Verdict.TIMED_OUT)
@@ -88,7 +88,7 @@ def critical_down(so_far: SoFar, limits: EscalationSettings) -> str:
     if not down or so_far.minutes <= limits.critical_down_minutes:
         return ""
     limit = f"(limit {limits.critical_down_minutes:g})"
-    return f"critical services down for {so_far.minutes:.0f} minutes {limit}: {', '.join(down)}"
+    return f"critical services down for {plural(round(so_far.minutes), 'minute')} {limit}: {', '.join(down)}"
 
 
 def suites_lost(so_far: SoFar, limits: EscalationSettings) -> str:
@@ -110,7 +110,7 @@ def persistent_fault(so_far: SoFar, limits: EscalationSettings) -> str:
     faults = {cause.cause for cause in so_far.health.causes} & {CauseName.VPC_CONNECTOR, CauseName.CLOUD_SQL_PROXY}
     if not faults or so_far.minutes < limits.persistent_minutes:
         return ""
-    return f"VPC connector or Cloud SQL fault for {so_far.minutes:.0f} minutes (limit {limits.persistent_minutes:g})"
+    return f"VPC connector or Cloud SQL fault for {plural(round(so_far.minutes), 'minute')} (limit {limits.persistent_minutes:g})"
 
 
 def everything_down(so_far: SoFar, _: EscalationSettings) -> str:
@@ -209,7 +209,7 @@ def _text(so_far: SoFar, settings: EscalationSettings, reason: str, issue: str) 
         lines += ["", f"{settings.mention}: please have a look."]
     lines += ["", f"- Environment: {prose(health.environment)}, seen from {code(health.vantage.host)}"]
     if so_far.down_since is not None:
-        lines.append(f"- Since: {_when(so_far.down_since)} ({so_far.minutes:.0f} minutes)")
+        lines.append(f"- Since: {_when(so_far.down_since)} ({plural(round(so_far.minutes), 'minute')})")
     for result in unwell:
         critical = ", critical" if result.critical else ""
         lines.append(f"- {code(result.name)}{critical}: {prose(fault_phrase(result))}, at {code(result.endpoint)}")
@@ -249,12 +249,13 @@ def escalation_lines(told: Sequence[Notice]) -> tuple[str, ...]:
 
 
 def joint_text(told: Sequence[Notice]) -> str:
-    """Return one text to paste for all notices that are not quiet: each reason, then what they share once; else nothing."""
+    """Return one text to paste for all notices that are not quiet: each reason, then what the newest says of the rest."""
     loud = [notice for notice in told if not notice.quiet]
     if not loud:
         return ""
     reasons = [notice.text.partition("\n")[0] for notice in loud]
-    return "\n".join((*reasons, *loud[0].text.splitlines()[1:])) + "\n"
+    newest = max(loud, key=lambda notice: notice.at)
+    return "\n".join((*reasons, *newest.text.splitlines()[1:])) + "\n"
 
 
 def _when(at: datetime) -> str:

@@ -60,7 +60,13 @@ def _is_same(one: PastIncident, services: set[str], cause: str) -> bool:
 
 def cost(incident: PastIncident, now: datetime) -> str:
     """Return what an outage cost so far: how long, of it how long tests ran other than in mode full, tests held back."""
-    parts = [f"outage {brief(((incident.ended_at or now) - incident.began_at).total_seconds())}"]
+    lasted = f"outage {brief(((incident.ended_at or now) - incident.began_at).total_seconds())}"
+    return ", ".join(filter(None, (lasted, spent(incident))))
+
+
+def spent(incident: PastIncident) -> str:
+    """Return what tests paid for it: how long they ran other than in mode full, how many were held back; empty for nothing."""
+    parts = []
     if incident.fallback_s >= 1:
         parts.append(f"tests ran for {brief(incident.fallback_s)} in a mode other than full")
     if incident.held_back:

@@ -40,15 +40,23 @@ class _Told:
     since: datetime | None
     over: datetime | None
     now: datetime
+    spent: str
 
 
 def say(
-    incident: Incident, reader: Reader, *, now: datetime, again: str = "", update_minutes: float = UPDATE_MINUTES
+    incident: Incident,
+    reader: Reader,
+    *,
+    now: datetime,
+    again: str = "",
+    spent: str = "",
+    update_minutes: float = UPDATE_MINUTES,
 ) -> str:
     """Return the incident in three sentences and the time of the next update; times are UTC.
 
     Only the team reads names of services and causes. A status page names no service of ours, no host and nobody to
-    blame; it says what does not work and since when. Once it is over there is no next update.
+    blame; it says what does not work and since when. Once it is over there is no next update. `spent` is what tests paid
+    in all runs of the outage: who decides about money reads it.
     """
     health = incident.latest or incident.health
     unwell = tuple(result for result in health.services if result.status in _UNWELL) if health else ()
@@ -59,7 +67,7 @@ def say(
     sentences = make(
         _Told(
             incident=incident, health=health, unwell=unwell, since=incident.outage_started_at, over=ended if over else None,
-            now=now,
+            now=now, spent=spent,
         )
     )  # fmt: skip
     if again and reader is not Reader.STATUS_PAGE:
@@ -143,14 +151,19 @@ def _exec(told: _Told) -> tuple[str, ...]:
             f"Of {plural(tests.total_tests, 'test')} {held:,} could not be judged because of it and {bugs:,} failed "
             f"for reasons of the product{' itself' if bugs else ''}."
         )
+    if told.spent:
+        second = f"{second.rstrip('.')}; in all, {told.spent}."
     loud = [notice for notice in told.incident.notices if not notice.quiet]
     third = "It was escalated." if loud and told.over is None else "Nobody needs to decide anything now."
     return first, second, third
 
 
-def hand_over(incident: Incident, notes: Sequence[TimelineEvent], *, now: datetime, again: str = "") -> str:
-    """Return the note for the next on-call: how it stands, what was done by whom, what is applied, what to type."""
+def hand_over(
+    incident: Incident, notes: Sequence[TimelineEvent], *, now: datetime, again: str = "", cost: str = ""
+) -> str:
+    """Return the note for the next on-call: how it stands, what it cost, what was done by whom, what is applied, what to type."""
     lines = [say(incident, Reader.TEAM, now=now, again=again), ""]
+    lines += [f"Cost: {cost}."] if cost else []
     lines += escalation_lines(incident.notices)
     if incident.applied is not None and incident.applied.env_file and incident.restored is None:
         lines.append(

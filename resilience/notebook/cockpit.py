@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from resilience.core.errors import ResilienceError, VerdictError
@@ -465,9 +466,7 @@ class Notebook(Steps):
 
     def _what_publish_writes(self) -> str:
         """Show the exact text that would be written, and return where; raises UsageError where nothing may be written."""
-        # Here and in `_publish`, as every kernel would load an HTTP client that only a click needs.
-        from resilience.runs import telling
-
+        telling = _telling()
         to = telling.target(self.settings)
         body = telling.compose(self.run.folder, self.settings, url=telling.report_url(os.environ)).body
         self._section("report").show(f"<pre>{escape(body)}</pre>", body)
@@ -475,11 +474,10 @@ class Notebook(Steps):
             f"This writes the text above onto issue {to.issue} of {to.repository}, and news of it where there is any."
         )
 
-    async def _publish(self) -> None:
-        from resilience.runs import telling
-
+    async def _publish(self, section: str = "report") -> None:
+        telling = _telling()
         lines = telling.outcome_lines(await telling.publish_run(self.run))
-        self._section("report").show("".join(views.box(line) for line in lines), "\n".join(lines))
+        self._section(section).show("".join(views.box(line) for line in lines), "\n".join(lines))
 
     def _report_view(self, files: Sequence[Path]) -> str:
         pictures = "".join(
@@ -494,14 +492,20 @@ class Notebook(Steps):
     def finish(self) -> None:
         """Write the end of the run and show it at a glance; raise VerdictError where it counts as failed for papermill.
 
-        papermill then does not exit with 0. Under `resilience run` and in front of a person nothing is raised: there the
-        runner, which also writes the end, or the person, judges. What is done after it makes the run go on.
+        papermill then does not exit with 0; before it, the run is published where the parameter says so. Under
+        `resilience run` and in front of a person neither is done: there the runner, which also writes the end, or the
+        person, judges and publishes. What is done after it makes the run go on.
         """
         self.run.refresh()
         self._end()
         self._show_run()
-        why = fails(self.incident, self.parameters.get("fail_on", "never"))
-        if why and not self.interactive and not kernel.run_by_us():
+        if self.interactive or kernel.run_by_us():
+            return
+        if self.parameters.get("publish", False):
+            # In a thread, as the loop of the kernel is busy with this cell; after the end, which is what people are told.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(lambda: asyncio.run(self._publish("publish"))).result()
+        if why := fails(self.incident, self.parameters.get("fail_on", "never")):
             raise VerdictError(why, hint=f"see {self.run.folder}")
 
     def _end(self) -> None:
@@ -539,3 +543,10 @@ class Notebook(Steps):
         if "finish" in self.sections:
             self._end()
             self._show_run()
+
+
+def _telling() -> ModuleType:
+    # Here, as every kernel would load an HTTP client that only publishing needs.
+    from resilience.runs import telling
+
+    return telling

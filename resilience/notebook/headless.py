@@ -18,7 +18,7 @@ from resilience.fallback.due import due
 from resilience.host import signals
 from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
-from resilience.notebook.passed import parse
+from resilience.notebook.passed import ParameterValues, parse
 from resilience.notebook.telling import Teller
 from resilience.runs import telling
 from resilience.runs.ending import leave_report, recording_the_end
@@ -51,10 +51,9 @@ def run_all(
     NotConfiguredError, and LockedError where the run would apply while another one holds the lock. Without `apply` only
     the stages that look are gone through. The limits are in seconds, None for none.
 
-    `publish` is the issue to write the run onto ("" for the configured one), None for none; what goes wrong with that
-    is said and changes no code. `parameters` are those of the notebooks, `out` a folder in place of the configured one.
-    The report's path is the
-    last line on stdout, alone, for scripts.
+    `publish` is the issue to write the run onto ("" for the configured one, as the parameter of that name says it), None
+    for none; what goes wrong with that is said and changes no code. `parameters` are those of the notebooks, `out` a
+    folder in place of the configured one. The report's path is the last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
@@ -68,17 +67,23 @@ def run_all(
     if out:
         settings = replace(settings, outputs=Path(out).expanduser().resolve())
     given = {"apply": apply, **(parameters or {})}
-    _check_parameters(given)
+    if _checked(given).get("publish") and publish is None:
+        publish = ""
+        telling.target(settings)
     settle_latest(settings)
     run = Run.create(settings, slug=slug, apply=apply, parameters=given)
     with recording_the_end(run):
         executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
     code = conclude(run, executed, fail_on=fail_on)
     if publish is not None:
-        # After the last word of the report: people are told what the record says in the end.
-        for line in telling.outcome_lines(asyncio.run(telling.publish_run(run, issue=publish))):
-            terminal.err.print(line, markup=False, soft_wrap=True)
+        _publish(run, publish)
     return code
+
+
+def _publish(run: Run, issue: str) -> None:
+    """Write the run onto its issue after the last word of its report: people are told what the record says in the end."""
+    for line in telling.outcome_lines(asyncio.run(telling.publish_run(run, issue=issue))):
+        terminal.err.print(line, markup=False, soft_wrap=True)
 
 
 def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) -> int:
@@ -96,17 +101,22 @@ def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) 
     if not left or tuple(left) == (StageName.REPORT,):
         left = (StageName.REPORT,)
     given = {"apply": run.incident.applies, **(parameters or {})}
-    _check_parameters(given)
+    publishes = _checked(given).get("publish", False)
+    if publishes:
+        telling.target(run.settings)
     kept = tuple(stage for stage in run.incident.stages if stage.name not in left)
     run.begin_again(stages=kept)
     with recording_the_end(run):
         executed = asyncio.run(go(run, given, stages=left))
-    return conclude(run, executed)
+    code = conclude(run, executed)
+    if publishes:
+        _publish(run, "")
+    return code
 
 
-def _check_parameters(given: Mapping[str, object]) -> None:
-    """Raise SettingsError for a parameter that no notebook declares, or a value it cannot have."""
-    parse(given, declared=known_parameters(), source="the parameters of the run")
+def _checked(given: Mapping[str, object]) -> ParameterValues:
+    """Return the parameters as typed values; raise SettingsError for one that no notebook declares, or a value it cannot have."""
+    return parse(given, declared=known_parameters(), source="the parameters of the run")
 
 
 async def go(

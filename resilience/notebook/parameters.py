@@ -156,6 +156,13 @@ PARAMETERS: tuple[Parameter, ...] = (
         choices=tuple(word.value for word in FailOn),
         help="never, failures or degraded; which test results fail the last cell, besides a runbook that failed",
     ),
+    Parameter(
+        name="publish",
+        kind=Kind.FLAG,
+        default=False,
+        help="True writes the run onto its issue at the end, where [publish] allows it; "
+        "in JupyterLab a button shows the exact text first",
+    ),
 )
 """Every parameter of every notebook; a notebook declares those it needs, with the same default and help."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ class Sources:
     folder: Path
     redactor: Redacts | None
     history: Past | None = None
+    recalled: Sequence[tuple[str, str]] = ()
+    """What the history says of the outage's past, label and value."""
     public: bool = False
 
 
@@ -59,7 +61,8 @@ def gather(sources: Sources, losses: Losses) -> View:
     if sources.redactor is not None:
         columns = _renamed(columns, text)
     past, days = _past(sources.history, incident, losses)
-    return build(incident, columns, people=people, past=past, days=days, public=sources.public)
+    recalled = tuple((label, text(value)) for label, value in sources.recalled)
+    return build(incident, columns, people=people, past=past, days=days, recalled=recalled, public=sources.public)
 
 
 def passes(redactor: Redacts | None, *, public: bool) -> Callable[[str], str]:

@@ -41,4 +41,4 @@ def written_by_people(report: str) -> tuple[dict[str, str], bool]:
 def sent_sentence(incident: Incident) -> str:
     """Return the sentence that says whether anybody was told by us."""
     sent = any(event.what == PUBLISHED for event in incident.timeline)
-    return "What was sent stands in the timeline." if sent else "Nothing has been sent."
+    return "What was sent stands in the timeline." if sent else "Nothing had been sent when this was written."

@@ -28,6 +28,7 @@ def render(
     *,
     redactor: Redacts | None,
     history: Past | None = None,
+    recalled: Sequence[tuple[str, str]] = (),
     public: bool = False,
     charts: bool = True,
     missing: Sequence[str] = (),
@@ -45,11 +46,17 @@ def render(
     lacking.
 
     `public` puts pseudonyms in the place of private addresses, internal names and people; `charts` False leaves
-    drawings out. `history` None shows this run alone. Each file is written aside, scanned and renamed: none is ever
-    half there.
+    drawings out. `history` None shows this run alone; `recalled` is what it says of the outage's past. Each file is written
+    aside, scanned and renamed: none is ever half there.
     """
     sources = Sources(
-        incident=incident, samples=samples, folder=folder, redactor=redactor, history=history, public=public
+        incident=incident,
+        samples=samples,
+        folder=folder,
+        redactor=redactor,
+        history=history,
+        recalled=recalled,
+        public=public,
     )
     losses = Losses(passes(redactor, public=public), missing)
     rendering = _Rendering(folder, redactor, gather(sources, losses), losses, held)

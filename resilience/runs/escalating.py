@@ -118,7 +118,7 @@ def _lost_here(incident: Incident | None) -> Suites:
     return Suites() if tests is None else escalation.suites_in_a_row([tests.verdict])
 
 
-def _keeping(kept: History) -> Keeping:
+def keeping_of(kept: History) -> Keeping:
     # Here, as in `memory.history`: an assessment without a history does not load SQLite.
     from resilience.runs.keeping import Keeping
 
@@ -131,7 +131,7 @@ def _with_history(known: SoFar, kept: History, settings: Settings, incident: Inc
     before = (
         Suites() if ended else kept.suites_in_a_row(settings.environment, except_run=incident.run if incident else "")
     )
-    keeping = _keeping(kept)
+    keeping = keeping_of(kept)
     lasting = kept.open_incident(settings.environment)
     return replace(
         known,
@@ -187,7 +187,7 @@ def remember_facts(settings: Settings, incident: Incident) -> None:
         name = kept.incident_of(incident)
         if not name:
             return
-        keeping = _keeping(kept)
+        keeping = keeping_of(kept)
         facts = memory.facts_of(keeping.get(f"incident:{name}"))
         cause = facts.cause or (health.causes[0].cause.value if health and health.causes else "")
         facts = replace(

@@ -22,6 +22,7 @@ from resilience.runs.configuration import load_settings
 from resilience.runs.ending import settle
 from resilience.runs.folder import RunFolder, holds_run, latest
 from resilience.runs.looking import assess_document, look, samples_of
+from resilience.runs.recalling import facts_of_run
 from resilience.runs.recovery import recover
 from resilience.runs.stages import WATCH_S, parse_mode, plan_here, put_back as restore
 
@@ -125,7 +126,16 @@ def render_again(folder: Path, settings: Settings, *, public: bool = False) -> t
         memory.history(replace(settings, outputs=folder.parent.parent, drill=incident.drill))
         or nullcontext() as history
     ):
-        render(incident, samples, folder, redactor=redactor, history=history, public=public, missing=missing)
+        render(
+            incident,
+            samples,
+            folder,
+            redactor=redactor,
+            history=history,
+            recalled=facts_of_run(history, incident),
+            public=public,
+            missing=missing,
+        )
     return missing
 
 

@@ -53,6 +53,7 @@ from resilience.runs import memory, testing
 from resilience.runs.escalating import note_outage, remember_facts
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import check_endpoints, look, samples_of
+from resilience.runs.recalling import facts_of_run
 from resilience.runs.testing import SuiteOptions
 
 if TYPE_CHECKING:
@@ -605,6 +606,7 @@ def report(
                     run.folder,
                     redactor=run.redactor,
                     history=history,
+                    recalled=facts_of_run(history, ended),
                     public=public,
                     charts=charts,
                     missing=missing,

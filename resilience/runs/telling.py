@@ -36,6 +36,7 @@ from resilience.report.people import PUBLISHED
 from resilience.runs import memory
 from resilience.runs.folder import RunFolder
 from resilience.runs.keeping import Keeping
+from resilience.runs.recalling import facts_of_run
 from resilience.runs.remains import load
 
 CHANNEL = "github"
@@ -127,7 +128,13 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
     kept = memory.history(replace(settings, outputs=outputs, drill=incident.drill))
     try:
         sources = Sources(
-            incident=incident, samples=samples, folder=folder, redactor=redactor, history=kept, public=public
+            incident=incident,
+            samples=samples,
+            folder=folder,
+            redactor=redactor,
+            history=kept,
+            recalled=facts_of_run(kept, incident),
+            public=public,
         )
         view = gather(sources, Losses(redactor.public if public else redactor.text, missing))
     finally:

@@ -25,7 +25,7 @@ RULES = EscalationSettings(mention="@devops")
 def due(
     statuses: dict[str, ConnectivityStatus], *, minutes: float | None = None, failures: int = 0, **more: object
 ) -> tuple[Notice, ...]:
-    causes = more.pop("causes", ())
+    causes, limits = more.pop("causes", ()), more.pop("limits", RULES)
     so_far = SoFar(
         health=health(statuses, causes=causes),  # type: ignore[arg-type]
         now=AT,
@@ -33,7 +33,7 @@ def due(
         suites=Suites(count=failures, blocked=failures),
         **more,  # type: ignore[arg-type]
     )
-    return notices(so_far, RULES)
+    return notices(so_far, limits)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("minutes", "told"), [(None, False), (0, False), (29.9, False), (30, False), (30.1, True)])
@@ -227,3 +227,17 @@ def test_lines_and_joint_text_leave_out_what_is_quiet() -> None:
     assert joint_text((quiet,)) == ""
     assert joint_text(loud).count("**Escalation:**") == 2
     assert joint_text(loud).count("- Environment:") == 1
+
+
+def test_the_joint_text_is_of_the_newest_notice_as_the_first_knew_less() -> None:
+    """A run notes a rule when it is due: the third lost suite comes after the first half hour."""
+    (first,) = due({"database": S.UNAVAILABLE}, minutes=31, failures=1)
+    second = due({"database": S.UNAVAILABLE}, minutes=33, failures=3)[1]
+    text = joint_text((first, replace(second, at=AT + timedelta(minutes=2))))
+    assert "in a row that failed or were blocked: 3" in text
+    assert "(33 minutes)" in text
+
+
+def test_one_minute_is_one_minute() -> None:
+    found = due({"database": S.UNAVAILABLE}, minutes=1.2, limits=replace(RULES, critical_down_minutes=1))
+    assert "down for 1 minute (limit 1)" in found[0].reason

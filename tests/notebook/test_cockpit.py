@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -364,3 +365,27 @@ def test_what_only_a_kernel_set_is_taken_out_and_a_persons_own_stays() -> None:
     }
     forget_own_variables(environ)
     assert environ == {"JPY_SESSION_NAME": "/x.ipynb", "PAGER": "less", "PATH": "/bin"}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_parameter_publish_writes_the_end_onto_the_issue_where_no_runner_does(
+    team: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """Also where the last cell then fails; under `resilience run` the runner publishes, behind its own last word."""
+    (team / "tests" / "test_bug.py").write_text("def test_bug():\n    assert False\n")
+    asked = ParameterValues({**PARAMETERS, "apply": True, "fail_on": "failures", "publish": True})
+    headless = Notebook(Run.create(load_settings(team / "resilience.toml"), apply=True), asked)
+    headless.run.settings = replace(headless.settings, issue="1278", publish=PublishSettings(repository="octo/shop"))
+    await prepared(headless)
+    await headless.run_tests()
+    await headless.report()
+    if not alone:
+        monkeypatch.setenv("RESILIENCE_HEADLESS", "1")
+    with FakeGitHub() as double:
+        monkeypatch.setenv("GITHUB_API_URL", double.url)
+        monkeypatch.setenv("GITHUB_TOKEN", "t-bot")
+        with pytest.raises(VerdictError) if alone else nullcontext():
+            headless.finish()
+        assert [one["body"].count("PRODUCT FAILURES") for one in double.on()] == ([1] if alone else [])
+    if alone:
+        assert "Published sticky" in headless.sections["publish"].html

@@ -64,3 +64,9 @@ async def test_what_fail_on_hides_is_said_in_words(team: Path, capsys: pytest.Ca
     assert conclude(run, whole, fail_on="never") == ExitCode.PASSED
     assert f"--fail-on never hides exit code {ExitCode.UNKNOWN}: " in capsys.readouterr().err
     assert (on_disk(run)["verdict"], on_disk(run)["exit_code"]) == (Verdict.UNKNOWN.value, ExitCode.UNKNOWN)
+
+
+def test_a_run_that_is_to_be_published_nowhere_is_refused_before_a_folder_is_made(team: Path) -> None:
+    with pytest.raises(UsageError, match="no repository is configured"):
+        run_all(settings_of(team), apply=False, parameters={"publish": "true"})
+    assert not list((team / "outputs").glob("2*"))

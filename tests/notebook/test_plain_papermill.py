@@ -13,6 +13,7 @@ import pytest
 from resilience.notebook.engine import notebooks_folder
 from resilience.runs.folder import read_incident
 from tests.kits.endings import disagreements
+from tests.kits.servers.github import FakeGitHub
 from tests.kits.small_staging import SmallStaging
 from tests.kits.stand_in_kit import eventually
 from tests.kits.typing_in import runs, with_stand_in
@@ -105,3 +106,25 @@ def listens(port: int) -> bool:
 
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_the_parameter_publish_writes_the_run_onto_its_issue(
+    team: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = team / "resilience.toml"
+    config.write_text(
+        config.read_text().replace("[runbook]\n", '[publish]\nrepository = "octo/shop"\n\n[runbook]\nissue = "1278"\n')
+    )
+    staging.status = 503
+    with FakeGitHub() as double:
+        monkeypatch.setenv("GITHUB_API_URL", double.url)
+        monkeypatch.setenv("GITHUB_TOKEN", "t-bot")
+        done = papermill(team, "00_incident", {}, "publish=true")
+        assert done.returncode == 0, done.stderr
+        assert [one["body"].partition("resilience:")[2].partition(" ")[0] for one in double.on()] == [
+            "sticky",
+            "opened",
+        ]
+        (record,) = runs(team)
+        assert double.on()[0]["body"].count(f"{record.parent.parent.name}/{record.parent.name}") == 1

@@ -17,7 +17,7 @@ from resilience.core.errors import UsageError, did_you_mean
 
 with on_demand():
     from resilience.core import redact, saying
-    from resilience.runs import escalating, folder as folders, memory
+    from resilience.runs import folder as folders, memory, recalling
 
 if TYPE_CHECKING:
     from resilience.core.records import TimelineEvent
@@ -41,20 +41,21 @@ def say(
         raise UsageError(f"--for {reader}: unknown.", hint=did_you_mean(reader, [one.value for one in saying.Reader]))
     settings = settings_from(config, environment)
     incident = folders.read_incident(run_folder(settings, folder))
-    health, again = incident.latest or incident.health, ""
+    known = recalling.recalled_here(settings, incident)
     found: tuple[TimelineEvent, ...] = ()
-    if health is not None:
-        known = escalating.so_far(settings, health, incident=incident)
-        again = known.again
-        incident = replace(incident, outage_started_at=known.down_since or incident.outage_started_at)
+    if known is not None:
+        incident = replace(
+            incident, outage_started_at=min(known.began_at, incident.outage_started_at or known.began_at)
+        )
     kept = memory.history(settings) if memory.has_history(settings) else None
     if kept is not None:
         with kept:
             found = kept.noted(incident)
     now = datetime.now(UTC)
-    text = (
-        saying.hand_over(incident, found, now=now, again=again)
-        if hand_over
-        else saying.say(incident, saying.Reader(reader), now=now, again=again, update_minutes=update_minutes) + "\n"
-    )
+    again, cost, spent = (known.again, known.cost, known.spent) if known is not None else ("", "", "")
+    if hand_over:
+        text = saying.hand_over(incident, found, now=now, again=again, cost=cost)
+    else:
+        to = saying.Reader(reader)
+        text = saying.say(incident, to, now=now, again=again, spent=spent, update_minutes=update_minutes) + "\n"
     sys.stdout.write(redact.Redactor.of(settings.secrets, settings.services).text(text))

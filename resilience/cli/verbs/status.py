@@ -20,7 +20,7 @@ with on_demand():
     from resilience.core import codec, records
     from resilience.fallback import journal as journals
     from resilience.host import files, lock, vantage
-    from resilience.runs import escalating, folder as folders, owner
+    from resilience.runs import escalating, folder as folders, owner, recalling
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -71,10 +71,13 @@ def _outage(settings: Settings) -> dict[str, Any] | None:
     lasting = escalating.lasting_outage(settings)
     if lasting is None:
         return None
+    known = recalling.recalled_now(settings, lasting.id)
     return {
         "incident": lasting.id,
         "since": lasting.since.isoformat(timespec="seconds"),
         "last_look": lasting.last_look,
+        "cost": known.cost if known is not None else "",
+        "again": known.again if known is not None else "",
         "escalation": [codec.to_builtins(notice) for notice in lasting.notices],
     }
 
@@ -158,6 +161,9 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
         _say(
             f"Outage: {outage['incident']}, since {outage['since']}; at the last look staging was {outage['last_look']}"
         )
+        for label, value in (("Cost so far", outage["cost"]), ("Before", outage["again"])):
+            if value:
+                _say(f"{label}: {value}")
         notices = tuple(codec.from_json(codec.to_json(one), records.Notice) for one in outage["escalation"])
         terminal.show_notices(notices, paste=hand_over)
     if document["latest_run"]:

@@ -103,6 +103,10 @@ def _tests(view: View) -> Iterator[str]:
 
 
 def _people(view: View) -> Iterator[str]:
+    """Yield what the history says of the outage, and whom to tell of it."""
+    for label, value in view.recalled:
+        yield ""
+        yield f"**{label}:** {prose(value)}"
     recovery = view.incident.recovery
     if view.incident.notices:
         yield ""

@@ -98,6 +98,8 @@ class View:
     people: Mapping[str, str] = field(default_factory=dict)
     past: tuple[PastRun, ...] = ()
     days: tuple[Day, ...] = ()
+    recalled: tuple[tuple[str, str], ...] = ()
+    """What the history says of the outage: its cost so far, and how often it came before."""
     missing: tuple[str, ...] = ()
     public: bool = False
 
@@ -106,7 +108,14 @@ def without_end(view: View) -> View:
     """Return the same view of a run that still goes on, as its record on the disk says while the report is made."""
     incident = replace(view.incident, verdict=Verdict.RUNNING, exit_code=None, command=None, finished_at=None)
     phrase, kind, sentences = verdict(incident)
-    return replace(view, incident=incident, verdict=phrase, verdict_kind=kind, lines=sentences, facts=facts(incident))
+    return replace(
+        view,
+        incident=incident,
+        verdict=phrase,
+        verdict_kind=kind,
+        lines=sentences,
+        facts=(*facts(incident), *view.recalled),
+    )
 
 
 def build(
@@ -116,6 +125,7 @@ def build(
     people: Mapping[str, str] | None = None,
     past: Sequence[PastRun] = (),
     days: Sequence[Day] = (),
+    recalled: Sequence[tuple[str, str]] = (),
     missing: Sequence[str] = (),
     public: bool = False,
 ) -> View:
@@ -131,7 +141,7 @@ def build(
         verdict=phrase,
         verdict_kind=kind,
         lines=sentences,
-        facts=facts(incident),
+        facts=(*facts(incident), *recalled),
         figures=figures(incident, lines, window, ends),
         services=services(incident, lines),
         timeline=timeline(incident, lines, window),
@@ -144,6 +154,7 @@ def build(
         ends_at=ends,
         people=dict(people or {}),
         past=tuple(past),
+        recalled=tuple(recalled),
         days=tuple(days),
         missing=tuple(missing),
         public=public,

@@ -36,4 +36,4 @@ def test_earlier_runs_are_listed_from_the_second_on_with_their_verdict_in_words(
 
 def test_what_has_not_been_sent_says_so() -> None:
     assert notices(drill(notices=())) == []
-    assert notices(drill())[1].startswith("Nothing has been sent.")
+    assert notices(drill())[1].startswith("Nothing had been sent when this was written.")
