@@ -26,6 +26,8 @@ def test_every_key_of_a_service_is_tried_with_every_kind() -> None:
         "local",
         "exports",
         "depends_on",
+        "own",  # of any kind: its keys are those of tests/settings/test_own.py
+        "providers",
     }  # what every sample has, or names another service
     worked_out = {
         *("unset", "url_names", "local_unset", "local_names", "local_values"),

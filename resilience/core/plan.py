@@ -288,6 +288,7 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
         type=service.type,
         provider=found.provider if found else "",
         local=redactor.text(service.local.reveal()),
+        start=redactor.text(service.own.command),
         prepare=tuple(redactor.text(command) for command in service.prepare),
         ready_query=redactor.text(service.ready_query),
     )
@@ -318,6 +319,8 @@ def words_to_note(files: Sequence[str]) -> str:
 def words_to_start(stand_in: PlannedStandIn, kind: Kind) -> str:
     what = "mock" if kind.is_mocked else f"local {kind.name}"
     prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
+    if stand_in.start:
+        return f"start {stand_in.service} at {stand_in.local} by its own command: {stand_in.start}{prepared}"
     return f"start or prove the {what} for {stand_in.service} at {stand_in.local}{prepared}"
 
 

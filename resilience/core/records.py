@@ -520,12 +520,13 @@ class EnvChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStandIn:
-    """A service to start, or prove, on this machine. `local` is redacted."""
+    """A service to start, or prove, on this machine. `local` is redacted, and so is `start`, the team's own command."""
 
     service: str
     type: str
     provider: str
     local: str
+    start: str = ""
     prepare: tuple[str, ...] = ()
     ready_query: str = ""
 
@@ -564,7 +565,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandIn:
-    """A service on this machine that stands in for staging's. `provider`: running, compose, system, wheel, mock.
+    """A service on this machine that stands in for staging's. `provider`: start, running, compose, system, …, mock.
 
     `ready`: it answered with the env file's credentials and its ready query. `started_here`: it is ours to stop.
     `passed_over` says of each provider before why it was not used, `gaps` what it lacks against staging, `error` why

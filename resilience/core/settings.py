@@ -30,6 +30,33 @@ class PortWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnStandIn:
+    """A service's stand-in as its team names it: a command, an image, or a service of a compose file; at most one of them.
+
+    `command` and the values of `env` hold {local}, {host} and {port}, filled in when it is started. Its `${NAMES}` are left to
+    the shell, so that no value stands in an argument list or a plan.
+    """
+
+    command: str = ""
+    image: str = ""
+    compose: str = ""
+    """`FILE:SERVICE`, relative to the root."""
+    cwd: str = ""
+    """Relative to the root; empty: the root."""
+    env: Mapping[str, Secret] = field(default_factory=dict)
+    reads: Mapping[str, Secret] = field(default_factory=dict)
+    """The variables that the command names, with the value of an env file; empty where none has one."""
+    unset: tuple[str, ...] = ()
+    """The variables that `env` needs and that are not set."""
+    timeout_s: float = 30.0
+    """Seconds until its probe must find it well."""
+
+    @property
+    def told(self) -> bool:
+        return bool(self.command or self.image or self.compose)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One service of staging as configured. URLs hold credentials, hence Secret; empty where not configured.
 
@@ -58,6 +85,10 @@ class Service:
     """How another port is used than `local` asks for; None: that one or none."""
     shared: bool = False
     """Whether a server on `local` that is nobody's stand-in may be used: a team's compose, or its own backend."""
+    own: OwnStandIn = OwnStandIn()
+    """The stand-in that the team names itself, before any that its kind could start."""
+    providers: tuple[str, ...] = ()
+    """Who may provide the stand-in, best first; empty: whoever can, in the order of the room."""
     prepare: tuple[str, ...] = ()
     ready_query: str = ""
     critical: bool = False

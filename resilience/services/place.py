@@ -73,7 +73,7 @@ class Endpoint:
 
 def local_schemes(kind: Kind) -> tuple[str, ...]:
     """Return the schemes that a `local` URL may have: those of its stand-ins; of a kind that has none, all without TLS."""
-    plain = tuple(name for name, scheme in kind.schemes.items() if scheme.port and not scheme.tls)
+    plain = tuple(name for name, scheme in kind.schemes.items() if not scheme.tls and not scheme.socket)
     return kind.local_schemes or plain
 
 

@@ -28,13 +28,14 @@ def all_secrets(services: Sequence[Service], variables: Variables, more: Iterabl
 
 
 def _of_service(service: Service) -> Iterator[str]:
-    """Return what its URLs and headers hold: passwords, a user that is a token, secret parameters, header values."""
+    """Return what its URLs, headers and `env` hold: passwords, a user that is a token, secret parameters, header values."""
     for url in filter(None, (service.url, service.local)):
         parts = url_parts(url, service.kind)
         yield parts.password.reveal()
         if not parts.password and service.kind.user_is_secret:
             yield parts.user
         yield from (value for name, value in parse_qsl(parts.query) if looks_secret(name))
+    yield from secret_texts((name, value.reveal()) for name, value in service.own.env.items())
     for name, header in service.headers.items():
         yield from _in_header(name, header.reveal())
 

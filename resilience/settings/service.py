@@ -12,6 +12,7 @@ from resilience.core.kind import SHARED_KEYS, Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import PORT, Deadlines, PortWish, Service
 from resilience.core.urls import UrlParts, url_parts, url_regions
+from resilience.settings.own import OWN_KEYS, read_own, read_providers
 from resilience.settings.tables import Table, sort_of
 from resilience.settings.variables import ENVIRONMENT, NAME, VARIABLE, Filled, Lookup, Variables, fill
 
@@ -25,7 +26,7 @@ _ROUTE = re.compile(r"(?:(?:[A-Z]+|\*) )?/\S*(?: [1-5]\d\d)?")
 _COMMON_KEYS = (
     *("name", "type", "url", "local", "exports", "prepare", "ready_query", "critical", "timeout_s"),
     *("degraded_above_s", "network", "depends_on", "markers", "tls_ca", "runbook_url", "owner", "dashboard_url"),
-    *("shared",),
+    *("shared", *OWN_KEYS),
 )
 
 
@@ -84,6 +85,8 @@ def read_service(
         staging_exports={} if unset else _staging_exports(table, kind, variables, url),
         port_wish=_port_wish(table, kind, variables, found),
         shared=table.flag("shared", False),
+        own=read_own(table, variables, url_parts(found.url, kind) if found.url else None),
+        providers=read_providers(table),
         prepare=table.texts("prepare"),
         ready_query=table.text("ready_query"),
         critical=table.flag("critical", False),

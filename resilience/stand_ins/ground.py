@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +82,20 @@ class SupervisedGround:
         state = read_state(self.folder)
         service = state.services.get(name)
         return service if service is not None and state.alive and service.alive else None
+
+    def all_running(self) -> dict[str, Running]:
+        """Return all that the supervisor runs, by name."""
+        state = read_state(self.folder)
+        return {name: one for name, one in state.services.items() if state.alive and one.alive}
+
+    def how_ended(self, name: str) -> str:
+        """Return how the supervised process of this name ended, which the supervisor writes down a moment later."""
+        until = time.monotonic() + 0.5
+        while (one := read_state(self.folder).services.get(name)) is not None and not one.ended:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.005)
+        return one.ended if one is not None and one.ended else "ended"
 
     async def run(self, launch: Launch) -> Running:
         """Requests go to the supervisor one at a time, as each answer is read from the one state file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from resilience.core.records import StandInAvailability
 from resilience.core.settings import Service
 from resilience.services.place import port_open
 from resilience.services.standing_in import NONE, Offer, stand_ins_of
-from resilience.stand_ins import compose
+from resilience.stand_ins import compose, own
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 
@@ -28,17 +28,25 @@ def availability(services: Sequence[Service], checkout: Checkout) -> tuple[Stand
     An offer is no promise: whether it comes up is seen when it is started, and a failure then leads to a second
     decision.
     """
-    return tuple(_available(service, checkout) for service in services)
+    by_name = {service.name: service for service in services}
+    return tuple(_available(service, checkout, by_name) for service in services)
 
 
-def _available(service: Service, checkout: Checkout) -> StandInAvailability:
+def _available(service: Service, checkout: Checkout, by_name: Mapping[str, Service]) -> StandInAvailability:
     try:
-        offer = _offer(service, checkout)
+        offer = _own_offer(service, checkout, by_name) if service.own.command else _offer(service, checkout)
     except StandInError as exc:
         return StandInAvailability(service=service.name, usable=False, provider="", reason=str(exc))
     return StandInAvailability(
         service=service.name, usable=bool(offer.provider), provider=offer.provider, reason=offer.words
     )
+
+
+def _own_offer(service: Service, checkout: Checkout, by_name: Mapping[str, Service]) -> Offer:
+    """Return the team's own command, if it could be started. Raises StandInError that says why it could not."""
+    place = endpoint(service, checkout.deny_hosts)
+    own.check(service, checkout, own.exported(service, by_name))
+    return Offer(provider=own.START, words=f"its own command, on {place.shown}")
 
 
 def _offer(service: Service, checkout: Checkout) -> Offer:

@@ -124,8 +124,9 @@ def _ours_at(place: Endpoint, port: int, settings: Settings) -> bool:
     for record in read_records(settings.data).values():
         if record.port == port and (record.composed or record.supervised in alive):
             return True
-    if place.kind.is_mocked:
-        return MOCKS in alive and any(item["port"] == port for item in read_config(settings.data).get("services", ()))
+    mocked = place.kind.is_mocked and MOCKS in alive
+    if mocked and any(item["port"] == port for item in read_config(settings.data).get("services", ())):
+        return True
     return f"{place.type}-{place.home}" in alive
 
 

@@ -12,7 +12,7 @@ from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.place import port_open
 from resilience.services.standing_in import Server, Wanted, stand_ins_of
-from resilience.stand_ins import comparing, lease, prepare as preparing
+from resilience.stand_ins import comparing, lease, own, prepare as preparing
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Say, SupervisedGround
@@ -39,7 +39,8 @@ async def start(
 
     What runs already is kept. `fresh` throws the data of earlier runs away. Never raises for one service.
 
-    All servers are there before the first is prepared, since a service's commands may read the exports of any other.
+    All servers are there before the first is prepared, since a service's commands may read the exports of any other; only a
+    team's own command is run after what it depends on is ready.
     What came up is written down last, under the lock: `stop` ends what the supervisor runs and nobody wrote down, so
     that a start that is killed in the middle leaves nothing.
 
@@ -53,38 +54,57 @@ async def start(
     async with only_one(checkout.data, timeout_s=checkout.deadlines.fallback_prepare_s):
         ground = SupervisedGround(checkout, fresh=fresh, say=on_progress or (lambda _: None))
         lease.touch(ground.folder)
-        parts = await asyncio.gather(*(_provided(ground, group) for group in _groups(wanted)))
-        provided = [one for part in parts for one in part]
-        exports = {
-            name: value.reveal() for one in provided if one.server for name, value in one.wanted.service.exports.items()
-        }
-        finished = await asyncio.gather(*(_finished(ground, one, exports, began) for one in provided))
-        records = dict(ground.records)
-        for one, stand_in in zip(provided, finished, strict=True):
-            if one.server is not None:
-                records[stand_in.service] = Record(
-                    stand_in=stand_in,
-                    bind=one.wanted.place.bind,
-                    port=one.wanted.place.port,
-                    supervised=one.server.supervised,
-                    composed=one.server.composed,
-                )
-        write_records(ground.data, records)
-    by_name = refused | {stand_in.service: stand_in for stand_in in finished}
-    return tuple(by_name[service.name] for service in services)
+        by_name = {one.service.name: one.service for one in wanted}
+        provided: list[Provided] = []
+        finished: list[StandIn] = []
+        for wave in own.waves(wanted):
+            ready = {stand_in.service: stand_in.ready for stand_in in (*refused.values(), *finished)}
+            parts = await asyncio.gather(*(_provided(ground, group, by_name, ready) for group in _groups(wave)))
+            now = [one for part in parts for one in part]
+            provided += now
+            exports = {
+                name: value.reveal()
+                for one in provided
+                if one.server
+                for name, value in one.wanted.service.exports.items()
+            }
+            finished += await asyncio.gather(*(_finished(ground, one, exports, began) for one in now))
+        _write_down(ground, provided, finished)
+    found = refused | {stand_in.service: stand_in for stand_in in finished}
+    return tuple(found[service.name] for service in services)
+
+
+def _write_down(ground: SupervisedGround, provided: Sequence[Provided], finished: Sequence[StandIn]) -> None:
+    records = dict(ground.records)
+    for one, stand_in in zip(provided, finished, strict=True):
+        if one.server is not None:
+            records[stand_in.service] = Record(
+                stand_in=stand_in,
+                bind=one.wanted.place.bind,
+                port=one.wanted.place.port,
+                supervised=one.server.supervised,
+                composed=one.server.composed,
+            )
+    write_records(ground.data, records)
 
 
 def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wanted], dict[str, StandIn]]:
     """Return the services with their places, and by name those that are configured so that nothing can stand in."""
     wanted, refused = [], {}
+    by_name = {service.name: service for service in services}
     for service in services:
         try:
             place = endpoint(service, checkout.deny_hosts)
-            stand_ins_of(service.kind).check(service)
+            if service.own.command:
+                own.check(service, checkout, own.exported(service, by_name))
+            else:
+                stand_ins_of(service.kind).check(service)
             wanted.append(Wanted(service=service, place=place))
         except StandInError as exc:
             refused[service.name] = failed(service, "", exc)
-    return wanted, refused
+    for name, conflict in own.refuse_one_port(wanted).items():
+        refused[name] = failed(by_name[name], "", conflict)
+    return [one for one in wanted if one.service.name not in refused], refused
 
 
 def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
@@ -95,17 +115,29 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     groups: dict[tuple[str, str, int], list[Wanted]] = {}
     for one in wanted:
         place = one.place
-        key = (MOCKS, "", 0) if place.kind.is_mocked else (place.type, place.bind, place.port)
+        if one.service.own.command:
+            key = (own.START, one.service.name, place.port)
+        else:
+            key = (MOCKS, "", 0) if place.kind.is_mocked else (place.type, place.bind, place.port)
         groups.setdefault(key, []).append(one)
     return list(groups.values())
 
 
-async def _provided(ground: SupervisedGround, group: Sequence[Wanted]) -> list[Provided]:
-    """Bring up the services that share one server. An error becomes a record per service."""
+async def _provided(
+    ground: SupervisedGround, group: Sequence[Wanted], by_name: Mapping[str, Service], ready: Mapping[str, bool]
+) -> list[Provided]:
+    """Bring up the services that share one server. An error becomes a record per service.
+
+    `by_name` are all that are stood in for; `ready` says of those that were to be there before whether they are.
+    """
     passed: list[str] = []
     try:
         servers: Sequence[Server | StandInError]
-        if group[0].place.kind.is_mocked:
+        if group[0].service.own.command:
+            own.needed(group[0], ready)
+            exported = own.exported(group[0].service, by_name)
+            servers = [await own.Start(ground, group[0], exported).bring_up()]
+        elif group[0].place.kind.is_mocked:
             servers = await mock(ground, group, passed)
         else:
             servers = await provide(ground, group, passed)

@@ -206,6 +206,7 @@ class Supervisor:
             code = process.poll()
             if code is None:
                 continue
+            _end_group(process.pid)
             ended = True
             del self.children[name]
             how = f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -223,7 +224,7 @@ class Supervisor:
 
         All of them have 5 s for each of their signals.
         """
-        left = {name: self.children.pop(name) for name in names if name in self.children}
+        left = gone = {name: self.children.pop(name) for name in names if name in self.children}
         steps = {name: [*launch.stop_signals, int(signal.SIGKILL)] for name, (launch, _) in left.items()}
         while left and any(steps[name] for name in left):
             for name, (_, process) in left.items():
@@ -233,6 +234,8 @@ class Supervisor:
             while left and time.monotonic() < until:
                 left = {name: item for name, item in left.items() if item[1].poll() is None}
                 time.sleep(0.003)
+        for _, process in gone.values():
+            _end_group(process.pid)
         for name in names:
             if name in self.services:
                 self.say(f"{name} ended {why or 'as asked'}")
@@ -329,6 +332,12 @@ class Supervisor:
     def say(self, text: str) -> None:
         sys.stderr.write(f"{datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')} {text}\n")
         sys.stderr.flush()
+
+
+def _end_group(pid: int) -> None:
+    """Kill what a service that has ended left in its process group: a command's children, where its keeper was killed too."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _launch(raw: Mapping[str, Any]) -> Launch:

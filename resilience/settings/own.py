@@ -1,0 +1,132 @@
+"""Turn `start`, `image`, `compose` and what stands beside them into the stand-in that a team names itself, or refuse it by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from resilience.core.errors import did_you_mean
+from resilience.core.secret import Secret, looks_secret
+from resilience.core.settings import OwnStandIn
+from resilience.core.urls import UrlParts
+from resilience.settings.tables import Table
+from resilience.settings.variables import NAME, VARIABLE, Variables, fill
+
+OWN_KEYS = ("start", "image", "compose", "cwd", "env", "start_timeout_s", "provider")
+PLACEHOLDERS = ("local", "host", "port")
+PROVIDERS = ("running", "compose", "image", "system", "wheel", "mock")
+"""The words of `provider`."""
+_SOURCES = ("start", "image", "compose")
+_BRACES = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
+_COMPOSE = re.compile(r"[^:]+\.ya?ml:[A-Za-z0-9._-]+")
+_OPTION = re.compile(r"(?<!\S)--?([A-Za-z][\w-]*)(?:=|\s+)(?!-)([^\s;|&]+)")
+_ASSIGNED = re.compile(r"(?<![^\s;|&(])([A-Za-z_]\w*)=([^\s;|&$]\S*)")
+_URL = re.compile(r"[A-Za-z][\w+.-]*://[^:/@\s]*:[^@/\s]+@")
+_FILE = re.compile(r".*/|.*\.(?:key|pem|crt|txt|json|ya?ml)$")
+
+
+def read_own(table: Table, variables: Variables, local: UrlParts | None) -> OwnStandIn:
+    """Return the stand-in that a [[service]] table names, or raise SettingsError by key and line.
+
+    At most one of `start`, `image` and `compose` may stand there, since which of two was meant cannot be told, and none
+    without a `local`, which says where it is to answer. What stands only beside them is refused where none does. `local` is
+    that URL taken apart; None where it is not known.
+    """
+    told = [key for key in _SOURCES if table.text(key)]
+    if len(told) > 1:
+        raise table.error(told[1], found=f"beside {told[0]}", expected=f"one of {', '.join(_SOURCES)}")
+    timeout_s = table.number("start_timeout_s", 30.0)
+    if not told:
+        lone = next((key for key in ("cwd", "env") if table.values.get(key)), "")
+        if lone:
+            raise table.error(
+                lone, found="without start and image", expected=f'{lone} beside start = "…" or image = "…"'
+            )
+        return OwnStandIn()
+    if not table.text("local"):
+        expected = "a service whose `local` says where its stand-in answers"
+        raise table.error(told[0], found="without local", expected=expected, hint='local = "…://127.0.0.1:…" beside it')
+    command, compose = table.text("start"), table.text("compose")
+    if compose and not _COMPOSE.fullmatch(compose):
+        hint = 'compose = "docker-compose.yml:db"'
+        raise table.error("compose", found=repr(compose[:60]), expected="a compose file and its service", hint=hint)
+    _check_braces(table, "start", command)
+    _check_secrets(table, command, local)
+    env, unset = _env(table, variables)
+    return OwnStandIn(
+        command=command,
+        image=table.text("image"),
+        compose=compose,
+        cwd=table.text("cwd"),
+        env=env,
+        reads=_reads(table, command, variables),
+        unset=unset,
+        timeout_s=timeout_s,
+    )
+
+
+def read_providers(table: Table) -> tuple[str, ...]:
+    """Return the words of `provider` in their order; one that nothing is called is refused."""
+    told = table.texts("provider")
+    if unknown := next((word for word in told if word not in PROVIDERS), None):
+        expected, hint = f"some of {', '.join(PROVIDERS)}", did_you_mean(unknown, PROVIDERS)
+        raise table.error("provider", found=repr(unknown[:40]), expected=expected, hint=hint)
+    return tuple(dict.fromkeys(told))
+
+
+def _check_braces(table: Table, key: str, text: str) -> None:
+    """Refuse a slip of a placeholder; other words in braces are the shell's, or a program's."""
+    for match in _BRACES.finditer(text):
+        word = match[1]
+        if word not in PLACEHOLDERS and get_close_matches(word.lower(), PLACEHOLDERS, 1, 0.7):
+            expected, hint = "{" + "}, {".join(PLACEHOLDERS) + "}", did_you_mean(word, PLACEHOLDERS)
+            raise table.error(key, found=f"{{{word}}}", expected=expected, hint=hint)
+
+
+def _check_secrets(table: Table, command: str, local: UrlParts | None) -> None:
+    """Refuse a command that shows a secret: everybody on a machine can read argument lists, and the plan shows it too.
+
+    A secret is known by the name of its variable or option, by a URL with a password, and by {local} where that has one. A
+    value that is a file's name is none. The message names where it stands, and not the value.
+    """
+    found = next((f"${{{match[1]}}}" for match in VARIABLE.finditer(command) if looks_secret(match[1])), "")
+    for match in _OPTION.finditer(command):
+        if looks_secret(match[1]) and not _FILE.match(match[2]):
+            found = found or f"the value of {match[0][: match.end(1) - match.start()]}"
+    for match in _ASSIGNED.finditer(command):
+        if looks_secret(match[1]) and not _FILE.match(match[2]):
+            found = found or f"{match[1]}=…"
+    if _URL.search(command):
+        found = found or "a URL with a password"
+    if "{local}" in command and local is not None and local.password:
+        found = found or "{local}, which has a password"
+    if found:
+        hint = (
+            'env = { TOKEN = "${TOKEN}" } beside it, read by the program itself; in env {local} may have its password'
+        )
+        expected = "a command that everybody on this machine may read"
+        raise table.error("start", found=f"(a secret: {found})", expected=expected, hint=hint)
+
+
+def _env(table: Table, variables: Variables) -> tuple[dict[str, Secret], tuple[str, ...]]:
+    """Return `env` with its ${NAMES} filled in and its {placeholders} left, and which of the names are not set."""
+    env, unset = {}, list[str]()
+    for name, template in table.mapping("env").items():
+        if not NAME.fullmatch(name):
+            raise table.error("env", found=repr(name[:40]), expected="the name of a variable")
+        _check_braces(table, f"env.{name}", template)
+        filled = fill(template, variables.any, table, f"env.{name}")
+        unset.extend(filled.unset)
+        env[name] = Secret(filled.text)
+    return env, tuple(dict.fromkeys(unset))
+
+
+def _reads(table: Table, command: str, variables: Variables) -> Mapping[str, Secret]:
+    """Return the variables that the command names as ${NAME}, with the value of an env file where one has it."""
+    found = {}
+    for match in VARIABLE.finditer(command):
+        if match[2] and NAME.fullmatch(match[1]):
+            value = variables.profile(match[1])
+            found[match[1]] = Secret(value[0] if value else "")
+    return found

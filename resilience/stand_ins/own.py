@@ -1,0 +1,237 @@
+"""Turn a team's own command into the stand-in of its service: refused before it is started, or proven by the kind's probe."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resilience.core.errors import StandInError
+from resilience.core.settings import Service
+from resilience.host.processes import SIGTERM, Launch
+from resilience.services.place import Endpoint, port_open
+from resilience.services.registry import resolve
+from resilience.services.standing_in import Server, TooLateError, Wanted, stand_ins_of
+from resilience.stand_ins.checkout import Checkout
+from resilience.stand_ins.ground import SupervisedGround
+from resilience.stand_ins.providers import running
+from resilience.stand_ins.state import Running, last_line
+
+if TYPE_CHECKING:
+    from resilience.core.records import Observation
+
+START = "start"
+"""The provider, and the key of the configuration."""
+KEEPER = str(Path(__file__).with_name("keeper.py"))
+LOG_LIMIT = 5_000_000
+"""Bytes of each of the two files of its log."""
+PAUSE_S = 0.01
+WITNESS = "resilience.stand_ins.witness"
+"""Imported on a thread while the command starts: 60 ms that it would otherwise wait for."""
+_HOLE = re.compile(r"(?<!\$)\{(local|host|port)\}")
+_PROGRAM = re.compile(r"[\w./+-]+")
+_SHELL = (
+    ". : break case cd command continue eval exec exit export for if local read readonly return set shift source test times "
+    "trap type ulimit umask unset until wait while"
+)
+_OF_THE_SHELL = frozenset(_SHELL.split())
+"""Words that a command may begin with and that are no program."""
+
+
+def name_of(place: Endpoint) -> str:
+    """Return the supervisor's name of the process: by the wanted port, which stays where another one is used."""
+    return f"{place.type}-{place.home}"
+
+
+def check(service: Service, checkout: Checkout, exported: Mapping[str, str]) -> None:
+    """Raise StandInError where its command cannot be started as configured: nothing is run for it.
+
+    `exported` are the exports of the services it depends on. A command behind `env_command` may find its variables and its
+    program there, so these are looked for only without one.
+    """
+    own, name = service.own, service.name
+    if own.unset:
+        raise StandInError(f"{name}: its `env` needs {', '.join(own.unset)}, not set.", hint=f"export {own.unset[0]}=…")
+    folder = checkout.root / own.cwd
+    if not folder.is_dir():
+        raise StandInError(
+            f"{name}: the folder of its `start` does not exist: cwd = {own.cwd!r}.", hint=f"mkdir {own.cwd}"
+        )
+    if checkout.env_command or not own.command:
+        return
+    given = {variable for variable, value in own.reads.items() if value} | {*os.environ, *own.env, *exported}
+    if unset := [variable for variable in own.reads if variable not in given]:
+        raise StandInError(
+            f"{name}: its `start` needs {', '.join(unset)}, which {'is' if len(unset) == 1 else 'are'} not set.",
+            hint=f'env = {{ {unset[0]} = "…" }} beside it, or export {unset[0]}=…',
+        )
+    program = own.command.split()[0]
+    if not _PROGRAM.fullmatch(program) or program in _OF_THE_SHELL:
+        return
+    path = checkout.path(os.environ.get("PATH", os.defpath))
+    if shutil.which(str(folder / program) if "/" in program else program, path=path) is None:
+        hint = "is it installed in the project's environment? ([runbook] python names its interpreter)"
+        raise StandInError(f"{name}: its `start` begins with {program}, which is not found.", hint=hint)
+
+
+def exported(service: Service, by_name: Mapping[str, Service]) -> dict[str, str]:
+    """Return the exports of the services that this one depends on, of those that are stood in for (`by_name`)."""
+    others = (by_name[name] for name in service.depends_on if name in by_name)
+    return {name: value.reveal() for other in others for name, value in other.exports.items()}
+
+
+def waves(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Return the services in the order in which they can be brought up: each wave needs the ones before it, and nothing else.
+
+    Only a team's own command waits for what it depends on, which it may ask as it starts; a server of a kind's own never does.
+    A circle is refused when the settings are read; here its services come last, together.
+    """
+    left, found = list(wanted), list[list[Wanted]]()
+    while left:
+        names = {one.service.name for one in left}
+        now = [one for one in left if not (one.service.own.command and names & {*one.service.depends_on})] or left
+        found.append(now)
+        left = [one for one in left if one not in now]
+    return found
+
+
+def refuse_one_port(wanted: Sequence[Wanted]) -> dict[str, StandInError]:
+    """Return, by name, the services whose own command is to answer where another stand-in is to answer as well.
+
+    Of two both are refused where both have a command, since either would be proven by the other's answers.
+    """
+    refused = {}
+    for one in wanted:
+        for other in wanted:
+            same = (one.place.bind, one.place.port) == (other.place.bind, other.place.port)
+            if one is not other and same and one.service.own.told:
+                refused[one.service.name] = StandInError(
+                    f"{one.service.name}: its stand-in and that of {other.service.name} want one port, {one.place.port}.",
+                    hint=f"write another port into the `local` of {one.service.name}",
+                )
+    return refused
+
+
+def needed(wanted: Wanted, found: Mapping[str, bool]) -> None:
+    """Raise StandInError where a service it depends on was to have a stand-in and has none: `found` says which are ready."""
+    missing = [name for name in wanted.service.depends_on if not found.get(name, True)]
+    if missing:
+        raise StandInError(
+            f"{wanted.service.name}: its `start` was not run, as it depends on {', '.join(missing)}, "
+            f"whose stand-in did not come up.",
+            hint="resilience services status",
+        )
+
+
+class Start:
+    """One start of a service's own command, on the ground that all stand-ins share."""
+
+    def __init__(self, ground: SupervisedGround, wanted: Wanted, exported: Mapping[str, str]) -> None:
+        self.ground, self.wanted, self.exported = ground, wanted, exported
+        self.name = name_of(wanted.place)
+        self.log = ground.logs / f"{wanted.service.name}-start.log"
+
+    async def bring_up(self) -> Server:
+        """Start it, or keep it where it runs with the same configuration, and return when its probe finds it well.
+
+        It has `start_timeout_s`. A server that is there already and may be used is used instead, for the port is taken. What
+        did not come up is ended with all that came of it. Raises StandInError that says which of it was: it ended, forked
+        away, never answered, answers wrongly, or another process has its port.
+        """
+        service, place, ground = self.wanted.service, self.wanted.place, self.ground
+        check(service, ground.checkout, self.exported)
+        if ground.fresh:
+            await ground.end(self.name)
+        if ground.running(self.name) is None and await asyncio.to_thread(port_open, place.bind, place.port):
+            witness = await asyncio.to_thread(resolve, WITNESS)
+            witness.refuse_other(service, place.port, others=self._others())
+            if found := await ground.prove(self.wanted):
+                return running(found)
+        ground.say(f"{service.name}: starting {service.own.command}")
+        process = await ground.run(self._launch())
+        try:
+            version = await self._proven(process)
+        except BaseException:
+            await ground.end(self.name)
+            raise
+        return Server(provider=START, version=version, pid=process.pid, supervised=self.name, log=str(self.log))
+
+    def _launch(self) -> Launch:
+        """Return the command with its placeholders filled in, and the environment it gets.
+
+        That is ours with the team's PATH, as the tests have it; then what the command reads of an env file, the exports of the
+        services it depends on, and `env`. Values go by the environment alone. By its digest a configuration that changed is
+        told, which our own environment is no part of.
+        """
+        service, place, checkout = self.wanted.service, self.wanted.place, self.ground.checkout
+        own, parts = service.own, {"host": place.bind, "port": str(place.port), "local": service.local.reveal()}
+        reads = {name: value.reveal() for name, value in own.reads.items() if value and name not in os.environ}
+        env = {name: _HOLE.sub(lambda match: parts[match[1]], value.reveal()) for name, value in own.env.items()}
+        command = _HOLE.sub(lambda match: shlex.quote(parts[match[1]]), own.command)
+        given = {**reads, **self.exported, **env}
+        argv = (*shlex.split(checkout.env_command), "sh", "-c", command)
+        cwd = str(checkout.root / own.cwd)
+        configured = json.dumps([argv, cwd, sorted(given.items()), place.digest()])
+        return Launch(
+            name=self.name,
+            argv=(sys.executable, "-I", "-S", KEEPER, "--log", str(self.log), "--limit", str(LOG_LIMIT), "--", *argv),
+            cwd=cwd,
+            log=str(self.log),
+            stop_signals=(SIGTERM,),
+            env={**os.environ, "PATH": checkout.path(os.environ.get("PATH", os.defpath)), **given},
+            digest=hashlib.sha256(configured.encode()).hexdigest()[:16],
+        )
+
+    async def _proven(self, process: Running) -> str:
+        """Return the version that the probe noted, when the probe finds it well and the port is the command's own."""
+        service, place, own = self.wanted.service, self.wanted.place, self.wanted.service.own
+        until = time.monotonic() + own.timeout_s
+        witness = await asyncio.to_thread(resolve, WITNESS)
+        seen: Observation | None = None
+        while True:
+            self._refuse_ended(process)
+            if port_open(place.bind, place.port):
+                witness.refuse_other(service, place.port, others=self._others())
+                left = max(0.1, min(self.ground.patience_s, until - time.monotonic()))
+                probed = replace(stand_ins_of(place.kind).probed(service, place), timeout_s=left)
+                seen = await witness.look(probed)
+                if seen is not None and seen.fault is None:
+                    self._refuse_ended(process)
+                    return seen.facts.get("server_version", "")
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(PAUSE_S)
+        last = last_line(self.log)
+        if seen is None or seen.fault is None:
+            why = f"nothing listens on {place.shown}"
+            hint = "does it take its port from {port}?" if "{port}" not in own.command else f"read {self.log}"
+        else:
+            why, hint = f"{place.shown} answers, but {seen.fault.detail or seen.fault.cause}", f"read {self.log}"
+        said = f"; its last line: {last}" if last else ""
+        raise TooLateError(
+            f"{service.name}: its `start` did not come up within {own.timeout_s:g} s: {why}{said}.",
+            hint=f"{hint}; start_timeout_s = {int(own.timeout_s * 2)}",
+        )
+
+    def _refuse_ended(self, process: Running) -> None:
+        """Raise StandInError with how it ended and its last words, where it did."""
+        if process.alive:
+            return
+        said = last_line(self.log) or "it printed nothing"
+        raise StandInError(
+            f"{self.wanted.service.name}: its `start` {self.ground.how_ended(self.name)} before it was ready: {said}",
+            hint=f"read {self.log}; it must stay in the foreground",
+        )
+
+    def _others(self) -> dict[str, int]:
+        return {name: one.pid for name, one in self.ground.all_running().items() if name != self.name}
