@@ -193,6 +193,7 @@ def _found(repository: Repository, guesses: Guesses, commands: Sequence[Collecte
 
 
 def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
+    """Yield what was not understood, each with what would answer it: a guess that nobody confirms is worse than a question."""
     yield from guesses.questions
     for one in commands:
         if one.no_pytest:

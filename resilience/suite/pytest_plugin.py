@@ -678,6 +678,7 @@ class _Spoken:
     """The addresses this process connected to, by an audit hook, and by what libpq and uvloop are told, whose sockets none sees."""
 
     def __init__(self):
+        """Start with nothing heard: an audit hook cannot be taken away again, so that it is set only when tests begin."""
         self.on = False
         self.recent = []
         """All of this test, in order; what was only looked up by name as well."""
@@ -834,6 +835,7 @@ class _Spoken:
         self.on = True
 
         def hook(event, args):
+            """Keep where this process connects to, and that it has children, whose connections nobody sees."""
             if event == "socket.connect":
                 address = args[1]
             elif event == "socket.getaddrinfo":
