@@ -12,10 +12,9 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Fresh, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, print_json
 from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
-from resilience.core.records import CommandEnd, ExitCode
 
 with on_demand():
-    from resilience.core import plan as planning
+    from resilience.core import plan as planning, records
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -62,8 +61,8 @@ def apply(
     with recording_the_end(run):
         applied = asyncio.run(go())
     blocked = run.incident.decision is not None and run.incident.decision.blocked
-    code = ExitCode.BLOCKED if blocked or (applied is not None and applied.failed) else ExitCode.PASSED
-    run.finish(command=CommandEnd(verb="apply", exit_code=code))
+    code = records.ExitCode.BLOCKED if blocked or (applied is not None and applied.failed) else records.ExitCode.PASSED
+    run.finish(command=records.CommandEnd(verb="apply", exit_code=code))
     if as_json:
         print_json({"schema": 1, "run": run.incident.run, **codes(run.incident), "applied": builtins_of(applied)})
     else:
