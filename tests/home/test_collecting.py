@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
+from resilience.home import collecting
 from resilience.home.collecting import best, collect, shown
 from resilience.home.commands import Candidate
 from tests.kits.repository import put, with_interpreter, with_tests
@@ -60,3 +63,13 @@ def test_another_runner_is_never_asked_as_it_may_run_the_tests(repository: Path)
     made = Candidate(words=("make", "test"), where="Makefile", is_pytest=False)
     assert best([made], repository, "", os.environ) == ()
     assert not (repository / "ran").exists()
+
+
+def test_after_a_collection_that_took_too_long_no_other_command_is_asked(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_tests(repository)
+    put(repository / "conftest.py", "import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(collecting, "COLLECT_S", 0.5)
+    [found] = best([candidate("pytest", "tests"), candidate("pytest")], repository, PYTHON, os.environ)
+    assert (found.timed_out, found.error) == (True, "collecting was not done within 0.5 s")

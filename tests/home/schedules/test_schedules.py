@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from resilience.home.schedules import SCHEDULERS
 from resilience.home.schedules.job import Job, job_of
 from resilience.runs.configuration import load_settings
+from resilience.settings.environment import shipped
 from tests.kits.repository import SECRET, environ, put
 from tests.kits.small_staging import SmallStaging, project
 
@@ -128,6 +130,55 @@ def test_airflows_dag_is_python_and_runs_papermill_on_the_notebook_beside_it(rep
     compile(files[name], name, "exec")
     assert "papermill" in files[name]
     assert 'with_name("01_assess.ipynb")' in files[name]
+
+
+AIRFLOW = {
+    "airflow/__init__.py": """
+class DAG:
+    def __init__(self, **words): pass
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+""",
+    "airflow/operators/__init__.py": "",
+    "airflow/operators/bash.py": """
+import json, os
+class BashOperator:
+    def __init__(self, **words):
+        print(json.dumps({"bash_command": words["bash_command"], "env": words["env"]}))
+""",
+}
+"""As much of Airflow as the DAG asks for: what it would run is printed."""
+
+
+@pytest.mark.slow
+def test_what_airflow_would_run_is_plain_papermill_that_looks_and_leaves_a_notebook(tmp_path: Path) -> None:
+    """The DAG is loaded with a double of Airflow, and its command is run in bash, as Airflow's operator does."""
+    with SmallStaging() as staging:
+        team = project(tmp_path / "te am", staging.port)
+        made = job_of(
+            load_settings(cwd=team, environ=environ(team)),
+            executable=Path(sys.executable).with_name("resilience"),
+            install="resilience-runbook",
+        )
+        files = SCHEDULERS["airflow"](made)
+        dags = tmp_path / "dags"
+        [dag] = [put(dags / name, text) for name, text in files.items() if name.endswith(".py")]
+        shutil.copy(shipped("notebooks") / "01_assess.ipynb", dags)
+        for name, text in AIRFLOW.items():
+            put(tmp_path / "site" / name, text)
+        bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        loaded = subprocess.run(
+            [sys.executable, dag], env={**bare, "PYTHONPATH": str(tmp_path / "site")}, capture_output=True, check=True
+        )
+        asked = json.loads(loaded.stdout)
+        done = subprocess.run(
+            ["/bin/bash", "-c", asked["bash_command"]], env={**bare, **asked["env"]}, cwd="/", timeout=300,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    left = json.loads((team / ".resilience/notebooks/01_assess.ipynb").read_text())
+    outputs = json.dumps([cell.get("outputs") for cell in left["cells"]])
+    assert "STAGING: UP" in outputs
 
 
 @pytest.mark.parametrize("scheduler", ["github-actions", "gitlab", "kubernetes"])
