@@ -137,7 +137,7 @@ def _broken_settings(files: Files) -> tuple[str, ...]:
             found.append(f"{path}:{line}: {str(exc).partition(' (at ')[0]}. Hint: sed -n {line}p {path}")
         except configparser.Error as exc:
             line = getattr(exc, "lineno", 0) or next((number for number, _ in getattr(exc, "errors", ())), 1)
-            found.append(f"{path}:{line}: {str(exc).splitlines()[0]}. Hint: sed -n {line}p {path}")
+            found.append(f"{path}:{line}: {str(exc).splitlines()[0].rstrip('.')}. Hint: sed -n {line}p {path}")
     return tuple(found)
 
 
