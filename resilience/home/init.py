@@ -245,7 +245,8 @@ def _toml(repository: Repository, guesses: Guesses, commands: Sequence[Collected
             parts.append(f"select = {_quoted(select)}")
         elif mode == "critical_only":
             parts.append(
-                '# select = "critical"             # mark the tests the business hangs on; without it all are run'
+                '# select = "critical"   # mark the tests the business hangs on; until then this mode runs none: without a select '
+                "it is the guide's, critical or mission_critical or golden_path"
             )
     return "\n".join([*parts, ""])
 
