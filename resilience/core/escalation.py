@@ -16,8 +16,11 @@ from resilience.core.records import (
     CauseName,
     ConnectivityResult,
     ConnectivityStatus,
+    Incident,
     InfrastructureHealth,
     Notice,
+    StageName,
+    StageStatus,
     Verdict,
 )
 from resilience.core.settings import EscalationSettings, Maintenance
@@ -49,6 +52,13 @@ def suites_in_a_row(verdicts: Sequence[Verdict]) -> Suites:
         count += 1
         blocked += verdict in BLOCKED
     return Suites(count=count, blocked=blocked)
+
+
+def was_blocked(incident: Incident) -> bool:
+    """Say whether the test suite of this run was to be run and was blocked as a whole."""
+    stage = incident.stage(StageName.RUN_TESTS)
+    blocked = incident.tests is None and incident.decision is not None and incident.decision.blocked
+    return blocked and stage is not None and stage.status is StageStatus.SKIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +265,7 @@ def joint_text(told: Sequence[Notice]) -> str:
         return ""
     reasons = [notice.text.partition("\n")[0] for notice in loud]
     newest = max(loud, key=lambda notice: notice.at)
-    return "\n".join((*reasons, *newest.text.splitlines()[1:])) + "\n"
+    return "\n".join(("\n\n".join(reasons), *newest.text.splitlines()[1:])) + "\n"
 
 
 def _when(at: datetime) -> str:

@@ -11,6 +11,7 @@ from resilience.core.escalation import escalation_lines
 from resilience.core.records import (
     ConnectivityResult,
     ConnectivityStatus,
+    EventKind,
     Incident,
     InfrastructureHealth,
     TimelineEvent,
@@ -19,6 +20,7 @@ from resilience.core.words import brief, cause_title, fault_phrase, listing, plu
 
 UPDATE_MINUTES = 30
 """Minutes to the next update: short enough that nobody asks, long enough to find something out."""
+_EVENTS = 12
 _UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 
 
@@ -169,9 +171,11 @@ def hand_over(
         lines.append(
             f"Applied on {incident.applied.host}: mode {incident.applied.mode.value}. Undo: resilience restore"
         )
-    done = [event for event in (*incident.timeline, *notes) if event.detail or event.what]
+    done = sorted((*incident.timeline, *notes), key=lambda event: event.at)
+    # What people wrote is never pushed out by what the runbook did.
+    shown = [event for event in done if event in done[-_EVENTS:] or event.kind is EventKind.BY_HAND]
     lines += ["", "What happened (UTC):"]
-    for event in sorted(done, key=lambda event: event.at)[-12:]:
+    for event in shown[-2 * _EVENTS :]:
         lines.append(
             f"  {event.at.astimezone(UTC):%H:%M:%S} {event.what}" + (f": {event.detail}" if event.detail else "")
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from resilience.core.escalation import joint_text
 from resilience.core.markup import code, prose
-from resilience.core.records import Incident, Recovery, Verdict
+from resilience.core.records import Incident, InfrastructureHealth, Recovery, Verdict
 from resilience.core.words import recovery_line, staging_line
 from resilience.publish.github import LONGEST_BODY
 from resilience.publish.markers import Kind, Mark
@@ -31,14 +31,23 @@ class Draft:
         return f"{self.text.rstrip()}\n\n{mark.text()}\n"
 
 
-def drafts(incident: Incident, *, summary: str, diagram: str = "", report_url: str = "") -> tuple[Draft, ...]:
+def drafts(
+    incident: Incident,
+    *,
+    summary: str,
+    diagram: str = "",
+    report_url: str = "",
+    began_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> tuple[Draft, ...]:
     """Return what is to stand on the issue: the sticky comment first, then opened, escalated and recovered as they came to pass.
 
     A run that found staging well, and belongs to no outage, has nothing to tell. Only the escalation mentions anybody, as
-    far as that is configured; notices that are quiet are left out of it.
+    far as that is configured; notices that are quiet are left out of it. `began_at` and `ended_at` are those of the outage
+    in the history: it may have ended outside of every run, and a run that found staging well is then who tells it.
     """
-    opened = incident.outage_started_at or incident.started_at
-    closed = _closed(incident)
+    opened = incident.outage_started_at or began_at or incident.started_at
+    closed = _closed(incident) or ended_at
     environment = incident.environment + (f" drill {incident.drill}" if incident.drill else "")
 
     def mark(kind: Kind) -> Mark:
@@ -46,17 +55,20 @@ def drafts(incident: Incident, *, summary: str, diagram: str = "", report_url: s
         return Mark(kind=kind, environment=environment, incident=name, opened=opened, closed=closed)
 
     found = [Draft(mark=mark(Kind.STICKY), text=sticky(incident, summary, diagram, report_url), edits=True)]
-    if incident.outage_started_at is None:
+    if incident.outage_started_at is None and began_at is None:
         return tuple(found)
     about = _about(incident)
-    health = incident.health
-    line = staging_line(health) if health is not None else f"{incident.environment.upper()}: UNKNOWN"
-    text = f"**Outage opened** at {_when(opened)}{about}.\n\n{prose(line)}\n"
-    found.append(Draft(mark=mark(Kind.OPENED), text=text, edits=False))
+    if incident.outage_started_at is not None:
+        text = f"**Outage opened** at {_when(opened)}{about}.\n\n{prose(_staging(incident, incident.health))}\n"
+        found.append(Draft(mark=mark(Kind.OPENED), text=text, edits=False))
     if escalation := joint_text(incident.notices):
         found.append(Draft(mark=mark(Kind.ESCALATED), text=escalation, edits=True))
-    if closed is not None and incident.recovery is not None:
-        text = f"**Recovered** at {_when(closed)}{about}.\n\n{prose(recovery_line(incident.recovery))}\n"
+    if closed is not None:
+        recovery = incident.recovery
+        line = (
+            recovery_line(recovery) if recovery is not None else _staging(incident, incident.latest or incident.health)
+        )
+        text = f"**Recovered** at {_when(closed)}{about}.\n\n{prose(line)}\n"
         found.append(Draft(mark=mark(Kind.RECOVERED), text=text, edits=False))
     return tuple(found)
 
@@ -76,6 +88,10 @@ def sticky(incident: Incident, summary: str, diagram: str, report_url: str) -> s
     if diagram and len(body) + len(drawn) <= room:
         body += drawn
     return f"{body}\n\n{origin}\n"
+
+
+def _staging(incident: Incident, health: InfrastructureHealth | None) -> str:
+    return staging_line(health) if health is not None else f"{incident.environment.upper()}: UNKNOWN"
 
 
 def _closed(incident: Incident) -> datetime | None:

@@ -114,8 +114,11 @@ def so_far(
 
 def _lost_here(incident: Incident | None) -> Suites:
     """Return whether the suite of this run, which may not be finished yet, failed or was blocked."""
-    tests = None if incident is None else incident.tests
-    return Suites() if tests is None else escalation.suites_in_a_row([tests.verdict])
+    if incident is None:
+        return Suites()
+    if incident.tests is None:
+        return Suites(count=1, blocked=1) if escalation.was_blocked(incident) else Suites()
+    return escalation.suites_in_a_row([incident.tests.verdict])
 
 
 def keeping_of(kept: History) -> Keeping:

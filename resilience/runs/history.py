@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
-from resilience.core.escalation import Suites, suites_in_a_row
+from resilience.core.escalation import Suites, suites_in_a_row, was_blocked
 from resilience.core.records import (
     ConnectivityStatus,
     EventKind,
@@ -28,8 +28,6 @@ from resilience.core.records import (
     Incident,
     Phases,
     Sample,
-    StageName,
-    StageStatus,
     TestExecutionMode,
     TimelineEvent,
     Verdict,
@@ -297,7 +295,7 @@ class History:
             incident.verdict.value,
             incident.exit_code,
             str(mode),
-            int(_is_suite(incident)),
+            int(incident.tests is not None or was_blocked(incident)),
         )
         self._db.execute(
             "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested)"
@@ -755,13 +753,6 @@ def _bad_since(looks: Iterable[tuple[int, str, str]], good: int) -> int | None:
             if in_a_row[service] >= good:
                 since.pop(service, None)
     return min(since.values(), default=None)
-
-
-def _is_suite(incident: Incident) -> bool:
-    """Say whether tests were run, or were to be run and were blocked as a whole."""
-    stage = incident.stage(StageName.RUN_TESTS)
-    blocked = incident.decision is not None and incident.decision.blocked
-    return incident.tests is not None or (blocked and stage is not None and stage.status is StageStatus.SKIPPED)
 
 
 def _is_full_pass(incident: Incident) -> bool:

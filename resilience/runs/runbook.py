@@ -69,6 +69,7 @@ class Run(RunFolder):
     validate_recovery = stages.validate_recovery
     run_on_staging = stages.run_on_staging
     restore = stages.restore
+    block_tests = stages.block_tests
     finish = stages.finish
     report = stages.report
 

@@ -36,7 +36,7 @@ from resilience.report.people import PUBLISHED
 from resilience.runs import memory
 from resilience.runs.folder import RunFolder
 from resilience.runs.keeping import Keeping
-from resilience.runs.recalling import facts_of_run
+from resilience.runs.recalling import recalled_of
 from resilience.runs.remains import load
 
 CHANNEL = "github"
@@ -126,6 +126,7 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
     redactor = _redactor(settings, incident)
     outputs = folder.resolve().parent.parent
     kept = memory.history(replace(settings, outputs=outputs, drill=incident.drill))
+    known = recalled_of(kept, incident)
     try:
         sources = Sources(
             incident=incident,
@@ -133,7 +134,7 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
             folder=folder,
             redactor=redactor,
             history=kept,
-            recalled=facts_of_run(kept, incident),
+            recalled=() if known is None else known.facts,
             public=public,
         )
         view = gather(sources, Losses(redactor.public if public else redactor.text, missing))
@@ -141,7 +142,14 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
         if kept is not None:
             kept.close()
     text = summary(view)
-    made = drafts(view.incident, summary=text, diagram=gantt(view), report_url=url)
+    made = drafts(
+        view.incident,
+        summary=text,
+        diagram=gantt(view),
+        report_url=url,
+        began_at=None if known is None else known.began_at,
+        ended_at=None if known is None else known.ended_at,
+    )
     check = check_run(view.incident, text, report_url=url)
     for draft in made:
         _scan(redactor, draft.body(draft.mark), f"the comment {draft.mark.kind.value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -62,3 +63,11 @@ def test_no_check_without_a_commit_a_verdict_or_tests(missing: dict[str, object]
     assert found is not None
     assert (found["conclusion"], found["head_sha"]) == ("neutral", "a" * 40)
     assert check_run(replace(whole, **missing), "s") is None  # type: ignore[arg-type]
+
+
+def test_an_outage_that_ended_outside_of_every_run_is_told_by_the_run_that_found_staging_well() -> None:
+    well = replace(INCIDENT, outage_started_at=None, recovery=None)
+    (sticky_one, recovered) = drafts(well, summary="s", began_at=AT, ended_at=AT + timedelta(hours=1))
+    assert recovered.mark.kind is Kind.RECOVERED
+    assert recovered.text.startswith("**Recovered** at 2026-11-22 04:14 UTC")
+    assert (sticky_one.mark.opened, sticky_one.mark.closed) == (AT, AT + timedelta(hours=1))

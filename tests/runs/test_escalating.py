@@ -37,6 +37,7 @@ from resilience.runs.runbook import Run
 from tests.kits import incident_factory as factory
 from tests.kits.records import TYPES, S, health
 from tests.kits.run_kit import an_incident, settings_of
+from tests.kits.small_staging import SmallStaging
 
 DOWN = health({"database": S.UNAVAILABLE, "redis": S.UNAVAILABLE})
 
@@ -210,3 +211,23 @@ def test_an_outage_of_the_same_cause_is_known_again_with_what_ended_it(team: Pat
     found = so_far(settings, ill)
     assert found.again.startswith("second time in 90 days for database; the last began ")
     assert found.again.endswith("and lasted 45 min; last ended by: restarted the connector (ana@laptop)")
+
+
+async def test_a_suite_that_was_blocked_as_a_whole_is_lost_in_the_run_that_lost_it(
+    team: Path, staging: SmallStaging
+) -> None:
+    """Who must be told is told by the run that fills the row, not by the next look."""
+    staging.status = 503
+    settings = settings_of(team)
+    settings = replace(settings, escalation=replace(settings.escalation, suite_failures=2))
+    told = []
+    for slug in ("one", "two"):
+        run = Run.create(settings, slug=slug)
+        await run.assess()
+        run.choose_mode()
+        run.without_stand_ins()
+        run.block_tests()
+        told.append([notice.rule for notice in run.incident.notices])
+        run.finish()
+        memory.record(settings, run.incident, ())
+    assert told == [[], ["suites_lost"]]

@@ -21,7 +21,7 @@ from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_wh
 from resilience.core.errors import UsageError
 
 with on_demand():
-    from resilience.core import records, words
+    from resilience.core import words
     from resilience.host import signals
     from resilience.runs import ending
     from resilience.show import terminal
@@ -99,7 +99,7 @@ def test(
         if not as_json:
             terminal.headline(terminal.out, *run.headline())
         if decision.blocked and not force and given is None:
-            run.skip(records.StageName.RUN_TESTS, "blocked by infrastructure")
+            run.block_tests()
             return None
         if given and (said := run.narrowed(select)):
             sys.stderr.write(f"{said}\n")
