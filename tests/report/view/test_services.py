@@ -16,8 +16,10 @@ def drill(**changes: object) -> View:
 
 def test_the_worst_and_the_critical_stand_first() -> None:
     rows = drill().services
-    assert [row.first.name for row in rows][:2] == ["database", "backend_api"]
-    assert rows[0].stand_in.startswith("system 15.8, ")
+    assert {row.first.name for row in rows[:2]} == {"database", "backend_api"}
+    assert [row.down_s for row in rows[:2]] == sorted((row.down_s for row in rows[:2]), key=lambda took: -(took or 0))
+    assert [row.well for row in rows] == sorted(row.well for row in rows)
+    assert next(row for row in rows if row.first.name == "database").stand_in.startswith("system 15.8, ")
 
 
 def test_samples_tell_since_when_until_when_and_for_how_long() -> None:
