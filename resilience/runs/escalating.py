@@ -156,15 +156,6 @@ def _again(known: SoFar, kept: History, keeping: Keeping, settings: Settings, la
     return again(past, services=[result.name for result in known.unwell], cause=cause, now=known.now)
 
 
-def repeat_of(settings: Settings, kept: History, incident: Incident) -> str:
-    """Return how often the outage of this run happened before, and how that ended; nothing for a first time, or a drill."""
-    health = incident.health
-    if health is None or incident.drill or not any(result.status in _UNWELL for result in health.services):
-        return ""
-    known = SoFar(health=health, now=incident.started_at)
-    return _again(known, kept, _keeping(kept), settings, kept.incident_of(incident))
-
-
 def past_incidents(kept: History, keeping: Keeping, environment: str) -> tuple[PastIncident, ...]:
     """Return the incidents of the history with what is known of each; the last note of an incident says what ended it."""
     found = []

@@ -14,8 +14,8 @@ from resilience.core.records import Incident, Task
 from resilience.core.settings import Settings
 from resilience.core.tasks import Owners, left_to_do, nobody
 from resilience.runs import memory
-from resilience.runs.escalating import repeat_of
 from resilience.runs.folder import holds_run, read_incident
+from resilience.runs.recalling import recalled_of
 
 if TYPE_CHECKING:
     from resilience.runs.history import History
@@ -33,7 +33,8 @@ def with_tasks(settings: Settings, incident: Incident, history: History | None) 
             notes = tuple(history.noted(incident))
             known = replace(incident, timeline=(*incident.timeline, *notes))
             before = _before(settings, incident, history)
-            repeat = repeat_of(settings, history, incident) or repeat
+            told = None if incident.drill else recalled_of(history, incident)
+            repeat = told.again if told is not None else repeat
     tasks = left_to_do(
         known,
         before=before,
