@@ -20,7 +20,7 @@ from resilience.report.texts import pieces, shorten, task_pieces
 from resilience.report.view import Chart, Section, View
 from resilience.report.view.formats import percent, span, when
 from resilience.report.view.headline import failed_stages
-from resilience.report.view.services import ServiceRow
+from resilience.report.view.services import ServiceRow, well_line
 from resilience.report.view.timeline import Row
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -63,6 +63,7 @@ def _template() -> Any:
         outcome=outcome_word,
         first_line=lambda text: next(iter(text.splitlines()), ""),
         log_link=log_link,
+        well_line=well_line,
         stage=lambda status: STAGES[status].word,
         verdict=verdict_word,
     )

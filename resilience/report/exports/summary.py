@@ -15,6 +15,7 @@ from resilience.report.markdown.impact import task_line
 from resilience.report.texts import code, hint, prose, shorten
 from resilience.report.view import View
 from resilience.report.view.formats import span
+from resilience.report.view.services import well_line
 
 MOST_LINES = 60
 _SERVICES, _TESTS, _TASKS = 8, 5, 10
@@ -76,7 +77,6 @@ def _services(view: View, most: int) -> Iterator[str]:
     What was unwell at first stands first, and of that what is critical.
     """
     rows = [row for row in view.services if not row.well]
-    well = len(view.services) - len(rows)
     if not view.services:
         return
     yield ""
@@ -94,7 +94,11 @@ def _services(view: View, most: int) -> Iterator[str]:
         yield table(("service", "at first look", "why", "for", "now"), cells)
         yield ""
     left = f"{plural(len(rows) - most, 'more service')} unwell; " if len(rows) > most else ""
-    yield f"{left}{plural(well, 'service')} well all the time." if rows else f"All of {plural(well, 'service')} well."
+    yield (
+        f"{left}{well_line(view.services)}.".replace("; .", ".")
+        if left or len(rows) < len(view.services)
+        else "All were unwell."
+    )
 
 
 def _cause(view: View) -> Iterator[str]:

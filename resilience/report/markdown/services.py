@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import Cause, ConnectivityResult, ConnectivityStatus
-from resilience.core.words import also_possible, cause_title, plural, seconds
+from resilience.core.words import also_possible, cause_title, seconds
 from resilience.report.markdown.blocks import folded, table
 from resilience.report.texts import code, hint, prose, shorten
 from resilience.report.view import View
 from resilience.report.view.formats import span, when
-from resilience.report.view.services import ServiceRow
+from resilience.report.view.services import ServiceRow, well_line
 
 
 def down(view: View) -> list[str]:
@@ -40,10 +40,13 @@ def _services(view: View) -> str:
     if used:
         parts.append("Stand-ins:\n\n" + "\n".join(used))
     if well:
-        title = f"{plural(len(well), 'service')} {'was' if len(well) == 1 else 'were'} well all the time"
-        listed = ", ".join(f"{prose(row.first.name)} {seconds(row.first.response_time_s)}" for row in well)
-        parts.append(folded(title, listed))
+        parts.append(folded(well_line(well), "\n".join(map(_well, well))))
     return "\n\n".join(parts)
+
+
+def _well(row: ServiceRow) -> str:
+    took = f", {seconds(row.first.response_time_s)}" if row.first.response_time_s is not None else ""
+    return f"- {prose(row.first.name)}: {STATUSES[row.first.status].signed}{took}"
 
 
 def _row(row: ServiceRow) -> tuple[str, ...]:

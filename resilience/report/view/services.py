@@ -8,7 +8,7 @@ from datetime import datetime
 
 from resilience.core.marks import FAULTS, STATUSES
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, Incident, InfrastructureHealth, StandIn
-from resilience.core.words import fault_phrase
+from resilience.core.words import fault_phrase, plural
 from resilience.report.series import Line, intervals, moment
 
 UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED, ConnectivityStatus.UNKNOWN)
@@ -35,6 +35,16 @@ class ServiceRow:
         """Whether nothing was ever wrong with it: such rows are folded into one line with their number."""
         known = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.NOT_CONFIGURED)
         return self.first.status in known and self.now in known and not self.down_s
+
+
+def well_line(rows: Sequence[ServiceRow]) -> str:
+    """Return the sentence into which the rows that are not unwell are folded; one that was never asked was not well."""
+    asked = [row for row in rows if row.well and row.first.status is not ConnectivityStatus.NOT_CONFIGURED]
+    unasked = sum(row.well for row in rows) - len(asked)
+    parts = (
+        [f"{plural(len(asked), 'service')} {'was' if len(asked) == 1 else 'were'} well all the time"] if asked else []
+    )
+    return ", ".join([*parts, *([f"{unasked} not configured"] if unasked else [])])
 
 
 DOWN = UNWELL[:2]
