@@ -207,6 +207,22 @@ def held_markers(decision: Decision, services: Sequence[Service], wishes: Wishes
     return held
 
 
+def held_for(decision: Decision, services: Sequence[Service]) -> dict[str, str]:
+    """Return marker → the service for which `held_markers` holds its tests back; of several the one that was named first."""
+    mocked = [service.name for service in _chosen(decision, services) if service.kind.is_mocked]
+    dead = [*decision.held]
+    found = {
+        marker: service.name
+        for service in services
+        if service.name in decision.held
+        for marker in (*service.markers, service.name)
+    }
+    for marker, names in (("staging", [*decision.stand_ins, *dead]), ("real_services", [*mocked, *dead])):
+        if names:
+            found.setdefault(marker, names[0])
+    return found
+
+
 _EVERYBODYS = frozenset({"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"})
 """Variables that a URL may use and every program needs."""
 

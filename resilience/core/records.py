@@ -692,6 +692,12 @@ class TestOutcome:
     previous: str | None = None
     where: str | None = None
     """File and line of the test, as `tests/test_a.py:12`."""
+    failed_at: str | None = None
+    """File and line of the repository at which its error arose: of the assertion, where it is one."""
+    shown: str | None = None
+    """The failure as pytest shows it; None beyond the first hundreds of a run, which the log holds."""
+    output: str | None = None
+    """The end of what it printed and logged, as pytest captured it."""
     evidence: tuple[Evidence, ...] = ()
     """How it was judged, once for each round in which it failed."""
     answered_by: Mapping[str, int] = field(default_factory=dict)
@@ -941,6 +947,26 @@ class CommandEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Something that is left to do after a run. `key` names it over all runs of an incident, by which a later run ticks it off.
+
+    `what` is a sentence, `said` what the test or service itself said, `command` what to type. `where` is a file and line,
+    `owner` who answers for it by the configuration or CODEOWNERS, empty where neither says. `tests` are the node ids it is
+    about. `done` says how it was settled, empty while it is open; `run` is the run that found it.
+    """
+
+    key: str
+    what: str
+    said: str = ""
+    command: str = ""
+    where: str = ""
+    owner: str = ""
+    tests: tuple[str, ...] = ()
+    run: str = ""
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """A run of the runbook from first look to restored; `incident.json` is this record, written after every stage.
 
@@ -985,6 +1011,10 @@ class Incident:
     outage_started_at: datetime | None = None
     incident_id: str = ""
     notes: tuple[str, ...] = ()
+    left_to_do: tuple[Task, ...] = ()
+    """What this run and the earlier ones of the incident left to do, what is done behind what is open."""
+    repeat_of: str = ""
+    """How often the same happened before, and how that ended; empty for a first time."""
 
     def stage(self, name: StageName) -> Stage | None:
         """Return the latest record of this stage, or None."""

@@ -12,6 +12,7 @@ from resilience.core.errors import SecretLeakError
 from resilience.core.records import Incident, Sample, TimelineEvent
 from resilience.report.losses import Losses
 from resilience.report.people import written_by_people
+from resilience.report.places import places
 from resilience.report.series import Columns
 from resilience.report.texts import Redacts, redacted
 from resilience.report.view import Day, PastRun, View, build
@@ -62,7 +63,26 @@ def gather(sources: Sources, losses: Losses) -> View:
         columns = _renamed(columns, text)
     past, days = _past(sources.history, incident, losses)
     recalled = tuple((label, text(value)) for label, value in sources.recalled)
-    return build(incident, columns, people=people, past=past, days=days, recalled=recalled, public=sources.public)
+    found = _places(sources, incident, losses)
+    return build(
+        incident,
+        columns,
+        people=people,
+        past=past,
+        days=days,
+        recalled=recalled,
+        public=sources.public,
+        places=found,
+    )
+
+
+def _places(sources: Sources, incident: Incident, losses: Losses) -> dict[str, tuple[str, int]]:
+    suites = (incident.tests, incident.critical_tests, incident.full_tests)
+    try:
+        return places(sources.folder, [suite for suite in suites if suite is not None])
+    except Exception as exc:  # noqa: BLE001 - a log that cannot be read must not cost the report
+        losses.lost("places in the logs", exc)
+        return {}
 
 
 def passes(redactor: Redacts | None, *, public: bool) -> Callable[[str], str]:

@@ -85,11 +85,25 @@ def pieces(text: str) -> list[tuple[bool, str]]:
     return [(typed, piece) for typed, piece in found if piece]
 
 
+def task_pieces(text: str) -> list[tuple[bool, str]]:
+    """Return what a task says to type, as `pieces`: a line that is one command of ours as a whole, else a hint in words."""
+    ours = text.startswith(("resilience ", "eval ")) and not re.search(r"[;,] |\.$", text)
+    return [(True, text)] if ours else pieces(text)
+
+
 def hint(text: str) -> str:
     """Return a hint as Markdown, with what is to be typed as code."""
-    text = " ".join(text.split())
+    return _marked(pieces(" ".join(text.split())))
+
+
+def task_hint(text: str) -> str:
+    """Return what a task says to type as Markdown."""
+    return _marked(task_pieces(" ".join(text.split())))
+
+
+def _marked(found: list[tuple[bool, str]]) -> str:
     shown = []
-    for typed, piece in pieces(text):
+    for typed, piece in found:
         # Two code spans side by side would be read as one fence.
         before, middle, after = ("", piece, "") if typed else _AROUND.fullmatch(piece).groups()  # type: ignore[union-attr]
         shown.append(before + (code(middle) if typed else prose(middle) if middle else "") + after)

@@ -54,6 +54,7 @@ from resilience.runs.escalating import note_outage, remember_facts
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import check_endpoints, look, samples_of
 from resilience.runs.recalling import facts_of_run
+from resilience.runs.tasks import with_tasks
 from resilience.runs.testing import SuiteOptions
 
 if TYPE_CHECKING:
@@ -606,6 +607,8 @@ def report(
             remember_facts(run.settings, ended)
             _, samples, missing = load(run.folder)
             with memory.history(run.settings) or nullcontext() as history:
+                ended = with_tasks(run.settings, ended, history)
+                run.save(left_to_do=ended.left_to_do, repeat_of=ended.repeat_of)
                 files = render(
                     ended,
                     samples,

@@ -22,6 +22,7 @@ from resilience.core.records import EventKind, Incident
 from resilience.core.redact import Redactor
 from resilience.core.secret import Secret
 from resilience.core.settings import Settings
+from resilience.core.tasks import PUBLISHED
 from resilience.host.vantage import vantage
 from resilience.publish.comment import Draft, check_run, drafts
 from resilience.publish.github import API, GitHub, connect
@@ -32,7 +33,6 @@ from resilience.report.exports.summary import summary
 from resilience.report.gathering import Sources, gather
 from resilience.report.losses import Losses
 from resilience.report.mermaid import gantt
-from resilience.report.people import PUBLISHED
 from resilience.runs import memory
 from resilience.runs.folder import RunFolder
 from resilience.runs.keeping import Keeping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from resilience.core import codec
 from resilience.core.errors import ResilienceError, SettingsError, UsageError
 from resilience.core.plan import (
     child_environment,
+    held_for,
     held_markers,
     selection,
     staging_exports,
@@ -28,6 +29,7 @@ from resilience.core.records import (
     Outcome,
     PlannedCommand,
     TestExecutionMode,
+    TestOutcome,
     TestSuiteResult,
     TestTotals,
     Verdict,
@@ -148,9 +150,27 @@ async def run_commands(
             ),
         )
         told = staging_notes(decision, health, settings.planning, os.environ) if applied is None else ()
+        result = with_held(result, held_for(decision, settings.services), health)
         return replace(result, notes=(*told, *result.notes))
     finally:
         local.release(settings, run.incident.run)
+
+
+def with_held(result: TestSuiteResult, services: Mapping[str, str], health: InfrastructureHealth) -> TestSuiteResult:
+    """Return the result with service and fault at each test that was held back; `services` is by marker.
+
+    A marker such as `staging` stands for many services: the one named is that for which the plan held it back.
+    """
+
+    def named(test: TestOutcome) -> TestOutcome:
+        if test.rounds or test.outcome is not Outcome.INFRASTRUCTURE_UNAVAILABLE:
+            return test
+        markers = (marker for marker, why in result.held.items() if why == test.reason and marker in services)
+        service = test.service or services.get(next(markers, ""))
+        found = health.result(service) if service else None
+        return replace(test, service=service, fault=test.fault or (found.fault if found is not None else None))
+
+    return replace(result, tests=tuple(named(test) for test in result.tests))
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ def _hidden(again: Again) -> Judged:
 
 def _traced(again: Again) -> Judged:
     return replace(
-        again.now, suspect=False, again=False, rule=again.first.rule, service=again.first.service,
+        again.now, suspect=False, again=False, rule=again.first.rule, service=again.first.service, fault=again.first.fault,
         reason=f"passed when it was run again; before: {again.first.message or again.first.reason}",
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ class Standing:
             self.evidence.append(judged.evidence)
 
     def outcome(self, name: str) -> TestOutcome:
+        """Return the test's record. What pytest showed is that of the judgement which stands, so a test that passed has none."""
         judged, test = self.judged, self.test
         return TestOutcome(
             id=name,
@@ -52,6 +53,9 @@ class Standing:
             markers=test.markers,
             command=self.command,
             previous=self.previous,
+            failed_at=judged.failed_at or None,
+            shown=judged.shown or None,
+            output=judged.output or None,
             where=f"{test.file or test.id.partition('::')[0]}:{test.line}" if test.line else None,
             evidence=tuple(self.evidence),
         )

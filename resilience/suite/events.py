@@ -31,6 +31,12 @@ class Failure:
     """Answers that lay in the test's hands: host, port, status, path."""
     lost: bool = False
     """Whether our plug-in had trouble reading the error."""
+    at_line: str = ""
+    """File and line of the repository at which it arose."""
+    shown: str = ""
+    """As pytest shows it."""
+    output: str = ""
+    """The end of what was captured."""
 
 
 @dataclass(slots=True)
@@ -343,6 +349,9 @@ def _failure(event: Mapping[str, Any], session: Session) -> Failure:
         unseen=tuple(str(name) for name in event.get("unseen") or ()),
         seen=tuple((str(one[0]), one[1], int(one[2]), str(one[3])) for one in event.get("seen") or () if len(one) == 4),
         lost=bool(event.get("lost")),
+        at_line=str(event.get("at_line") or ""),
+        shown=str(event.get("shown") or ""),
+        output=str(event.get("out") or ""),
     )
 
 

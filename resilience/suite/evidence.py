@@ -99,6 +99,10 @@ class Judged:
     kinds: frozenset[str] = frozenset()
     """What makes two errors the same: type and code, not the text; of a group those of all its errors."""
     evidence: Evidence | None = None
+    failed_at: str = ""
+    shown: str = ""
+    output: str = ""
+    """The last three are of the failure it judges, as pytest shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -621,6 +625,9 @@ def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = 
         judged,
         message=message,
         kinds=frozenset({_kind_of(case)}),
+        failed_at=failure.at_line,
+        shown=failure.shown,
+        output=failure.output,
         nothing_done=case.reading.connecting and only_there and not case.scene.passed.get(str(case.service)),
     )
     return replace(judged, evidence=_evidence(case, judged))

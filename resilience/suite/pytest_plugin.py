@@ -102,6 +102,9 @@ _SLOW_S = 1.0
 _VERDICT_WAIT_S = 0.15
 _CHAIN_LIMIT = 24
 _TEXT_LIMIT = 400
+_SHOWN_LIMIT = 4000
+_SHOWN_AT_MOST = 300
+"""Failures told as pytest shows them, in a session; of those that smell of an outage a sixth, as they are all alike."""
 _CHUNK = 1000
 _TRY_EVERY = 10
 """Of so many tests held back by a fixture that every test gets, one is let go to try it."""
@@ -230,6 +233,16 @@ def clean(text, limit=_TEXT_LIMIT):
     text = _SECRET.sub(r"\1\2***", _USERINFO.sub(r"\1***@", text))
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _clean_lines(text, limit=_SHOWN_LIMIT):
+    """Several lines as `clean` leaves one; of a long text the end, where pytest shows what failed."""
+    text = str(text)[-limit * 4 :]
+    text = _ANSI.sub("", text.replace("\r\n", "\n").expandtabs(4))
+    text = _SECRET.sub(r"\1\2***", _USERINFO.sub(r"\1***@", text)).strip("\n")
+    if len(text) <= limit:
+        return text
+    return "…\n" + text[-limit:].partition("\n")[2]
 
 
 def _name(kind):
@@ -1067,6 +1080,8 @@ class Recorder:
         self.control_seen = None
         self.rearm = False
         self.slow = False
+        self.shown = [_SHOWN_AT_MOST, _SHOWN_AT_MOST // 6]
+        """How many failures may still be told in full: the others, and those that smell of an outage."""
         self.stack = None
         self.nothing_of_ours = False
         self.only = None
@@ -1517,8 +1532,10 @@ class Recorder:
             self.slow = _smells_of_network(self.pending[nodeid][-1]["chain"])
         found = self.pending.pop(nodeid, None)
         if found is None:
-            found = () if self.state == "failed" else [{"chain": [], "when": when, "spoke": []}]
+            found = [] if self.state == "failed" else [{"chain": [], "when": when, "spoke": []}]
         text = _crash_text(report)
+        if found:
+            found[-1] = dict(found[-1], **self._shown(report, found[-1]["chain"]))
         for evidence in found:
             if nodeid in self.lost and not evidence["chain"]:
                 evidence = dict(evidence, lost=True)
@@ -1527,6 +1544,17 @@ class Recorder:
             )
         if self.state != "failed":
             self.state = "failed" if when == "call" else "error"
+
+    def _shown(self, report, chain):
+        """Return the failure as pytest shows it, where in the repository it arose, and what was captured, while there is room."""
+        kind = 1 if chain and _smells_of_network(chain) else 0
+        found = {"at_line": _failed_at(report, str(getattr(self.config, "rootpath", "") or os.getcwd()))}
+        if self.shown[kind] > 0:
+            self.shown[kind] -= 1
+            found["shown"] = _clean_lines(getattr(report, "longreprtext", None) or report.longrepr or "")
+            captured = [(name, text) for name, text in report.sections if text.strip()]
+            found["out"] = _clean_lines("\n".join("--- %s ---\n%s" % one for one in captured))
+        return {name: value for name, value in found.items() if value}
 
     def _phase_skipped(self, report):
         """Note a skip, or a failure that was expected, unless the test is worse already."""
@@ -1646,6 +1674,31 @@ def _crash_text(report):
     except Exception:
         message = report.longrepr if isinstance(report.longrepr, str) else ""
     return clean(message)
+
+
+def _failed_at(report, root):
+    """Return file:line of the innermost frame that lies in the repository, else where it was raised; empty where it is unseen.
+
+    What is installed below the repository is not the team's code.
+    """
+    places = []
+    try:
+        for entry in report.longrepr.reprtraceback.reprentries:
+            place = getattr(entry, "reprfileloc", None)
+            if place is not None:
+                places.append((str(place.path), place.lineno))
+        crash = report.longrepr.reprcrash
+        places.insert(0, (str(crash.path), crash.lineno))
+    except Exception:
+        return ""
+    best = ""
+    for path, line in places:
+        path = os.path.normpath(os.path.join(os.getcwd(), path))
+        inside = path.startswith(root.rstrip(os.sep) + os.sep)
+        ours = inside and "site-packages" not in path and os.sep + ".venv" not in path
+        if ours:
+            best = "%s:%d" % (os.path.relpath(path, root).replace(os.sep, "/"), line)
+    return best
 
 
 def _fixture_keys(item):

@@ -251,6 +251,8 @@ class _Run:
             message=clean(test.message),
             reason=clean(test.reason),
             previous=clean(test.previous),
+            shown=clean(test.shown),
+            output=clean(test.output),
         )
 
 

@@ -15,6 +15,7 @@ from resilience.core.plan import (
     SELECT,
     changes_anything,
     child_environment,
+    held_for,
     held_markers,
     make_plan,
     selection,
@@ -327,6 +328,16 @@ def test_database_unavailable_uses_the_stand_in_and_holds_what_asks_for_staging(
     }
     assert set(plan.held_markers) == {"staging"}
     assert plan.select == ""
+
+
+def test_each_marker_that_is_held_names_the_service_it_is_held_for(tmp_path: Path) -> None:
+    settings = config(tmp_path, wishes=Wishes(fallback_enabled=False))
+    found = health({"database": S.UNAVAILABLE}, usable=EVERY)
+    decision = decide(found, settings.services, settings.wishes, now=AT)
+    held = held_markers(decision, settings.services, settings.wishes)
+    named = held_for(decision, settings.services)
+    assert held
+    assert {named[marker] for marker in held} == {"database"}
 
 
 def test_database_unavailable_without_a_stand_in_holds_the_tests_that_need_it(tmp_path: Path) -> None:

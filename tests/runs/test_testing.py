@@ -12,11 +12,20 @@ import pytest
 
 from resilience.core.errors import SettingsError, UsageError
 from resilience.core.plan import selection
-from resilience.core.records import CommandResult, Outcome, TestExecutionMode as M, TestSuiteResult, TestTotals, Verdict
+from resilience.core.records import (
+    CommandResult,
+    Outcome,
+    TestExecutionMode as M,
+    TestOutcome,
+    TestSuiteResult,
+    TestTotals,
+    Verdict,
+)
 from resilience.core.secret import Secret
 from resilience.core.settings import ModeSettings
 from resilience.runs import testing
 from resilience.runs.runbook import Run
+from tests.kits import incident_factory as factory
 from tests.kits.records import AT
 from tests.kits.run_kit import change, settings_of
 from tests.kits.small_staging import SmallStaging
@@ -155,3 +164,23 @@ async def test_the_tests_get_stagings_own_values_where_the_configuration_asks_fo
     assert found.totals.passed == 2
     assert f"TEAM_BACKEND=http://127.0.0.1:{staging.port}" in found.notes[0]
     assert found.notes[:2] == tuple(note for note in said if "staging_exports" in note)
+
+
+def test_what_was_held_back_names_the_service_it_was_held_for_and_its_fault() -> None:
+    night = factory.night().incident
+    assert night.health is not None
+    held = {"staging": "needs real staging; stand-ins are used for database", "other": "told by nobody"}
+    tests = (
+        TestOutcome(id="a", outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE, rounds=0, reason=held["staging"]),
+        TestOutcome(id="b", outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE, rounds=0, reason="x", service="backend_api"),
+        TestOutcome(id="c", outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE, rounds=0, reason=held["other"]),
+        TestOutcome(id="d", outcome=Outcome.FAILED, reason=held["staging"]),
+    )
+    named = testing.with_held(replace(result(), tests=tests, held=held), {"staging": "database"}, night.health).tests
+    down = night.health.result("database")
+    backend = night.health.result("backend_api")
+    assert down is not None
+    assert backend is not None
+    assert [(one.service, one.fault) for one in named] == [
+        ("database", down.fault), ("backend_api", backend.fault), (None, None), (None, None),
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resilience.core.records import Evidence, Outcome
+from resilience.core.records import Evidence, FaultCode, Outcome
 from resilience.suite.again import RULES, Again, settle
 from resilience.suite.evidence import Judged
 
@@ -69,3 +69,15 @@ def test_both_errors_are_named_where_they_differ_and_the_test_runs_with_its_file
     assert "before it was: A" in found.reason
     assert found.evidence is not None
     assert (found.evidence.rule, found.evidence.judgement) == (17, UNDECIDED)
+
+
+def test_what_passed_on_a_later_round_keeps_the_service_and_the_fault_that_took_it_at_first() -> None:
+    lost = Judged(
+        outcome=Outcome.INFRASTRUCTURE_UNAVAILABLE,
+        service="redis",
+        fault=FaultCode.PROTO_RESET,
+        message="reset",
+        trace=True,
+    )
+    now = settle(Again(first=lost, now=Judged(outcome=Outcome.PASSED)))
+    assert (now.outcome, now.service, now.fault) == (Outcome.PASSED, "redis", FaultCode.PROTO_RESET)

@@ -398,6 +398,45 @@ async def test_no_command_is_an_error(tmp_path: Path, out: Path) -> None:
     assert not out.exists()
 
 
+async def test_a_failure_tells_where_in_the_repository_it_arose_and_what_pytest_showed_and_captured(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_shown="""
+        import pytest, shop
+        def test_in_the_product():
+            print("printed before s3kr3t-pass")
+            shop.total({})
+        def test_assertion():
+            found = 1
+            assert found == 2
+        @pytest.fixture
+        def broken(): raise ValueError("set-up")
+        def test_set_up(broken): pass
+        def test_passes(): pass
+        """,
+    )
+    (root / "shop.py").write_text("def total(items):\n    return items['nothing']\n")
+    result = await run(root, out, {"database": database.up()}, attempts=0)
+    tests = {test.id.partition("::")[2]: test for test in result.tests}
+    product = tests["test_in_the_product"]
+    assert product.failed_at == "shop.py:2"
+    assert product.shown is not None
+    assert product.shown.splitlines()[-1].endswith("KeyError") or "E       KeyError: 'nothing'" in product.shown
+    assert product.output is not None
+    assert "printed before" in product.output
+    assert "s3kr3t" not in product.output
+    assertion = tests["test_assertion"]
+    assert assertion.where is not None
+    assert assertion.failed_at == f"test_shown.py:{int(assertion.where.partition(':')[2]) + 2}"
+    assert assertion.shown is not None
+    assert "assert 1 == 2" in assertion.shown
+    assert assertion.output is None
+    assert tests["test_set_up"].failed_at is not None
+    assert tests["test_passes"].shown is None
+
+
 async def test_ids_with_line_ends_quotes_markup_and_a_secret_are_each_one_test_in_result_junit_and_report(
     root: Path, out: Path, database: LineServer
 ) -> None:

@@ -7,9 +7,10 @@ the layout is by hand: log minor ticks under a constrained layout cost 2.4 s, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -73,9 +74,40 @@ def short(name: str, limit: int = 22) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
-def bar(axes: Any, at: tuple[float, float], width: float, height: float, mark: Mark, *, edge: float = 0) -> None:
-    """Add a bar in the fill and the hatch of a mark; `edge` is the width of the line around it, in points."""
-    axes.add_patch(Rectangle(at, width, height, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=edge))
+_HOVER: WeakKeyDictionary[Figure, dict[str, str]] = WeakKeyDictionary()
+
+
+def hover(artist: Any, text: str) -> None:
+    """Give a drawn thing a text that a browser shows where the pointer rests; see `titles`."""
+    texts = _HOVER.setdefault(artist.axes.figure, {})
+    name = f"hover-{len(texts)}"
+    texts[name] = text
+    artist.set_gid(name)
+
+
+def titles(figure: Figure) -> Mapping[str, str]:
+    """Return the texts of `hover` by the id that their things have in the SVG."""
+    return _HOVER.get(figure, {})
+
+
+def hover_area(axes: Any, at: tuple[float, float], width: float, height: float, text: str) -> None:
+    """Add an area that nobody sees, and that has a text where the pointer rests; what has no area at all gets none."""
+    area = Rectangle(at, width, height, facecolor=PAPER, alpha=0.004, linewidth=0, zorder=5)
+    axes.add_patch(area)
+    hover(area, text)
+
+
+def bar(
+    axes: Any, at: tuple[float, float], width: float, height: float, mark: Mark, *, edge: float = 0, says: str = ""
+) -> None:
+    """Add a bar in the fill and the hatch of a mark; `edge` is the width of the line around it, in points.
+
+    `says` is what a browser shows where the pointer rests on it.
+    """
+    shape = Rectangle(at, width, height, facecolor=mark.fill, hatch=mark.hatch, edgecolor=PAPER, linewidth=edge)
+    axes.add_patch(shape)
+    if says:
+        hover(shape, says)
 
 
 def legend(sheet: Sheet, marks: Sequence[Mark], left: float, height: float) -> None:

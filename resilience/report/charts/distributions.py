@@ -11,9 +11,9 @@ from resilience.core.marks import RED
 from resilience.core.steadiness import percentile
 from resilience.core.words import listing, seconds
 from resilience.report.charts.axes import seconds_axis, seconds_range
-from resilience.report.charts.canvas import BLUE, INK, PAPER, SOFT, Frame, Sheet, short
+from resilience.report.charts.canvas import BLUE, INK, PAPER, SOFT, Frame, Sheet, hover_area, short
 from resilience.report.charts.chart import ChartKind
-from resilience.report.charts.lines import drawn_lines
+from resilience.report.charts.lines import drawn_lines, left_out
 from resilience.report.series import Line, Window, answered, moment, stats
 from resilience.report.view import Section, View
 from resilience.report.view.formats import percent, when
@@ -95,6 +95,9 @@ def _box(
         )
         return
     q = [percentile(took, part) or took[0] for part in (0.05, 0.25, 0.5, 0.75, 0.95)]
+    low, high = axes.get_xlim()
+    told = f"p50 {seconds(share.p50_s)}, p95 {seconds(share.p95_s)}, max {seconds(share.max_s)}; lost {percent(lost)}"
+    hover_area(axes, (low, y - height / 2), high - low, height, f"{line.service}: {told}")
     axes.plot([q[0], q[4]], [y, y], color=colour, linewidth=1.1, zorder=2, solid_capstyle="butt")
     axes.plot([q[1], q[3]], [y, y], color=colour, linewidth=6, zorder=2, solid_capstyle="butt")
     axes.plot([q[2], q[2]], [y - height * 0.36, y + height * 0.36], color=INK, linewidth=1.6, zorder=3)
@@ -123,8 +126,8 @@ def say(view: View) -> tuple[str, str]:
     end = when(moment(view.window.end)) if view.window and view.window.end is not None else "still lasting"
     start = when(moment(view.window.start)) if view.window else "–"
     return (
-        f"Latency of answered probes before, during and after the outage ({start} to {end} UTC). {said}",
-        f"Distributions of latency before, during and after, per service. {said}",
+        f"Latency of answered probes before, during and after the outage ({start} to {end} UTC). {said}{left_out(view)}",
+        f"Distributions of latency before, during and after, per service. {said}{left_out(view)}",
     )
 
 

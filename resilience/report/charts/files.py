@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,7 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
-from resilience.report.charts.canvas import BLUE, GRID, INK, PAPER, SOFT
+from resilience.report.charts.canvas import BLUE, GRID, INK, PAPER, SOFT, titles
 
 VARIABLES = {
     INK: "var(--chart-ink)",
@@ -38,6 +39,8 @@ def svg(figure: Figure) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+    for name, said in titles(figure).items():
+        text = text.replace(f'<g id="{name}">', f'<g id="{name}"><title>{escape(said)}</title>', 1)
     # A hundredth of a point is finer than any screen; six digits make the page three times as large.
     return re.sub(r"(\d\.\d\d)\d+", r"\1", text)
 

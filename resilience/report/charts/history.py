@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from resilience.core.marks import STATUSES
 from resilience.core.records import ConnectivityStatus
-from resilience.core.words import plural
+from resilience.core.words import plural, seconds
 from resilience.report.charts.axes import seconds_axis, unit
 from resilience.report.charts.canvas import BLUE, INK, Frame, Sheet, bar, short
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Day, Section, View
+from resilience.report.view.formats import percent
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -65,7 +66,9 @@ def _availability(axes: Any, own: Sequence[Day | None]) -> None:
     axes.set_yticks([0, 1], ["0", "100 %"])
     for number, day in enumerate(own):
         if day is not None:
-            bar(axes, (number - 0.4, 0), 0.8, max(day.availability, 0.02), STATUSES[_status(day)])
+            told = f"{day.service} on {day.day}: {percent(day.availability)} of {plural(day.samples, 'probe')} answered"
+            says = told + (f", p95 {seconds(day.p95_s)}" if day.p95_s is not None else "")
+            bar(axes, (number - 0.4, 0), 0.8, max(day.availability, 0.02), STATUSES[_status(day)], says=says)
 
 
 def _p95(axes: Any, own: Sequence[Day | None], low: float, high: float) -> None:

@@ -13,11 +13,12 @@ from resilience.core.marks import AMBER, RED
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, plural, seconds
 from resilience.report.charts.axes import ANSWERED, DOWN, dates, seconds_axis, seconds_range, time_axis
-from resilience.report.charts.canvas import BLUE, INK, SOFT, Frame, Sheet, short
+from resilience.report.charts.canvas import BLUE, INK, SOFT, Frame, Sheet, hover_area, short
 from resilience.report.charts.chart import ChartKind
-from resilience.report.charts.lines import drawn_lines, events_of, since, threshold
+from resilience.report.charts.lines import drawn_lines, events_of, left_out, since, threshold
 from resilience.report.series import Line, intervals, micros, stats
 from resilience.report.view import Section, View
+from resilience.report.view.formats import percent
 
 BINS = 360
 """Bins a line is folded into where it has more samples; each keeps its p50, p95 and maximum, so that no spike is lost."""
@@ -66,6 +67,8 @@ def _panel(axes: Any, view: View, line: Line, length: float, frame: Frame) -> No
     whole = stats(line)
     told = f"p50 {seconds(whole.p50_s)}, p95 {seconds(whole.p95_s)}" if whole.p50_s is not None else "no answer"
     axes.set_title(told, loc="right", fontsize=frame.small, color=SOFT, pad=4)
+    most = f", max {seconds(whole.max_s)}" if whole.max_s is not None else ""
+    hover_area(axes, (0, low), length, high - low, f"{line.service}: {told}{most}; lost {percent(whole.loss)}")
 
 
 def _notes(view: View, lines: Sequence[Line]) -> list[str]:
@@ -203,8 +206,9 @@ def say(view: View) -> tuple[str, str]:
     worst = f"During the outage {listing(parts[:6])}." if parts else "No probe was lost."
     calm = [row for row in view.latency if not row.during.lost and row.before.p50_s is not None]
     steady = f" {listing([row.service for row in calm[:5]])} answered throughout." if view.window and calm else ""
-    text = f"How long each service took to answer, by the time of the probe. {worst}{steady}"
-    return text, f"Line charts of latency on a log scale, one panel per service. {worst}{steady}"
+    rest = left_out(view)
+    text = f"How long each service took to answer, by the time of the probe. {worst}{steady}{rest}"
+    return text, f"Line charts of latency on a log scale, one panel per service. {worst}{steady}{rest}"
 
 
 CHART = ChartKind(name="latency", title="Latency by service", section=Section.LATENCY, draw=draw, say=say)

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from resilience.core.records import ConnectivityStatus, EventKind, TimelineEvent
-from resilience.report.series import STATUSES, Line, micros
+from resilience.core.words import plural
+from resilience.report.series import Line, intervals, micros
 from resilience.report.view import View
 
-SHOWN = 24
-"""Services drawn at most, the unwell ones first."""
-DOWN = STATUSES.index(ConnectivityStatus.UNAVAILABLE)
+SHOWN = 16
+"""Services drawn at most, those first that were bad for longest; what is left out is said by `left_out`."""
+BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 
 
 def drawn_lines(view: View) -> list[Line]:
     """Return the services to draw, at most `SHOWN`, in the order of the table of services.
 
-    Stand-ins are never among them.
+    Where there are more, those that were unavailable or degraded for longest. Stand-ins are never among them.
     """
     lines = [line for line in view.columns.staging() if len(line)]
-    if len(lines) > SHOWN:
-        lines.sort(key=lambda line: -line.status.count(DOWN))
-        lines = lines[:SHOWN]
     order = {row.first.name: place for place, row in enumerate(view.services)}
-    return sorted(lines, key=lambda line: order.get(line.service, 99))
+    if len(lines) > SHOWN:
+        lines.sort(key=lambda line: (-bad_s(line), order.get(line.service, len(order))))
+        lines = lines[:SHOWN]
+    return sorted(lines, key=lambda line: order.get(line.service, len(order)))
+
+
+def bad_s(line: Line) -> float:
+    """Return for how many seconds a service was unavailable or degraded, as far as anybody looked: the table's number."""
+    return sum(one.end - one.start for one in intervals(line) if one.status in BAD) / 1e6
+
+
+def left_out(view: View) -> str:
+    """Return a sentence on the services that are not drawn, as nothing is left out in silence; nothing where all are."""
+    lines = [line for line in view.columns.staging() if len(line)]
+    drawn = {line.service for line in drawn_lines(view)}
+    others = [line for line in lines if line.service not in drawn]
+    if not others:
+        return ""
+    bad = sum(bad_s(line) > 0 for line in others)
+    return (
+        f" Drawn are {len(drawn)} of {plural(len(lines), 'service')}, those that were bad for longest; of the others "
+        f"{bad:,} were unwell and {len(others) - bad:,} well all the time: they are in the tables."
+    )
 
 
 def since(view: View, at: int) -> float:

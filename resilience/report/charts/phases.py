@@ -11,7 +11,7 @@ from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing, seconds
 from resilience.report.charts.canvas import GRID, INK, SOFT, Frame, Sheet, bar, legend, short
 from resilience.report.charts.chart import ChartKind
-from resilience.report.charts.lines import SHOWN
+from resilience.report.charts.lines import drawn_lines
 from resilience.report.view import Section, View
 from resilience.report.view.latency import PhaseRow
 
@@ -22,7 +22,8 @@ PARTS = {mark.word: mark for mark in (*PHASES.values(), OTHER, NO_ANSWER)}
 
 def draw(view: View, frame: Frame) -> Figure | None:
     """Draw one bar a probe, its parts as shares of its time: shares, as a median of 3 ms and a wait of 5 s share no scale."""
-    rows = [row for row in view.phases if row.total_s > 0][: 2 * SHOWN]
+    drawn = {line.service for line in drawn_lines(view)}
+    rows = [row for row in view.phases if row.total_s > 0 and row.service in drawn]
     if not rows:
         return None
     services = list(dict.fromkeys(row.service for row in rows))
@@ -85,7 +86,15 @@ def _phase_bar(axes: Any, row: PhaseRow, at: float, height: float, frame: Frame,
     for name, value in parts:
         wide = value / total
         mark = PARTS[name]
-        bar(axes, (start, at + 0.025), wide, height - 0.05, mark, edge=0.6)
+        bar(
+            axes,
+            (start, at + 0.025),
+            wide,
+            height - 0.05,
+            mark,
+            edge=0.6,
+            says=f"{row.service}, {row.which} probe: {name} {seconds(value)}",
+        )
         text = f"{name} {seconds(value)}"
         if not mark.hatch and wide * width > 0.066 * len(text) + 0.05:
             axes.text(

@@ -12,7 +12,7 @@ from resilience.core.records import Stage, StageStatus
 from resilience.report.charts.canvas import GRID, INK, Frame, Sheet, bar
 from resilience.report.charts.chart import ChartKind
 from resilience.report.view import Section, View
-from resilience.report.view.formats import span
+from resilience.report.view.formats import span, when
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 """Distances of ticks that people count in, seconds."""
@@ -56,8 +56,9 @@ def _stage(axes: Any, stage: Stage, begin: float, place: int, length: float, fra
     took = ((stage.finished_at or stage.started_at) - stage.started_at).total_seconds()
     mark = STAGES[stage.status]
     wide = max(took, length / 400)
-    bar(axes, (begin, place - 0.33), wide, 0.66, mark)
     text = span(took) + ("" if stage.status is StageStatus.FINISHED else f", {mark.word}")
+    name = stage.name.value.replace("_", " ")
+    bar(axes, (begin, place - 0.33), wide, 0.66, mark, says=f"{name}: {text}, from {when(stage.started_at)} UTC")
     axes.text(begin + wide + length * 0.012, place, text, va="center", fontsize=frame.small, color=INK, clip_on=False)
 
 

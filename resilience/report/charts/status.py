@@ -9,14 +9,14 @@ from matplotlib.patches import Rectangle
 
 from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES
 from resilience.core.records import ConnectivityStatus
-from resilience.core.words import brief, listing
+from resilience.core.words import listing
 from resilience.report.charts.axes import dates, time_axis
-from resilience.report.charts.canvas import PAPER, SOFT, Frame, Sheet, bar, legend, short
+from resilience.report.charts.canvas import PAPER, SOFT, Frame, Sheet, bar, hover, legend, short
 from resilience.report.charts.chart import ChartKind
-from resilience.report.charts.lines import drawn_lines, since
-from resilience.report.series import Line, intervals, micros
+from resilience.report.charts.lines import bad_s, drawn_lines, left_out, since
+from resilience.report.series import Line, intervals, micros, moment
 from resilience.report.view import Section, View
-from resilience.report.view.formats import span
+from resilience.report.view.formats import span, when
 
 
 def draw(view: View, frame: Frame) -> Figure | None:
@@ -42,16 +42,17 @@ def draw(view: View, frame: Frame) -> Figure | None:
     seen: set[ConnectivityStatus] = set()
     for place, line in enumerate(lines):
         seen |= _stretches(axes, view, line, place, length)
-        down = _down_s(line)
+        down = bad_s(line)
         axes.text(
             length * 1.012,
             place,
-            f"{brief(down)} bad" if down else "0",
+            span(down) if down else "0",
             fontsize=frame.small,
             color=RED if down else SOFT,
             va="center",
             clip_on=False,
         )
+    sheet.text(left + width + 0.05, top + mode - 0.02, "bad for", va="bottom")
     legend(sheet, [mark for status, mark in STATUSES.items() if status in seen], left, top)
     sheet.text(left + width, sheet.height - 0.20, f"UTC, {dates(view)}", ha="right")
     return sheet.figure
@@ -62,14 +63,12 @@ def _stretches(axes: Any, view: View, line: Line, place: int, length: float) -> 
     stretches = intervals(line, until=micros(view.ends_at), resolution=int(length * 1e6 / 300))
     for one in stretches:
         start, end = since(view, one.start), since(view, one.end)
-        bar(axes, (start, place - 0.36), max(end - start, length / 300), 0.72, STATUSES[one.status])
+        mark = STATUSES[one.status]
+        says = (
+            f"{line.service}: {mark.word} {when(moment(one.start))} to {when(moment(one.end))} UTC, {span(end - start)}"
+        )
+        bar(axes, (start, place - 0.36), max(end - start, length / 300), 0.72, mark, says=says)
     return {one.status for one in stretches}
-
-
-def _down_s(line: Line) -> float:
-    """Return for how many seconds a service was unavailable or degraded, as far as anybody looked."""
-    bad = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
-    return sum(one.end - one.start for one in intervals(line) if one.status in bad) / 1e6
 
 
 def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> None:
@@ -85,20 +84,24 @@ def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, 
         start = (one.start - view.starts_at).total_seconds()
         wide = (one.end - one.start).total_seconds()
         colour, ink = MODE_FILLS.get(one.mode, (GREY, DARK))
-        axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
+        band = axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
+        hover(band, f"mode {one.mode}: {when(one.start)} to {when(one.end)} UTC, {span(one.end - one.start)}")
         name = one.mode
         if wide / length * width > 0.075 * len(name) + 0.04:
             axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
 
 
 def say(view: View) -> tuple[str, str]:
-    worst = sorted(((_down_s(line), line.service) for line in drawn_lines(view)), reverse=True)
+    worst = sorted(((bad_s(line), line.service) for line in drawn_lines(view)), reverse=True)
     bad = [f"{name} {span(total)}" for total, name in worst if total]
     said = f"Unavailable or degraded: {listing(bad[:8])}." if bad else "No service was unavailable or degraded."
     modes = [one.mode for one in view.modes if one.mode not in ("full", NO_FALLBACK)]
     how = f" Tests ran in mode {listing(list(dict.fromkeys(modes)))} where the upper band says so." if modes else ""
-    text = f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {said}{how}"
-    return text, f"Status timeline, one bar per service. {said}{how}"
+    told = f"{said}{how}{left_out(view)}"
+    text = (
+        f"Each service of {view.incident.environment} from first to last sample; a gap is where nobody looked. {told}"
+    )
+    return text, f"Status timeline, one bar per service. {told}"
 
 
 CHART = ChartKind(name="status", title="Status by service", section=Section.STATUS, draw=draw, say=say)

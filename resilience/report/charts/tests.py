@@ -89,7 +89,8 @@ def _bars(
         at = 0.0
         for outcome, count in parts:
             wide = max(count, most * 0.006)
-            bar(axes, (at, place - 0.34), wide, 0.68, OUTCOMES[outcome], edge=0.6)
+            says = f"{names[place]}: {count:,} {outcome_word(outcome)}"
+            bar(axes, (at, place - 0.34), wide, 0.68, OUTCOMES[outcome], edge=0.6, says=says)
             at += wide
         total = sum(count for _, count in parts)
         axes.text(at + most * 0.02, place, f"{total:,}", va="center", fontsize=frame.small, color=INK, clip_on=False)

@@ -7,6 +7,7 @@ from resilience.report.markdown.blocks import plain, sentence, table
 from resilience.report.markdown.changes import changes
 from resilience.report.markdown.cut import LEVELS, Cut
 from resilience.report.markdown.details import details
+from resilience.report.markdown.impact import impact, left_to_do, review
 from resilience.report.markdown.latency import latency
 from resilience.report.markdown.people import notices, past, people
 from resilience.report.markdown.services import down
@@ -39,13 +40,17 @@ def _render(view: View, cut: Cut) -> str:
     """Return all sections at one level of cutting: the verdict and what was down first, how it was made last."""
     parts = [
         *_head(view),
+        *impact(view),
+        *left_to_do(view),
         *down(view),
+        *_run(view),
         *timeline(view, cut),
         *(part for suite in view.suites for part in suite_of(suite, cut)),
         *latency(view, cut),
         *changes(view, cut),
         *notices(view),
         *past(view),
+        *review(view),
         *people(view),
         *(details(view) if cut.details else ()),
         _foot(cut),
@@ -67,7 +72,12 @@ def _head(view: View) -> list[str]:
     if view.missing:
         parts.append("> **Missing from this report:**\n" + "\n".join(f"> - {prose(one)}" for one in view.missing))
     parts += [f"**The runbook stopped:** {prose(one)}" for one in failed_stages(view.incident)]
-    parts.append(table(("", ""), [(f"**{name}**", prose(value)) for name, value in view.facts]))
+    return parts
+
+
+def _run(view: View) -> list[str]:
+    """Return what names the run and its few figures: below what hurts, as nobody asks for them first."""
+    parts = ["## The run", table(("", ""), [(f"**{name}**", prose(value)) for name, value in view.facts])]
     if view.figures:
         parts.append(table(("", "", "counted from"), [(f"**{a}**", b, c) for a, b, c in view.figures]))
     return parts

@@ -10,7 +10,7 @@ from resilience.report.series import Stats
 from resilience.report.texts import code, prose
 from resilience.report.view import View
 from resilience.report.view.formats import percent, when
-from resilience.report.view.latency import PhaseRow
+from resilience.report.view.latency import LatencyRow, PhaseRow
 
 
 def _stats(stats: Stats) -> tuple[str, str]:
@@ -20,19 +20,33 @@ def _stats(stats: Stats) -> tuple[str, str]:
     return ("no answer" if stats.p50_s is None else figures), percent(stats.loss)
 
 
+def _stretches(row: LatencyRow, *, whole: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """Return a line a stretch that has samples, under the service's name: three columns, which a phone shows whole."""
+    if whole:
+        return [(row.service, (prose(row.service), *_stats(row.before)))]
+    named = (("before", row.before), ("during", row.during), ("after", row.after))
+    return [(row.service, (f"{prose(row.service)}, {name}", *_stats(stats))) for name, stats in named if stats.samples]
+
+
 def latency(view: View, cut: Cut) -> list[str]:
     """Return the section on latency; without an outage there is one stretch, else before, during and after."""
     if not view.latency:
         return []
-    if view.window is None:
-        plain = [(prose(row.service), *_stats(row.before), f"{row.before.samples:,}") for row in view.latency]
-        listed = table(("service", "p50 / p95 / max", "loss", "samples"), plain)
-    else:
-        head = ("service", "before: p50 / p95 / max", "loss", "during", "loss", "after", "loss")
-        stretches = (
-            (prose(row.service), *_stats(row.before), *_stats(row.during), *_stats(row.after)) for row in view.latency
+    rows = [row for one in view.latency for row in _stretches(one, whole=view.window is None)]
+    bad = {row.first.name for row in view.services if not row.well}
+    first = [row for name, row in rows if name in bad]
+    rest = [row for name, row in rows if name not in bad]
+    head = ("service", "p50 / p95 / max", "loss")
+    listed = "\n\n".join(
+        part
+        for part in (
+            table(head, first) if first else "",
+            (folded("Services that were never unwell", table(head, rest)) if first else table(head, rest))
+            if rest
+            else "",
         )
-        listed = table(head, stretches)
+        if part
+    )
     parts = [
         "## Latency",
         "Of answered probes of staging, from this vantage; loss is the share that got no good answer.\n\n" + listed,

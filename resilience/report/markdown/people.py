@@ -6,7 +6,7 @@ from resilience.core.escalation import joint_text
 from resilience.core.marks import verdict_word
 from resilience.core.words import plural
 from resilience.report.markdown.blocks import table
-from resilience.report.people import NOBODY, PEOPLE, sent_sentence
+from resilience.report.people import PEOPLE, nobody, noted, sent_sentence
 from resilience.report.texts import code, fence, prose
 from resilience.report.view import View
 from resilience.report.view.formats import when
@@ -57,7 +57,9 @@ def past(view: View) -> list[str]:
 
 def people(view: View) -> list[str]:
     parts = []
+    notes = noted(view.incident)
     for key, title in PEOPLE.items():
-        text = view.people.get(key, "").strip() or NOBODY
-        parts.append(f"## {title}\n\n<!-- people:{key} -->\n{text}\n<!-- /people:{key} -->")
+        text = view.people.get(key, "").strip() or nobody(key)
+        listed = "".join(f"- {prose(note)}\n" for note in notes[key]) + ("\n" if notes[key] else "")
+        parts.append(f"## {title}\n\n{listed}<!-- people:{key} -->\n{text}\n<!-- /people:{key} -->")
     return parts

@@ -9,6 +9,7 @@ from resilience.report.markdown.blocks import folded, table
 from resilience.report.texts import code, hint, prose, shorten
 from resilience.report.view import View
 from resilience.report.view.formats import span, when
+from resilience.report.view.services import ServiceRow, well_line
 
 
 def down(view: View) -> list[str]:
@@ -32,22 +33,29 @@ _WELL = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.NOT_CONFIGURED)
 
 
 def _services(view: View) -> str:
-    """Return the table of services; in place of a reason the well ones show how long they took."""
-    rows = []
-    for row in view.services:
-        well = row.first.status is ConnectivityStatus.AVAILABLE
-        rows.append(
-            (
-                f"**{prose(row.first.name)}**" + (" (critical)" if row.first.critical else ""),
-                STATUSES[row.first.status].signed,
-                seconds(row.first.response_time_s) if well else prose(row.why),
-                when(row.since),
-                span(row.down_s),
-                STATUSES[row.now].signed,
-                prose(row.stand_in) if row.stand_in else "–",
-            )
-        )
-    return table(("service", "at first look", "why", "since (UTC)", "for", "now", "stand-in"), rows)
+    """Return the unwell services as a table that a phone shows whole, and the well ones folded into one line with their number."""
+    bad, well = [row for row in view.services if not row.well], [row for row in view.services if row.well]
+    parts = [table(("service", "at first look, and now", "bad since (UTC), for"), map(_row, bad))] if bad else []
+    used = [f"- {prose(row.first.name)}: {prose(row.stand_in)}" for row in bad if row.stand_in]
+    if used:
+        parts.append("Stand-ins:\n\n" + "\n".join(used))
+    if well:
+        parts.append(folded(well_line(well), "\n".join(map(_well, well))))
+    return "\n\n".join(parts)
+
+
+def _well(row: ServiceRow) -> str:
+    took = f", {seconds(row.first.response_time_s)}" if row.first.response_time_s is not None else ""
+    return f"- {prose(row.first.name)}: {STATUSES[row.first.status].signed}{took}"
+
+
+def _row(row: ServiceRow) -> tuple[str, ...]:
+    """Return one unwell service: why it was so stands with its status, and for how long with since when."""
+    return (
+        f"**{prose(row.first.name)}**" + (" (critical)" if row.first.critical else ""),
+        f"{STATUSES[row.first.status].signed}, {prose(row.why)}; now {STATUSES[row.now].signed}",
+        f"{when(row.since)}, {span(row.down_s)}" if row.down_s else when(row.since),
+    )
 
 
 def _cause(cause: Cause) -> str:

@@ -58,27 +58,38 @@ def _group(group: TestGroup, cut: Cut) -> str:
     more = f"_… and {rest:,} more in `junit.xml`._" if rest else ""
     if group.messages:
         return "\n".join([f"{head}\n", *(_item(test, cut) for test in shown), *([f"- {more}"] if more else [])])
-    listed = table(("test", "service", "fault", "rounds", "said"), (_row(test, cut) for test in shown))
+    listed = table(("test", "why"), (_row(test, cut) for test in shown))
     body = f"{listed}\n\n{more}" if more else listed
     return head + "\n\n" + folded(plural(len(group.tests), "test"), body)
 
 
 def _row(test: TestOutcome, cut: Cut) -> tuple[str, ...]:
+    """Return a test and why it is listed, in two columns, which a phone shows whole."""
     why = test.reason or test.message or test.previous or ""
-    return (
-        code(shorten(test.id, 300)),
-        prose(test.service or "–"),
-        code(test.fault.value) if test.fault else "–",
-        str(test.rounds),
-        code(shorten(why, min(cut.message_chars, 200))) if why else "–",
-    )
+    known = [prose(test.service)] if test.service else []
+    known += [code(test.fault.value)] if test.fault else []
+    known += [plural(test.rounds, "round")] if test.rounds > 1 else []
+    said = code(shorten(why, min(cut.message_chars, 200))) if why else ""
+    return code(shorten(test.id, 300)), ": ".join(part for part in (", ".join(known), said) if part) or "–"
+
+
+def _end(text: str, lines: int, chars: int) -> str:
+    """Return the last lines of a failure as pytest shows it: what was asserted and what was found stands at its end."""
+    kept = [shorten(line, 200) for line in text.splitlines()[-lines:]]
+    while len(kept) > 1 and sum(map(len, kept)) > chars:
+        kept.pop(0)
+    return shorten("\n".join(kept), chars)
 
 
 def _item(test: TestOutcome, cut: Cut) -> str:
     item = f"- {code(shorten(test.id, 300))}" + (f" {prose(f'({test.service})')}" if test.service else "")
     if test.previous:
         item += f", at first {code(shorten(test.previous, 120))}"
-    if test.message:
+    if place := test.failed_at or test.where:
+        item += f", at {code(place)}"
+    if test.shown and cut.message_lines > 3:
+        item += "\n\n" + indented(fence(_end(test.shown, cut.message_lines, cut.message_chars)))
+    elif test.message:
         said = "\n".join(shorten(line, 300) for line in test.message.splitlines()[: cut.message_lines])
         item += "\n\n" + indented(fence(shorten(said, cut.message_chars)))
     return item

@@ -5,7 +5,7 @@ from __future__ import annotations
 from resilience.report.markdown.blocks import table
 from resilience.report.markdown.cut import Cut
 from resilience.report.mermaid import gantt
-from resilience.report.texts import code, prose, shorten
+from resilience.report.texts import prose, shorten
 from resilience.report.view import View
 from resilience.report.view.formats import when
 
@@ -22,13 +22,11 @@ def timeline(view: View, cut: Cut) -> list[str]:
         rows = (*rows[:half], *rows[-half:])
     several_days = view.timeline[0].at.date() != view.timeline[-1].at.date()
     listed = table(
-        ("UTC", "what", "", "data"),
+        ("UTC", "what"),
         (
             (
                 when(row.at, day=several_days),
-                prose(row.what),
-                prose(shorten(row.detail, 200)) if row.detail else "",
-                code(row.link) if row.link else "",
+                prose(row.what) + (f": {prose(shorten(row.detail, 200))}" if row.detail else ""),
             )
             for row in rows
         ),

@@ -8,12 +8,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from resilience.core.marks import Tone
-from resilience.core.records import Incident, Verdict
+from resilience.core.records import Incident, Task, Verdict
+from resilience.core.tasks import left_to_do
 from resilience.report.series import Columns, Window
 from resilience.report.view.figures import figures
 from resilience.report.view.headline import facts, title, verdict
+from resilience.report.view.impact import impact, longest
 from resilience.report.view.latency import LatencyRow, PhaseRow, latency, phases
 from resilience.report.view.modes import ModeSpan, mode_spans
+from resilience.report.view.review import review
 from resilience.report.view.services import ServiceRow, services
 from resilience.report.view.suites import SuiteView, suites
 from resilience.report.view.timeline import Row, timeline
@@ -24,8 +27,8 @@ class Section(StrEnum):
     """Where on the page a chart stands, from the top."""
 
     STATUS = "status"
-    TIMELINE = "timeline"
     TESTS = "tests"
+    TIMELINE = "timeline"
     LATENCY = "latency"
     LATENCY_DETAILS = "latency_details"
     HISTORY = "history"
@@ -95,6 +98,14 @@ class View:
     suites: tuple[SuiteView, ...]
     starts_at: datetime
     ends_at: datetime
+    tasks: tuple[Task, ...] = ()
+    """What is left to do, what is open first."""
+    longest: str = ""
+    impact: tuple[tuple[str, str], ...] = ()
+    review: tuple[tuple[str, str, str], ...] = ()
+    """Label, value, and what to type where the value is empty."""
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Where in which log a test's failure stands, by its id."""
     people: Mapping[str, str] = field(default_factory=dict)
     past: tuple[PastRun, ...] = ()
     days: tuple[Day, ...] = ()
@@ -107,7 +118,7 @@ class View:
 def without_end(view: View) -> View:
     """Return the same view of a run that still goes on, as its record on the disk says while the report is made."""
     incident = replace(view.incident, verdict=Verdict.RUNNING, exit_code=None, command=None, finished_at=None)
-    phrase, kind, sentences = verdict(incident)
+    phrase, kind, sentences = verdict(incident, longest=view.longest)
     return replace(
         view,
         incident=incident,
@@ -128,12 +139,15 @@ def build(
     recalled: Sequence[tuple[str, str]] = (),
     missing: Sequence[str] = (),
     public: bool = False,
+    places: Mapping[str, tuple[str, int]] | None = None,
 ) -> View:
     """Return what is to be shown. Whatever the incident lacks is left out or said to be unknown; nothing is raised."""
     lines = columns.staging()
     window = window_of(incident, lines)
     starts, ends = bounds(incident, columns, window)
-    phrase, kind, sentences = verdict(incident)
+    rows = services(incident, lines)
+    worst = longest(rows)
+    phrase, kind, sentences = verdict(incident, longest=worst)
     return View(
         incident=incident,
         columns=columns,
@@ -143,7 +157,12 @@ def build(
         lines=sentences,
         facts=(*facts(incident), *recalled),
         figures=figures(incident, lines, window, ends),
-        services=services(incident, lines),
+        services=rows,
+        longest=worst,
+        tasks=left_to_do(incident, before=incident.left_to_do),
+        impact=impact(incident, rows, lines, window, ends),
+        review=review(incident, lines, window),
+        places=dict(places or {}),
         timeline=timeline(incident, lines, window),
         window=window,
         latency=latency(lines, window),

@@ -44,7 +44,7 @@ def figures(
         rows.append(("Down so far", span(ends - start), "first bad sample to the last thing recorded"))
     rows += [
         (f"In mode {name}", span(total), _meaning(incident))
-        for name, total in _time_by_mode(mode_spans(incident, start, ends)).items()
+        for name, total in time_by_mode(mode_spans(incident, start, ends)).items()
         if name not in ("full", NO_FALLBACK) and total.total_seconds() > 0
     ]
     return tuple(rows)
@@ -58,7 +58,8 @@ def _meaning(incident: Incident) -> str:
     return "from applied to restored" if restored else "from applied to the last thing recorded; not restored"
 
 
-def _time_by_mode(spans: Sequence[ModeSpan]) -> dict[str, timedelta]:
+def time_by_mode(spans: Sequence[ModeSpan]) -> dict[str, timedelta]:
+    """Return for how long each mode was in force, in the order in which they first were."""
     total: dict[str, timedelta] = {}
     for one in spans:
         total[one.mode] = total.get(one.mode, timedelta(0)) + (one.end - one.start)

@@ -20,6 +20,9 @@ from resilience.report.series import Window, moment
 from resilience.report.view.formats import when
 from resilience.report.view.services import UNWELL
 
+NAMED = 6
+"""Services named in the sentence on staging at most, critical ones first; the others are counted."""
+
 
 def title(incident: Incident, window: Window | None) -> str:
     """Return the title: environment, what it was, and when it began in UTC; a drill says so first."""
@@ -37,11 +40,11 @@ def unwell(health: InfrastructureHealth | None) -> bool:
     return health is not None and health.overall_status is not ConnectivityStatus.AVAILABLE
 
 
-def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
+def verdict(incident: Incident, *, longest: str = "") -> tuple[str, Tone, tuple[str, ...]]:
     """Return the verdict as a sentence, the tone of its sign, and a sentence each on staging, tests and recovery.
 
     A run that only looked passed nothing, and says so; one that failed after its tests had run does not take back
-    what they said.
+    what they said. `longest` says which services were bad for longest.
     """
     mode = incident.tests.mode if incident.tests else incident.decision.mode if incident.decision else None
     phrase = verdict_phrase(incident.verdict, mode)
@@ -51,7 +54,7 @@ def verdict(incident: Incident) -> tuple[str, Tone, tuple[str, ...]]:
     elif incident.verdict is Verdict.PASSED and incident.tests is None:
         phrase = "Looked only: no tests were run"
         kind = Tone.UNKNOWN if unwell(incident.health) else Tone.GOOD
-    sentences = [_staging_sentence(incident), _tests_sentence(incident)]
+    sentences = [_staging_sentence(incident), f"LONGEST: {longest}." if longest else "", _tests_sentence(incident)]
     if incident.recovery is not None:
         sentences.append(recovery_line(incident.recovery) + ".")
     return phrase[0].upper() + phrase[1:] + ".", kind, tuple(s for s in sentences if s)
@@ -70,10 +73,11 @@ def _staging_sentence(incident: Incident) -> str:
     if incident.recovery is not None and incident.recovery.recovered and unwell(health):
         back = incident.recovery.first_good_at
         since = f" since {when(back)} UTC" if back else ""
-        down = [result.name for result in health.services if result.status in UNWELL]
-        return (
-            f"{health.environment.upper()}: WAS {STAGING[health.overall_status]} ({', '.join(down)}); UP again{since}."
-        )
+        down = [result for result in health.services if result.status in UNWELL]
+        down.sort(key=lambda result: not result.critical)
+        more = f" and {len(down) - NAMED} more" if len(down) > NAMED else ""
+        names = ", ".join(result.name for result in down[:NAMED]) + more
+        return f"{health.environment.upper()}: WAS {STAGING[health.overall_status]} ({names}); UP again{since}."
     if now is not None and now.overall_status is not health.overall_status:
         return f"{line.rstrip('.')}. At the last look, {when(now.started_at)} UTC: {STAGING[now.overall_status]}."
     return line.rstrip(".") + "."

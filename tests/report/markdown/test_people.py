@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from resilience.report.markdown.people import notices, past, people
-from resilience.report.people import NOBODY, PEOPLE
+from resilience.report.people import FILLS, PEOPLE
 from resilience.report.series import Columns
 from resilience.report.view import PastRun, View, build
 from tests.kits import incident_factory as factory
@@ -22,7 +22,8 @@ def test_each_section_of_people_stands_between_its_marks_also_where_nobody_wrote
         assert f"<!-- people:{key} -->" in text
         assert f"<!-- /people:{key} -->" in text
     assert "<!-- people:lessons -->\nAsk earlier.\n<!-- /people:lessons -->" in text
-    assert text.count(NOBODY) == len(PEOPLE) - 1
+    assert text.count("_Nobody has written here yet._") == len(PEOPLE) - 1
+    assert sum(f"`{fill}`" in text for fill in FILLS.values()) == len(PEOPLE) - 1
 
 
 def test_earlier_runs_are_listed_from_the_second_on_with_their_verdict_in_words() -> None:

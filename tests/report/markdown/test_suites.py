@@ -25,7 +25,7 @@ def section(cut: Cut = Cut(), **changes: object) -> str:  # noqa: B008 - frozen
 def test_a_product_failure_shows_its_message_and_a_lost_test_its_reason() -> None:
     text = section()
     assert "  AssertionError" in text.partition("### Product failures")[2].partition("###")[0]
-    assert "| test | service | fault | rounds | said |" in text.partition("### Held back")[2].partition("###")[0]
+    assert "| test | why |" in text.partition("### Held back")[2].partition("###")[0]
 
 
 def test_what_is_cut_is_counted() -> None:
