@@ -26,7 +26,7 @@ INSTEAD = (
 )
 """What variables with a secret's name hold that is none: SESSION_COOKIE_SAMESITE=strict, TOKEN_TYPE=bearer, API_KEY=none."""
 CHOSEN = (
-    "access black bottom center dark family golden green last left light middle page private right strong success "
+    "access black bottom center dark family golden green last light middle page private right strong success "
     "summary system three whatever white zero"
 )
 """What people choose as a password although it stands in each of our pages: its words, style sheet, charts and selections."""
