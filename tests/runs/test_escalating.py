@@ -42,8 +42,11 @@ from tests.kits.small_staging import SmallStaging
 DOWN = health({"database": S.UNAVAILABLE, "redis": S.UNAVAILABLE})
 
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
 def at(minutes: float) -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=minutes)
+    return NOW - timedelta(minutes=minutes)
 
 
 def seen(found: InfrastructureHealth, minutes: float) -> InfrastructureHealth:
