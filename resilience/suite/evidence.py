@@ -235,7 +235,11 @@ def _hangs(case: Case) -> Judged:
 
 
 def _gap_of_mock(case: Case) -> bool:
-    return bool(_echoes(case)) and (case.reading.assertion or _is_lookup(case.failure))
+    """Whether a test failed by what a stand-in made up: by looking at it, or by the status of what it does not know."""
+    answers = _echoes(case)
+    refused = any(400 <= int(node.get("status") or 0) < 500 for node in case.failure.chain[:3])
+    missed = refused and any(answer.source == "miss" for answer in answers)
+    return bool(answers) and (missed or case.reading.assertion or _is_lookup(case.failure))
 
 
 def _echoes(case: Case) -> list[Answer]:

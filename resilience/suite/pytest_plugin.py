@@ -1424,6 +1424,8 @@ class Recorder:
             elif call.when == "call":
                 evidence["fixtures"] = _failed_set_up(item, value)
             evidence["when"] = call.when
+            # Of the phase itself: what pytest makes of the error takes a while, and its report comes after that.
+            evidence["at"] = call.stop
             self.pending.setdefault(item.nodeid, []).append(evidence)
         except Exception as exc:
             self.lost.add(item.nodeid)
@@ -1539,9 +1541,8 @@ class Recorder:
         for evidence in found:
             if nodeid in self.lost and not evidence["chain"]:
                 evidence = dict(evidence, lost=True)
-            self.writer.event(
-                "fail", at=time.time(), id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence
-            )
+            evidence = dict({"at": time.time()}, **evidence)
+            self.writer.event("fail", id=self._id(nodeid), text=text, d=round(report.duration, 4), **evidence)
         if self.state != "failed":
             self.state = "failed" if when == "call" else "error"
 

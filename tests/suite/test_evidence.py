@@ -148,6 +148,14 @@ ROWS: Mapping[str, Row] = {
         rule=3, outcome=INFRA, again=True,
     ),
     "it hung beside well ones": Row(exc=hung(), more=AT_DB, rule=3, outcome=FAILED, again=True, suspect=True),
+    "the status of what a mock does not know": Row(
+        exc=status(404), scene={"answers": (Answer(service="backend_api", at=99.9, source="miss"),)},
+        more={"duration_s": 1.0}, rule=4, outcome=GAP, again=False,
+    ),
+    "the product's own error behind what a mock does not know": Row(
+        exc=ZeroDivisionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="miss"),)},
+        more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+    ),
     "an assertion behind an echo of a mock": Row(
         exc=AssertionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="echo"),)},
         more={"duration_s": 1.0}, rule=4, outcome=GAP, again=False,

@@ -52,6 +52,39 @@ async def test_an_assertion_on_what_a_stand_in_only_made_up_is_a_gap_and_an_own_
     assert "GET /orders" in next(test.reason or "" for test in result.tests if test.id.endswith("test_body"))
 
 
+async def test_a_stand_ins_answer_is_of_a_test_however_long_pytest_takes_to_report_its_error(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        conftest="""
+        import time, pytest
+        @pytest.hookimpl(hookwrapper=True, trylast=True)
+        def pytest_runtest_makereport(item, call):
+            yield
+            time.sleep(0.3)
+        """,
+        test_a="""
+        import pathlib, time
+        def test_body():
+            pathlib.Path("asked").write_text(str(time.time()))
+            assert {"mock": True} == {"orders": 3}
+        """,
+    )
+    made = settings(root, {"database": LineServer()})
+    local = f"postgresql://user:pw@127.0.0.1:{database.up().port}/db"
+    service = replace(made.services[0], local=Secret(local))
+
+    async def answers(_: object) -> tuple[tuple[float, str, str], ...]:
+        return ((float((root / "asked").read_text()), "echo", "GET /orders"),)
+
+    result = await run(
+        root, out, {"database": database}, made=replace(made, services=(service,)), answers=answers,
+        stand_ins=[stand_in("database", database)], mode=TestExecutionMode.DEGRADED, attempts=0,
+    )  # fmt: skip
+    assert by_id(result) == {"test_body": Outcome.STAND_IN_GAP}
+
+
 async def test_a_test_that_makes_the_service_unwell_by_itself_is_the_products(
     root: Path, out: Path, database: LineServer
 ) -> None:

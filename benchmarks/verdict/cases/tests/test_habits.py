@@ -20,7 +20,7 @@ import pytest
 import redis
 import requests
 import structlog
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
@@ -333,6 +333,7 @@ def test_any_number(value):
 
 @few
 @given(amount=st.integers(1, 1000), people=st.integers(2, 7))
+@example(amount=100, people=3)
 def test_shares_make_the_whole(amount, people):
     assert sum(pricing.split_evenly(amount, people)) == amount
 
