@@ -31,16 +31,13 @@ class PortWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnStandIn:
-    """A service's stand-in as its team names it: a command, an image, or a service of a compose file; at most one of them.
+    """A service's stand-in as its team names it: a command.
 
     `command` and the values of `env` hold {local}, {host} and {port}, filled in when it is started. Its `${NAMES}` are left to
     the shell, so that no value stands in an argument list or a plan.
     """
 
     command: str = ""
-    image: str = ""
-    compose: str = ""
-    """`FILE:SERVICE`, relative to the root."""
     cwd: str = ""
     """Relative to the root; empty: the root."""
     env: Mapping[str, Secret] = field(default_factory=dict)
@@ -50,10 +47,6 @@ class OwnStandIn:
     """The variables that `env` needs and that are not set."""
     timeout_s: float = 30.0
     """Seconds until its probe must find it well."""
-
-    @property
-    def told(self) -> bool:
-        return bool(self.command or self.image or self.compose)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

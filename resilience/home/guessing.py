@@ -173,7 +173,7 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     if _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
-    scheme = _scheme_told(told, _stood_in_for(kinds))
+    scheme = _scheme_told(told, _stood_in_for(kinds, evident), _stood_in_for(kinds))
     if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
         return []
     by_name = _by_words(words, evident, kinds) or _by_source(told, evident, kinds)
@@ -221,21 +221,31 @@ def _understood_over_http(
     return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
 
 
-def _scheme_told(told: Sequence[Variable], has_stand_in: Callable[[str], bool]) -> str:
-    """Return the scheme of a variable's values, "" where none is told: of servers one that a stand-in can be had for.
+def _scheme_told(told: Sequence[Variable], *preferred: Callable[[str], bool]) -> str:
+    """Return the scheme of a variable's values, "" where none is told: of servers one that the first question takes, else the next.
 
-    A CI that tests with several databases says so by one variable with several values. Of equals one with a driver is
-    first. What is first told as no server's stays that: a team whose tests use a file is not given a server.
+    The questions: does more than this value speak for it, as an image; and can a stand-in be had for it? A CI that tests
+    with several databases says so by one variable with several values. Of equals one with a driver is first. What is first
+    told as no server's stays that: a team whose tests use a file is not given a server.
     """
     schemes = [one.scheme for one in told if one.scheme]
     if schemes and not _NO_SERVER.fullmatch(schemes[0].partition("+")[0]):
-        schemes = [scheme for scheme in schemes if has_stand_in(scheme)] or schemes
+        taken = ([scheme for scheme in schemes if is_good(scheme)] for is_good in preferred)
+        schemes = next((some for some in taken if some), schemes)
     return next((scheme for scheme in schemes if "+" in scheme), next(iter(schemes), ""))
 
 
-def _stood_in_for(kinds: Kinds) -> Callable[[str], bool]:
-    """Return whether a real server of one of these kinds can stand in for what a scheme leads to, as a question."""
-    return lambda scheme: (found := _by_scheme(scheme, kinds)) is not None and not found[0].is_mocked
+def _stood_in_for(kinds: Kinds, evident: Collection[str] | None = None) -> Callable[[str], bool]:
+    """Return whether a real server of one of these kinds can stand in for what a scheme leads to, as a question.
+
+    With `evident` only of the kinds whose template is named there.
+    """
+
+    def stood_in_for(scheme: str) -> bool:
+        found = _by_scheme(scheme, kinds)
+        return found is not None and not found[0].is_mocked and (evident is None or found[1].name in evident)
+
+    return stood_in_for
 
 
 def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds) -> tuple[Kind, Template] | None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+KEEPER = str(Path(__file__).with_name("keeper.py"))
+LOG_LIMIT = 5_000_000
+"""Bytes of each of the two files of a kept command's log."""
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 PASSED_ON = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"),
@@ -64,6 +67,11 @@ def import_path(inherited: str) -> str:
 def as_bytes(text: str) -> bytes:
     """Return a text for a command line or an environment, whatever the locale: where it is ASCII alone Python encodes no other."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def kept(argv: Sequence[str], log: Path) -> tuple[str, ...]:
+    """Return the argv under which a command has a bounded log and leaves nothing running when it ends."""
+    return (sys.executable, "-I", "-S", KEEPER, "--log", str(log), "--limit", str(LOG_LIMIT), "--", *argv)
 
 
 def spawn(launch: Launch) -> subprocess.Popen[bytes]:

@@ -18,6 +18,11 @@ FOLDERS = (
     "websocket",
     "openai",
     "tcp",
+    "memcached",
+    "mysql",
+    "rabbitmq",
+    "smtp",
+    "s3",
 )
 """The kinds of this package, a line each: the folder that holds all that is known of it."""
 

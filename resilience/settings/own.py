@@ -1,4 +1,4 @@
-"""Turn `start`, `image`, `compose` and what stands beside them into the stand-in that a team names itself, or refuse it by key."""
+"""Turn `start` and what stands beside it into the stand-in that a team names itself, or refuse it by key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from resilience.settings.variables import NAME, VARIABLE, Variables, fill
 
 OWN_KEYS = ("start", "image", "compose", "cwd", "env", "start_timeout_s", "provider")
 PLACEHOLDERS = ("local", "host", "port")
-PROVIDERS = ("running", "compose", "image", "system", "wheel", "mock")
+PROVIDERS = ("running", "compose", "system", "wheel", "mock")
 """The words of `provider`."""
-_SOURCES = ("start", "image", "compose")
+_NOT_YET = {
+    "image": "docker run --rm --name it -p {host}:{port}:5432 postgres:16",
+    "compose": "docker compose -f docker-compose.yml up db",
+}
+"""Keys of the contract that are refused rather than passed over, each with a command that does the same in the foreground."""
 _BRACES = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
-_COMPOSE = re.compile(r"[^:]+\.ya?ml:[A-Za-z0-9._-]+")
 _OPTION = re.compile(r"(?<!\S)--?([A-Za-z][\w-]*)(?:=|\s+)(?!-)([^\s;|&]+)")
 _ASSIGNED = re.compile(r"(?<![^\s;|&(])([A-Za-z_]\w*)=([^\s;|&$]\S*)")
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^:/@\s]*:[^@/\s]+@")
@@ -29,35 +32,27 @@ _FILE = re.compile(r".*/|.*\.(?:key|pem|crt|txt|json|ya?ml)$")
 def read_own(table: Table, variables: Variables, local: UrlParts | None) -> OwnStandIn:
     """Return the stand-in that a [[service]] table names, or raise SettingsError by key and line.
 
-    At most one of `start`, `image` and `compose` may stand there, since which of two was meant cannot be told, and none
-    without a `local`, which says where it is to answer. What stands only beside them is refused where none does. `local` is
-    that URL taken apart; None where it is not known.
+    It needs a `local`, which says where it is to answer. What stands only beside it is refused without it. `local` is that URL
+    taken apart; None where it is not known.
     """
-    told = [key for key in _SOURCES if table.text(key)]
-    if len(told) > 1:
-        raise table.error(told[1], found=f"beside {told[0]}", expected=f"one of {', '.join(_SOURCES)}")
+    for key, instead in _NOT_YET.items():
+        if table.text(key):
+            expected, hint = f"start in its place, as {key} is not built yet", f'start = "{instead}"'
+            raise table.error(key, found=repr(table.text(key)[:60]), expected=expected, hint=hint)
+    command = table.text("start")
     timeout_s = table.number("start_timeout_s", 30.0)
-    if not told:
-        lone = next((key for key in ("cwd", "env") if table.values.get(key)), "")
-        if lone:
-            raise table.error(
-                lone, found="without start and image", expected=f'{lone} beside start = "…" or image = "…"'
-            )
+    if not command:
+        if lone := next((key for key in ("cwd", "env") if table.values.get(key)), ""):
+            raise table.error(lone, found="without start", expected=f'{lone} beside start = "…"')
         return OwnStandIn()
     if not table.text("local"):
         expected = "a service whose `local` says where its stand-in answers"
-        raise table.error(told[0], found="without local", expected=expected, hint='local = "…://127.0.0.1:…" beside it')
-    command, compose = table.text("start"), table.text("compose")
-    if compose and not _COMPOSE.fullmatch(compose):
-        hint = 'compose = "docker-compose.yml:db"'
-        raise table.error("compose", found=repr(compose[:60]), expected="a compose file and its service", hint=hint)
+        raise table.error("start", found="without local", expected=expected, hint='local = "…://127.0.0.1:…" beside it')
     _check_braces(table, "start", command)
     _check_secrets(table, command, local)
     env, unset = _env(table, variables)
     return OwnStandIn(
         command=command,
-        image=table.text("image"),
-        compose=compose,
         cwd=table.text("cwd"),
         env=env,
         reads=_reads(table, command, variables),

@@ -64,9 +64,17 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
         listens = port_open(place.bind, place.port)
         words = f"what listens on {place.shown}, if it proves to be it" if listens else NONE
         return Offer(provider="running" if listens else "", words=words)
+    offers = []
     if doubles.compose and compose.file(checkout) and _engine_socket():
-        return Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}")
-    return stand_ins.offer(place) or Offer(provider="", words=doubles.unavailable or NONE)
+        offers.append(Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}"))
+    if found := stand_ins.offer(place):
+        offers.append(found)
+    wished = service.providers
+    if wished:
+        offers = sorted((one for one in offers if one.provider in wished), key=lambda one: wished.index(one.provider))
+        words = f"provider = {list(wished)} allows none that is here. Hint: add one of system, wheel, mock"
+        return next(iter(offers), Offer(provider="", words=words))
+    return next(iter(offers), Offer(provider="", words=doubles.unavailable or NONE))
 
 
 def _engine_socket() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,17 +43,27 @@ async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: lis
             return await provider.bring_up()
         except PassedOverError as exc:
             passed.append(f"{provider.name}: {exc}")
+    if wished := group[0].service.providers:
+        passed.append(f"provider = {list(wished)} allows no other")
     doubles = group[0].place.kind.doubles
     hint = (doubles.install if doubles else "") or NONE
     raise StandInError(f"{group[0].service.name}: no stand-in came up ({'; '.join(passed)}).", hint=hint)
 
 
-def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterator[Provider]:
-    """Return the providers in the order in which they are tried.
+def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterable[Provider]:
+    """Return the providers in the order in which they are tried: that of `provider`, and without what that leaves out.
 
     Where the supervisor runs our own server already, only the kind's own are left, which keep it or replace it. A container of
     an earlier start is brought up again rather than proven, since compose knows its own.
     """
+    every, wished = _every(ground, group), group[0].service.providers
+    if not wished:
+        return every
+    return sorted((one for one in every if one.name in wished), key=lambda one: wished.index(one.name))
+
+
+def _every(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterator[Provider]:
+    """Yield the providers that could be tried, in the order of the room."""
     place = group[0].place
     name = f"{place.type}-{place.home}"
     record = ground.records.get(group[0].service.name)

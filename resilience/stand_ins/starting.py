@@ -99,6 +99,10 @@ def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wante
                 own.check(service, checkout, own.exported(service, by_name))
             else:
                 stand_ins_of(service.kind).check(service)
+                if service.kind.is_mocked and service.providers and "mock" not in service.providers:
+                    raise StandInError(
+                        f"{service.name}: its `provider` leaves the mock out.", hint='add "mock", or give `start`'
+                    )
             wanted.append(Wanted(service=service, place=place))
         except StandInError as exc:
             refused[service.name] = failed(service, "", exc)

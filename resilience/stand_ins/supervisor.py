@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from resilience.host.keeper import adopt_orphans, families
 from resilience.host.processes import Launch, identity, minimal_environment, spawn
 from resilience.stand_ins.lease import Lease, read_lease, touch
 from resilience.stand_ins.locks import try_lock
@@ -215,6 +216,7 @@ class Supervisor:
             self.services[name] = Running(**{**asdict(running), "ended": f"{how} at {at}"})
             self.say(f"{name} (pid {process.pid}) {how}")
         if ended:
+            self.end_orphans()
             self.write()
 
     def end(self, names: Sequence[str], why: str = "") -> None:
@@ -236,12 +238,25 @@ class Supervisor:
                 time.sleep(0.003)
         for _, process in gone.values():
             _end_group(process.pid)
+        if gone:
+            self.end_orphans()
         for name in names:
             if name in self.services:
                 self.say(f"{name} ended {why or 'as asked'}")
                 running = self.services.pop(name)
                 if why:
                     self.services[name] = Running(**{**asdict(running), "ended": f"ended {why}"})
+
+    def end_orphans(self) -> None:
+        """Kill what services that have ended left behind in sessions of their own, as a broker its epmd: we are its parent now."""
+        known = {process.pid for _, process in self.children.values()}
+        if self.hook is not None:
+            known.add(self.hook.pid)
+        while orphans := [pid for pid in families().get(os.getpid(), []) if pid not in known]:
+            for pid in orphans:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
 
     def _lease_ends_at(self) -> float:
         touched_at, _ = read_lease(self.folder)
@@ -368,6 +383,7 @@ def main(argv: Sequence[str]) -> int:
         os._exit(0 if done else 1)
     os.close(told)
     os.setsid()
+    adopt_orphans()
     wake, waker = socket.socketpair()
     for end_ in (wake, waker):
         end_.setblocking(False)

@@ -28,6 +28,8 @@ def refuse_other(service: Service, port: int, *, others: Mapping[str, int]) -> N
 
     Only what is known to be another's is refused: a container's forwarder is not below the command that asked for it.
     """
+    if not others:
+        return
     who = listener(port)
     above = {who.pid, *ancestors(who.pid)} if who.pid else set()
     taker = next((name for name, pid in others.items() if pid in above), "")

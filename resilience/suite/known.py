@@ -6,11 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from resilience.services.registry import KINDS
 from resilience.suite.endpoints import Pair
 
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:]+\]|[\w.\-]+):(\d{2,5})\b")
-_USUAL_PORTS = {"mysql": 3306, "mariadb": 3306, "mssql": 1433, "mongodb": 27017, "amqp": 5672, "amqps": 5671}
-"""Of servers that no kind speaks to (IANA's registry): a URL of theirs without a port names this one."""
+_USUAL_PORTS = {"mssql": 1433, "mongodb": 27017} | {
+    name: scheme.port
+    for kind in KINDS
+    if not kind.url_prefix and not kind.is_mocked
+    for name, scheme in kind.schemes.items()
+    if scheme.port
+}
+"""A URL without a port names this one. Of servers that no kind speaks to: IANA's registry."""
 _PORTLESS = re.compile(
     rf"\b({'|'.join(_USUAL_PORTS)})(?:\+\w+)?://(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:]+\]|[\w.\-]+)(?=[/?'\"\s]|$)"
 )

@@ -140,7 +140,7 @@ def test_an_image_alone_is_a_service_on_its_usual_port_and_a_question(repository
     assert "no variable says where the tests look for it" in found.questions[0]
 
 
-@pytest.mark.parametrize("value", ["amqp://u:p@h//", "mysql://u:p@h/d", "mongodb://h/d"])
+@pytest.mark.parametrize("value", ["mssql://u:p@h/d", "cassandra://u:p@h/d", "mongodb://h/d"])
 def test_what_nothing_here_stands_in_for_is_a_question(repository: Path, value: str) -> None:
     put(repository / ".env", f"DATABASE_URL={value}\n")
     found = guessed(repository)

@@ -174,7 +174,8 @@ def test_an_unknown_type_names_those_of_others_as_well(site: Path, tmp_path: Pat
     with pytest.raises(SettingsError, match='did you mean "queue"'):
         configured(tmp_path, "queu")
     with pytest.raises(
-        SettingsError, match=r"known: clickhouse, http, openai, postgresql, queue, redis, tcp, websocket"
+        SettingsError,
+        match=r"known: clickhouse, http, memcached, mysql, openai, postgresql, queue, rabbitmq, redis, s3, smtp, tcp, websocket",
     ):
         configured(tmp_path, "xyzzy")
 

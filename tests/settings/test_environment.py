@@ -216,7 +216,7 @@ def test_a_look_by_url_needs_no_configuration(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["host:5432", "mysql://h", "", "postgresql://u:Zk#x@h/db", "http://h:99999"])
+@pytest.mark.parametrize("url", ["host:5432", "mssql://h", "", "postgresql://u:Zk#x@h/db", "http://h:99999"])
 def test_a_url_that_cannot_be_is_refused_without_being_shown(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_for_url([url], cwd=tmp_path, environ={})

@@ -151,8 +151,8 @@ async def test_its_crash_is_said_with_how_it_ended(
     server = listener(port_of(one)).pid
     assert server
     os.kill(server, signal.SIGKILL)
-    assert eventually(lambda: not local.status(settings)[0].ready)
-    assert "ended by signal 9" in local.status(settings)[0].error
+    assert eventually(lambda: "ended by signal 9" in local.status(settings)[0].error)
+    assert not local.status(settings)[0].ready
     assert eventually(lambda: not processes_naming(settings.root)), "its children outlived it"
     again = await start(one, settings)
     assert again.ready

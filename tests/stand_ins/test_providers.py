@@ -94,3 +94,31 @@ def test_the_order_is_running_then_compose_then_the_kinds_own(checkout: Callable
     begun = StandIn(service="redis", type="redis", provider="compose", endpoint="", ready=True, started_here=True)
     ground.records["redis"] = Record(stand_in=begun, bind="127.0.0.1", port=1, composed=True)
     assert next(iter(in_order(ground, wanted))).name == "compose"
+
+
+@needs_servers
+async def test_provider_orders_and_forbids(checkout: Callable[..., Settings]) -> None:
+    [port] = free_ports(1)
+    one = service("redis", f"redis://:pw@127.0.0.1:{port}/0")
+    settings = checkout([one])
+
+    def names(*told: str) -> list[str]:
+        wanted = Wanted(service=replace(one, providers=told), place=endpoint(one))
+        return [provider.name for provider in in_order(SupervisedGround(settings), [wanted])]
+
+    assert names("wheel", "running") == ["wheel", "running"]
+    assert names("compose") == ["compose"]
+    only = replace(one, providers=("running",))
+    could = local.availability([only], settings)[0]
+    assert not could.usable
+    assert "provider = ['running'] allows none that is here" in could.reason
+    [found] = await local.start([only], settings)
+    assert "provider = ['running'] allows no other" in found.error
+
+
+async def test_a_mock_that_is_left_out_is_not_used(checkout: Callable[..., Settings]) -> None:
+    one = service("backend_api", f"http://127.0.0.1:{free_ports(1)[0]}/", providers=("running",))
+    settings = checkout([one])
+    assert not local.availability([one], settings)[0].usable
+    [found] = await local.start([one], settings)
+    assert "leaves the mock out" in found.error

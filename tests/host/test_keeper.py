@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from resilience.stand_ins.own import KEEPER
+from resilience.host.processes import KEEPER
 from tests.kits.stand_in_kit import eventually, processes_naming
 
 

@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda number, _: told.append(number))
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     output, child = spawn(command, (woken, wake))
     status = watch(child, output, woken, told, log)
     left = descendants()
@@ -174,6 +174,17 @@ def end_all(output: int, log: Log) -> None:
 
 def descendants() -> list[int]:
     """Return the pids of all living processes below us; none where there is no /proc."""
+    children = families()
+    found, below = list[int](), [os.getpid()]
+    while below:
+        more = children.get(below.pop(), [])
+        found += more
+        below += more
+    return found
+
+
+def families() -> dict[int, list[int]]:
+    """Return the pids of living processes by their parent's; empty where there is no /proc."""
     children: dict[int, list[int]] = {}
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc"):
@@ -182,12 +193,12 @@ def descendants() -> list[int]:
                     words = file.read().rpartition(b") ")[2].split()
                     if words[0] not in (b"Z", b"X"):
                         children.setdefault(int(words[1]), []).append(int(name))
-    found, below = list[int](), [os.getpid()]
-    while below:
-        more = children.get(below.pop(), [])
-        found += more
-        below += more
-    return found
+    return children
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what our children leave behind (Linux), so that it can be found and ended."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def prctl(option: int, value: int) -> None:
