@@ -53,6 +53,37 @@ def test_no_signal_cuts_the_last_word_and_the_handlers_of_before_are_back() -> N
     assert [signal.getsignal(number) for number in signals.ENDING] == before
 
 
+def test_a_signal_that_is_held_comes_once_when_it_is_let_go() -> None:
+    with pytest.raises(KeyboardInterrupt), signals.held() as release:  # noqa: PT012 - the rest is what is claimed
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        let_go = "not yet"
+        release()
+        let_go = "too far"
+    assert let_go == "not yet"
+    with pytest.raises(KeyboardInterrupt), signals.held():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_is_not_sent_does_not_come_and_the_handlers_of_before_are_back() -> None:
+    before = [signal.getsignal(number) for number in signals.ENDING]
+    with signals.held() as release:
+        release()
+        assert [signal.getsignal(number) for number in signals.ENDING] == before
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
+
+
+def test_a_last_word_for_good_leaves_no_signal_in() -> None:
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
+    try:
+        with signals.last_word(for_good=True):
+            pass
+        assert {signal.getsignal(number) for number in signals.ENDING} == {signal.SIG_IGN}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_each_signal_has_the_exit_code_that_shells_give_it() -> None:
     codes = {number.name: signals.exit_code(number) for number in signals.ENDING}
     assert codes == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
