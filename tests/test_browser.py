@@ -259,7 +259,7 @@ def test_what_is_applied_is_known_after_a_restart_a_reload_and_in_a_second_tab(t
             third.open(url, "JupyterLab Light", "03_apply_fallback")
             third.run_all()
             third.sees("APPLIED by run")
-            third.sees("no verdict yet")
+            third.sees("exit code 20")
             third.idle()
             third.look("3 ·", "second-notebook", of="h1")
 

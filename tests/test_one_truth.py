@@ -238,6 +238,31 @@ def test_a_command_whose_code_is_another_than_its_runs_says_both(team: Path, sta
         type_in(team, "restore")
 
 
+AT = {
+    "while the run is made": (
+        "from resilience.runs import folder\nbefore = folder._point_latest\n"
+        "folder._point_latest = lambda *args: (before(*args), signal.raise_signal(number))\n"
+    ),
+    "once all is said": "import atexit\natexit.register(signal.raise_signal, number)\n",
+}
+"""When a signal comes that found a run without anybody who wrote its end, or with one that the exit code then contradicted."""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize("verb", ["test", "apply", "recover"])
+@pytest.mark.parametrize("moment", AT)
+def test_a_signal_at_either_end_of_a_command_leaves_one_end(
+    team: Path, staging: SmallStaging, moment: str, verb: str, name: str, code: int
+) -> None:
+    program = f"import signal, sys\nnumber = signal.{name}\nsys.argv = ['resilience', {verb!r}]\n{AT[moment]}"
+    program += "from resilience.cli import main\nmain()\n"
+    done = subprocess.run([sys.executable, "-c", program], cwd=team, capture_output=True, text=True, check=False)
+    (record,) = runs(team)
+    assert done.returncode == (code if moment == "while the run is made" else 0), done.stderr
+    assert disagreements(record.parent, process=done.returncode) == []
+    assert "Traceback" not in done.stderr
+
+
 RUN = ("run", "--apply")
 AS_IT_IS = (*RUN, "-p", "mode=full")
 WHOLE_RUNS = {

@@ -40,6 +40,8 @@ def _run() -> int:
         from resilience.cli.group import Verbs
         from resilience.cli.streams import prepare_streams
 
+        if signals.heard():
+            raise KeyboardInterrupt  # what was being loaded swallowed it, as some modules do with whatever is raised
         prepare_streams()
         _give_watch_its_default(sys.argv)
         code = Verbs().main(standalone_mode=False, prog_name="resilience")

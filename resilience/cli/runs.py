@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from resilience.cli.demand import on_demand
@@ -51,14 +52,15 @@ def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) 
 
 
 @contextmanager
-def recording_the_end(run: Run) -> Iterator[None]:
-    """Write the end of a run that breaks off, with a report; see `runs.ending`.
+def working_on(settings: Settings, slug: str, *, applies: bool = False) -> Iterator[Run]:
+    """Open the applied run or make a new one, and write its end where it breaks off, with a report; see `runs.ending`.
 
     After a signal the last line also says what is applied and not undone: nobody looks for that in a report. The error goes
-    on to `cli.ends`, which says it.
+    on to `cli.ends`, which says it. Who has written the end of the run itself calls `signals.let_none_in` before.
     """
-    with saying_what_is_due(run.settings), ending.recording_the_end(run):
-        yield
+    make = partial(applied_or_new_run, settings, slug, applies=applies)
+    with saying_what_is_due(settings), ending.making(make) as run:
+        yield run
 
 
 @contextmanager

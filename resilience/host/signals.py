@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -78,19 +78,60 @@ def leave_the_exit_code_to_us() -> None:
 
 
 @contextmanager
-def last_word() -> Iterator[None]:
-    """Let no signal in while the end of a run is written and said: what is on disk would contradict the exit code.
+def held() -> Iterator[Callable[[], None]]:
+    """Hold signals back until what is yielded is called, or the block ends; the first one then comes as it would have.
 
-    It takes less than a second, and SIGKILL still ends it. Outside of the main thread, as in a notebook, nothing is done.
+    For what must not be left half made, such as a run without anybody who writes its end. Outside of the main thread
+    nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: came.append(number))
+
+    def release() -> None:
+        while before:
+            number, handler = before.popitem()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            first = came[0]
+            came.clear()
+            signal.raise_signal(first)
+
+    try:
+        yield release
+    finally:
+        release()
+
+
+def let_none_in() -> dict[int, Any]:
+    """Ignore the ending signals from here on, and return what handled them before; for a command that has said its end.
+
+    A signal between that and the end of the process would give it another exit code than the one on disk. Outside of the
+    main thread nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
     before = {number: signal.getsignal(number) for number in ENDING}
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
+    return before
+
+
+@contextmanager
+def last_word(*, for_good: bool = False) -> Iterator[None]:
+    """Let no signal in while the end of a run is written and said: what is on disk would contradict the exit code.
+
+    It takes less than a second, and SIGKILL still ends it. `for_good` where the process ends right after it. Outside of the
+    main thread, as in a notebook, nothing is done.
+    """
+    before = let_none_in()
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in before.items() if not for_good else ():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

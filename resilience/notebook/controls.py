@@ -10,9 +10,14 @@ import ipywidgets
 from IPython.display import display
 
 from resilience.core.errors import ResilienceError
+from resilience.core.plain import clean
 from resilience.core.records import TestExecutionMode
 from resilience.notebook.section import Section, displays
 from resilience.show import notebook as views
+
+_BUTTON = {"width": "auto", "flex": "0 0 auto"}
+"""As wide as its label: beside a long line it would be squeezed to its first letter."""
+_LINE = 200
 
 
 class ControlledSection(Section):
@@ -30,7 +35,7 @@ class ControlledSection(Section):
     def show(self, html: str, text: str) -> None:
         """Show it, and its first line beside the buttons: a page that was loaded again is sent widgets, but no new results."""
         super().show(html, text)
-        self.said = text.partition("\n")[0][:200]
+        self.said = clean(text.partition("\n")[0], _LINE)
         self.say(self.said)
 
     def say(self, line: str) -> None:
@@ -134,14 +139,14 @@ class ControlledSection(Section):
             self.say(self.said)
 
     def _button(self, label: str, act: Callable[[], None]) -> Any:
-        button = ipywidgets.Button(description=label, layout={"width": "auto"})
+        button = ipywidgets.Button(description=label, layout=dict(_BUTTON))
         button.on_click(lambda _: act())
         self.controls.append(button)
         return button
 
     def _row(self, box: Callable[..., Any], children: list[Any], *, stoppable: bool = True) -> None:
         if stoppable:
-            self.stop = ipywidgets.Button(description="Stop", icon="stop", disabled=True, layout={"width": "auto"})
+            self.stop = ipywidgets.Button(description="Stop", icon="stop", disabled=True, layout=dict(_BUTTON))
             self.stop.on_click(lambda _: self._stop())
             self.message = ipywidgets.HTML()
             children = [*children, self.stop, self.message]

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from resilience.core.errors import LockedError, UsageError, did_you_mean
@@ -21,7 +22,7 @@ from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import ParameterValues, parse
 from resilience.notebook.telling import Teller
 from resilience.runs import telling
-from resilience.runs.ending import leave_report, recording_the_end
+from resilience.runs.ending import leave_report, making, recording_the_end
 from resilience.runs.runbook import Run, settle_latest
 from resilience.settings.build import require_configured
 from resilience.show import terminal
@@ -44,6 +45,7 @@ def run_all(
     slug: str = "run",
     take_over: bool = False,
     publish: str | None = None,
+    ends_the_process: bool = False,
 ) -> int:
     """Make a run and go through its stages; return the exit code.
 
@@ -71,10 +73,9 @@ def run_all(
         publish = ""
         telling.target(settings)
     settle_latest(settings)
-    run = Run.create(settings, slug=slug, apply=apply, parameters=given)
-    with recording_the_end(run):
+    with making(partial(Run.create, settings, slug=slug, apply=apply, parameters=given)) as run:
         executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
-    code = conclude(run, executed, fail_on=fail_on)
+    code = conclude(run, executed, fail_on=fail_on, for_good=ends_the_process and publish is None)
     if publish is not None:
         _publish(run, publish)
     return code
@@ -86,7 +87,7 @@ def _publish(run: Run, issue: str) -> None:
         terminal.err.print(line, markup=False, soft_wrap=True)
 
 
-def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) -> int:
+def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None, ends_the_process: bool = False) -> int:
     """Continue at the first stage that did not come through; what came through is not done again.
 
     Whether it applies is what the run was made with, unless `parameters` say otherwise. Raises UsageError,
@@ -108,7 +109,7 @@ def resume_run(folder: Path, *, parameters: Mapping[str, object] | None = None) 
     run.begin_again(stages=kept)
     with recording_the_end(run):
         executed = asyncio.run(go(run, given, stages=left))
-    code = conclude(run, executed)
+    code = conclude(run, executed, for_good=ends_the_process and not publishes)
     if publishes:
         _publish(run, "")
     return code
@@ -156,16 +157,16 @@ async def go(
     )
 
 
-def conclude(run: Run, executed: Executed, *, fail_on: str = "") -> int:
+def conclude(run: Run, executed: Executed, *, fail_on: str = "", for_good: bool = False) -> int:
     """Say what the run came to, in the words of the report, and return its exit code.
 
     The records decide, with the code of each break in them; what broke the engine beside them counts where it is worse.
     Where the report says something else, as it does of its own loss, it is written once more. From here on no signal counts:
-    everything is done.
+    everything is done; `for_good` where the process ends after it.
 
     `fail_on` hides codes from the caller and not from the record, which keeps the true one.
     """
-    with signals.last_word():
+    with signals.last_word(for_good=for_good):
         incident = run.refresh()
         verdict, code = judge_run(incident)
         if executed.exit_code and ExitCode.worst(code, executed.exit_code) != code:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from resilience.core.errors import ResilienceError
 from resilience.core.records import ExitCode, Verdict
@@ -17,6 +18,8 @@ from resilience.host import signals
 from resilience.runs import stages
 from resilience.runs.folder import RunFolder, holds_run, read_incident
 from resilience.runs.owner import is_killed
+
+R = TypeVar("R", bound=RunFolder)
 
 
 @contextmanager
@@ -36,6 +39,16 @@ def recording_the_end(run: RunFolder) -> Iterator[None]:
         with signals.last_word():
             leave_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
         raise
+
+
+@contextmanager
+def making(make: Callable[[], R]) -> Iterator[R]:
+    """Make a run, and record its end whatever ends it; a signal that comes while it is made is heard once that is sure."""
+    with signals.held() as release:
+        run = make()
+        with recording_the_end(run):
+            release()
+            yield run
 
 
 def leave_report(run: RunFolder, *, verdict: Verdict | None = None, exit_code: int | None = None) -> Path | None:

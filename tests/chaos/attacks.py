@@ -92,7 +92,7 @@ def _other_end(name: str, code: int | None, checkout: Checkout, sent: datetime) 
     """A command that heard a signal ends with the signal's code, whatever it was at; one that was only stopped does not.
 
     But for two: Ctrl-C before a line of ours was read, where Python itself ends with 1; and a signal when all that was asked for
-    was done and its end was being written, which `signals.last_word` lets nothing cut.
+    was done and its end was being written, which `signals.let_none_in` lets nothing cut.
     """
     wanted = {"KILL": (137,), "TERM": (143,), "INT": (130,), "HUP": (129, 143)}.get(name)
     if wanted is None or code is None or (128 - code if code < 0 else code) in wanted:
@@ -101,7 +101,7 @@ def _other_end(name: str, code: int | None, checkout: Checkout, sent: datetime) 
         return []
     if checkout.run is not None:
         incident = read_incident(checkout.run)
-        last = incident.stage(StageName.RUN_TESTS) if checkout.verb == "test" else incident.stage(StageName.REPORT)
+        last = incident.stage(LAST[checkout.verb])
         if last is not None and last.finished_at is not None and last.finished_at <= sent:
             return []
     return [f"the command heard SIG{name} and ended with {code}"]
@@ -159,6 +159,8 @@ def faketime() -> str:
     return str(found[0]) if found else ""
 
 
+LAST = {"test": StageName.RUN_TESTS, "apply": StageName.APPLY_FALLBACK, "run": StageName.REPORT}
+"""Verb → the stage after which its end is written."""
 JUMPS = ("+2h", "-2h", "-2d", "+0 x50")
 """What happens to the clock in the middle of a run; the last one runs fifty times as fast from there on."""
 LASTS_AT_MOST_S = 120.0

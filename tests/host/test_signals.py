@@ -45,12 +45,76 @@ def test_a_signal_while_the_command_still_loads_is_said_with_its_code(number: si
     assert err.count("\n") == 1
 
 
+SWALLOWED = """
+import signal, sys
+sys.argv = ["resilience", "--help"]
+import resilience.cli
+class Swallows:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            sys.meta_path.remove(self)
+            try:
+                signal.raise_signal({number})
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Swallows())
+resilience.cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)], ids=str
+)
+def test_a_signal_that_what_is_loaded_swallows_ends_the_command_all_the_same(number: signal.Signals, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED.format(number=int(number))],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Under nohup SIGHUP is ignored, by all that is started from there too.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+
+
 def test_no_signal_cuts_the_last_word_and_the_handlers_of_before_are_back() -> None:
     before = [signal.getsignal(number) for number in signals.ENDING]
     with signals.last_word():
         for number in signals.ENDING:
             os.kill(os.getpid(), number)
     assert [signal.getsignal(number) for number in signals.ENDING] == before
+
+
+def test_a_signal_that_is_held_comes_once_when_it_is_let_go() -> None:
+    with pytest.raises(KeyboardInterrupt), signals.held() as release:  # noqa: PT012 - the rest is what is claimed
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        let_go = "not yet"
+        release()
+        let_go = "too far"
+    assert let_go == "not yet"
+    with pytest.raises(KeyboardInterrupt), signals.held():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_is_not_sent_does_not_come_and_the_handlers_of_before_are_back() -> None:
+    before = [signal.getsignal(number) for number in signals.ENDING]
+    with signals.held() as release:
+        release()
+        assert [signal.getsignal(number) for number in signals.ENDING] == before
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
+
+
+def test_a_last_word_for_good_leaves_no_signal_in() -> None:
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
+    try:
+        with signals.last_word(for_good=True):
+            pass
+        assert {signal.getsignal(number) for number in signals.ENDING} == {signal.SIG_IGN}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_each_signal_has_the_exit_code_that_shells_give_it() -> None:

@@ -92,3 +92,12 @@ def test_while_a_step_runs_only_its_own_stop_can_be_clicked(page: Page) -> None:
     page.section.set_busy(False, True)
     assert (page.control("Run").disabled, page.section.stop.disabled) == (False, True)
     assert page.done == ["stopped"]
+
+
+def test_a_long_line_squeezes_no_button_and_is_not_cut_without_a_sign(page: Page) -> None:
+    page.section.confirmed("Undo…", lambda: "x", lambda: None, beside={"Go on": lambda: None})
+    page.section.show("", "word " * 60)
+    known = [*page.section.controls, page.section.stop]
+    row = [one for one in known if isinstance(one, ipywidgets.Button) and one.description not in ("Yes, do it", "No")]
+    assert [one.layout.flex for one in row] == ["0 0 auto"] * 3
+    assert "…" in page.section.message.value

@@ -11,14 +11,16 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Fresh, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, print_json
-from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
+from resilience.cli.runs import refuse_where_locked, working_on
 
 with on_demand():
     from resilience.core import plan as planning, records
+    from resilience.host import signals
     from resilience.show import terminal
 
 if TYPE_CHECKING:
     from resilience.core.records import Applied
+    from resilience.runs.runbook import Run
 
 
 app = verb()
@@ -38,11 +40,9 @@ def apply(
     log_to_stderr(verbose)
     forced, settings = mode_from(force), settings_from(config, environment)
     refuse_where_locked(settings, "apply", take_over)
-    run = applied_or_new_run(settings, "apply", applies=True)
-
     tell = terminal.err if as_json else terminal.out
 
-    async def go() -> Applied | None:
+    async def go(run: Run) -> Applied | None:
         """Look, plan and apply; None where tests are blocked or staging can be used as it is."""
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
@@ -58,11 +58,13 @@ def apply(
             take_over=take_over,
         )
 
-    with recording_the_end(run):
-        applied = asyncio.run(go())
-    blocked = run.incident.decision is not None and run.incident.decision.blocked
-    code = records.ExitCode.BLOCKED if blocked or (applied is not None and applied.failed) else records.ExitCode.PASSED
-    run.finish(command=records.CommandEnd(verb="apply", exit_code=code))
+    with working_on(settings, "apply", applies=True) as run:
+        applied = asyncio.run(go(run))
+        blocked = run.incident.decision is not None and run.incident.decision.blocked
+        undone = blocked or (applied is not None and applied.failed)
+        code = records.ExitCode.BLOCKED if undone else records.ExitCode.PASSED
+        signals.let_none_in()
+        run.finish(command=records.CommandEnd(verb="apply", exit_code=code))
     if as_json:
         print_json({"schema": 1, "run": run.incident.run, **codes(run.incident), "applied": builtins_of(applied)})
     else:

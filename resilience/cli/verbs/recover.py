@@ -13,9 +13,10 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, pass_through, print_json
-from resilience.cli.runs import applied_or_new_run, recording_the_end
+from resilience.cli.runs import working_on
 
 with on_demand():
+    from resilience.host import signals
     from resilience.runs import runbook
     from resilience.show import terminal
 
@@ -44,7 +45,6 @@ def recover(
     log_to_stderr(verbose)
     check_seconds("--wait", wait, zero=True)
     settings = settings_from(config, environment)
-    run = applied_or_new_run(settings, "recover")
     console = terminal.err if as_json else terminal.out
 
     def tell(check: RecoveryCheck) -> None:
@@ -52,7 +52,7 @@ def recover(
         state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
         console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
 
-    with recording_the_end(run):
+    with working_on(settings, "recover") as run:
         code = asyncio.run(
             runbook.recover(
                 run,
@@ -63,6 +63,7 @@ def recover(
                 output=pass_through(sys.stderr) if as_json else None,
             )
         )
+        signals.let_none_in()
     if as_json:
         print_json(_document(run.incident))
     else:

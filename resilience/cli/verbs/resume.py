@@ -33,4 +33,4 @@ def resume(
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     parameters = pairs_from(parameter, settings)
-    leave(headless.resume_run(run_folder(settings, folder), parameters=parameters))
+    leave(headless.resume_run(run_folder(settings, folder), parameters=parameters, ends_the_process=True))

@@ -64,6 +64,7 @@ def run(
             stage_timeout_s=stage_timeout,
             take_over=take_over,
             publish=issue if publish else None,
+            ends_the_process=True,
         )
     outputs = Path(out).expanduser().resolve() if out else settings.outputs
     tell_actions((outputs / "latest").resolve())

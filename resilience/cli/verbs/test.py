@@ -17,7 +17,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
-from resilience.cli.runs import applied_or_new_run, recording_the_end, refuse_where_locked
+from resilience.cli.runs import refuse_where_locked, working_on
 from resilience.core.errors import UsageError
 
 with on_demand():
@@ -29,6 +29,7 @@ with on_demand():
 
 if TYPE_CHECKING:
     from resilience.core.records import TestSuiteResult
+    from resilience.runs.runbook import Run
     from resilience.suite.records import Progress
 
 
@@ -82,14 +83,12 @@ def test(
     refuse_where_locked(settings, "test", take_over)
     if select:
         expressions.check(select)
-    run = applied_or_new_run(settings, "test")
-    before = run.incident.tests
     given = [
         *(commands or ()),
         *([command[0] if len(command) == 1 else shlex.join(command)] if command else ()),
     ] or None
 
-    async def go() -> TestSuiteResult | None:
+    async def go(run: Run) -> TestSuiteResult | None:
         """Look, choose the mode and run; None where tests are blocked, unless a mode or a command was asked for."""
         with terminal.working("looking at staging", quiet=as_json):
             await run.assess()
@@ -116,29 +115,30 @@ def test(
             take_over=take_over,
         )
 
-    with recording_the_end(run):
+    with working_on(settings, "test") as run:
+        before = run.incident.tests
         try:
-            result = asyncio.run(go())
+            result = asyncio.run(go(run))
         except KeyboardInterrupt:
             partial = run.record_interruption(signals.exit_code(), before=before)
             if as_json:
                 print_json(builtins_of(partial))
             raise
-    if progress and sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[2K")
-    if as_json:
-        # Before the report, which may take long on a slow disk.
-        print_json({**builtins_of(result or run.blocked_result()), "run": run.incident.run})
-    said = result or run.blocked_result()
-    with signals.last_word():
+        signals.let_none_in()
+        said = result or run.blocked_result()
+        if progress and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[2K")
+        if as_json:
+            # Before the report, which may take long on a slow disk.
+            print_json({**builtins_of(said), "run": run.incident.run})
         page = ending.leave_report(run, verdict=said.verdict, exit_code=said.exit_code)
-        tell_actions(run.folder)
-        if not as_json:
-            if result is not None:
-                terminal.show_tests(result)
-            terminal.show_notices(run.incident.notices)
-            if result is not None and page:
-                terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
+    tell_actions(run.folder)
+    if not as_json:
+        if result is not None:
+            terminal.show_tests(result)
+        terminal.show_notices(run.incident.notices)
+        if result is not None and page:
+            terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
     leave(said.exit_code, exit_zero)
 
 
