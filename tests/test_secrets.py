@@ -62,7 +62,7 @@ env_file = ".env.test.active"
 name = "database"
 type = "postgresql"
 url = "${{STAGING_DATABASE_DSN}}"
-critical = true
+critical = false
 timeout_s = 2.0
 markers = ["real_database"]
 

@@ -36,7 +36,7 @@ from resilience.core.records import (
 )
 from resilience.core.settings import Settings
 from resilience.core.verdict import judge_run
-from resilience.core.words import plural
+from resilience.core.words import plural, tests_line
 from resilience.notebook import kernel
 from resilience.notebook.banner import Banner, banner
 from resilience.notebook.confirm import Confirmation, confirm
@@ -311,7 +311,8 @@ class Notebook(Steps):
         """Run the tests in the chosen mode, where that was agreed to, with the failures as they come.
 
         Agreed as for `apply`, by the same parameter: the team's tests may change what they talk to. What the tests say
-        raises nothing here; `finish` judges it.
+        raises nothing here; `finish` judges it. Where the decision says that they are blocked they are left out, as by
+        `resilience test`; a person's click runs them all the same.
         """
         section = self._section("tests")
         if self._by_hand(section, StageName.RUN_TESTS):
@@ -325,8 +326,13 @@ class Notebook(Steps):
             }
         )
         section.by_hand(lambda note: self._note_by_hand(section, StageName.RUN_TESTS, note))
+        decision = self.incident.decision
         if agreed:
-            self._fresh(self.incident.decision, StageName.CHOOSE_MODE)
+            self._fresh(decision, StageName.CHOOSE_MODE)
+        if agreed and decision is not None and decision.blocked:
+            self.run.skip(StageName.RUN_TESTS, "blocked by infrastructure")
+            section.show(views.box(tests_line(decision), kind="warn"), tests_line(decision))
+        elif agreed:
             await self._do(section, "Running the tests", lambda: self._tests(agreed))
         elif not (self.interactive and self._show_known("tests")):
             self._only_looked(section, StageName.RUN_TESTS, agreed, "no tests were run: apply is False")

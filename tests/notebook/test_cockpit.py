@@ -14,8 +14,9 @@ import ipywidgets
 import pytest
 
 from resilience.core.errors import VerdictError
-from resilience.core.records import EventKind, Outcome, StageName, StageStatus
+from resilience.core.records import EventKind, Outcome, StageName, StageStatus, Verdict
 from resilience.core.settings import PublishSettings
+from resilience.core.verdict import judge_run
 from resilience.notebook.cockpit import Notebook
 from resilience.notebook.kernel import forget_own_variables, interactive
 from resilience.notebook.passed import ParameterValues
@@ -347,6 +348,19 @@ async def test_headless_a_failed_verdict_is_raised_and_in_front_of_a_person_it_i
         headless.finish()
     headless.interactive = True
     headless.finish()
+
+
+async def test_blocked_tests_are_left_out_as_on_the_command_line(team: Path, staging: SmallStaging) -> None:
+    staging.status = 503
+    asked = ParameterValues({**PARAMETERS, "apply": True})
+    headless = Notebook(Run.create(load_settings(team / "resilience.toml"), apply=True), asked)
+    await prepared(headless)
+    assert await headless.run_tests() is None
+    assert "TESTS: BLOCKED" in headless.sections["tests"].html
+    stage = headless.incident.stage(StageName.RUN_TESTS)
+    assert stage is not None
+    assert (stage.status, stage.note) == (StageStatus.SKIPPED, "blocked by infrastructure")
+    assert judge_run(headless.incident) == (Verdict.INFRASTRUCTURE_UNAVAILABLE, 20)
 
 
 def test_outside_of_a_kernel_nobody_is_there_to_click() -> None:
