@@ -45,7 +45,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "config" / "runbook.toml"
         (["resume"], ["no run", "resilience run"]),
         (["env"], ["no fallback is applied", "resilience apply"]),
         (["assess", "--config", "nowhere.toml"], ["nowhere.toml", "a file that exists"]),
-        (["assess", "--url", "mysql://127.0.0.1/x"], ["--url", "postgresql://"]),
+        (["assess", "--url", "oracle://127.0.0.1/x"], ["--url", "postgresql://"]),
         (["assess", "--url", "postgresql://u:p@ss@127.0.0.1/x"], ["--url"]),
     ],
     ids=" ".join,

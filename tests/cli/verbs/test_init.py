@@ -9,10 +9,10 @@ from tests.kits.typing_in import Type
 
 
 def test_without_a_terminal_only_what_would_be_written_is_shown(type_in: Type, home: Path) -> None:
-    put(with_tests(home) / ".env", "REDIS_URL=redis://r\nCELERY_BROKER_URL=amqp://b\n")
+    put(with_tests(home) / ".env", "REDIS_URL=redis://r\nCELERY_BROKER_URL=sqs://b\n")
     said = type_in("init")
     assert said.code == 0
-    assert "  question: CELERY_BROKER_URL (.env) is amqp://" in said.out
+    assert "  question: CELERY_BROKER_URL (.env) is sqs://" in said.out
     assert "  found: " in said.out
     assert "resilience.toml would say:" in said.out
     assert "[[service]]" in said.out
