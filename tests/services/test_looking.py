@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -72,6 +73,24 @@ async def test_a_hundred_black_holes_cost_their_deadline_once() -> None:
 
 async def test_this_process_reaches_itself() -> None:
     assert await loop_is_alive()
+
+
+def test_given_up_at_any_step_the_look_at_ourselves_leaves_no_socket() -> None:
+    """A socket that is left warns where it is collected, which fails this test."""
+
+    async def give_up(steps: int) -> bool:
+        looking = asyncio.create_task(loop_is_alive())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        ended = looking.done()
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        return ended
+
+    ended = [asyncio.run(give_up(steps)) for steps in (*range(20), 100_000)]
+    gc.collect()
+    assert not ended[0]
+    assert ended[-1]
 
 
 def test_only_what_is_configured_is_imported_and_never_the_heavy_ones() -> None:
