@@ -304,10 +304,16 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
         type=service.type,
         provider=found.provider if found else "",
         local=redactor.text(service.local.reveal()),
-        start=redactor.text(service.own.command),
+        start=redactor.text(_own(service)),
         prepare=tuple(redactor.text(command) for command in service.prepare),
         ready_query=redactor.text(service.ready_query),
     )
+
+
+def _own(service: Service) -> str:
+    """Return what the team's own stand-in is started from: its command, its image, or its compose file and service."""
+    own = service.own
+    return own.command or own.image or (f"{own.compose_file}:{own.compose_service}" if own.compose_service else "")
 
 
 def _change(name: str, before: str | None, after: str, redactor: Redactor) -> EnvChange:
