@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: lis
     """
     for provider in in_order(ground, group):
         try:
-            return await provider.bring_up()
+            servers = await provider.bring_up()
+            return [replace(one, gaps=(*one.gaps, *_not_as_configured(group[0].service, passed))) for one in servers]
         except PassedOverError as exc:
             passed.append(f"{provider.name}: {exc}")
     if wished := group[0].service.providers:
@@ -49,6 +51,12 @@ async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: lis
     doubles = group[0].place.kind.doubles
     hint = (doubles.install if doubles else "") or NONE
     raise StandInError(f"{group[0].service.name}: no stand-in came up ({'; '.join(passed)}).", hint=hint)
+
+
+def _not_as_configured(service: Service, passed: Sequence[str]) -> list[str]:
+    """Return, as a gap, why the team's own container was not used: results then rest on something that it did not ask for."""
+    contained = ("image: ", "compose: ") if service.own.contained else ()
+    return [f"not as configured: {reason}" for reason in passed if reason.startswith(contained)]
 
 
 def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterable[Provider]:

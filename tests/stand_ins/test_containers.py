@@ -173,6 +173,7 @@ async def test_an_image_that_does_not_come_up_is_passed_over_with_the_reason_and
         assert found.ready, found.error
         assert found.provider in ("system", "wheel")
         assert [reason for reason in found.passed_over if reason.startswith("image: ") and why in reason], found
+        assert any(gap.startswith("not as configured: image: ") and why in gap for gap in found.gaps)
     finally:
         docker.set(hangs="")
         await local.stop(settings)
