@@ -304,10 +304,19 @@ def _planned(service: Service, health: InfrastructureHealth, redactor: Redactor)
         type=service.type,
         provider=found.provider if found else "",
         local=redactor.text(service.local.reveal()),
-        start=redactor.text(service.own.command),
+        start=redactor.text(_own(service, found.provider if found else "")),
         prepare=tuple(redactor.text(command) for command in service.prepare),
         ready_query=redactor.text(service.ready_query),
     )
+
+
+def _own(service: Service, provider: str) -> str:
+    """Return what the team's own stand-in is started from; empty where its container is passed over for another provider."""
+    own = service.own
+    if own.contained:
+        composed = f"docker compose -f {own.compose_file} up {own.compose_service}"
+        return {"image": own.image, "compose": composed}.get(provider, "")
+    return own.command
 
 
 def _change(name: str, before: str | None, after: str, redactor: Redactor) -> EnvChange:
@@ -336,7 +345,8 @@ def words_to_start(stand_in: PlannedStandIn, kind: Kind) -> str:
     what = "mock" if kind.is_mocked else f"local {kind.name}"
     prepared = f", then prepare it: {'; '.join(stand_in.prepare)}" if stand_in.prepare else ""
     if stand_in.start:
-        return f"start {stand_in.service} at {stand_in.local} by its own command: {stand_in.start}{prepared}"
+        own = "from its own image" if stand_in.provider == "image" else "by its own command"
+        return f"start {stand_in.service} at {stand_in.local} {own}: {stand_in.start}{prepared}"
     return f"start or prove the {what} for {stand_in.service} at {stand_in.local}{prepared}"
 
 
@@ -384,7 +394,10 @@ def _by_hand(
         lines += [f"test ! -e {target} || cp -p {target} {target}.before", f"cp {source} {target}"]
     lines.append(f"set -a; . ./{target}; set +a" if not target.startswith("/") else f"set -a; . {target}; set +a")
     # After the variables, as the compose file asks for passwords.
-    if any(service.kind.doubles and service.kind.doubles.compose for service in chosen):
+    own = [service.own for service in chosen if service.own.compose_service]
+    lines += [f"docker compose -f {one.compose_file} up -d --wait {one.compose_service}" for one in own]
+    ours = (service.kind.doubles for service in chosen if not service.own.contained and not service.own.command)
+    if any(doubles and doubles.compose for doubles in ours):
         lines.append("docker compose -f docker/docker-compose.local.yml up -d --wait")
     return tuple(lines)
 

@@ -31,13 +31,17 @@ class PortWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnStandIn:
-    """A service's stand-in as its team names it: a command.
+    """A service's stand-in as its team names it: a command, an image, or a service of a compose file; one of them, or none.
 
     `command` and the values of `env` hold {local}, {host} and {port}, filled in when it is started. Its `${NAMES}` are left to
     the shell, so that no value stands in an argument list or a plan.
     """
 
     command: str = ""
+    image: str = ""
+    compose_file: str = ""
+    """Relative to the root."""
+    compose_service: str = ""
     cwd: str = ""
     """Relative to the root; empty: the root."""
     env: Mapping[str, Secret] = field(default_factory=dict)
@@ -47,6 +51,11 @@ class OwnStandIn:
     """The variables that `env` needs and that are not set."""
     timeout_s: float = 30.0
     """Seconds until its probe must find it well."""
+
+    @property
+    def contained(self) -> bool:
+        """Whether it is a container, which needs an engine."""
+        return bool(self.image or self.compose_service)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Turn `start` and what stands beside it into the stand-in that a team names itself, or refuse it by key."""
+"""Turn `start`, `image` or `compose` and what stands beside it into the stand-in that a team names itself, or refuse it by key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from resilience.settings.variables import NAME, VARIABLE, Variables, fill
 
 OWN_KEYS = ("start", "image", "compose", "cwd", "env", "start_timeout_s", "provider")
 PLACEHOLDERS = ("local", "host", "port")
-PROVIDERS = ("running", "compose", "system", "wheel", "mock")
+PROVIDERS = ("running", "compose", "image", "system", "wheel", "mock")
 """The words of `provider`."""
-_NOT_YET = {
-    "image": "docker run --rm --name it -p {host}:{port}:5432 postgres:16",
-    "compose": "docker compose -f docker-compose.yml up db",
-}
-"""Keys of the contract that are refused rather than passed over, each with a command that does the same in the foreground."""
+_WAYS = ("start", "image", "compose")
+"""Of these one may be given."""
+_IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*")
+_COMPOSE = re.compile(r"(?P<file>.+):(?P<service>[A-Za-z0-9][\w.-]*)")
 _BRACES = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
 _OPTION = re.compile(r"(?<!\S)--?([A-Za-z][\w-]*)(?:=|\s+)(?!-)([^\s;|&]+)")
 _ASSIGNED = re.compile(r"(?<![^\s;|&(])([A-Za-z_]\w*)=([^\s;|&$]\S*)")
@@ -35,30 +34,56 @@ def read_own(table: Table, variables: Variables, local: UrlParts | None) -> OwnS
     It needs a `local`, which says where it is to answer. What stands only beside it is refused without it. `local` is that URL
     taken apart; None where it is not known.
     """
-    for key, instead in _NOT_YET.items():
-        if table.text(key):
-            expected, hint = f"start in its place, as {key} is not built yet", f'start = "{instead}"'
-            raise table.error(key, found=repr(table.text(key)[:60]), expected=expected, hint=hint)
-    command = table.text("start")
+    ways = [key for key in _WAYS if table.text(key)]
     timeout_s = table.number("start_timeout_s", 30.0)
-    if not command:
-        if lone := next((key for key in ("cwd", "env") if table.values.get(key)), ""):
-            raise table.error(lone, found="without start", expected=f'{lone} beside start = "…"')
+    if len(ways) > 1:
+        raise table.error(ways[1], found=f"beside {ways[0]}", expected=f"one of {', '.join(_WAYS)}")
+    if ways != ["start"] and table.values.get("cwd"):
+        raise table.error("cwd", found="without start", expected='cwd beside start = "…"')
+    if not ways:
+        if table.values.get("env"):
+            raise table.error("env", found="without start", expected='env beside start, image or compose = "…"')
         return OwnStandIn()
     if not table.text("local"):
         expected = "a service whose `local` says where its stand-in answers"
-        raise table.error("start", found="without local", expected=expected, hint='local = "…://127.0.0.1:…" beside it')
+        raise table.error(ways[0], found="without local", expected=expected, hint='local = "…://127.0.0.1:…" beside it')
+    image, compose, command = _image(table), _compose(table), table.text("start")
     _check_braces(table, "start", command)
     _check_secrets(table, command, local)
     env, unset = _env(table, variables)
     return OwnStandIn(
         command=command,
+        image=image,
+        compose_file=compose[0],
+        compose_service=compose[1],
         cwd=table.text("cwd"),
         env=env,
         reads=_reads(table, command, variables),
         unset=unset,
         timeout_s=timeout_s,
     )
+
+
+def _image(table: Table) -> str:
+    """Return the image's name, refused where an engine would take it for an option or several words."""
+    image = table.text("image")
+    if image and not _IMAGE.fullmatch(image):
+        raise table.error(
+            "image", found=repr(image[:60]), expected="the name of an image", hint='image = "postgres:16"'
+        )
+    return image
+
+
+def _compose(table: Table) -> tuple[str, str]:
+    """Return the compose file and the service in it, both empty where none is given."""
+    text = table.text("compose")
+    if not text:
+        return "", ""
+    match = _COMPOSE.fullmatch(text)
+    if match is None:
+        hint = 'compose = "docker-compose.yml:db"'
+        raise table.error("compose", found=repr(text[:60]), expected="a compose file and a service in it", hint=hint)
+    return match["file"], match["service"]
 
 
 def read_providers(table: Table) -> tuple[str, ...]:

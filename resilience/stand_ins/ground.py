@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.core.errors import StandInError
+from resilience.core.records import StandIn
+from resilience.core.settings import Service
 from resilience.host import seen
 from resilience.host.processes import Launch
 from resilience.services.place import port_open
 from resilience.services.standing_in import TooLateError, Wanted
-from resilience.stand_ins import compose, supervision
+from resilience.stand_ins import compose, containers, supervision
 from resilience.stand_ins.checkout import Checkout, logs_folder, supervised_folder
 from resilience.stand_ins.lease import Lease
 from resilience.stand_ins.owners import own_mark
@@ -42,6 +44,7 @@ class SupervisedGround:
         self.folder = supervised_folder(checkout)
         self.records = read_records(checkout.data)
         self._one_at_a_time = asyncio.Lock()
+        self.one_container = asyncio.Lock()
 
     @property
     def patience_s(self) -> float:
@@ -52,6 +55,23 @@ class SupervisedGround:
     def compose(self) -> asyncio.Task[str]:
         """Why compose cannot be used, asked once for all services."""
         return asyncio.create_task(compose.why_not())
+
+    @cached_property
+    def engine(self) -> asyncio.Task[containers.Engine]:
+        """The engine for the team's own images and compose files, looked for once for all services."""
+        return asyncio.create_task(containers.find_engine())
+
+    def begun(self, service: Service, shown: str, provider: str) -> StandIn:
+        """Return the record of a start that has not ended yet: what is read of it is that it was interrupted."""
+        return StandIn(
+            service=service.name,
+            type=service.type,
+            provider=provider,
+            endpoint=shown,
+            ready=False,
+            started_here=False,
+            error="its start was interrupted",
+        )
 
     @cached_property
     def lease(self) -> Lease:

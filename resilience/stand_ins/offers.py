@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from resilience.core.errors import StandInError
 from resilience.core.records import StandInAvailability
 from resilience.core.settings import Service
-from resilience.services.place import port_open
+from resilience.services.place import Endpoint, port_open
 from resilience.services.standing_in import NONE, Offer, stand_ins_of
 from resilience.stand_ins import compose, own
 from resilience.stand_ins.checkout import Checkout
@@ -59,6 +59,15 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
     if doubles is None and not service.local and not service.local_unset:
         return Offer(provider="", words=NONE)
     place, stand_ins = endpoint(service, checkout.deny_hosts), stand_ins_of(service.kind)
+    if service.own.contained:
+        own.check(service, checkout, {})
+        if contained := _contained(service, place):
+            return contained
+        if service.kind.is_mocked:
+            return Offer(
+                provider="",
+                words="no container engine is here for its image or compose file; a mock is not used for it",
+            )
     stand_ins.check(service)
     if doubles is None:
         listens = port_open(place.bind, place.port)
@@ -75,6 +84,17 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
         words = f"provider = {list(wished)} allows none that is here. Hint: add one of system, wheel, mock"
         return next(iter(offers), Offer(provider="", words=words))
     return next(iter(offers), Offer(provider="", words=doubles.unavailable or NONE))
+
+
+def _contained(service: Service, place: Endpoint) -> Offer | None:
+    """Return the team's own container, where an engine seems to be there and `provider` does not forbid it."""
+    provider = "image" if service.own.image else "compose"
+    if service.providers and provider not in service.providers:
+        return None
+    if not _engine_socket() and shutil.which("podman") is None:
+        return None
+    named = service.own.image or f"{service.own.compose_service} of {service.own.compose_file}"
+    return Offer(provider=provider, words=f"{named}, if the container engine answers, on {place.shown}")
 
 
 def _engine_socket() -> bool:

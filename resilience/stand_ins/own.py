@@ -21,6 +21,7 @@ from resilience.services.place import Endpoint, port_open
 from resilience.services.registry import resolve
 from resilience.services.standing_in import Server, TooLateError, Wanted, stand_ins_of
 from resilience.stand_ins.checkout import Checkout
+from resilience.stand_ins.containers import HOLE, filled
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.providers import running
 from resilience.stand_ins.state import Running, last_line
@@ -33,7 +34,6 @@ START = "start"
 PAUSE_S = 0.005
 WITNESS = "resilience.stand_ins.witness"
 """Imported on a thread while the command starts: 60 ms that it would otherwise wait for."""
-_HOLE = re.compile(r"(?<!\$)\{(local|host|port)\}")
 _PROGRAM = re.compile(r"[\w./+-]+")
 _SHELL = (
     ". : break case cd command continue eval exec exit export for if local read readonly return set shift source test times "
@@ -57,6 +57,11 @@ def check(service: Service, checkout: Checkout, exported: Mapping[str, str]) -> 
     own, name = service.own, service.name
     if own.unset:
         raise StandInError(f"{name}: its `env` needs {', '.join(own.unset)}, not set.", hint=f"export {own.unset[0]}=…")
+    if own.compose_file and not (checkout.root / own.compose_file).is_file():
+        raise StandInError(
+            f"{name}: there is no compose file {own.compose_file}.",
+            hint=f"ls {checkout.root}; its path is relative to it",
+        )
     folder = checkout.root / own.cwd
     if not folder.is_dir():
         raise StandInError(
@@ -109,7 +114,7 @@ def refuse_one_port(wanted: Sequence[Wanted]) -> dict[str, StandInError]:
     for one in wanted:
         for other in wanted:
             same = (one.place.bind, one.place.port) == (other.place.bind, other.place.port)
-            if one is not other and same and one.service.own.command:
+            if one is not other and same and (one.service.own.command or one.service.own.contained):
                 refused[one.service.name] = StandInError(
                     f"{one.service.name}: its stand-in and that of {other.service.name} want one port, {one.place.port}.",
                     hint=f"write another port into the `local` of {one.service.name}",
@@ -171,9 +176,8 @@ class Start:
         service, place, checkout = self.wanted.service, self.wanted.place, self.ground.checkout
         own, parts = service.own, {"host": place.bind, "port": str(place.port), "local": service.local.reveal()}
         reads = {name: value.reveal() for name, value in own.reads.items() if value and name not in os.environ}
-        env = {name: _HOLE.sub(lambda match: parts[match[1]], value.reveal()) for name, value in own.env.items()}
-        command = _HOLE.sub(lambda match: shlex.quote(parts[match[1]]), own.command)
-        given = {**reads, **self.exported, **env}
+        command = HOLE.sub(lambda match: shlex.quote(parts[match[1]]), own.command)
+        given = {**reads, **self.exported, **filled(self.wanted)}
         argv = (*shlex.split(checkout.env_command), "sh", "-c", command)
         cwd = str(checkout.root / own.cwd)
         configured = json.dumps([argv, cwd, sorted(given.items()), place.digest()])

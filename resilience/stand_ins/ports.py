@@ -122,7 +122,7 @@ def _ours_at(place: Endpoint, port: int, settings: Settings) -> bool:
     state = read_state(supervised_folder(settings))
     alive = {name for name, service in state.services.items() if service.alive} if state.alive else set()
     for record in read_records(settings.data).values():
-        if record.port == port and (record.composed or record.supervised in alive):
+        if record.port == port and (record.composed or record.container or record.supervised in alive):
             return True
     mocked = place.kind.is_mocked and MOCKS in alive
     if mocked and any(item["port"] == port for item in read_config(settings.data).get("services", ())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.standing_in import NONE, Provider, Server, TooLateError, Wanted, stand_ins_of
 from resilience.stand_ins import compose
+from resilience.stand_ins.containers import ContainerStart, MisconfiguredError
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.records import Record, write_records
 
@@ -40,7 +42,8 @@ async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: lis
     """
     for provider in in_order(ground, group):
         try:
-            return await provider.bring_up()
+            servers = await provider.bring_up()
+            return [replace(one, gaps=(*one.gaps, *_not_as_configured(group[0].service, passed))) for one in servers]
         except PassedOverError as exc:
             passed.append(f"{provider.name}: {exc}")
     if wished := group[0].service.providers:
@@ -48,6 +51,12 @@ async def provide(ground: SupervisedGround, group: Sequence[Wanted], passed: lis
     doubles = group[0].place.kind.doubles
     hint = (doubles.install if doubles else "") or NONE
     raise StandInError(f"{group[0].service.name}: no stand-in came up ({'; '.join(passed)}).", hint=hint)
+
+
+def _not_as_configured(service: Service, passed: Sequence[str]) -> list[str]:
+    """Return, as a gap, why the team's own container was not used: results then rest on something that it did not ask for."""
+    contained = ("image: ", "compose: ") if service.own.contained else ()
+    return [f"not as configured: {reason}" for reason in passed if reason.startswith(contained)]
 
 
 def in_order(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterable[Provider]:
@@ -66,11 +75,15 @@ def _every(ground: SupervisedGround, group: Sequence[Wanted]) -> Iterator[Provid
     """Yield the providers that could be tried, in the order of the room."""
     place = group[0].place
     name = f"{place.type}-{place.home}"
-    record = ground.records.get(group[0].service.name)
+    record, service = ground.records.get(group[0].service.name), group[0].service
     if ground.running(name) is None:
-        if record is None or not record.composed:
+        if record is None or not (record.composed or record.container):
             yield Provider(name="running", bring_up=partial(_running, ground, group))
-        yield Provider(name="compose", bring_up=partial(_composed, ground, group))
+        if service.own.contained:
+            name_of = "image" if service.own.image else "compose"
+            yield Provider(name=name_of, bring_up=partial(_contained, ground, group[0]))
+        else:
+            yield Provider(name="compose", bring_up=partial(_composed, ground, group))
     for provider in stand_ins_of(place.kind).providers(group, ground, name):
         yield Provider(name=provider.name, bring_up=partial(_started, provider))
 
@@ -99,6 +112,19 @@ async def _started(provider: Provider) -> Sequence[Server]:
         raise
     except (StandInError, OSError) as exc:
         raise PassedOverError(exc) from exc
+
+
+async def _contained(ground: SupervisedGround, wanted: Wanted) -> Sequence[Server]:
+    """Start the team's own container. Without an engine, or where it does not come up, the next provider is asked."""
+    engine = await ground.engine
+    if why := engine.why or (engine.no_compose if wanted.service.own.compose_service else ""):
+        raise PassedOverError(why)
+    try:
+        return [await ContainerStart(ground, wanted, engine.command).bring_up()]
+    except MisconfiguredError:
+        raise
+    except (StandInError, TimeoutError, OSError) as exc:
+        raise PassedOverError(exc if str(exc) else "it took too long") from exc
 
 
 async def _composed(ground: SupervisedGround, group: Sequence[Wanted]) -> Sequence[Server]:

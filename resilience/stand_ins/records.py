@@ -17,6 +17,20 @@ from resilience.stand_ins.locks import try_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container of the team's own image or compose file, by what ends it again: nothing else is ever ended."""
+
+    engine: str
+    """`docker` or `podman`: the command that started it."""
+    name: str = ""
+    """The container's, where it was run from an image."""
+    project: str = ""
+    """The compose project, which is this checkout's own and never the team's."""
+    file: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A stand-in as it was started. `supervised`: the supervisor's name of its process; `composed`: by compose.
 
@@ -28,6 +42,7 @@ class Record:
     port: int
     supervised: str = ""
     composed: bool = False
+    container: Container | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

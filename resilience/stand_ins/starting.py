@@ -12,7 +12,7 @@ from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.place import port_open
 from resilience.services.standing_in import Server, Wanted, stand_ins_of
-from resilience.stand_ins import comparing, lease, own, prepare as preparing
+from resilience.stand_ins import comparing, containers, lease, own, prepare as preparing
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Say, SupervisedGround
@@ -84,6 +84,7 @@ def _write_down(ground: SupervisedGround, provided: Sequence[Provided], finished
                 port=one.wanted.place.port,
                 supervised=one.server.supervised,
                 composed=one.server.composed,
+                container=known.container if (known := ground.records.get(stand_in.service)) else None,
             )
     write_records(ground.data, records)
 
@@ -95,7 +96,7 @@ def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wante
     for service in services:
         try:
             place = endpoint(service, checkout.deny_hosts)
-            if service.own.command:
+            if service.own.command or service.own.contained:
                 own.check(service, checkout, own.exported(service, by_name))
             else:
                 stand_ins_of(service.kind).check(service)
@@ -119,7 +120,7 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     groups: dict[tuple[str, str, int], list[Wanted]] = {}
     for one in wanted:
         place = one.place
-        if one.service.own.command:
+        if one.service.own.command or one.service.own.contained:
             key = (own.START, one.service.name, place.port)
         else:
             key = (MOCKS, "", 0) if place.kind.is_mocked else (place.type, place.bind, place.port)
@@ -136,12 +137,14 @@ async def _provided(
     """
     passed: list[str] = []
     try:
+        for one in group:
+            await _without_its_container(ground, one.service)
         servers: Sequence[Server | StandInError]
         if group[0].service.own.command:
             own.needed(group[0], ready)
             exported = own.exported(group[0].service, by_name)
             servers = [await own.Start(ground, group[0], exported).bring_up()]
-        elif group[0].place.kind.is_mocked:
+        elif group[0].place.kind.is_mocked and not group[0].service.own.contained:
             servers = await mock(ground, group, passed)
         else:
             servers = await provide(ground, group, passed)
@@ -155,6 +158,20 @@ async def _provided(
         else Provided(wanted=one, server=None, failed=failed(one.service, one.place.shown, server, passed))
         for one, server in zip(group, servers, strict=True)
     ]
+
+
+async def _without_its_container(ground: SupervisedGround, service: Service) -> None:
+    """End the container of an earlier start where the configuration wants none any more: its port is needed."""
+    record = ground.records.get(service.name)
+    if record is None or record.container is None or service.own.contained:
+        return
+    stay = [one.container for name, one in ground.records.items() if one.container and name != service.name]
+    if await containers.stop([record.container], stay):
+        raise StandInError(
+            f"{service.name}: the container of an earlier start could not be ended.",
+            hint=f"{record.container.engine} ps",
+        )
+    ground.records[service.name] = replace(record, container=None)
 
 
 async def _finished(ground: SupervisedGround, provided: Provided, exports: Mapping[str, str], began: float) -> StandIn:

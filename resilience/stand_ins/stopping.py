@@ -10,7 +10,7 @@ from contextlib import suppress
 from resilience.host.ports import write_ports
 from resilience.services.place import port_open
 from resilience.services.registry import KINDS
-from resilience.stand_ins import compose, supervision
+from resilience.stand_ins import compose, containers, supervision
 from resilience.stand_ins.checkout import Checkout, supervised_folder
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.mocked import MOCKS, mock_fewer
@@ -40,9 +40,14 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
         kept = {name: record for name, record in records.items() if name not in ended}
         state = read_state(supervised_folder(checkout))
         alive = {name for name, service in state.services.items() if service.alive}
-        stopped = [name for name, record in ended.items() if record.composed or record.supervised in alive]
+        stopped = [name for name, record in ended.items() if _contained(record) or record.supervised in alive]
         still_used = {record.supervised for record in kept.values()}
         await _end(checkout, ended, kept, running=set(state.services))
+        stay = [record.container for record in kept.values() if record.container]
+        left = await containers.stop([record.container for record in ended.values() if record.container], stay)
+        # What the engine did not end stays written down, so that the next stop tries again.
+        kept |= {name: record for name, record in ended.items() if record.container in left}
+        stopped = [name for name in stopped if name not in kept]
         freed = [ended[name] for name in stopped if ended[name].supervised not in still_used - {MOCKS}]
         await asyncio.to_thread(_wait_free, freed)
         # A full disk: they are ended all the same, and what is written of the dead is checked by pid.
@@ -66,9 +71,13 @@ async def _end(
     await asyncio.gather(*(_stop_container(checkout, record) for record in ended.values() if record.composed))
 
 
+def _contained(record: Record) -> bool:
+    return record.composed or record.container is not None
+
+
 def _is_there(record: Record) -> bool:
     """Whether a stand-in that stays is ours, or is still run by whoever runs it."""
-    return bool(record.supervised or record.composed) or port_open(record.bind, record.port)
+    return bool(record.supervised) or _contained(record) or port_open(record.bind, record.port)
 
 
 async def _stop_container(checkout: Checkout, record: Record) -> None:

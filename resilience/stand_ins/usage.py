@@ -45,4 +45,4 @@ async def answers(service: Service) -> tuple[tuple[float, str, str], ...]:
 
 def _is_the_teams(service: Service) -> bool:
     """Whether the team's own code stands where a mock of ours would, which alone can be asked."""
-    return service.own.command != "" and service.kind.is_mocked
+    return bool(service.own.command or service.own.contained) and service.kind.is_mocked

@@ -33,10 +33,11 @@ from resilience.core.records import (
     InfrastructureHealth,
     Plan,
     StandIn,
+    StandInAvailability,
     TestExecutionMode as M,
 )
 from resilience.core.secret import Secret
-from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, Service, Settings, Wishes
+from resilience.core.settings import PROFILE_FILES, Deadlines, ModeSettings, OwnStandIn, Service, Settings, Wishes
 from resilience.core.variables import APPLIED, GUIDE
 from resilience.fallback import apply as applying
 from resilience.fallback.journal import Origin
@@ -297,6 +298,33 @@ def test_a_secret_that_was_in_the_env_file_is_masked_by_its_name_and_by_its_plac
     plan = make_plan(chosen(M.DEGRADED), health({}), settings.planning, before=before)
     assert "tok-0123456789" not in repr(plan)
     assert "hunter2-long" not in repr(plan)
+
+
+@pytest.mark.parametrize(
+    ("own", "provider", "step", "by_hand"),
+    [
+        (OwnStandIn(image="redis:7"), "image", "from its own image: redis:7", ""),
+        (
+            OwnStandIn(compose_file="dc.yml", compose_service="cache"),
+            "compose",
+            "by its own command: docker compose -f dc.yml up cache",
+            "docker compose -f dc.yml up -d --wait cache",
+        ),
+        (OwnStandIn(image="redis:7"), "system", "start or prove the local redis", ""),
+    ],
+)
+def test_a_teams_own_container_is_in_the_plan_where_it_is_what_will_be_started(
+    tmp_path: Path, own: OwnStandIn, provider: str, step: str, by_hand: str
+) -> None:
+    known = config(tmp_path)
+    settings = replace(
+        known, services=tuple(replace(one, own=own) if one.name == "redis" else one for one in known.services)
+    )
+    offer = StandInAvailability(service="redis", usable=True, provider=provider, reason="")
+    found = replace(health({"redis": S.UNAVAILABLE}), stand_ins=(offer,))
+    plan = make_plan(chosen(M.DEGRADED, ["redis"]), found, settings.planning, before={})
+    assert [words for words in plan.steps if "redis" in words and step in words], plan.steps
+    assert [line for line in plan.by_hand if line.startswith("docker")] == [by_hand][: bool(by_hand)]
 
 
 def test_a_secret_that_stands_in_a_command_is_masked_in_the_plan(tmp_path: Path) -> None:

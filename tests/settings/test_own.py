@@ -32,6 +32,14 @@ def test_a_command_is_read_with_what_stands_beside_it_and_its_placeholders_are_l
     assert own.reads["LOG_LEVEL"].reveal() == "debug"
 
 
+def test_an_image_and_a_compose_service_are_read_with_their_variables() -> None:
+    [service] = settings(config('image = "ghcr.io/us/app:1.2@sha256:ab"', 'env = { A = "{port}" }'), {}).services
+    assert (service.own.image, service.own.contained) == ("ghcr.io/us/app:1.2@sha256:ab", True)
+    assert service.own.env["A"].reveal() == "{port}"
+    [service] = settings(config('compose = "deploy/docker-compose.yml:db"'), {}).services
+    assert (service.own.compose_file, service.own.compose_service) == ("deploy/docker-compose.yml", "db")
+
+
 def test_a_service_without_one_has_none_and_defaults_may_stand_there() -> None:
     [service] = settings(config('start = ""', 'cwd = ""', "env = {}"), {}).services
     assert service.own == OwnStandIn()
@@ -83,10 +91,14 @@ def test_a_file_and_another_variable_are_no_secret(command: str) -> None:
     [
         (('start = "x {prot}"',), "start", "port"),
         (('start = "x"', 'env = { A = "{lokal}" }'), "env.A", "local"),
-        (('image = "redis:7"',), "image", "not built yet"),
+        (('image = "-v /:/host redis:7"',), "image", "the name of an image"),
+        (('image = "redis:7"', 'start = "x"'), "image", "beside start"),
+        (('image = "redis:7"', 'cwd = "src"'), "cwd", "beside start"),
+        (('image = "redis:7"', 'env = { A = "{lokal}" }'), "env.A", "local"),
         (('cwd = "src"',), "cwd", "beside start"),
         (('env = { A = "b" }',), "env", "beside start"),
-        (('compose = "docker-compose.yml:db"',), "compose", "not built yet"),
+        (('compose = "docker-compose.yml"',), "compose", "a compose file and a service in it"),
+        (('compose = "docker-compose.yml:--help"',), "compose", "a compose file and a service in it"),
         (('start = "x"', 'env = { "a b" = "c" }'), "env", "name of a variable"),
         (('provider = ["sistem"]',), "provider", "system"),
         (('start = "x"', "start_timeout_s = 0"), "start_timeout_s", "more than 0"),
