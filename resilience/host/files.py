@@ -53,12 +53,17 @@ def write_atomically(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on."""
+    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on, and is its owner's.
+
+    Where others could write there, whatever the umask says, they could put a state folder of their own in ours' place.
+    """
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
     for above in (folder, *folder.parents):
         if above.name == ".resilience":
+            with suppress(OSError):
+                above.chmod(above.stat().st_mode & 0o7755)
             with suppress(FileExistsError), (above / ".gitignore").open("x") as file:
                 file.write("*\n")
             return
