@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -100,15 +101,16 @@ def keep(file: UndoFile, state: Path) -> None:
 
 
 def put_back(file: UndoFile, state: Path) -> None:
-    """Make the file what it was. The kept original is renamed to its place; without it the noted bytes are written."""
+    """Make the file what it was. The kept original is renamed to its place; without it the noted bytes are written.
+
+    They are written, too, where the state folder is on another file system by now, as a container's volume.
+    """
     path, target = Path(file.path), file.target
     if not file.existed:
         with suppress(FileNotFoundError):
             target.unlink()
             sync_folder(target.parent)
-    elif kept := _kept(file, state):
-        if not (target.exists() and kept.samefile(target)):
-            os.replace(kept, target)
+    elif (kept := _kept(file, state)) and _renamed(kept, target):
         sync_folder(target.parent)
     elif _bytes_of(target) != file.bytes_before():
         write_atomically(target, file.bytes_before(), mode=file.mode, owner=(file.uid, file.gid))
@@ -161,6 +163,19 @@ def not_as_before(file: UndoFile) -> tuple[str, ...]:
 def _kept(file: UndoFile, state: Path) -> Path | None:
     """Return the kept original; None where there is none, or where it was changed under another name of the same file."""
     return next((place for place in places(file, state) if _bytes_of(place) == file.bytes_before()), None)
+
+
+def _renamed(kept: Path, target: Path) -> bool:
+    """Bring the kept original to its place, where that is the same file system; say whether it is there."""
+    if target.exists() and kept.samefile(target):
+        return True
+    try:
+        os.replace(kept, target)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        return False
+    return True
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -6,11 +6,16 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resilience.core.envtext import read_env_text
+
+if TYPE_CHECKING:
+    import psutil
 
 
 def write_atomically(
@@ -48,12 +53,17 @@ def write_atomically(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on."""
+    """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on, and is its owner's.
+
+    Where others could write there, whatever the umask says, they could put a state folder of their own in ours' place.
+    """
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
     for above in (folder, *folder.parents):
         if above.name == ".resilience":
+            with suppress(OSError):
+                above.chmod(above.stat().st_mode & 0o7755)
             with suppress(FileExistsError), (above / ".gitignore").open("x") as file:
                 file.write("*\n")
             return
@@ -91,31 +101,67 @@ def scratch(prefix: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-"))
 
 
-def sweep(prefixes: Iterable[str] = SCRATCH) -> tuple[Path, ...]:
+def sweep(prefixes: Iterable[str] = SCRATCH, *, within_s: float = 0.0) -> tuple[Path, ...]:
     """Remove the temporary folders of processes of ours that were killed, and return them: tests' raw output is in them.
+
+    A kernel whose starter was killed ends a second later and removes nothing, so that for those is waited `within_s`.
+    """
+    removed: list[Path] = []
+    until = time.monotonic() + within_s
+    while True:
+        ending = False
+        for folder, pid in _ours(prefixes):
+            owner = _owner(folder, pid)
+            if owner is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
+            elif within_s and _is_without_starter(owner):
+                ending = True
+        if not ending or time.monotonic() >= until:
+            return tuple(removed)
+        time.sleep(0.05)
+
+
+def _ours(prefixes: Iterable[str]) -> Iterator[tuple[Path, int]]:
+    """Yield the temporary folders that are named after a process, if they are this user's."""
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except OSError:
+        return  # it is found by writing into it, which a full disk refuses; an undo must go on all the same
+    for prefix in dict.fromkeys(prefixes):
+        for folder in temporary.glob(f"{prefix}-*-*"):
+            pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
+            with suppress(OSError):
+                found = folder.lstat()
+                if pid.isdigit() and found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
+                    yield folder, int(pid)
+
+
+def _owner(folder: Path, pid: int) -> psutil.Process | None:
+    """Return the process after which the folder is named; None where it has ended, reaped or not.
 
     Whose pid another process has by now is told by that process's start: it is later than the last change of the folder.
     """
     import psutil  # not on the way to an assessment, which writes files too
 
-    removed: list[Path] = []
     try:
-        temporary = Path(tempfile.gettempdir())
-    except OSError:
-        return ()  # it is found by writing into it, which a full disk refuses; an undo must go on all the same
-    for prefix in dict.fromkeys(prefixes):
-        for folder in temporary.glob(f"{prefix}-*-*"):
-            pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
-            with suppress(OSError, psutil.AccessDenied):
-                found = folder.lstat()
-                if not pid.isdigit() or found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
-                    continue
-                with suppress(psutil.NoSuchProcess):
-                    if psutil.Process(int(pid)).create_time() <= found.st_mtime + 1:
-                        continue
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder)
-    return tuple(removed)
+        process = psutil.Process(pid)
+        lives = process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= folder.lstat().st_mtime + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return None
+    except psutil.AccessDenied:
+        lives = True
+    return process if lives else None
+
+
+def _is_without_starter(process: psutil.Process) -> bool:
+    """Say whether this is a kernel (jupyter_client names its own process to it) of which that process is gone."""
+    import psutil  # as above
+
+    with suppress(psutil.Error, OSError):
+        starter = process.environ().get("JPY_PARENT_PID", "")
+        return starter.isdigit() and not psutil.pid_exists(int(starter))
+    return False
 
 
 def sync_folder(folder: Path) -> None:

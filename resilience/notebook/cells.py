@@ -107,7 +107,7 @@ class Session:
                     self.broke = await self._watch(work, where, stop, died)
                     if self.broke is not None:
                         if self.broke.status is not StageStatus.FAILED:
-                            _show_break(cell, self.broke)
+                            _show_break(cell, self.broke, ends=self.stage.name is StageName.REPORT)
                         manager.cell_exception(cell, cell_index=index)
                 manager.cell_complete(manager.nb.cells[index], cell_index=index)
                 if self.broke is not None:
@@ -189,10 +189,13 @@ class Session:
         )
 
 
-def _show_break(cell: Any, broke: Break) -> None:
-    """Put into the cell what papermill would not: it leaves a killed kernel's cell looking completed."""
+def _show_break(cell: Any, broke: Break, *, ends: bool = False) -> None:
+    """Put into the cell what papermill would not: it leaves a killed kernel's cell looking completed.
+
+    What a cell that `ends` a run has said goes: it is of an end that the break made another.
+    """
     name, _, value = broke.message.partition(": ")
-    cell.outputs = [output for output in cell.get("outputs", []) if output.output_type != "error"]
+    cell.outputs = [] if ends else [output for output in cell.get("outputs", []) if output.output_type != "error"]
     text = f"{broke.message}. Hint: {broke.hint}" if broke.hint else broke.message
     cell.outputs.append(new_output("error", ename=name, evalue=value, traceback=[text]))  # type: ignore[no-untyped-call]
 

@@ -138,6 +138,12 @@ def redact_outputs(redactor: Redactor) -> None:
     gate.redactor = redactor
 
 
+def redacts_outputs() -> bool:
+    """Say whether this kernel's outputs go past a redactor already."""
+    kernel = _kernel()
+    return kernel is not None and hasattr(kernel.session, "_resilience_gate")
+
+
 def after_a_cell_that_raised(tell: Callable[[BaseException], object]) -> None:
     """Call this once after the first cell whose code raises from now on, before its error is sent; nothing elsewhere.
 

@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 from resilience.core.errors import RecordError
+from resilience.core.redact import Redactor
 from resilience.notebook import kernel
 from resilience.notebook.cockpit import Notebook
 from resilience.notebook.passed import read_parameters
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run, applied_run, open_run
+from resilience.settings.secrets import secret_texts
 
 
 def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
@@ -29,6 +31,9 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
     kernel.show_records()
     if kernel.in_kernel():
         kernel.forget_own_variables(os.environ)
+        if not kernel.redacts_outputs():
+            # Until the configuration is read, and for good where it is refused: cells after this one may show what they like.
+            kernel.redact_outputs(Redactor(secret_texts(os.environ.items())))
     wanted = parameters.get("run", "")
     if wanted == "latest":
         wanted = _named_run() or wanted

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from resilience.core.records import Outcome
+from resilience.host.files import make_private_folder, write_atomically
 from resilience.suite.board import Standing
 from resilience.suite.endpoints import Endpoint, whose
 
@@ -47,7 +48,5 @@ def save(
         return
     known = {test: names for test, names in {**before, **seen}.items() if names}
     kept = dict(list(known.items())[-TESTS_AT_MOST:])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps({"schema": 1, "tests": kept}), encoding="utf-8")
-    aside.replace(path)
+    make_private_folder(path.parent)
+    write_atomically(path, json.dumps({"schema": 1, "tests": kept}).encode(), mode=0o600, durable=False)

@@ -70,7 +70,8 @@ def signalled(where: Path, name: str, seed: int, lasts_s: dict[str, float]) -> T
         code = wait(process)
         detail = f"seed {seed}: {verb}, {share:.0%}, {met[0] if met else 'after its end'}, exit {code}"
         wrong = ["it hung"] if code is None else []
-        wrong += checkout.wrong_before_undo(code) if code is not None else []
+        late = name == "KILL" and bool(sent) and _was_done(checkout, sent[0])
+        wrong += checkout.wrong_before_undo(None if late else code) if code is not None else []
         wrong += _unsaid(checkout, code) if done else []
         wrong += _other_end(name, code, checkout, sent[0]) if met == ["the command"] else []
         wrong += checkout.wrong_after_undo()
@@ -99,12 +100,15 @@ def _other_end(name: str, code: int | None, checkout: Checkout, sent: datetime) 
         return []
     if name == "INT" and code == 1 and "init_import_site" in checkout.said() and checkout.run is None:
         return []
-    if checkout.run is not None:
-        incident = read_incident(checkout.run)
-        last = incident.stage(LAST[checkout.verb])
-        if last is not None and last.finished_at is not None and last.finished_at <= sent:
-            return []
-    return [f"the command heard SIG{name} and ended with {code}"]
+    return [] if _was_done(checkout, sent) else [f"the command heard SIG{name} and ended with {code}"]
+
+
+def _was_done(checkout: Checkout, at: datetime) -> bool:
+    """Say whether the end of the run was on disk already: whom a kill meets then, nobody can write it into the record."""
+    if checkout.run is None:
+        return False
+    last = read_incident(checkout.run).stage(LAST[checkout.verb])
+    return last is not None and last.finished_at is not None and last.finished_at <= at
 
 
 def _unsaid(checkout: Checkout, code: int | None) -> list[str]:

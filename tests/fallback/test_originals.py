@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -107,6 +108,27 @@ def test_a_file_edited_under_its_other_name_meanwhile_is_put_back_from_the_bytes
     assert settings.env_file.read_bytes() == MINE
     assert other.read_bytes() == b"EDITED=1\n"
     assert any("hard links" in step for step in restored.steps)
+    assert {path.name for path in settings.state.iterdir()} <= {"lock"}
+
+
+def test_a_state_folder_that_is_on_another_file_system_by_now_is_no_obstacle(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where apply ran on the host and restore runs in a container, in which the state folder is a volume."""
+    settings = config(checkout)
+    before = settings.env_file.stat()
+    apply_values(settings, {"A": "1"})
+    replace = os.replace
+
+    def between_volumes(source: Path | str, target: Path | str) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", between_volumes)
+    assert put_back(settings).identical
+    assert settings.env_file.read_bytes() == MINE
+    assert settings.env_file.stat().st_mtime_ns == before.st_mtime_ns
     assert {path.name for path in settings.state.iterdir()} <= {"lock"}
 
 

@@ -134,3 +134,34 @@ def test_the_scratch_folders_of_the_killed_go_also_where_their_pid_is_anothers_b
     os.utime(tmp_path / names[1], (1_000_000_000, 1_000_000_000))
     assert {path.name for path in sweep()} == set(names[:2])
     assert {path.name for path in tmp_path.iterdir()} == {names[2], f"rb-{gone.pid}-link"}
+
+
+def test_the_scratch_folder_goes_of_who_was_killed_and_not_yet_reaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where process 1 reaps nobody, as in many containers, a dead owner stays in the table of processes for ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as dead:
+        left = tmp_path / f"resilience-tests-{dead.pid}-left"
+        left.mkdir()
+        dead.kill()
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        assert sweep() == (left,)
+
+
+def test_a_kernel_whose_starter_was_killed_is_waited_for_and_its_folder_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as starter:
+        starter.wait()
+    program = "import time; input(); time.sleep(0.5)"
+    environ = {**os.environ, "JPY_PARENT_PID": str(starter.pid)}
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, env=environ) as kernel:
+        left = tmp_path / f"resilience-tests-{kernel.pid}-left"
+        left.mkdir()
+        assert sweep() == (), "it may still write there"
+        assert kernel.stdin is not None
+        kernel.stdin.write(b"\n")
+        kernel.stdin.close()
+        assert sweep(within_s=30) == (left,)

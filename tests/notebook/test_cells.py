@@ -53,3 +53,13 @@ def test_a_cell_that_was_ended_from_outside_shows_why_in_the_place_of_how_its_cl
     assert [output.output_type for output in cell.outputs] == ["stream", "error"]
     assert (cell.outputs[1].ename, cell.outputs[1].evalue) == ("KernelDied", "ended by SIGKILL")
     assert cell.outputs[1].traceback == ["KernelDied: ended by SIGKILL. Hint: resilience resume x"]
+
+
+def test_a_cell_that_says_the_end_says_nothing_of_it_where_a_signal_made_another() -> None:
+    """A signal behind the last output of the report's notebook and before its cell was done: 1 of 60 SIGHUPs."""
+    cell = new_code_cell("runbook.finish()", id="finish")
+    cell.outputs = [new_output("display_data", data={"text/plain": "RUN x: passed on stand-ins"})]
+    cells._show_break(
+        cell, Break(StageStatus.INTERRUPTED, "here", "Interrupted: SIGHUP", "resilience resume x"), ends=True
+    )
+    assert [output.output_type for output in cell.outputs] == ["error"]

@@ -101,6 +101,29 @@ def test_what_a_cell_prints_is_redacted_before_the_kernel_sends_it(team: Path, s
         assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
+async def test_cells_after_a_refused_configuration_are_redacted_too(
+    team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In JupyterLab a person goes on after an error, and what stands in the environment is known without a configuration."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    config = team / "resilience.toml"
+    config.write_text(config.read_text() + "\n[recovry]\ngood = 1\n")
+    monkeypatch.setenv("API_TOKEN", SECRET)
+    book = nbformat.read(notebooks_folder() / "01_assess.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    source = "import os\nprint('told', os.environ['API_TOKEN'])\nos.environ['API_TOKEN']"
+    book.cells.append(nbformat.v4.new_code_cell(source))  # type: ignore[no-untyped-call]
+    await NotebookClient(
+        book, timeout=100, allow_errors=True, resources={"metadata": {"path": str(team)}}
+    ).async_execute()
+    text = json.dumps(book)
+    assert "SettingsError" in text
+    assert "told ***" in text
+    assert SECRET not in text
+
+
 def listens(port: int) -> bool:
     import socket
 

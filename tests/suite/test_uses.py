@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_what_passed_replaces_what_was_known_and_what_failed_leaves_it(tmp_path:
     ]
     uses.save(path, before, found, [REDIS])
     assert uses.load(path) == {"b": ("redis",), "c": ("redis",), "d": ("redis",)}
+
+
+def test_what_is_remembered_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".resilience" / "state" / "uses.json"
+    before = os.umask(0)
+    try:
+        uses.save(path, {}, [standing("a", Outcome.PASSED, PAIR)], [REDIS])
+    finally:
+        os.umask(before)
+    assert [one.stat().st_mode & 0o777 for one in (path, path.parent, path.parent.parent)] == [0o600, 0o700, 0o755]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"tests": 3}', '{"tests": {"a": 3}}'])

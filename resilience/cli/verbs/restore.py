@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 app = verb()
+ENDS_WITHIN_S = 5.0
+"""How long is waited for kernels of a killed run, which look once a second whether it is still there."""
 
 
 @app.command()
@@ -59,7 +61,7 @@ def restore(
         return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
 
     restored = asyncio.run(go())
-    files.sweep()
+    files.sweep(within_s=ENDS_WITHIN_S)
     # What was applied may belong to another run than the newest.
     for folder in (run.folder if run is not None else None, _latest(settings)):
         if folder is not None:
