@@ -15,6 +15,7 @@ from resilience.cli.streams import is_unicode
 
 with on_demand():
     from resilience.core import codec, words
+    from resilience.host import streams
     from resilience.show import terminal
 
 if TYPE_CHECKING:
@@ -66,4 +67,4 @@ def pass_through(stream: TextIO) -> Callable[[bytes], None]:
         stream.buffer.write(data)
         stream.buffer.flush()
 
-    return write
+    return lambda data: streams.written(lambda: write(data), stream)

@@ -55,7 +55,7 @@ def write_atomically(
 def make_folder(folder: Path) -> None:
     """Make a folder; `.resilience` in a team's repository is ignored by git from its first file on, and is its owner's.
 
-    Where others could write there, whatever the umask says, they could put a state folder of their own in ours' place.
+    Where others could write there, whatever the umask says, they could put a state folder of their own in the place of ours.
     """
     if folder.is_dir():
         return

@@ -52,6 +52,21 @@ def test_a_closed_stdout_changes_no_exit_code_and_no_file(team: Path, staging: S
         assert (done.returncode, done.stdout, done.stderr) == (open_code, b"", b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's file that is always full")
+def test_a_stdout_on_a_full_disk_changes_no_exit_code_of_what_is_done_and_a_document_is_an_error(
+    team: Path, staging: SmallStaging
+) -> None:
+    """`resilience restore > log` on a full disk had restored, and said that nothing was known."""
+    with_stand_in(team)
+    staging.status = 503
+    for words, code in ((["apply"], 0), (["test"], 10), (["status"], 0), (["restore"], 0), (["assess"], 20)):
+        done = typed(team, *words, closed=">/dev/full")
+        assert (words, done.returncode) == (words, code)
+        assert done.stderr.count(b"nothing more can be shown here (No space left on device)") == 1
+    done = typed(team, "assess", "--json", closed=">/dev/full")
+    assert done.returncode == 30
+
+
 def test_a_home_that_is_no_folder_keeps_the_stand_ins_data_in_the_checkout(
     type_in: Type, team: Path, staging: SmallStaging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+
+from resilience.host.streams import let_go as let_go, written
 
 if TYPE_CHECKING:
     from rich.status import Status
 
 
 class _Console(Console):
-    """Rich's, but a reader that leaves early (`| head`) takes neither the work nor its exit code with it."""
+    """Rich's, but a reader that leaves early (`| head`) or a full disk takes neither the work nor its exit code with it."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
         let_go(self.file)
 
-
-def let_go(stream: IO[str]) -> None:
-    """Turn a stream that nobody reads any more to nowhere, also for what is flushed when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    def print(self, *objects: Any, **how: Any) -> None:
+        written(lambda: super(_Console, self).print(*objects, **how), self.file)
 
 
 out = _Console(highlight=False, soft_wrap=False)
