@@ -106,7 +106,9 @@ def test_mocks_that_the_version_before_configured_are_mocked_on() -> None:
 def test_what_a_supervisor_of_another_version_is_told_and_tells_keeps_its_fields() -> None:
     """A supervisor outlives the version that started it: an unknown key in a request would be the end of it."""
     assert list(Lease.__dataclass_fields__) == ["seconds", "warn_s", "hook", "hook_cwd", "retry_s"]
-    assert list(records.Record.__dataclass_fields__) == ["stand_in", "bind", "port", "supervised", "composed"]
+    assert list(records.Record.__dataclass_fields__) == [
+        *("stand_in", "bind", "port", "supervised", "composed", "container"),
+    ]
     assert list(Running.__dataclass_fields__) == [
         *("name", "pid", "identity", "started_at", "log", "digest", "stop_signals", "ended"),
     ]
