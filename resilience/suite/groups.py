@@ -12,6 +12,9 @@ from pathlib import Path
 
 from resilience.suite.entering import RUN
 
+KILLED_S = 5.0
+"""How long is waited for the end of what was killed."""
+
 
 def alive(group: int) -> bool:
     """Whether a process of this group still runs (zombies do not count)."""
@@ -23,17 +26,17 @@ def alive(group: int) -> bool:
 
 
 def _members(group: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] not in ("Z", "X") and int(fields[2]) == group:
-            found.append(int(entry.name))
-    return found
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if (fields := _running(pid)) and int(fields[2]) == group]
+
+
+def _running(pid: int) -> list[str]:
+    """Return what the kernel tells of a process from its state on; empty where it has ended, reaped or not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+    return [] if fields[0] in ("Z", "X") else fields
 
 
 def stragglers(run: str) -> tuple[int, ...]:
@@ -77,10 +80,20 @@ async def end(process: subprocess.Popen[bytes], run: str, *, gently: bool = Fals
     finally:
         # Also where this wait is cancelled: nothing of the tests may stay behind.
         _signal(group, signal.SIGKILL)
-        for pid in stragglers(run):
-            try:
+        killed = stragglers(run)
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
+            process.wait(timeout=KILLED_S)
+        _see_ended(killed)
+
+
+def _see_ended(killed: tuple[int, ...]) -> None:
+    """Return when what was killed has ended, at most 5 s later: a signal is sent before its receiver has ended.
+
+    It could otherwise write on into what is read next. Nothing is awaited, for this runs also where the caller is cancelled.
+    """
+    until = time.monotonic() + KILLED_S
+    while time.monotonic() < until and any(_running(pid) for pid in killed):
+        time.sleep(0.002)
