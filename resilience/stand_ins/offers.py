@@ -14,7 +14,7 @@ from resilience.core.records import StandInAvailability
 from resilience.core.settings import Service
 from resilience.services.place import Endpoint, port_open
 from resilience.services.standing_in import NONE, Offer, stand_ins_of
-from resilience.stand_ins import compose, own
+from resilience.stand_ins import compose, own_rules
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 
@@ -45,8 +45,8 @@ def _available(service: Service, checkout: Checkout, by_name: Mapping[str, Servi
 def _own_offer(service: Service, checkout: Checkout, by_name: Mapping[str, Service]) -> Offer:
     """Return the team's own command, if it could be started. Raises StandInError that says why it could not."""
     place = endpoint(service, checkout.deny_hosts)
-    own.check(service, checkout, own.exported(service, by_name))
-    return Offer(provider=own.START, words=f"its own command, on {place.shown}")
+    own_rules.check(service, checkout, own_rules.exported(service, by_name))
+    return Offer(provider=own_rules.START, words=f"its own command, on {place.shown}")
 
 
 def _offer(service: Service, checkout: Checkout) -> Offer:
@@ -60,7 +60,7 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
         return Offer(provider="", words=NONE)
     place, stand_ins = endpoint(service, checkout.deny_hosts), stand_ins_of(service.kind)
     if service.own.contained:
-        own.check(service, checkout, {})
+        own_rules.check(service, checkout, {})
         if contained := _contained(service, place):
             return contained
         if service.kind.is_mocked:

@@ -12,7 +12,7 @@ from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.place import port_open
 from resilience.services.standing_in import Server, Wanted, stand_ins_of
-from resilience.stand_ins import comparing, containers, lease, own, prepare as preparing
+from resilience.stand_ins import comparing, containers, lease, own, own_rules, prepare as preparing
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Say, SupervisedGround
@@ -57,7 +57,7 @@ async def start(
         by_name = {one.service.name: one.service for one in wanted}
         provided: list[Provided] = []
         finished: list[StandIn] = []
-        for wave in own.waves(wanted):
+        for wave in own_rules.waves(wanted):
             ready = {stand_in.service: stand_in.ready for stand_in in (*refused.values(), *finished)}
             parts = await asyncio.gather(*(_provided(ground, group, by_name, ready) for group in _groups(wave)))
             now = [one for part in parts for one in part]
@@ -97,7 +97,7 @@ def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wante
         try:
             place = endpoint(service, checkout.deny_hosts)
             if service.own.command or service.own.contained:
-                own.check(service, checkout, own.exported(service, by_name))
+                own_rules.check(service, checkout, own_rules.exported(service, by_name))
             else:
                 stand_ins_of(service.kind).check(service)
                 if service.kind.is_mocked and service.providers and "mock" not in service.providers:
@@ -107,7 +107,7 @@ def _places(services: Sequence[Service], checkout: Checkout) -> tuple[list[Wante
             wanted.append(Wanted(service=service, place=place))
         except StandInError as exc:
             refused[service.name] = failed(service, "", exc)
-    for name, conflict in own.refuse_one_port(wanted).items():
+    for name, conflict in own_rules.refuse_one_port(wanted).items():
         refused[name] = failed(by_name[name], "", conflict)
     return [one for one in wanted if one.service.name not in refused], refused
 
@@ -121,7 +121,7 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     for one in wanted:
         place = one.place
         if one.service.own.command or one.service.own.contained:
-            key = (own.START, one.service.name, place.port)
+            key = (own_rules.START, one.service.name, place.port)
         else:
             key = (MOCKS, "", 0) if place.kind.is_mocked else (place.type, place.bind, place.port)
         groups.setdefault(key, []).append(one)
@@ -141,8 +141,8 @@ async def _provided(
             await _without_its_container(ground, one.service)
         servers: Sequence[Server | StandInError]
         if group[0].service.own.command:
-            own.needed(group[0], ready)
-            exported = own.exported(group[0].service, by_name)
+            own_rules.needed(group[0], ready)
+            exported = own_rules.exported(group[0].service, by_name)
             servers = [await own.Start(ground, group[0], exported).bring_up()]
         elif group[0].place.kind.is_mocked and not group[0].service.own.contained:
             servers = await mock(ground, group, passed)
