@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -299,7 +300,7 @@ def _gaps(scene: Scene) -> Iterator[Task]:
             key=f"gap:{service}",
             what=f"Close the gap of the stand-in{f' for {service}' if service else ''}: {plural(len(tests), 'test')} "
             f"met it ({why[:160]})",
-            command="resilience taught" if service else "",
+            command=f"resilience why {shlex.quote(tests[0].id)}",
             tests=tuple(test.id for test in tests),
         )
 
@@ -314,9 +315,13 @@ def _never(scene: Scene) -> Iterator[Task]:
     parts = [f"{lost:,} held back or lost"] if lost else []
     names = [test.id for test in tests.tests if test.outcome in (Outcome.INFRASTRUCTURE_UNAVAILABLE, Outcome.NOT_RUN)]
     if tests.mode is not TestExecutionMode.FULL:
-        here = [test.id for test in tests.tests if test.outcome in _PASSES]
-        names += here
-        parts += [f"{len(here):,} passed on stand-ins or a reduced selection"] if here else []
+        here = [test for test in tests.tests if test.outcome in _PASSES]
+        names += [test.id for test in here]
+        # Said apart, so that the number of passed tests is the headline's.
+        passed = sum(test.outcome is Outcome.PASSED for test in here)
+        marked = f"{len(here) - passed:,} marked xfail" if len(here) > passed else ""
+        counts = " and ".join(filter(None, (f"{passed:,} passed" if passed else "", marked)))
+        parts += [f"{counts} on stand-ins or a reduced selection"] if here else []
         parts += [f"{totals.deselected:,} left out by the selection"] if totals.deselected else []
     if parts:
         yield Task(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from resilience.cli.group import VERBS
 from resilience.core.records import (
     EventKind,
     Incident,
@@ -108,6 +109,24 @@ def test_each_rule_leaves_its_task_and_the_next_run_ticks_it_off_with_proof_alon
         after = {one.key: one for one in left_to_do(proof, before=(task,))}[key]
         assert after.done
         assert after.run == "first"
+
+
+def test_what_is_proposed_is_a_verb_that_is_there() -> None:
+    said = [
+        one.command
+        for _, base, leaves, _ in ROWS
+        for one in left_to_do(replace(base, run="first", **leaves))  # type: ignore[arg-type]
+        if one.command.startswith("resilience ")
+    ]
+    assert said
+    assert {one.split()[1] for one in said} <= {*VERBS}
+
+
+def test_the_passed_tests_on_stand_ins_are_counted_as_in_the_headline() -> None:
+    tests = (outcome_of(Outcome.PASSED), outcome_of(Outcome.PASSED, "t::b"), outcome_of(Outcome.XFAILED, "t::c"))
+    (task,) = [one for one in left_to_do(replace(BASE, tests=suite(*tests))) if one.key == "staging"]
+    assert task.what.endswith("2 passed and 1 marked xfail on stand-ins or a reduced selection")
+    assert len(task.tests) == 3
 
 
 def test_each_rule_has_a_row_here() -> None:
