@@ -319,7 +319,7 @@ def _never(scene: Scene) -> Iterator[Task]:
         names += [test.id for test in here]
         # Said apart, so that the number of passed tests is the headline's.
         passed = sum(test.outcome is Outcome.PASSED for test in here)
-        marked = f"{len(here) - passed:,} marked xfail" if len(here) > passed else ""
+        marked = f"{len(here) - passed:,} xfailed" if len(here) > passed else ""
         counts = " and ".join(filter(None, (f"{passed:,} passed" if passed else "", marked)))
         parts += [f"{counts} on stand-ins or a reduced selection"] if here else []
         parts += [f"{totals.deselected:,} left out by the selection"] if totals.deselected else []
