@@ -35,6 +35,7 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.settings import Settings
+from resilience.host import under_way
 from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
@@ -135,6 +136,9 @@ async def run_commands(
                 env_command=settings.env_command,
                 services=settings.services,
                 stand_ins=stand_ins,
+                under_way=under_way.folder_in(settings.data)
+                if any(one.provider == "mock" for one in stand_ins)
+                else None,
                 uses=settings.state / "uses.json",
                 secrets=settings.secrets,
             ),

@@ -9,6 +9,11 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+ECHO, RECORDED, CONTRACT, MISS, SYNTHETIC = "echo", "recorded", "contract", "miss", "synthetic"
+"""From where a stand-in has an answer. Synthetic is what it knows by itself: that it is well, tokens that verify, and what was
+dialled."""
+Answered = tuple[float, str, str, str]
+"""One answer: when (seconds since the epoch), from where, to what, and the id of the test that asked, empty where nobody knows."""
 HEALTH = ("health", "healthz", "ready", "readyz", "live", "livez", "ping", "status", "up")
 
 
@@ -55,8 +60,8 @@ class Mock:
     """`METHOD /path STATUS`, the method and the status where they are not `GET` and `200`: answered with an echo."""
     dial: Dial = field(default_factory=Dial)
     used: int = 0
-    told: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=5000))
-    """The latest answers that it made up or did not have: when (seconds since the epoch), echo or miss, and to what."""
+    told: deque[Answered] = field(default_factory=lambda: deque(maxlen=50_000))
+    """The latest answers, those to our own looks left out."""
     expect_json: Mapping[str, str] = field(default_factory=dict)
     """What the team's own health check wants to find in the body."""
     expect_body: str = ""
@@ -99,6 +104,8 @@ class Config:
     checkout: str = ""
     """The nonce of the checkout whose mocks they are."""
     key_file: str = ""
+    under_way: str = ""
+    """Where the suite's processes note which test they are in: see `resilience.host.under_way`."""
     agent_execution_s: float = 20.0
     agent_thinking_s: float = 15.0
     agent_tool_s: float = 10.0
@@ -132,3 +139,7 @@ class Imitation:
     async def answer(self, request: web.Request, mock: Mock) -> web.StreamResponse:
         """Answer a request to this service that is neither failed on purpose nor asks whether it is well."""
         raise NotImplementedError
+
+    def source(self, request: web.Request, response: web.StreamResponse) -> str:
+        """Return from where this answer was had; what a client meets as "not there" is a miss, whatever the real one has."""
+        return MISS if response.status in (404, 426) else ECHO if self.makes_up else SYNTHETIC

@@ -83,11 +83,17 @@ def netloc(bind: str, port: int) -> str:
 
 
 def ask(
-    where: str, path: str, timeout_s: float, headers: dict[str, str] | None = None, body: bytes | None = None
+    where: str,
+    path: str,
+    timeout_s: float,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+    *,
+    at_most: int = 65536,
 ) -> tuple[dict[str, str], str]:
     """Ask over HTTP, past any proxy of the environment.
 
-    Return the headers in lower case and the first 64 KiB of the body.
+    Return the headers in lower case and the first `at_most` bytes of the body.
 
     `where` is an address and a port; see `netloc`.
 
@@ -102,14 +108,14 @@ def ask(
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=timeout_s) as response:
-        return {name.lower(): value for name, value in response.headers.items()}, response.read(65536).decode(
+        return {name.lower(): value for name, value in response.headers.items()}, response.read(at_most).decode(
             "utf-8", "replace"
         )
 
 
-def ask_json(where: str, path: str, timeout_s: float) -> Any:
+def ask_json(where: str, path: str, timeout_s: float, *, at_most: int = 65536) -> Any:
     """Return a JSON answer."""
-    return json.loads(ask(where, path, timeout_s)[1])
+    return json.loads(ask(where, path, timeout_s, at_most=at_most)[1])
 
 
 def port_open(host: str, port: int, timeout_s: float = 0.5) -> bool:

@@ -25,6 +25,10 @@ NONE = "none: give `start` or a local server"
 """What is said of a kind that nothing here can stand in for."""
 
 
+Told = tuple[float, str, str, str]
+"""One answer of a stand-in: when, from where it was had, to what, and the test that asked; see `resilience.services.mocking`."""
+
+
 class TooLateError(StandInError):
     """A stand-in that did not come up in the time it had."""
 
@@ -213,8 +217,8 @@ class StandIns:
         """Count the connections so far, our own left out; None where it cannot count."""
         return None
 
-    async def answers(self, service: Service, place: Endpoint) -> tuple[tuple[float, str, str], ...]:
-        """Return the answers that it made up, or did not have: when, echo or miss, to what. A real server has none."""
+    async def answers(self, service: Service, place: Endpoint, since: float) -> tuple[Told, ...]:
+        """Return its answers since that time, in seconds since the epoch. A real server's own are none of ours to tell of."""
         return ()
 
 
@@ -261,9 +265,14 @@ class MockedStandIns(StandIns):
         answer = await asyncio.to_thread(ask_json, place.netloc, COUNTS, 2.0)
         return int(answer["services"][service.name])
 
-    async def answers(self, service: Service, place: Endpoint) -> tuple[tuple[float, str, str], ...]:
-        told = await asyncio.to_thread(ask_json, place.netloc, ANSWERS, 2.0)
-        return tuple((float(at), str(source), str(what)) for at, source, what in told.get(service.name, ()))
+    async def answers(self, service: Service, place: Endpoint, since: float) -> tuple[Told, ...]:
+        """Return its answers. One of the version before tells neither those that were no echo nor whose they were."""
+        path = f"{ANSWERS}?since={since:.6f}"
+        told = await asyncio.to_thread(ask_json, place.netloc, path, 4.0, at_most=64 << 20)
+        return tuple(
+            (float(at), str(source), str(what), str(test[0]) if test else "")
+            for at, source, what, *test in told.get(service.name, ())
+        )
 
 
 def stand_ins_of(kind: Kind) -> StandIns:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import StandInError
+from resilience.host import under_way
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path
 from resilience.services.place import COUNTS, ask_json, netloc, port_open
@@ -130,6 +131,7 @@ async def _run(
         "services": [by_name[name] for name in sorted(by_name)],  # in the same bytes for the same services
         "token": read_config(ground.data).get("token") or secrets.token_urlsafe(24),
         "checkout": ground.nonce,
+        "under_way": str(under_way.folder_in(ground.data)),
         "key_file": str(ground.data / "mocks.key"),
         "agent_execution_s": limits.agent_execution_s,
         "agent_thinking_s": limits.agent_thinking_s,

@@ -2,9 +2,10 @@
 
     python -m resilience.stand_ins.mocks CONFIG.json
 
-One process serves all of them. Each response carries `X-Resilience-Mock: <service>`, so that no mock passes for the real thing.
-Below `/__resilience__/` each port answers `connections` (how many were used, our own looks left out), `answers` (which were made
-up, or not there) and, with the token of the configuration, `dial` (latency and failures).
+One process serves all of them. Each response carries `X-Resilience-Mock: <service>; <from where>`, so that no mock passes for the
+real thing and no answer for more than it is. Below `/__resilience__/` each port answers `connections` (how many were used, our own
+looks left out), `answers` (from where each was had; `?since=` a time) and, with the token of the configuration, `dial` (latency and
+failures).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from pkgutil import resolve_name
 
 from aiohttp import web
 
-from resilience.services.mocking import Config, Dial, Imitation, Mock, bearer
+from resilience.host.under_way import under_way
+from resilience.services.mocking import SYNTHETIC, Config, Dial, Imitation, Mock, bearer
 from resilience.services.place import COUNTS
 
 MARK = "X-Resilience-Mock"
@@ -132,6 +134,8 @@ class _Place:
         self.services = services
         pairs = [(mock, mocks.imitations[mock.imitation]) for mock in services]
         self.ranked = sorted(pairs, key=lambda pair: pair[1].rank)
+        self.answering: dict[int, Imitation] = {}
+        """What answers the requests in flight, by their identity: a streamed answer is marked before it ends."""
 
     def whose(self, request: web.Request) -> Mock:
         """Find the service by the request, for several may share a port.
@@ -153,7 +157,10 @@ class _Place:
         return self.ranked[0][0]
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
-        response.headers[MARK] = self.whose(request).name
+        if MARK not in response.headers:
+            imitation = self.answering.get(id(request))
+            source = imitation.source(request, response) if imitation is not None else SYNTHETIC
+            response.headers[MARK] = f"{self.whose(request).name}; {source}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Count the request, delay or fail it as dialled, and else have it answered.
@@ -163,8 +170,8 @@ class _Place:
         if request.path.startswith(ADMIN):
             return await self.admin(request)
         mock = self.whose(request)
-        if not request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
-            mock.used += 1
+        own = request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT)
+        mock.used += not own
         dial = mock.dial
         if dial.latency_s:
             await asyncio.sleep(dial.latency_s)
@@ -175,14 +182,23 @@ class _Place:
         health = ("/health", *(mock.health_paths if imitation.well_at_its_path else ()))
         if request.method in ("GET", "HEAD") and asked in health:
             return mock.health()
-        if request.headers.get("User-Agent", "").lower().startswith(OWN_AGENT):
-            return await imitation.answer(request, mock)
-        at = time.time()
-        response = await imitation.answer(request, mock)
-        source = "miss" if response.status in (404, 426) else "echo" if imitation.makes_up else ""
-        if source:
-            mock.told.append((at, source, f"{request.method} {request.path}"))
-        return response
+        self.answering[id(request)] = imitation
+        try:
+            if own:
+                response = await imitation.answer(request, mock)
+                return _marked(response, mock.name, imitation.source(request, response))
+            at, asked_by = time.time(), self._test()
+            response = await imitation.answer(request, mock)
+            mock.told.append((at, imitation.source(request, response), f"{request.method} {request.path}", asked_by))
+            return _marked(response, mock.name, imitation.source(request, response))
+        finally:
+            del self.answering[id(request)]
+
+    def _test(self) -> str:
+        """Return the test that is under way, as far as anybody can tell."""
+        folder = self.all.config.under_way
+        found = under_way(Path(folder)) if folder else None
+        return found.test if found else ""
 
     def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
         """Answer with the dialled status, or cut the connection; a count of failures to come goes down by one."""
@@ -202,7 +218,10 @@ class _Place:
                 used = {mock.name: mock.used for mock in self.services}
                 return web.json_response({"pid": os.getpid(), "checkout": self.all.config.checkout, "services": used})
             case "answers", "GET":
-                return web.json_response({mock.name: list(mock.told) for mock in self.services})
+                since = float(request.query.get("since", 0))
+                return web.json_response(
+                    {mock.name: [one for one in mock.told if one[0] >= since] for mock in self.services}
+                )
             case "dial", "POST" | "GET":
                 if not secrets.compare_digest(bearer(request), self.all.config.token):
                     return web.json_response({"error": "the token of the mocks' configuration is needed"}, status=401)
@@ -223,6 +242,13 @@ class _Place:
         known = {mock.name: mock for mock in self.all.config.services}
         for mock in [known[wanted.pop("service")]] if "service" in wanted else known.values():
             mock.dial = Dial() if wanted.get("reset") else replace(mock.dial, **wanted)
+
+
+def _marked(response: web.StreamResponse, name: str, source: str) -> web.StreamResponse:
+    """Return the response with our mark, where it is not under way already: a streamed one was marked as it began."""
+    if not response.prepared:
+        response.headers[MARK] = f"{name}; {source}"
+    return response
 
 
 async def serve(config: Config) -> None:

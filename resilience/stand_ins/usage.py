@@ -1,11 +1,11 @@
-"""Turn a stand-in into the number of times it was connected to, our own looks left out, and into what it made up."""
+"""Turn a stand-in into the number of times it was connected to, our own looks left out, and into what it answered."""
 
 from __future__ import annotations
 
 import asyncio
 
 from resilience.core.settings import Service
-from resilience.services.standing_in import stand_ins_of
+from resilience.services.standing_in import Told, stand_ins_of
 from resilience.stand_ins.endpoints import endpoint
 
 
@@ -28,17 +28,17 @@ async def connections(service: Service) -> int | None:
         return None
 
 
-async def answers(service: Service) -> tuple[tuple[float, str, str], ...]:
-    """Return the answers of this service's stand-in that say nothing of the real one: when, echo or miss, and to what.
+async def answers(service: Service, since: float = 0.0) -> tuple[Told, ...]:
+    """Return the answers of this service's stand-in since that time, in seconds since the epoch.
 
-    Times are in seconds since the epoch. It takes 5 s at most; what cannot be asked has none.
+    It takes 5 s at most; what cannot be asked has none.
     """
     if _is_the_teams(service):
         return ()
     try:
         place = endpoint(service)
         async with asyncio.timeout(5.0):
-            return await stand_ins_of(place.kind).answers(service, place)
+            return await stand_ins_of(place.kind).answers(service, place, since)
     except Exception:  # noqa: BLE001 - a stand-in that cannot be asked has told nothing
         return ()
 

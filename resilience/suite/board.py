@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -30,6 +31,8 @@ class Standing:
     first: Judged | None = None
     """What its first run came to, where that failed."""
     evidence: list[Evidence] = field(default_factory=list)
+    answered: Mapping[str, int] = field(default_factory=dict)
+    """How many answers stand-ins gave it in its last round, by from where they had them."""
 
     def keep(self, judged: Judged) -> None:
         """Take a judgement, and its evidence, for what stands."""
@@ -58,6 +61,7 @@ class Standing:
             output=judged.output or None,
             where=f"{test.file or test.id.partition('::')[0]}:{test.line}" if test.line else None,
             evidence=tuple(self.evidence),
+            answered_by=self.answered,
         )
 
 
@@ -116,6 +120,9 @@ class Board:
             else:
                 self._elsewhere(known, judged, command, ran=ran, planned=held_by_plan)
                 known.duration_s += test.duration_s
+        for key, test in record.tests.items():
+            if test.begun and (standing := self.standings.get(key)) is not None:
+                standing.answered = Counter(answer.source for answer in scene.answers_to(test.id))
         if scene.round > 1:
             self._drop_collected(record, command, collected_roots)
 

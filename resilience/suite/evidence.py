@@ -44,6 +44,8 @@ class Answer:
     at: float
     source: str
     what: str = ""
+    test: str = ""
+    """The node id of the test that asked, as the stand-in was told; empty where nobody could tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,10 @@ class Scene:
     answers: tuple[Answer, ...] = ()
     alone: bool = True
     """Whether one process of tests ran at a time, so that an answer's time tells whose it was."""
+
+    def answers_to(self, test: str) -> tuple[Answer, ...]:
+        """Return the answers that this test surely was given."""
+        return tuple(answer for answer in self.answers if answer.test == test) if test else ()
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -124,6 +130,8 @@ class Case:
     """Services that it used, or may have used, and a look that found each unavailable at that time."""
     earlier: frozenset[str]
     """Services that it used which were unwell earlier in this run, or are slow, or restarted."""
+    test: str = ""
+    """The test's node id; empty for what is none."""
 
     @property
     def start(self) -> float:
@@ -235,7 +243,12 @@ def _hangs(case: Case) -> Judged:
 
 
 def _gap_of_mock(case: Case) -> bool:
-    """Whether a test failed by what a stand-in made up: by looking at it, or by the status of what it does not know."""
+    """Whether a test failed by what a stand-in made up: by looking at it, or by the status of what it does not know.
+
+    One that surely was given a miss is a gap whatever it failed by: staging would have gone on from another answer.
+    """
+    if _misses(case.scene, case.test):
+        return True
     answers = _echoes(case)
     refused = any(400 <= int(node.get("status") or 0) < 500 for node in case.failure.chain[:3])
     missed = refused and any(answer.source == "miss" for answer in answers)
@@ -244,13 +257,20 @@ def _gap_of_mock(case: Case) -> bool:
 
 def _echoes(case: Case) -> list[Answer]:
     """Return the answers that a stand-in only made up while this test's own phase ran."""
-    if case.failure.when != "call" or not case.scene.alone:
+    if case.failure.when != "call" or not (case.scene.alone or case.scene.answers_to(case.test)):
         return []
     return [
         answer
         for answer in case.scene.answers
-        if answer.source in ("echo", "miss", "synthetic") and case.start <= answer.at <= case.failure.at
+        if answer.source in ("echo", "miss")
+        and answer.test in ("", case.test)
+        and case.start <= answer.at <= case.failure.at
     ]
+
+
+def _misses(scene: Scene, test: str) -> list[Answer]:
+    """Return what this test surely asked of a stand-in that had no answer to it."""
+    return [answer for answer in scene.answers_to(test) if answer.source == "miss"]
 
 
 _LOOKUPS = frozenset(
@@ -265,11 +285,18 @@ def _is_lookup(failure: Failure) -> bool:
 
 
 def _by_mock(case: Case) -> Judged:
+    if misses := _misses(case.scene, case.test):
+        return _judged(case, Outcome.STAND_IN_GAP, 4, _missed(misses), service=misses[0].service)
     answer = _echoes(case)[-1]
     return _judged(
         case, Outcome.STAND_IN_GAP, 4, f"the stand-in for {answer.service} only made up its answer"
         + (f" to {answer.what}" if answer.what else ""), service=answer.service,
     )  # fmt: skip
+
+
+def _missed(misses: Sequence[Answer]) -> str:
+    first, more = misses[0], len(misses) - 1
+    return f"the stand-in for {first.service} had no answer to {first.what}" + (f", and to {more} more" if more else "")
 
 
 def _lacking(case: Case) -> Endpoint | None:
@@ -469,7 +496,7 @@ RULES: tuple[Rule, ...] = (
         reason="a mock raises what the test told it to, whether or not the real service is down: the product did not handle it",
     ),
     Rule(
-        number=4, what="a stand-in only echoed", fits=_gap_of_mock, judge=_by_mock,
+        number=4, what="a stand-in only echoed, or had no answer", fits=_gap_of_mock, judge=_by_mock,
         reason="the product was never told what staging would have said, so that its answer proves nothing",
     ),
     Rule(
@@ -543,7 +570,9 @@ RULES: tuple[Rule, ...] = (
 # --- from failures to a test
 
 
-def case_of(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True) -> Case:
+def case_of(
+    failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True, test: str = ""
+) -> Case:
     """Gather what the rules ask of one failure."""
     kinds = scene.kinds
     reading = read(failure.chain, kinds)
@@ -567,6 +596,7 @@ def case_of(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is
         failure=failure, reading=reading, target=target, scene=scene,
         product=Outcome.FAILED if is_test and failure.when == "call" else Outcome.ERROR,
         used=used, may=may, red=red, green=green, red_used=red_used, earlier=_unwell_before(failure, scene, used | may),
+        test=test,
     )  # fmt: skip
 
 
@@ -603,7 +633,9 @@ def _unwell_before(failure: Failure, scene: Scene, names: frozenset[str]) -> fro
     )
 
 
-def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True) -> Judged:
+def judge_failure(
+    failure: Failure, scene: Scene, *, markers: Collection[str] = (), is_test: bool = True, test: str = ""
+) -> Judged:
     """Say whose a failure is: the first rule that fits decides. Each error of an exception group is judged by itself."""
     message = message_of(failure)
     if failure.lost:
@@ -612,7 +644,10 @@ def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = 
         )
     leaves = leaves_of(failure.chain)
     if leaves:
-        each = [judge_failure(replace(failure, chain=leaf), scene, markers=markers, is_test=is_test) for leaf in leaves]
+        each = [
+            judge_failure(replace(failure, chain=leaf), scene, markers=markers, is_test=is_test, test=test)
+            for leaf in leaves
+        ]
         return replace(
             _standing(each, each),
             message=message,
@@ -621,7 +656,7 @@ def judge_failure(failure: Failure, scene: Scene, *, markers: Collection[str] = 
             nothing_done=all(one.nothing_done for one in each),
             kinds=frozenset().union(*(one.kinds for one in each)),
         )
-    case = case_of(failure, scene, markers=markers, is_test=is_test)
+    case = case_of(failure, scene, markers=markers, is_test=is_test, test=test)
     rule = next(rule for rule in RULES if rule.fits(case))
     judged = rule.judge(case)
     only_there = case.used | case.may == {case.service}
@@ -721,11 +756,16 @@ def judge_test(test: Test, scene: Scene) -> Judged:
         )  # fmt: skip
     if test.failures:
         judged = [
-            judge_failure(failure, scene, markers=test.markers, is_test=not test.collector) for failure in test.failures
+            judge_failure(failure, scene, markers=test.markers, is_test=not test.collector, test=test.id)
+            for failure in test.failures
         ]
         follows = [one.when == "teardown" and not is_assertion(one.chain) for one in test.failures]
         return _standing(judged, [one for one, late in zip(judged, follows, strict=True) if not late])
     known = _STATES.get(test.state)
+    misses = _misses(scene, test.id)
+    if misses and known in (Outcome.PASSED, Outcome.XPASSED, Outcome.XFAILED):
+        reason = f"it {known.value}, but {_missed(misses)}: that proves nothing"
+        return Judged(outcome=Outcome.STAND_IN_GAP, rule=4, service=misses[0].service, reason=reason)
     if known is not None:
         return Judged(outcome=known, rule=0, reason=test.reason)
     if test.left_out:

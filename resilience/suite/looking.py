@@ -36,6 +36,8 @@ class Looker:
         """Addresses of no configured service that the environment or files name → where."""
         self.refusing: set[Pair] = set()
         self.answers: tuple[Answer, ...] = ()
+        """Those of the stand-ins to the latest execution."""
+        self._asked = time.time()
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
         self._deeper: set[tuple[str, str, float]] = set()
@@ -138,8 +140,7 @@ class Looker:
             elif told.unwell and name in self.services:
                 await self.deeper(name, Depth(writes=told.depth == WRITES, path=told.path))
         await self._undeclared(failures)
-        if failures:
-            await self._made_up()
+        await self._answered()
 
     def _red_since(self, name: str, ended: float) -> bool:
         last = self.looks.last(name)
@@ -186,18 +187,19 @@ class Looker:
         refusing = await asyncio.gather(*(_refuses(pair) for pair in wanted))
         self.refusing = {pair for pair, refuses in zip(wanted, refusing, strict=True) if refuses}
 
-    async def _made_up(self) -> None:
-        """Ask the stand-ins what they made up."""
+    async def _answered(self) -> None:
+        """Ask the stand-ins what they answered since they were asked last: that is to this execution."""
         ask = self.instruments.answers
         standing = {one.service for one in self.endpoints if one.stand_in and not one.idle}
         services = [service for name, service in self.services.items() if name in standing]
         if ask is None or not services:
             return
-        told = await asyncio.gather(*(ask(service) for service in services))
+        since, self._asked = self._asked, time.time()
+        told = await asyncio.gather(*(ask(service, since) for service in services))
         self.answers = tuple(
-            Answer(service=service.name, at=at, source=source, what=what)
+            Answer(service=service.name, at=at, source=source, what=what, test=test)
             for service, found in zip(services, told, strict=True)
-            for at, source, what in found
+            for at, source, what, test in found
         )
 
     async def stop(self) -> None:

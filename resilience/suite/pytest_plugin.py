@@ -1071,6 +1071,53 @@ class _Writer:
         self.raw(json.dumps(fields, default=str, separators=(",", ":")).encode("utf-8", "replace"))
 
 
+class _UnderWay:
+    """A note of the test that this process is in, for the stand-ins, which cannot know from whom a request comes.
+
+    One `pwrite` over the note before; the length in front tells the reader how much of it is new.
+    """
+
+    def __init__(self, folder, worker):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self.path = os.path.join(folder, worker or "main")
+        self.fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.set_inheritable(self.fd, False)
+        self.pid = os.getpid()
+        self.test, self.attempt, self.fixtures = "", 0, []
+
+    def begin(self, test):
+        self.test, self.attempt = test, self.attempt + 1
+        self.write()
+
+    def end(self):
+        self.test = ""
+        self.write()
+
+    def enter(self, fixture):
+        self.fixtures.append(fixture)
+        self.write()
+
+    def leave(self):
+        if self.fixtures:
+            self.fixtures.pop()
+            self.write()
+
+    def write(self):
+        if os.getpid() != self.pid:
+            return
+        fixture = self.fixtures[-1] if self.fixtures else ""
+        note = json.dumps({"test": self.test, "fixture": fixture, "attempt": self.attempt}).encode()
+        try:
+            os.pwrite(self.fd, b"%08d" % len(note) + note, 0)
+        except OSError:
+            return
+
+    def close(self):
+        if os.getpid() == self.pid:
+            os.close(self.fd)
+            os.unlink(self.path)
+
+
 class Recorder:
     """One pytest session, or one worker of pytest-xdist, and what it tells."""
 
@@ -1092,6 +1139,8 @@ class Recorder:
         self.since = time.time()
         self.sockets = _Sockets()
         self.by_fixture = {}
+        self.ending = {}
+        """Lasting fixtures whose end is to be noted, by identity."""
         self.raised = {}
         self.came_through = set()
         self.tried = {}
@@ -1122,6 +1171,18 @@ class Recorder:
         self.only = None
         self.config = None
         self.held.update({name: tuple(value) for name, value in settings.get("held", {}).items()})
+        self.under_way = None
+        self.note_tests()
+
+    def note_tests(self):
+        """Begin to note the test that is under way where the stand-ins want to know; the team's user may not be let in there."""
+        folder = self.settings.get("under_way")
+        if not folder or self.under_way is not None:
+            return
+        try:
+            self.under_way = _UnderWay(folder, self.worker)
+        except OSError:
+            self.under_way = None
 
     def take(self, told):
         """Take what was decided after this session had begun: selection, what is held back, which addresses are services'."""
@@ -1129,6 +1190,7 @@ class Recorder:
         self.settings.update({name: value for name, value in told.items() if name not in own})
         self.held.update({name: tuple(value) for name, value in told.get("held", {}).items()})
         _spoken.watched = frozenset((str(host), port) for host, port in told.get("endpoints", ()))
+        self.note_tests()
 
     # the session
 
@@ -1207,6 +1269,12 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session, exitstatus):
         self.disarm()
+        if self.under_way is not None:
+            try:
+                self.under_way.close()
+            except OSError:
+                pass
+            self.under_way = None
         if int(exitstatus) == 5 and self.nothing_of_ours and not self.worker and not self.settings.get("own_exit"):
             session.exitstatus = pytest.ExitCode.OK
         self.writer.event(
@@ -1355,6 +1423,8 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
+        if self.under_way is not None:
+            self.under_way.begin(item.nodeid)
         now = time.monotonic()
         if now >= self.next_look:
             self.next_look = now + _CONTROL_EVERY_S
@@ -1503,13 +1573,45 @@ class Recorder:
         keys = self.setting_up[-1:]
         self.writer.event("c", p=list(pair), f=keys[0] if keys else "", id=self.current and self._id(self.current))
 
+    def lasts(self, fixturedef, request):
+        """Return the name under which what a fixture does is noted: empty for one of this test alone."""
+        if self.under_way is None or getattr(fixturedef, "scope", "function") == "function":
+            return ""
+        where = getattr(getattr(request, "node", None), "nodeid", "")
+        index = getattr(request, "param_index", 0)
+        return "%s::%s%s" % (where, fixturedef.argname, "[%s]" % index if index else "")
+
+    def note_end(self, fixturedef, name):
+        """Have it noted when a lasting fixture is torn down, in the middle of some test: finalizers run last in, first out."""
+
+        def begin():
+            if self.under_way is not None:
+                self.under_way.enter(name)
+
+        try:
+            fixturedef.addfinalizer(begin)
+            self.ending[id(fixturedef)] = name
+        except Exception:
+            return
+
+    def pytest_fixture_post_finalizer(self, fixturedef):
+        if self.ending.pop(id(fixturedef), None) is not None and self.under_way is not None:
+            self.under_way.leave()
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
+        """Keep what a fixture connects to and what it raised; note while it works whether it lasts longer than this test."""
+        lasting = self.lasts(fixturedef, request)
+        if lasting:
+            self.under_way.enter(lasting)
         before, spawned = len(_spoken.connected), _spoken.spawned
         _spoken.spawned = False
         self.setting_up.append("%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname))
         outcome = yield
         self.setting_up.pop()
+        if lasting:
+            self.under_way.leave()
+            self.note_end(fixturedef, lasting)
         if outcome.excinfo is not None and len(self.raised) < 500:
             # The first to see it is the innermost: what others only pass on is not why.
             self.raised.setdefault(id(outcome.excinfo[1]), (outcome.excinfo[1], fixturedef))
@@ -1628,6 +1730,8 @@ class Recorder:
                 self.writer.raw(line)
         self.state = None
         self.current = None
+        if self.under_way is not None:
+            self.under_way.end()
 
     def spoke_to(self):
         """Return [host, port] of what this test spoke to, and those of them that only a thread of an earlier one connected to.

@@ -56,6 +56,8 @@ class Place:
     env_command: str = ""
     services: tuple[Service, ...] = ()
     stand_ins: tuple[StandIn, ...] = ()
+    under_way: Path | None = None
+    """Where the processes of tests note which test they are in, for the stand-ins; None: nowhere."""
     uses: Path | None = None
     """Where it is remembered which services each test connects to; None: nowhere."""
     secrets: tuple[Secret, ...] = ()
@@ -83,8 +85,8 @@ class Instruments:
     """Looks at one service as deep as a failure was; returns None where it cannot."""
     connections: Connections | None = None
     """Counts a stand-in's connections, our own looks left out."""
-    answers: Callable[[Service], Awaitable[tuple[tuple[float, str, str], ...]]] | None = None
-    """Returns what a stand-in made up, or did not have: when, echo or miss, to what."""
+    answers: Callable[[Service, float], Awaitable[tuple[tuple[float, str, str, str], ...]]] | None = None
+    """Returns what a stand-in answered since a time: when, from where it had it, to what, and which test asked, or nothing."""
     on_event: Callable[[Progress], None] | None = None
     output: Output | None = None
     """Takes what the commands print, unchanged; None: our own stdout."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from resilience.core.records import CommandResult, FaultCode, Outcome, TestOutcome
 from resilience.core.redact import Redactor
+from resilience.host import under_way
 from resilience.suite.board import Batch, Board, Standing
 from resilience.suite.breaker import Breaker
 from resilience.suite.ends import End, judge_end, worst
@@ -194,6 +195,8 @@ class Rounds:
         control = tools.executor.entrance.control
         told = self._told(select, again)
         tools.breaker.begin(turn.round, control)
+        if tools.place.under_way is not None:
+            under_way.begin(tools.place.under_way)
         began = time.monotonic()
 
         stalls = Stalls(tools.looker, record, tools.stalled, tools.request.stall_s)
@@ -255,6 +258,7 @@ class Rounds:
             "marks": sorted(known | set(tools.held)),
             "exports": sorted({name for one in tools.proof.stand_ins for name in exports_of(by_name, one.service)}),
             "again": again,
+            "under_way": str(tools.place.under_way or ""),
             "endpoints": [
                 [host, one.port] for one in tools.looker.endpoints if not one.idle for host in (one.host, *one.aliases)
             ],

@@ -13,7 +13,7 @@ from resilience.core.errors import UsageError
 from resilience.core.records import CommandResult, ExitCode, Outcome, Reached, TestOutcome, TestSuiteResult
 from resilience.core.redact import Redactor
 from resilience.core.verdict import Results, prove, totals
-from resilience.suite import uses
+from resilience.suite import answered, uses
 from resilience.suite.addresses import endpoints_of
 from resilience.suite.board import Board
 from resilience.suite.breaker import Breaker
@@ -225,7 +225,7 @@ class _Run:
         code = proof.exit_code
         if self.request.exit_code == "original" and interrupted is None:
             code = next((result.exit_code for result in self.results if result.exit_code), 0)
-        notes = (*self.notes, *self.proof.notes, *self.looker.notes, *proof.notes)
+        notes = (*self.notes, *self.proof.notes, *self.looker.notes, *proof.notes, *answered.told(tests))
         return TestSuiteResult(
             mode=self.request.mode,
             started_at=self.started_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def config(**fields: Any) -> Config:
 
 @pytest.fixture
 async def mocks(tmp_path: Path) -> AsyncIterator[Mocks]:
-    async with Mocks(config(key_file=str(tmp_path / "key.pem"))) as running:
+    notes = tmp_path / "under-way"
+    notes.mkdir()
+    async with Mocks(config(key_file=str(tmp_path / "key.pem"), under_way=str(notes))) as running:
         yield running
 
 
@@ -50,3 +53,9 @@ async def dial(mocks: Mocks, http: httpx.AsyncClient, **wanted: Any) -> httpx.Re
 
 async def used(mocks: Mocks, http: httpx.AsyncClient, name: str) -> int:
     return int((await http.get(at(mocks, name, "/__resilience__/connections"))).json()["services"][name])
+
+
+def note(file: Path, test: str, *, fixture: str = "", attempt: int = 1) -> None:
+    """Write what our plug-in notes of the test that its process is in."""
+    text = json.dumps({"test": test, "fixture": fixture, "attempt": attempt}).encode()
+    file.write_bytes(b"%08d" % len(text) + text)

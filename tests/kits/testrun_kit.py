@@ -225,6 +225,7 @@ async def run(
             env_command=given.env_command,
             services=given.services,
             stand_ins=tuple(more.pop("stand_ins", ())),
+            under_way=more.pop("under_way", None),
             uses=more.pop("uses", None),
             secrets=given.secrets,
         ),

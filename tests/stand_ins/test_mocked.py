@@ -37,7 +37,7 @@ async def test_a_mock_is_added_without_ending_the_others_for_good(checkout: Call
     async with httpx.AsyncClient(trust_env=False) as http:
         for port, name in zip(ports[2:], ("backend_api", "auth_service", "websocket", "llm_service"), strict=True):
             answer = await http.get(f"http://127.0.0.1:{port}/health")
-            assert answer.headers["X-Resilience-Mock"] == name
+            assert answer.headers["X-Resilience-Mock"] == f"{name}; synthetic"
 
 
 async def test_a_real_server_in_the_place_of_each_mock_is_proven_by_its_probe_and_used(

@@ -14,23 +14,25 @@ import websockets
 from resilience.services.mocking import Config, Mock
 from resilience.stand_ins import mocks as mocks_module
 from resilience.stand_ins.mocks import Mocks, read_config, write_config
-from tests.kits.mock_kit import TOKEN, at, config, dial, used
+from tests.kits.mock_kit import TOKEN, at, config, dial, note, used
 
 
 async def test_every_answer_says_that_it_is_a_mocks(mocks: Mocks, http: httpx.AsyncClient) -> None:
     await dial(mocks, http, service="llm_service", fail_next=1, fail_status=500)
-    for name, path in (
-        ("backend_api", "/health"),
-        ("backend_api", "/nowhere"),
-        ("auth_service", "/.well-known/jwks.json"),
-        ("llm_service", "/v1/models"),
-        ("websocket", "/ws"),
-        ("llm_service", "/v1/chat/completions"),
+    for name, path, source in (
+        ("backend_api", "/health", "synthetic"),
+        ("backend_api", "/nowhere", "miss"),
+        ("backend_api", "/any", "echo"),
+        ("auth_service", "/.well-known/jwks.json", "synthetic"),
+        ("llm_service", "/v1/models", "synthetic"),
+        ("llm_service", "/v1/models", "echo"),
+        ("websocket", "/ws", "miss"),
+        ("llm_service", "/v1/chat/completions", "echo"),
     ):
-        assert (await http.get(at(mocks, name, path))).headers["X-Resilience-Mock"] == name
+        assert (await http.get(at(mocks, name, path))).headers["X-Resilience-Mock"] == f"{name}; {source}", (name, path)
     async with websockets.connect(at(mocks, "websocket", "/ws", "ws"), proxy=None) as socket:
         assert socket.response is not None
-        assert socket.response.headers["X-Resilience-Mock"] == "websocket"
+        assert socket.response.headers["X-Resilience-Mock"] == "websocket; echo"
 
 
 async def test_latency_and_failures_are_dialled_with_the_token_only(mocks: Mocks, http: httpx.AsyncClient) -> None:
@@ -63,20 +65,29 @@ async def test_use_is_counted_and_our_own_looks_are_not(mocks: Mocks, http: http
     assert await used(mocks, http, "llm_service") == 0
 
 
-async def test_what_was_made_up_or_not_there_is_told_and_health_and_verified_tokens_are_not(
+async def test_every_answer_but_health_and_those_to_our_looks_is_told_with_its_source_and_the_test_that_is_under_way(
     mocks: Mocks, http: httpx.AsyncClient
 ) -> None:
+    notes = Path(mocks.config.under_way)
     began = time.time()
     await http.get(at(mocks, "backend_api", "/health"))
     await http.get(at(mocks, "backend_api", "/echo"))
+    note(notes / "main", "tests/test_a.py::test_a")
     await http.get(at(mocks, "backend_api", "/nowhere"))
+    since = time.time()
     await http.get(at(mocks, "auth_service", "/.well-known/jwks.json"))
     await http.get(at(mocks, "backend_api", "/echo"), headers={"User-Agent": "resilience-probe"})
+    note(notes / "gw1", "tests/test_a.py::test_b")
+    await http.get(at(mocks, "backend_api", "/echo"))
     told = (await http.get(at(mocks, "backend_api", "/__resilience__/answers"))).json()["backend_api"]
-    assert [(source, what) for _, source, what in told] == [("echo", "GET /echo"), ("miss", "GET /nowhere")]
-    assert all(began <= when <= time.time() for when, _, _ in told)
-    auth = (await http.get(at(mocks, "auth_service", "/__resilience__/answers"))).json()["auth_service"]
-    assert auth == []
+    assert [tuple(one[1:]) for one in told] == [
+        ("echo", "GET /echo", ""),
+        ("miss", "GET /nowhere", "tests/test_a.py::test_a"),
+        ("echo", "GET /echo", ""),
+    ], "of two processes of tests nobody knows which it was"
+    assert all(began <= one[0] <= time.time() for one in told)
+    auth = (await http.get(at(mocks, "auth_service", f"/__resilience__/answers?since={since}"))).json()["auth_service"]
+    assert [tuple(one[1:]) for one in auth] == [("synthetic", "GET /.well-known/jwks.json", "tests/test_a.py::test_a")]
 
 
 async def test_services_that_share_a_port_are_told_apart(http: httpx.AsyncClient, free_port: int) -> None:
@@ -91,10 +102,10 @@ async def test_services_that_share_a_port_are_told_apart(http: httpx.AsyncClient
             ("/.well-known/jwks.json", "auth"),
             ("/v1/models", "llm"),
         ):
-            assert (await http.get(at(running, "backend", path))).headers["X-Resilience-Mock"] == name
+            assert (await http.get(at(running, "backend", path))).headers["X-Resilience-Mock"].split("; ")[0] == name
         async with websockets.connect(at(running, "backend", "/any", "ws"), proxy=None) as socket:
             assert socket.response is not None
-            assert socket.response.headers["X-Resilience-Mock"] == "websocket"
+            assert socket.response.headers["X-Resilience-Mock"] == "websocket; echo"
 
 
 def test_a_configuration_survives_its_round_trip_and_a_wrong_one_is_refused() -> None:

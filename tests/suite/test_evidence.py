@@ -138,6 +138,7 @@ class Row:
     outcome: Outcome
     again: bool
     suspect: bool = False
+    test: str = ""
 
 
 PAIR: Pair = ("10.9.9.9", 25)
@@ -155,6 +156,23 @@ ROWS: Mapping[str, Row] = {
     "the product's own error behind what a mock does not know": Row(
         exc=ZeroDivisionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="miss"),)},
         more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+    ),
+    "the product's own error in a test that surely was given a miss": Row(
+        exc=ZeroDivisionError("x"), test="a::t", rule=4, outcome=GAP, again=False,
+        scene={"answers": (Answer(service="backend_api", at=50.0, source="miss", test="a::t"),)},
+    ),
+    "a miss that another test was given": Row(
+        exc=status(404), test="a::t", rule=16, outcome=FAILED, again=False,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="miss", test="a::u"),)},
+        more={"duration_s": 1.0},
+    ),
+    "an echo to this one of several workers": Row(
+        exc=AssertionError("x"), test="a::t", more={"duration_s": 1.0}, rule=4, outcome=GAP, again=False,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="echo", test="a::t"),), "alone": False},
+    ),
+    "what a mock knows by itself is no gap": Row(
+        exc=AssertionError("x"), test="a::t", more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
+        scene={"answers": (Answer(service="auth_service", at=99.9, source="synthetic", test="a::t"),)},
     ),
     "an assertion behind an echo of a mock": Row(
         exc=AssertionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="echo"),)},
@@ -403,7 +421,7 @@ def test_the_first_rule_that_fits_decides(name: str) -> None:
     more = dict(row.more)
     markers = more.pop("markers", ())
     scene = Scene(endpoints=row.endpoints, looks=Looks(row.looks), **row.scene)
-    judged = judge_failure(told(row.exc, **more), scene, markers=markers)
+    judged = judge_failure(told(row.exc, **more), scene, markers=markers, test=row.test)
     assert (judged.rule, judged.outcome, judged.again, judged.suspect) == (
         row.rule,
         row.outcome,
@@ -533,6 +551,16 @@ def test_the_errors_of_a_group_are_what_two_runs_have_in_common() -> None:
         assert settle(Again(first=first, now=now)).outcome is FAILED
     other = judge_failure(told(ValueError("x")), Scene(endpoints=(DB,), looks=Looks(GREEN), round=2))
     assert settle(Again(first=first, now=other)).outcome is UNDECIDED
+
+
+@pytest.mark.parametrize("state", ["passed", "xpassed", "xfailed"])
+def test_a_test_that_passed_is_a_gap_where_it_surely_was_given_a_miss(state: str) -> None:
+    miss = Answer(service="backend_api", at=1.0, source="miss", what="GET /a", test="a::t")
+    judged = judge_test(Test("a::t", state=state), Scene(answers=(miss, replace(miss, what="GET /b"))))
+    assert (judged.rule, judged.outcome, judged.service) == (4, GAP, "backend_api")
+    assert "had no answer to GET /a, and to 1 more" in judged.reason
+    for other in (replace(miss, test="a::u"), replace(miss, test=""), replace(miss, source="echo")):
+        assert judge_test(Test("a::t", state=state), Scene(answers=(other,))).rule == 0
 
 
 def test_a_held_test_is_infrastructures_and_waits_for_its_service() -> None:

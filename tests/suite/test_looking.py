@@ -38,8 +38,8 @@ async def test_an_assertion_on_what_a_stand_in_only_made_up_is_a_gap_and_an_own_
     service = replace(made.services[0], local=Secret(local))
     at: list[float] = []
 
-    async def answers(_: object) -> tuple[tuple[float, str, str], ...]:
-        return tuple((when, "echo", "GET /orders") for when in at)
+    async def answers(_: object, since: float) -> tuple[tuple[float, str, str, str], ...]:
+        return tuple((when, "echo", "GET /orders", "") for when in at)
 
     def note(progress: Progress) -> None:
         at.append(time.time())
@@ -75,8 +75,8 @@ async def test_a_stand_ins_answer_is_of_a_test_however_long_pytest_takes_to_repo
     local = f"postgresql://user:pw@127.0.0.1:{database.up().port}/db"
     service = replace(made.services[0], local=Secret(local))
 
-    async def answers(_: object) -> tuple[tuple[float, str, str], ...]:
-        return ((float((root / "asked").read_text()), "echo", "GET /orders"),)
+    async def answers(_: object, since: float) -> tuple[tuple[float, str, str, str], ...]:
+        return ((float((root / "asked").read_text()), "echo", "GET /orders", ""),)
 
     result = await run(
         root, out, {"database": database}, made=replace(made, services=(service,)), answers=answers,

@@ -175,6 +175,7 @@ def _extra(test: TestOutcome) -> dict[str, str]:
         "suspect": "true" if test.suspect else "",
         "previous": test.previous or "",
         "reason": test.reason or "",
+        "answered_by": " ".join(f"{source}={count}" for source, count in sorted(test.answered_by.items())),
     }
 
 
