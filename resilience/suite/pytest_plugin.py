@@ -722,6 +722,11 @@ _IN_C = ("MySQLdb", "grpc", "confluent_kafka", "pycurl", "pyodbc", "oracledb", "
 _HARMLESS = ("uname", "ldconfig", "gcc", "cc", "git", "file", "lsb_release", "hostname", "id", "which")
 
 
+def _asked_for():
+    """Return how many children multiprocessing was asked for: it starts them past every audit hook, but where it forks."""
+    return str(getattr(sys.modules.get("multiprocessing.process"), "_process_counter", "count(1)"))
+
+
 class _Spoken:
     """The addresses this process connected to, by an audit hook, and by what libpq and uvloop are told, whose sockets none sees."""
 
@@ -735,8 +740,9 @@ class _Spoken:
         """Those of them that a thread of this test connected to: a pool that an earlier test opened connects by itself."""
         self.older = frozenset()
         """Threads that ran already when this test began."""
-        self.spawned = False
         self.had_children = False
+        self._spawned = False
+        self._asked = _asked_for()
         self.bound = []
         """Weak references to the sockets that this process bound: servers of the suite's own."""
         self.all = {}
@@ -747,6 +753,18 @@ class _Spoken:
         self.watched = frozenset()
         """Addresses of services: that a test connects there is told at once, since it may never come to its end."""
         self.tell = None
+
+    @property
+    def spawned(self):
+        """Whether there was a child since this was last set, whose connections nobody sees."""
+        if self._asked != _asked_for():
+            self._spawned = self.had_children = True
+        return self._spawned
+
+    @spawned.setter
+    def spawned(self, value):
+        self.had_children = self.spawned or value or self.had_children
+        self._spawned, self._asked = value, _asked_for()
 
     def begin(self):
         """A test begins."""
@@ -780,7 +798,11 @@ class _Spoken:
         host, port = pair
         if host in ("127.0.0.1", "::1", "localhost"):
             sockets = [found for found in (one() for one in self.bound) if found is not None]
-            if self.had_children or port in [sock.getsockname()[1] for sock in sockets if sock.fileno() >= 0]:
+            if (
+                self.spawned
+                or self.had_children
+                or port in [sock.getsockname()[1] for sock in sockets if sock.fileno() >= 0]
+            ):
                 return True
         names = ("http_proxy", "https_proxy", "all_proxy")
         proxies = [os.environ.get(name) or os.environ.get(name.upper()) for name in names]
@@ -890,7 +912,7 @@ class _Spoken:
                 address = args
             elif event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty"):
                 if not (event == "subprocess.Popen" and os.path.basename(str(args[0])) in _HARMLESS):
-                    self.spawned = self.had_children = True
+                    self.spawned = True
                 return
             elif event == "socket.bind":
                 try:

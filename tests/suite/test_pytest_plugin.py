@@ -245,3 +245,29 @@ def test_a_socket_on_which_nothing_went_since_the_last_test_is_not_used_by_this_
             assert list(address) not in sockets.used(time.time()), "its data went a moment ago, in the test before"
             client.sendall(b"this one's")
             assert list(address) in sockets.used(time.time())
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+async def test_a_child_of_multiprocessing_may_have_used_a_dead_service_however_it_was_started(
+    tmp_path: Path, database: LineServer, how: str
+) -> None:
+    root = write(
+        tmp_path / "project",
+        work="""
+        import sys
+        def fail(): sys.exit(3)
+        """,
+        test_a=f"""
+        import multiprocessing
+        from work import fail
+        def test_child():
+            child = multiprocessing.get_context({how!r}).Process(target=fail)
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+        def test_pure(): assert not multiprocessing.active_children and "no child of this one"
+        """,
+    )
+    result = await run(root, tmp_path / "run", {"database": database}, PYTEST, attempts=0)
+    outcomes = {test.id.rpartition("::")[2]: test.outcome for test in result.tests}
+    assert outcomes == {"test_child": Outcome.UNDECIDED, "test_pure": Outcome.FAILED}
