@@ -10,6 +10,7 @@ import pytest
 
 from shop import settings
 
+SPAWN = multiprocessing.get_context("spawn")
 ROOT = pathlib.Path(__file__).parent.parent
 CLI = [sys.executable, "-m", "shop.cli"]
 
@@ -106,6 +107,13 @@ def test_in_a_process_pool():
         assert pool.submit(customers_in_child, settings.DATABASE_URL).result(30) == 20
 
 
+def test_worker_ends_well():
+    worker = SPAWN.Process(target=customers_in_child, args=(settings.DATABASE_URL,))
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == 0
+
+
 def test_echo(echo):
     assert Worker(echo).ask("hello") == "HELLO"
 
@@ -194,6 +202,13 @@ def test_worker_dies():
 def test_error_in_a_worker():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(divide, 1, 0).result(30)
+
+
+def test_worker_that_divides():
+    worker = SPAWN.Process(target=divide, args=(1, 0))
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == 0
 
 
 def test_stock_of_unknown():
