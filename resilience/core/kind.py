@@ -234,6 +234,8 @@ class Kind:
 
     doubles: Doubles | None = None
     """How it is stood in for; None: only by the team's own command."""
+    untried: str = ""
+    """What to say of a probe that no real server has answered yet; whatever it finds carries these words. Empty: one has."""
 
     def __repr__(self) -> str:
         return f"Kind({self.name!r})"

@@ -29,6 +29,8 @@ Target = Literal["staging", "stand_in"]
 Probe = Callable[[Service, str, Trace, ProbeContext], Awaitable[None]]
 
 _CUT = frozenset({FaultCode.TLS_RESET, FaultCode.PROTO_CLOSED, FaultCode.PROTO_RESET})
+_ANSWERED = frozenset({Phase.FIRST_BYTE, Phase.QUERY})
+"""The phases in which a kind's own protocol is spoken: what is found in them is as good as what is known of it."""
 _GRACE_S = 0.05
 """What a driver gets to notice its cancellation; then the probe ends without it."""
 _STANDSTILL_S = 5.0
@@ -113,10 +115,16 @@ async def _look(service: Service, context: ProbeContext, target: Target) -> _See
 def _shown(seen: _Seen, context: ProbeContext) -> Observation:
     """Put what was seen into words that may be shown.
 
-    Texts of the server are redacted by value before they are cut short: servers quote what they were sent.
+    Texts of the server are redacted by value before they are cut short: servers quote what they were sent. What a probe
+    found that no real server has answered yet carries that, once it depends on the protocol.
     """
     service, found = seen.service, seen.fault
     endpoint = _endpoint(service, seen.url)
+    said = seen.found
+    if untried := service.kind.untried:
+        said = f"{said} ({untried})" if said else ""
+        if found is not None and found.phase in _ANSWERED:
+            found = replace(found, detail=f"{found.detail} ({untried})".lstrip())
     show: Callable[[str, int], str] = clean
     if found is not None or seen.found or seen.facts:
         show = _redactor(service, seen.url, context).short
@@ -130,7 +138,7 @@ def _shown(seen: _Seen, context: ProbeContext) -> Observation:
         fault=found,
         endpoint=endpoint,
         expected=show(seen.expected, 200) if seen.expected else "",
-        found=show(seen.found, 200) if seen.found else "",
+        found=show(said, 200) if said else "",
         facts={name: show(value, 300) for name, value in seen.facts.items()},
     )
 

@@ -23,6 +23,13 @@ FOLDERS = (
     "rabbitmq",
     "smtp",
     "s3",
+    "grpc",
+    "elasticsearch",
+    "mongodb",
+    "kafka",
+    "nats",
+    "etcd",
+    "ldap",
 )
 """The kinds of this package, a line each: the folder that holds all that is known of it."""
 

@@ -211,7 +211,7 @@ class ProbeContext:
         self.send_s = send_s
         """WEBSOCKET_SEND_TIMEOUT: how long a message to a WebSocket may take to leave this process."""
         self._lookups: dict[tuple[str, int], asyncio.Future[list[SockAddr]]] = {}
-        self._tls: dict[tuple[str, bool, bool], ssl.SSLContext] = {}
+        self._tls: dict[tuple[str, bool, bool, str], ssl.SSLContext] = {}
         self.stragglers: set[asyncio.Task[object]] = set()
         self._known = frozenset(secret.reveal() for secret in self.secrets)
         self._redactors: dict[frozenset[str], Redactor] = {}
@@ -249,13 +249,13 @@ class ProbeContext:
         """
         return any(_denies(pattern, host) for pattern in self.deny_hosts)
 
-    def tls(self, ca: str = "", *, verify: bool = True, hostname: bool = True) -> ssl.SSLContext:
+    def tls(self, ca: str = "", *, verify: bool = True, hostname: bool = True, protocol: str = "") -> ssl.SSLContext:
         """Return the run's one context for this CA file (28 ms to build). Raises Refused where the file is unusable.
 
         `verify=False` takes any certificate, as libpq's sslmode=require does; `hostname=False` leaves the name
-        unchecked.
+        unchecked. `protocol` is what is asked for in the handshake (ALPN), as h2.
         """
-        key = (ca, verify, hostname)
+        key = (ca, verify, hostname, protocol)
         if key not in self._tls:
             try:
                 path = os.path.join(self.root, ca) if ca else None
@@ -264,6 +264,8 @@ class ProbeContext:
                 kind = "is not there" if isinstance(exc, FileNotFoundError) else "holds no certificate that can be read"
                 raise _bad(f"tls_ca: the file {kind}", "write the path of a PEM file into tls_ca: ls -l PATH") from None
             context.check_hostname = verify and hostname
+            if protocol:
+                context.set_alpn_protocols([protocol])
             self._tls[key] = context
         return self._tls[key]
 
@@ -567,12 +569,14 @@ class Wire(asyncio.Protocol):
             self.transport.abort()
 
 
-async def open_wire(service: Service, address: Address, trace: Trace, context: ProbeContext) -> Wire:
+async def open_wire(
+    service: Service, address: Address, trace: Trace, context: ProbeContext, protocol: str = ""
+) -> Wire:
     """Connect, with TLS where the scheme asks for it; phase first_byte begins. The caller aborts the wire.
 
-    Raises Refused, ssl.SSLError, OSError; the socket is closed then.
+    `protocol` is asked for in the TLS handshake (ALPN). Raises Refused, ssl.SSLError, OSError; the socket is closed then.
     """
-    tls = context.tls(service.tls_ca) if address.tls else None
+    tls = context.tls(service.tls_ca, protocol=protocol) if address.tls else None
     sock = await dial(address, trace, context)
     wire = Wire(trace)
     await upgrade(sock, lambda: wire, address.host, trace, tls)

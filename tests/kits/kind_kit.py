@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 from resilience.core.assess import judge
 from resilience.core.records import ConnectivityResult, FaultCode, Observation
@@ -62,3 +66,30 @@ def with_password(service: Service, user: str, password: str) -> Service:
     scheme, _, rest = service.url.reveal().partition("://")
     url = Secret(f"{scheme}://{user}:{password}@{rest.rpartition('@')[2]}")
     return replace(service, url=url, local=url)
+
+
+CLASSIFIED = """
+from resilience.core.faults import classify
+from resilience.services.registry import KINDS
+
+def fault_of(kind, call):
+    try:
+        call()
+    except Exception as exc:
+        return classify(exc, kinds=(KINDS[kind],)).code.value
+    return "none"
+"""
+
+
+async def by_client(script: str) -> list[str]:
+    """Run what a team's client does in a process of its own, and return the lines it printed.
+
+    Clients leave threads and sockets behind, and count as no leftovers of ours there. `fault_of(kind, call)` is at hand.
+    """
+    root = Path(__file__).parents[2]
+    argv = (sys.executable, "-W", "ignore", "-c", CLASSIFIED + script)
+    done = await asyncio.to_thread(
+        subprocess.run, argv, cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
