@@ -78,7 +78,8 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
             continue
         pictures = _images(template, signs)
         literals = _literals(kind, signs, kinds)
-        if named or pictures or (literals and _in_tests(literals[0].where)):
+        is_led_to = any(one.part in ("url", "host", "port") for one in named)  # a user alone says not where it is
+        if is_led_to or pictures or (literals and _in_tests(literals[0].where)):
             service, asked = _real(kind, template, named, literals, staging_env)
             services += (service, *_fixed(service, literals))
             questions += asked
@@ -103,7 +104,7 @@ def _fixed(service: Guess, literals: Sequence[Literal]) -> list[Guess]:
         if match is None or not one.is_fixed or port is None or port in found or port == int(match["port"]):
             continue
         login = f"{one.user}:{one.password}@" if one.user or one.password else ""
-        local = f"{match['scheme']}://{login}127.0.0.1:{port}/{one.database or one.user or match['database']}"
+        local = f"{match['scheme']}://{login}127.0.0.1:{port}/{one.database or one.user or match['database'] or ''}"
         found[port] = replace(service, name=f"{service.name}_{port}", local=local, exports=(), why=one.where)
     return list(found.values())
 
@@ -288,7 +289,7 @@ def _by_scheme(scheme: str, kinds: Kinds) -> tuple[Kind, Template] | None:
     return None
 
 
-_OTHERS = frozenset({"MYSQL", "MARIADB", "MSSQL", "ORACLE", "MONGO", "MONGODB", "CASSANDRA", "RABBITMQ", "AMQP"})
+_OTHERS = frozenset({"MSSQL", "ORACLE", "CASSANDRA"})
 _GENERIC = frozenset({"API", "BASE", "SERVER", "SERVICE", "HTTP", "HTTPS", "APP", "INTERNAL", "PUBLIC", "HOST", "TEST"})
 
 
@@ -392,7 +393,7 @@ def _exports(named: Sequence[_Known], template: Template) -> dict[str, str]:
 
 
 _LOCAL = re.compile(
-    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*):(?P<password>[^@]*)@)?[^:/]+:(?P<port>\d+)/(?P<database>.*)"
+    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*):(?P<password>[^@]*)@)?[^:/]+:(?P<port>\d+)(?P<path>/(?P<database>.*))?"
 )
 
 
@@ -404,12 +405,14 @@ class _Address:
     user: str
     password: str
     port: str
+    path: str
+    """The / before the database; empty for a kind whose servers have none."""
     database: str
 
     @property
     def url(self) -> str:
         login = f"{self.user}:{self.password}@" if self.password or self.user else ""
-        return f"{self.scheme}://{login}127.0.0.1:{self.port}/{self.database}"
+        return f"{self.scheme}://{login}127.0.0.1:{self.port}{self.path[:1]}{self.database}"
 
 
 def _fitted(
@@ -420,7 +423,8 @@ def _fitted(
     assert match is not None, template.local
     parts = {part: value or "" for part, value in match.groupdict().items()}
     if "port" not in handed:
-        parts["port"] = str((literal.port if literal else None) or kind.default_port)
+        usual = kind.schemes[parts["scheme"]].port if parts["scheme"] in kind.schemes else kind.default_port
+        parts["port"] = str((literal.port if literal else None) or usual or parts["port"])
     of_code = {"user": literal.user, "password": literal.password, "database": literal.database} if literal else {}
     written = {part: value for part, value in of_code.items() if value}
     parts |= {part: value for part, value in written.items() if part not in handed}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from resilience.core.kind import Kind
+from resilience.core.urls import url_parts
 from resilience.home.guessing import Guess, Guesses, guess
 from resilience.home.repository import look_at
 from resilience.services.registry import KINDS
@@ -140,7 +142,19 @@ def test_an_image_alone_is_a_service_on_its_usual_port_and_a_question(repository
     assert "no variable says where the tests look for it" in found.questions[0]
 
 
-@pytest.mark.parametrize("value", ["mssql://u:p@h/d", "cassandra://u:p@h/d", "mongodb://h/d"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.templates and not kind.is_mocked], ids=lambda kind: kind.name
+)
+def test_each_kind_is_known_by_the_name_of_its_host_alone(repository: Path, kind: Kind) -> None:
+    """Kinds whose servers have no database ended `init` with an AssertionError, and some names were taken for nobody's."""
+    word = (kind.templates[0].words or kind.templates[0].vague_words)[0]
+    put(repository / "settings.py", f'import os\nos.environ["{word}_HOST"]\n')
+    service = one(repository)
+    assert (service.kind, dict(service.exports)[f"{word}_HOST"]) == (kind, "{host}")
+    assert url_parts(service.local, kind).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("value", ["mssql://u:p@h/d", "cassandra://u:p@h/d", "oracle://h/d"])
 def test_what_nothing_here_stands_in_for_is_a_question(repository: Path, value: str) -> None:
     put(repository / ".env", f"DATABASE_URL={value}\n")
     found = guessed(repository)
