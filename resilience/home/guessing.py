@@ -78,7 +78,8 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
             continue
         pictures = _images(template, signs)
         literals = _literals(kind, signs, kinds)
-        is_led_to = any(one.part in ("url", "host", "port") for one in named)  # a user alone says not where it is
+        # A user alone does not say where it is, but to a client library that looks for the rest by itself.
+        is_led_to = any(one.part in ("url", "host", "port") or template.clients_read for one in named)
         if is_led_to or pictures or (literals and _in_tests(literals[0].where)):
             service, asked = _real(kind, template, named, literals, staging_env)
             services += (service, *_fixed(service, literals))

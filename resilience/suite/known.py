@@ -10,7 +10,7 @@ from resilience.services.registry import KINDS
 from resilience.suite.endpoints import Pair
 
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:]+\]|[\w.\-]+):(\d{2,5})\b")
-_USUAL_PORTS = {"mssql": 1433, "mongodb": 27017} | {
+_USUAL_PORTS = {"mssql": 1433} | {
     name: scheme.port
     for kind in KINDS
     if not kind.url_prefix and not kind.is_mocked

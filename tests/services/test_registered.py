@@ -175,7 +175,8 @@ def test_an_unknown_type_names_those_of_others_as_well(site: Path, tmp_path: Pat
         configured(tmp_path, "queu")
     with pytest.raises(
         SettingsError,
-        match=r"known: clickhouse, http, memcached, mysql, openai, postgresql, queue, rabbitmq, redis, s3, smtp, tcp, websocket",
+        match=r"known: clickhouse, elasticsearch, etcd, grpc, http, kafka, ldap, memcached, mongodb, mysql, nats, openai, "
+        r"postgresql, queue, rabbitmq, redis, s3, smtp, tcp, websocket",
     ):
         configured(tmp_path, "xyzzy")
 

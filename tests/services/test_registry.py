@@ -11,7 +11,9 @@ from resilience.core.kind import Kind, check_kind
 from resilience.core.settings import Deadlines
 from resilience.core.variables import GUIDE
 from resilience.services.registry import BUILT_IN, KINDS, resolve
+from tests.kits.kinds import ServiceType
 
+OF_THE_GUIDE = set(ServiceType)
 FOLDER = Path(inspect.getfile(resolve)).parent
 
 
@@ -41,3 +43,12 @@ def test_no_two_services_of_the_guide_share_a_name_or_a_short_name() -> None:
 def test_each_switch_of_the_guide_is_for_a_service_of_a_kind() -> None:
     switched = {row.service for row in GUIDE if row.service}
     assert switched <= {template.name for _, template in KINDS.templates()}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in BUILT_IN if kind.name not in OF_THE_GUIDE], ids=lambda kind: kind.name
+)
+def test_each_kind_has_a_page_that_says_whether_a_real_server_was_tried(kind: Kind) -> None:
+    page = (Path(__file__).parents[2] / f"docs/services/{kind.name}.md").read_text(encoding="utf-8")
+    assert f'type = "{kind.name}"' in page
+    assert ("Not tried on a real server" in page) == bool(kind.untried)

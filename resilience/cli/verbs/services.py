@@ -17,9 +17,11 @@ from resilience.cli.output import builtins_of, leave, print_json
 
 with on_demand():
     from resilience import stand_ins as local
+    from resilience.services import registry
     from resilience.show import terminal
 
 if TYPE_CHECKING:
+    from resilience.core.kind import Kind
     from resilience.core.records import StandIn
     from resilience.core.settings import Service, Settings
 
@@ -68,6 +70,32 @@ def down(
 def status(config: Config = "", environment: Environment = "", as_json: Json = False) -> None:
     """Which stand-ins run, where, with which data."""
     _show_stand_ins(local.status(settings_from(config, environment)), as_json)
+
+
+@app.command()
+def kinds(as_json: Json = False) -> None:
+    """Which types a [[service]] may have, how they are addressed, and what stands in for them."""
+    ours = [_told_of(kind) for kind in registry.KINDS]
+    others = [name for name in registry.KINDS.names() if name not in {str(one["type"]) for one in ours}]
+    if as_json:
+        print_json({"schema": 1, "kinds": ours, "of_other_packages": others})
+        return
+    for one in ours:
+        untried = f"; {one['untried']}" if one["untried"] else ""
+        sys.stdout.write(f"{one['type']:13} {one['addresses']}; stand-in: {one['stand_in']}{untried}\n")
+    for name in others:
+        sys.stdout.write(f"{name:13} of another package\n")
+
+
+def _told_of(kind: Kind) -> dict[str, str]:
+    """Return what a person choosing a type wants to know of it. Kinds of other packages are not loaded for that."""
+    own = "start, compose or image"
+    if kind.is_mocked:
+        own = f"a mock, {own}"
+    elif kind.doubles is not None:
+        own = f"a real server ({kind.doubles.install}), {own}"
+    addresses = " ".join(f"{kind.url_prefix}{scheme}://" for scheme in kind.schemes)
+    return {"type": kind.name, "title": kind.title, "addresses": addresses, "stand_in": own, "untried": kind.untried}
 
 
 def _show_stand_ins(stand_ins: Sequence[StandIn], as_json: bool) -> None:

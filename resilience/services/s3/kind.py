@@ -98,8 +98,8 @@ KIND = Kind(
     commands=("aws",),
     doubles=Doubles(
         stand_in="resilience.services.s3.stand_in:STAND_INS",
-        install="pip install 'resilience[s3]'",
-        unavailable="no moto_server here. Hint: pip install 'resilience[s3]' (or uv tool install 'moto[server]'), or give `start`",
+        install="pip install 'resilience-runbook[s3]'",
+        unavailable="no moto_server here. Hint: pip install 'resilience-runbook[s3]' (or uv tool install 'moto[server]'), or give `start`",
         has_database=True,
     ),
 )

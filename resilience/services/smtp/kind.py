@@ -88,7 +88,7 @@ KIND = Kind(
     coded=_coded,
     doubles=Doubles(
         stand_in="resilience.services.smtp.stand_in:STAND_INS",
-        install="pip install 'resilience[smtp]'",
-        unavailable="aiosmtpd is not installed. Hint: pip install 'resilience[smtp]', or give `start`",
+        install="pip install 'resilience-runbook[smtp]'",
+        unavailable="aiosmtpd is not installed. Hint: pip install 'resilience-runbook[smtp]', or give `start`",
     ),
 )

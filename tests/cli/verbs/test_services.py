@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from resilience.services.registry import KINDS
 from tests.kits.stand_in_kit import listening, processes_naming
 from tests.kits.typing_in import Type, with_stand_in
 
@@ -35,4 +36,18 @@ def test_one_that_does_not_come_up_exits_20(type_in: Type, team: Path) -> None:
 def test_the_verb_alone_explains_itself(type_in: Type) -> None:
     said = type_in("services")
     assert said.code == 2
-    assert {"up", "down", "status"} <= set(said.err.split())
+    assert {"up", "down", "status", "kinds"} <= set(said.err.split())
+
+
+def test_the_types_are_told_with_what_stands_in_for_them_and_what_no_real_server_has_answered(type_in: Type) -> None:
+    lines = {line.split()[0]: line for line in type_in("services", "kinds").out.splitlines()}
+    assert set(lines) == {kind.name for kind in KINDS}
+    assert {name for name, line in lines.items() if "not tried on a real server" in line} == {
+        "elasticsearch",
+        "kafka",
+        "mongodb",
+    }
+    assert "apt-get install memcached" in lines["memcached"]
+    assert "stand-in: start, compose or image" in lines["grpc"]
+    told = type_in("services", "kinds", "--json").json["kinds"]
+    assert {one["type"] for one in told if one["untried"]} == {"elasticsearch", "kafka", "mongodb"}

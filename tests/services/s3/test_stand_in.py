@@ -22,7 +22,7 @@ from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import eventually
 from tests.stand_ins.conftest import checkout  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.skipif(not STAND_INS.found()[1], reason="no moto_server: pip install 'resilience[s3]'")
+pytestmark = pytest.mark.skipif(not STAND_INS.found()[1], reason="no moto_server: pip install 'resilience-runbook[s3]'")
 BOTO = """
 import boto3, sys
 client = boto3.client("s3", endpoint_url=sys.argv[1], aws_access_key_id="KEY", aws_secret_access_key="SECRET",

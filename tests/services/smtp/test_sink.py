@@ -9,7 +9,7 @@ import pytest
 
 from tests.kits.ports import free_port
 
-pytest.importorskip("aiosmtpd", reason="no aiosmtpd: pip install 'resilience[smtp]'")
+pytest.importorskip("aiosmtpd", reason="no aiosmtpd: pip install 'resilience-runbook[smtp]'")
 
 
 def test_without_a_user_it_takes_any_mail(tmp_path: Path) -> None:

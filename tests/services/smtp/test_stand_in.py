@@ -21,7 +21,7 @@ from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import eventually
 from tests.stand_ins.conftest import checkout  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.skipif(not STAND_INS.found()[1], reason="no aiosmtpd: pip install 'resilience[smtp]'")
+pytestmark = pytest.mark.skipif(not STAND_INS.found()[1], reason="no aiosmtpd: pip install 'resilience-runbook[smtp]'")
 
 
 def send(port: int) -> None:
