@@ -99,7 +99,8 @@ KIND = Kind(
     doubles=Doubles(
         stand_in="resilience.services.s3.stand_in:STAND_INS",
         install="pip install 'resilience-runbook[s3]'",
-        unavailable="no moto_server here. Hint: pip install 'resilience-runbook[s3]' (or uv tool install 'moto[server]'), or give `start`",
+        unavailable="no moto_server here. Hint: pip install 'resilience-runbook[s3]' (or uv tool install 'moto[server]'), "
+        "or give `start`",
         has_database=True,
     ),
 )
