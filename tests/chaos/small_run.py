@@ -73,8 +73,7 @@ class Checkout:
                 stdin=subprocess.DEVNULL,
                 stdout=told,
                 stderr=subprocess.STDOUT,
-                # Under nohup SIGHUP is ignored, by all that is started from there too.
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
+                preexec_fn=_as_in_a_terminal,
             )
 
     def said(self) -> str:
@@ -147,6 +146,12 @@ class Checkout:
                 psutil.Process(pid).kill()
             except psutil.NoSuchProcess:
                 continue
+
+
+def _as_in_a_terminal() -> None:
+    """Let signals be heard that nohup (SIGHUP) and a shell's `&` (SIGINT) have all ignore that is started from there."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def family(pid: int) -> list[psutil.Process]:
