@@ -45,8 +45,6 @@ class Seen:
     """Unavailable or unknown: nothing is known that tests could rest on."""
     slow: tuple[ConnectivityResult, ...]
     causes: frozenset[CauseName]
-    failed: tuple[str, ...]
-    """Dead critical services whose stand-in was tried and did not come up."""
     unconfigured: tuple[str, ...]
     """Critical services that are not configured."""
 
@@ -73,12 +71,6 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(
-        mode=TestExecutionMode.CRITICAL_ONLY,
-        holds=lambda seen: bool(seen.failed),
-        reason=lambda seen: f"the stand-in for {listing(seen.failed)} did not come up in time: second decision",
-        because="what the first decision rested on is not there, so the run is cut to what matters most",
-    ),
     Rule(
         mode=TestExecutionMode.OFFLINE,
         holds=lambda seen: CauseName.THIS_MACHINE in seen.causes,
@@ -172,7 +164,8 @@ def decide(
 ) -> Decision:
     """Return the mode by the table of design.md; a parameter (`force`) overrules, then the guide's variables.
 
-    `failed_stand_ins` are services whose stand-in was tried and did not come up: the second decision of design.md.
+    `failed_stand_ins` are services whose stand-in was tried and did not come up. Their own tests are held back and the mode
+    stays: fewer tests of everything else would prove less, and no service that was to be left alone is used because of it.
     `applied` is the mode of a fallback that is applied, with the stand-ins `in_use`: as long as it is, tests reach
     these, whatever staging does.
 
@@ -181,7 +174,7 @@ def decide(
     `force` is a parameter of this run, and `asked_by` names it in the report. `would_be` of the result is the mode by
     health, where somebody overruled it. Pure: `now` is the decision's time, and nothing is looked up.
     """
-    by_health, reasons = mode_by_health(health, failed_stand_ins)
+    by_health, reasons = mode_by_health(health)
     mode, who = _overruled(by_health, services, wishes, force, asked_by, applied)
     if not wishes.resilience_enabled:
         reasons = (*reasons, f"{_who(wishes, 'resilience_enabled')}: no fallback is planned; tests run as they are")
@@ -196,6 +189,11 @@ def decide(
     stand_ins = list(in_use) if applied is not None else _stand_ins(health, services, wishes, mode, failed_stand_ins)
     held = _held(health, services, wishes, mode, stand_ins, failed_stand_ins)
     reasons = (*reasons, *_without_effect(health, services, wishes, mode, stand_ins, failed_stand_ins))
+    if late := [name for name in held if name in failed_stand_ins]:
+        reasons = (
+            *reasons,
+            f"the stand-in for {listing(late)} did not come up: its tests are held back, the mode stays",
+        )
     may_block = wishes.skip_on_failure and wishes.fallback_enabled and not failed_stand_ins
     blocked = not who and health.should_skip_tests and may_block
     if blocked:
@@ -213,14 +211,12 @@ def decide(
     )
 
 
-def mode_by_health(
-    health: InfrastructureHealth, failed: Collection[str] = ()
-) -> tuple[TestExecutionMode, tuple[str, ...]]:
+def mode_by_health(health: InfrastructureHealth) -> tuple[TestExecutionMode, tuple[str, ...]]:
     """Return what the first rule that holds says, with its reasons: the services not well, then the rule's own.
 
     The last rule holds always, so that there is a mode for any health, an empty one included.
     """
-    seen = look_at(health, failed)
+    seen = look_at(health)
     rule = next(rule for rule in RULES if rule.holds(seen))
     unwell = tuple(
         f"{result.name} is {result.status.value}: {fault_phrase(result)}" + (" (critical)" if result.critical else "")
@@ -229,8 +225,8 @@ def mode_by_health(
     return rule.mode, tuple(filter(None, (*unwell, rule.reason(seen))))
 
 
-def look_at(health: InfrastructureHealth, failed: Collection[str] = ()) -> Seen:
-    """Return what the rules ask of a health; `failed` are services whose stand-in did not come up."""
+def look_at(health: InfrastructureHealth) -> Seen:
+    """Return what the rules ask of a health."""
     configured = [result for result in health.services if result.status is not ConnectivityStatus.NOT_CONFIGURED]
     dead = tuple(result for result in configured if result.status in _DEAD)
     return Seen(
@@ -239,7 +235,6 @@ def look_at(health: InfrastructureHealth, failed: Collection[str] = ()) -> Seen:
         dead=dead,
         slow=tuple(result for result in configured if result.status is ConnectivityStatus.DEGRADED),
         causes=frozenset(cause.cause for cause in health.causes),
-        failed=tuple(result.name for result in dead if result.critical and result.name in failed),
         unconfigured=tuple(
             result.name
             for result in health.services
@@ -259,8 +254,7 @@ def _overruled(
     """Return the mode and who asked for it; nobody ("") where it is the one by health.
 
     Strongest first: a parameter, given for this run; the fallback that is applied, since tests reach it whatever is
-    wished; resilience switched off; then the wishes. They count as well after a stand-in did not come up: its own tests are
-    held back, and nothing that a person wanted left alone is touched because of it.
+    wished; resilience switched off; then the wishes.
     """
     if force is not None:
         return force, asked_by or "--force"

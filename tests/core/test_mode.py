@@ -75,12 +75,15 @@ def test_every_state_of_the_critical_services_gives_a_mode_that_never_trusts_the
             assert dead & set(CRITICAL)
 
 
-def test_a_stand_in_that_did_not_come_up_leads_to_critical_only(tmp_path: Path) -> None:
-    decision = choose(tmp_path, {"database": S.UNAVAILABLE}, failed_stand_ins=("database",))
-    assert decision.mode is M.CRITICAL_ONLY
+@pytest.mark.parametrize("mode", [M.DEGRADED, M.OFFLINE])
+def test_a_stand_in_that_did_not_come_up_holds_back_its_own_tests_and_the_mode_stays(tmp_path: Path, mode: M) -> None:
+    down = dict.fromkeys(TYPES, S.UNAVAILABLE) if mode is M.OFFLINE else {"database": S.UNAVAILABLE}
+    decision = choose(tmp_path, down, failed_stand_ins=("database",))
+    assert decision.mode is mode
     assert not decision.blocked
-    assert "database" in decision.held
-    assert any("second decision" in reason for reason in decision.reasons)
+    assert set(decision.held) == {"database"}
+    assert set(decision.stand_ins) == set(down) - {"database"}
+    assert decision.reasons[-1] == "the stand-in for database did not come up: its tests are held back, the mode stays"
 
 
 def test_a_parameter_overrules_and_the_decision_says_so(tmp_path: Path) -> None:
@@ -141,25 +144,24 @@ def test_a_single_configured_service_that_is_down_is_not_the_whole_world(tmp_pat
 OWN_NETWORK = Cause(cause=CauseName.THIS_MACHINE, services=EVERY, evidence=("no route",), next="ip route")
 DOWN = dict.fromkeys(TYPES, S.UNAVAILABLE)
 ROWS = (
-    ({"database": S.UNAVAILABLE}, (), ("database",), M.CRITICAL_ONLY, "second decision"),
-    ({"redis": S.UNAVAILABLE}, (OWN_NETWORK,), (), M.OFFLINE, "this machine's own network is down"),
-    (DOWN, (), (), M.OFFLINE, "nothing of staging answers"),
-    ({"database": S.DEGRADED}, (), (), M.CRITICAL_ONLY, "not well enough for a full suite"),
-    (dict.fromkeys(TYPES, S.NOT_CONFIGURED), (), (), M.DEGRADED, "no staging service is configured"),
-    ({"redis": S.UNAVAILABLE}, (), (), M.DEGRADED, "redis is unavailable"),
-    ({"database": S.NOT_CONFIGURED}, (), (), M.DEGRADED, "database (critical) is not configured"),
-    ({}, (), (), M.FULL, "all configured services of staging are available"),
+    ({"redis": S.UNAVAILABLE}, (OWN_NETWORK,), M.OFFLINE, "this machine's own network is down"),
+    (DOWN, (), M.OFFLINE, "nothing of staging answers"),
+    ({"database": S.DEGRADED}, (), M.CRITICAL_ONLY, "not well enough for a full suite"),
+    (dict.fromkeys(TYPES, S.NOT_CONFIGURED), (), M.DEGRADED, "no staging service is configured"),
+    ({"redis": S.UNAVAILABLE}, (), M.DEGRADED, "redis is unavailable"),
+    ({"database": S.NOT_CONFIGURED}, (), M.DEGRADED, "database (critical) is not configured"),
+    ({}, (), M.FULL, "all configured services of staging are available"),
 )
 """For each row of RULES, in its order, a staging in which it is the first that holds."""
 
 
 @pytest.mark.parametrize("number", range(len(RULES)))
 def test_each_rule_is_the_first_that_holds_for_its_staging_and_is_said(number: int) -> None:
-    statuses, causes, failed, mode, words = ROWS[number]
+    statuses, causes, mode, words = ROWS[number]
     found = health(statuses, usable=EVERY, causes=causes)
-    seen = look_at(found, failed)
+    seen = look_at(found)
     assert [rule.holds(seen) for rule in RULES].index(True) == number
-    chosen, reasons = mode_by_health(found, failed)
+    chosen, reasons = mode_by_health(found)
     assert chosen is mode is RULES[number].mode
     assert words in reasons[-1]
 
@@ -167,23 +169,13 @@ def test_each_rule_is_the_first_that_holds_for_its_staging_and_is_said(number: i
 def test_every_rule_has_a_reason_and_the_last_one_always_holds() -> None:
     assert len(ROWS) == len(RULES)
     assert all(len(row.because) > 20 for row in (*RULES, *WISHES))
-    for statuses, causes, failed, *_ in ROWS:
-        assert RULES[-1].holds(look_at(health(statuses, causes=causes), failed))
+    for statuses, causes, *_ in ROWS:
+        assert RULES[-1].holds(look_at(health(statuses, causes=causes)))
 
 
-@pytest.mark.parametrize(
-    ("stronger", "weaker", "expected"),
-    [
-        ({"failed_stand_ins": ("database",)}, {"causes": (OWN_NETWORK,)}, M.CRITICAL_ONLY),
-        ({"causes": (OWN_NETWORK,)}, {"statuses": {"database": S.DEGRADED}}, M.OFFLINE),
-    ],
-)
-def test_where_two_rules_hold_the_stronger_one_counts(
-    stronger: dict[str, Any], weaker: dict[str, Any], expected: M
-) -> None:
-    told = {**weaker, **stronger}
-    found = health(told.get("statuses", {"database": S.UNAVAILABLE}), causes=told.get("causes", ()))
-    assert mode_by_health(found, told.get("failed_stand_ins", ()))[0] is expected
+def test_where_two_rules_hold_the_stronger_one_counts() -> None:
+    found = health({"database": S.DEGRADED}, causes=(OWN_NETWORK,))
+    assert mode_by_health(found)[0] is M.OFFLINE
 
 
 @pytest.mark.parametrize("row", WISHES, ids=lambda row: row.wish)

@@ -105,7 +105,7 @@ async def test_a_record_older_than_a_shift_is_not_built_upon(team: Path) -> None
         run.choose_mode()
 
 
-async def test_a_stand_in_that_does_not_come_up_leads_to_a_second_decision(
+async def test_a_stand_in_that_does_not_come_up_holds_back_its_own_tests_by_a_second_decision(
     stood_in: Path, staging: SmallStaging, free_port: int
 ) -> None:
     staging.status = 503
@@ -118,10 +118,12 @@ async def test_a_stand_in_that_does_not_come_up_leads_to_a_second_decision(
             assert applied.failed == ("backend_api",)
             assert applied.redecided
             assert run.incident.decision is not None
-            assert run.incident.decision.mode is M.CRITICAL_ONLY
-            assert "second decision" in " ".join(run.incident.decision.reasons)
+            assert run.incident.decision.mode is applied.mode is M.DEGRADED
+            assert set(run.incident.decision.held) == {"backend_api"}
             assert str(free_port) in next(s.error for s in applied.stand_ins if not s.ready)
-            assert "TEST_CRITICAL_ONLY=true" in (stood_in / ".env.test.active").read_text()
+            written = (stood_in / ".env.test.active").read_text()
+            assert "INFRASTRUCTURE_DEGRADED_MODE=true" in written
+            assert "TEST_CRITICAL_ONLY" not in written
         finally:
             await run.restore()
     assert not (stood_in / ".env.test.active").exists()

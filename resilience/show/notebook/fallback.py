@@ -59,7 +59,7 @@ def applied_view(applied: Applied) -> str:
             table(["Stand-in for", "Ready", "Provided by", "Endpoint", "Start"], map(_stand_in, applied.stand_ins))
         )
     if applied.redecided:
-        parts.append(box("A stand-in did not come up, so the mode was chosen again.", kind="warn"))
+        parts.append(box("A stand-in did not come up: its tests are held back, the mode stays.", kind="warn"))
     if applied.env_file:
         name = escape(PurePath(applied.env_file).name)
         parts.append(f"<div>Wrote <code>{name}</code>; undo with <code>resilience restore</code></div>")

@@ -65,7 +65,7 @@ def show_applied(applied: Applied, *, console: Console = out) -> None:
     if applied.env_file:
         console.print(f"Wrote {escape(applied.env_file)} in {seconds(applied.duration_s)}. Undo: resilience restore")
     if applied.redecided:
-        console.print(f"A stand-in did not come up; the mode was chosen again: {applied.mode.value}.")
+        console.print(f"A stand-in did not come up: its tests are held back, the mode stays {applied.mode.value}.")
 
 
 def stand_in_line(stand_in: StandIn) -> str:

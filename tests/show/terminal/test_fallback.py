@@ -20,7 +20,7 @@ def test_a_plan_says_that_nothing_was_changed_and_how_to_undo_it() -> None:
 def test_a_stand_in_that_did_not_come_up_has_the_sign_of_bad_news() -> None:
     text = printed(lambda console: terminal.show_applied(APPLIED, console=console))
     assert "✕ database: did not come up: " in text
-    assert "the mode was chosen again" in text
+    assert "its tests are held back, the mode stays" in text
     ready = replace(APPLIED.stand_ins[0], ready=True, error="", gaps=("no pgvector",), version="15.8")
     assert "● database: system 15.8 at 127.0.0.1:5435" in (
         line := printed(lambda c: c.print(terminal.stand_in_line(ready)))
