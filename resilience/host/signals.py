@@ -62,6 +62,17 @@ def heard() -> bool:
     return _Heard.terminated or _Heard.interrupted
 
 
+def raise_what_was_lost() -> None:
+    """Raise KeyboardInterrupt where a signal was heard and the command goes on all the same.
+
+    For the beginning and the end of each step: what a handler raises is lost in code that swallows everything, such as some
+    modules as they load, destructors and weak references. While the end is written (`last_word`) nothing is raised: that step
+    is what the signal led to. In a notebook's kernel nothing is heard here.
+    """
+    if heard() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        raise KeyboardInterrupt
+
+
 def exit_code(number: int | None = None) -> int:
     """Return the exit code for this signal; without a number for the one that was heard."""
     ended = _Heard.terminated if number is None else number != signal.SIGINT

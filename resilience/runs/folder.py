@@ -36,6 +36,7 @@ from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
 from resilience.core.verdict import with_end
 from resilience.fallback import journal as journals
+from resilience.host import signals
 from resilience.host.files import write_atomically
 from resilience.host.vantage import vantage
 from resilience.runs import memory, owner
@@ -343,14 +344,17 @@ class RunFolder:
         """Record that a stage started, and how it ended; errors are recorded and raised on.
 
         It is on disk as started before its work begins: a stage that is still "started" when its process is gone was
-        killed. An interruption is recorded as that and not as a failure. Whatever is raised is raised on.
+        killed. An interruption is recorded as that and not as a failure, also where what a signal raised was swallowed in
+        the middle. Whatever is raised is raised on.
         """
         stage = Stage(name=name, status=StageStatus.STARTED, started_at=datetime.now(UTC), notebook=notebook, by=_who())
         self._work_on()
         self._put(stage)
         self._signal(f"{name.value}.started")
         try:
+            signals.raise_what_was_lost()
             yield
+            signals.raise_what_was_lost()
         except (KeyboardInterrupt, asyncio.CancelledError):
             self._end(stage, StageStatus.INTERRUPTED, error="interrupted")
             raise
@@ -377,9 +381,9 @@ class RunFolder:
     def _signal(self, name: str) -> None:
         """In a drill, tell the lab which stage begins or ends, so that its timetable follows the runbook's."""
         if self.settings.drill:
-            signals = self.settings.state / "signals"
-            signals.mkdir(parents=True, exist_ok=True)
-            (signals / name).touch()
+            told = self.settings.state / "signals"
+            told.mkdir(parents=True, exist_ok=True)
+            (told / name).touch()
 
     def skip(self, name: StageName, why: str) -> None:
         """Record that a stage was left out, and why."""

@@ -78,6 +78,35 @@ def test_a_signal_that_what_is_loaded_swallows_ends_the_command_all_the_same(num
     assert done.stdout == ""
 
 
+LOST = """
+import signal
+from resilience.host import signals
+signals.heed()
+signals.raise_what_was_lost()
+try:
+    signal.raise_signal({number})
+except KeyboardInterrupt:
+    pass
+with signals.last_word():
+    signals.raise_what_was_lost()
+print("the end is written")
+try:
+    signals.raise_what_was_lost()
+except KeyboardInterrupt:
+    print("raised again")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_what_a_signal_raised_and_something_swallowed_is_raised_again_but_while_the_end_is_written(
+    number: signal.Signals,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST.format(number=int(number))], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split("\n") == ["the end is written", "raised again", ""], done.stderr
+
+
 def test_no_signal_cuts_the_last_word_and_the_handlers_of_before_are_back() -> None:
     before = [signal.getsignal(number) for number in signals.ENDING]
     with signals.last_word():
