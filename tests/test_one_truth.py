@@ -264,7 +264,8 @@ What is raised is lost in code that swallows all, such as some imports, destruct
 def test_a_signal_at_either_end_of_a_command_leaves_one_end(
     team: Path, staging: SmallStaging, moment: str, verb: str, name: str, code: int
 ) -> None:
-    program = f"import signal, sys\nfrom resilience.host import signals\nnumber = signal.{name}\nsys.argv = ['resilience', {verb!r}]\n{AT[moment]}"
+    program = f"import signal, sys\nfrom resilience.host import signals\nnumber = signal.{name}\n"
+    program += f"sys.argv = ['resilience', {verb!r}]\n{AT[moment]}"
     program += "from resilience.cli import main\nmain()\n"
     done = subprocess.run([sys.executable, "-c", program], cwd=team, capture_output=True, text=True, check=False)
     (record,) = runs(team)
