@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from resilience.core.alerts import Action, Alert, Severity
 from resilience.core.escalation import escalation_lines, maintained
-from resilience.core.records import ConnectivityStatus, InfrastructureHealth, Notice
+from resilience.core.records import ConnectivityResult, ConnectivityStatus, InfrastructureHealth, Notice
 from resilience.core.settings import Maintenance, WatchSettings
 from resilience.core.words import cause_title, fault_phrase, staging_line
 
@@ -80,11 +80,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one look came to: the new state, every transition, at most one message, and whether to look again soon."""
+    """What one look came to: the new state, every transition, at most one message, and whether to look again soon.
+
+    `escalated` are the notices that this message told first.
+    """
 
     watch: Watch
     changes: tuple[Change, ...] = ()
     alert: Alert | None = None
+    escalated: tuple[Notice, ...] = ()
     soon: bool = False
 
 
@@ -144,32 +148,58 @@ def step(watch: Watch, health: InfrastructureHealth, around: Around, now: dateti
 
     At most one message a look, about all that changed in it. An incident opens with the first service that is not up and
     not under maintenance, and resolves once when every service is up again. While it is acknowledged there are no
-    reminders. What is not known changes nothing.
+    reminders. What is not known changes nothing, but a service that nobody asks for any more is followed no longer: an
+    outage would never end by it.
     """
-    services = dict(watch.services)
-    changes: list[Change] = []
+    services, gone = _asked_for(watch.services, health)
+    changes: list[Change] = list(gone)
     children = _explained(health)
     for result in health.services:
-        sign = _SIGNS.get(result.status)
+        sign = _sign(result)
         if sign is None:
             continue
         before = services.get(result.name, Followed())
         after = follow(before, sign, around.settings, now)
         services[result.name] = after
         if after.state is not before.state and not (before.state is State.UNKNOWN and after.state is State.UP):
-            why = fault_phrase(result) if after.state in _BAD else ""
+            why = fault_phrase(result) if after.state in _BAD and sign != "+" else ""
             muted = result.name in children and after.state in _BAD
             changes.append(Change(service=result.name, before=before.state, after=after.state, why=why, muted=muted))
-    unsettled = any(_unsettled(services[r.name], r.status) for r in health.services if r.name in services)
+    unsettled = any(_unsettled(services[r.name], _sign(r)) for r in health.services if r.name in services)
     soon = unsettled and watch.follow_ups < max(around.settings.down[1], around.settings.up[1]) - 1
     kept = replace(watch, services=services, follow_ups=watch.follow_ups + 1 if soon else 0)
     kept, alert = _message(kept, health, tuple(changes), around, now)
-    return Step(watch=kept, changes=tuple(changes), alert=alert, soon=soon)
+    new = [rule for rule in kept.escalated if rule not in watch.escalated or kept.key != watch.key]
+    escalated = tuple(notice for notice in around.notices if not notice.quiet and notice.rule in new)
+    return Step(watch=kept, changes=tuple(changes), alert=alert, escalated=escalated, soon=soon)
 
 
-def _unsettled(followed: Followed, status: ConnectivityStatus) -> bool:
+def _sign(result: ConnectivityResult) -> str | None:
+    """Return the sign of this look, or None where it says nothing.
+
+    Looks are told which services flap, and call their good answers degraded. Counted as bad those would end the flapping
+    by what it had itself brought about.
+    """
+    if result.flapping and result.fault is None and result.status is ConnectivityStatus.DEGRADED:
+        return "+"
+    return _SIGNS.get(result.status)
+
+
+def _asked_for(
+    followed: Mapping[str, Followed], health: InfrastructureHealth
+) -> tuple[dict[str, Followed], list[Change]]:
+    """Return what is known of the services that this look asked for, and the changes of those that were bad and are not."""
+    asked = {r.name for r in health.services if r.status is not ConnectivityStatus.NOT_CONFIGURED}
+    gone = [
+        Change(service=name, before=one.state, after=State.UNKNOWN, why="followed no longer")
+        for name, one in followed.items()
+        if name not in asked and one.state in _BAD
+    ]
+    return {name: one for name, one in followed.items() if name in asked}, gone
+
+
+def _unsettled(followed: Followed, sign: str | None) -> bool:
     """Say whether the last look says something else than the state: then another look soon decides."""
-    sign = _SIGNS.get(status)
     if sign is None or followed.state is State.FLAPPING:
         return False
     if followed.state is State.UNKNOWN:

@@ -16,7 +16,7 @@ import stamina
 from resilience.core import codec
 from resilience.core.alerts import Alert
 from resilience.core.errors import RecordError, RunbookError
-from resilience.core.escalation import notices
+from resilience.core.escalation import escalation_lines, notices
 from resilience.core.records import InfrastructureHealth, Recovery
 from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
@@ -169,6 +169,8 @@ class Watcher:
             self._tell(self._redactor.text(f"{at} {change.line}{muted}"))
         if alert is not None:
             self._tell(f"{at} {alert.kind.upper()}: {alert.title}")
+        for line in escalation_lines(taken.escalated):
+            self._tell(self._redactor.text(f"{at} {line}"))
 
     def _close(self, kept: History, health: InfrastructureHealth, before: Watch, now: datetime) -> None:
         """Close the outage in the history: it was seen well by as many looks as `up` asks for."""

@@ -20,6 +20,12 @@ SETTINGS = WatchSettings()
 AROUND = Around(settings=SETTINGS, issue="#1278")
 WELL = health({})
 DOWN = health({"database": S.UNAVAILABLE})
+NOT_BELIEVED = replace(
+    WELL,
+    services=tuple(
+        replace(one, status=S.DEGRADED, flapping=True) if one.name == "database" else one for one in WELL.services
+    ),
+)
 
 
 def go(
@@ -147,6 +153,44 @@ def test_a_service_that_fails_at_random_for_1000_looks_sends_few_messages(share:
     assert sum(one.kind == "resolved" for one in told) <= sum(one.kind == "opened" for one in told)
 
 
+def test_an_outage_ends_though_its_service_was_taken_out_of_the_configuration_meanwhile() -> None:
+    opened = go(DOWN, DOWN)[-1].watch
+    rest = replace(WELL, services=tuple(one for one in WELL.services if one.name != "database"))
+    for looked in (rest, health({"database": S.NOT_CONFIGURED})):
+        steps = go(looked, looked, watch=opened)
+        assert [alert.kind for alert in messages(steps)] == ["resolved"]
+        assert [change.line for one in steps for change in one.changes] == [
+            "database: down → unknown (followed no longer)"
+        ]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6])
+def test_a_flapping_service_stays_so_though_looks_call_its_good_answers_degraded(share: float) -> None:
+    """A look that is told that a service flaps does not believe its good answers; that is no finding of its own."""
+    dice, watch, told = random.Random(1278), Watch(), []
+    for number in range(1000):
+        flaps = watch.services.get("database", Followed()).state is State.FLAPPING
+        seen = DOWN if dice.random() < share else NOT_BELIEVED if flaps else WELL
+        around = replace(AROUND, settings=replace(SETTINGS, reminder_minutes=0))
+        taken = step(watch, seen, around, AT + timedelta(seconds=number * 300))
+        watch = taken.watch
+        told += [taken.alert] if taken.alert else []
+    assert 0 < len(told) <= 45
+
+
+def test_a_service_that_flapped_and_is_calm_is_up_and_never_degraded() -> None:
+    flapping = Watch(services={"database": Followed(looks="+-" * 10, state=State.FLAPPING)}, key="k", opened_at=AT)
+    steps = go(*[NOT_BELIEVED] * 21, watch=flapping)
+    assert [change.after for one in steps for change in one.changes] == [State.UP]
+    assert [alert.kind for alert in messages(steps)] == ["resolved"]
+
+
+def test_a_change_on_a_good_look_does_not_give_the_look_as_its_reason() -> None:
+    slow = health({"database": S.DEGRADED})
+    steps = go(WELL, DOWN, DOWN, slow, WELL)
+    assert [change.line for one in steps for change in one.changes][-1] == "database: down → degraded"
+
+
 NOTICE = Notice(at=AT, reason="critical services down for 31 minutes", whom="", rule="critical_down", text="t")
 
 
@@ -157,6 +201,9 @@ def test_an_escalation_is_told_once_and_not_while_it_is_quiet() -> None:
     loud = replace(AROUND, notices=(NOTICE,))
     (alert,) = messages(go(DOWN, DOWN, DOWN, watch=opened, around=loud))
     assert alert.kind == "escalated"
+    told = [one.escalated for one in go(DOWN, DOWN, DOWN, watch=opened, around=loud)]
+    assert told == [(NOTICE,), (), ()]
+    assert [one.escalated for one in go(DOWN, DOWN, DOWN, around=loud)] == [(), (NOTICE,), ()]
     assert "ESCALATE: critical services down for 31 minutes" in alert.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from resilience.core.errors import LockedError
 from resilience.core.secret import Secret
-from resilience.core.settings import Settings
+from resilience.core.settings import AlertSettings, Settings
 from resilience.runs.history import History
 from resilience.runs.keeping import Keeping
 from resilience.runs.watching import Watcher
@@ -73,6 +74,32 @@ async def test_a_second_outage_is_another_one(settings: Settings, staging: Small
         staging.status = status
         await rounds(calm, 1)
     assert [[one["kind"] for one in alerts] for alerts in receiver.by_key.values()] == [["opened", "resolved"]] * 2
+
+
+async def test_an_escalation_that_comes_with_the_first_message_is_printed_too(
+    settings: Settings, staging: SmallStaging
+) -> None:
+    """Where nothing can be sent the lines are all that anybody sees."""
+    staging.status = 503
+    early = replace(
+        settings, escalation=replace(settings.escalation, critical_down_minutes=0.0), alerts=AlertSettings()
+    )
+    lines = await rounds(early, 4)
+    assert [line.split(" ", 2)[2].split(":")[0] for line in lines][-2:] == ["OPENED", "ESCALATE"]
+    assert sum("ESCALATE" in line for line in lines) == 1
+
+
+async def test_a_service_that_comes_and_goes_flaps_and_is_not_told_each_time(
+    settings: Settings, staging: SmallStaging, receiver: Receiver
+) -> None:
+    """The watch tells its looks what flaps, and they answer differently then: that must not end the flapping."""
+    dice = random.Random(1278)
+    for _ in range(40):
+        staging.status = 503 if dice.random() < 0.4 else 200
+        await rounds(settings, 1)
+    kinds = [body["kind"] for body in receiver.bodies]
+    assert kinds[0] == "opened"
+    assert len(kinds) <= 4
 
 
 async def test_a_receiver_that_is_down_is_said_once_and_gets_all_in_order_when_it_is_back(
