@@ -49,12 +49,15 @@ def recalled(kept: History, incident_id: str, environment: str, now: datetime) -
     )
 
 
-def recalled_of(kept: History | None, incident: Incident) -> Recalled | None:
-    """Return what is known of the outage to which this run belongs; None for none, or where the history cannot be read."""
+def recalled_of(kept: History | None, incident: Incident, now: datetime | None = None) -> Recalled | None:
+    """Return what is known of the outage to which this run belongs; None for none, or where the history cannot be read.
+
+    Counted up to `now`; where none is given up to the end of the run, so that what is written of it does not depend on when.
+    """
     with memory.quietly():
         name = kept.incident_of(incident) if kept is not None else ""
         if kept is not None and name:
-            return recalled(kept, name, incident.environment, datetime.now(UTC))
+            return recalled(kept, name, incident.environment, now or incident.finished_at or datetime.now(UTC))
     return None
 
 
@@ -70,7 +73,7 @@ def recalled_here(settings: Settings, incident: Incident) -> Recalled | None:
     if kept is None:
         return None
     with kept:
-        return recalled_of(kept, incident)
+        return recalled_of(kept, incident, datetime.now(UTC))
 
 
 def recalled_now(settings: Settings, incident_id: str) -> Recalled | None:

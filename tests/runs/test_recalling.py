@@ -84,6 +84,20 @@ def test_an_outage_that_is_over_is_told_from_its_beginning_in_an_earlier_run(
         assert "2.0 h" in type_in("say", "--for", reader).out
 
 
+def test_what_is_written_of_a_run_does_not_depend_on_when_it_is_written(team: Path) -> None:
+    """`publish --dry-run`, and what is posted a minute or a day later, say the same of a run that is over."""
+    settings = settings_of(team)
+    began = datetime.now(UTC) - timedelta(hours=5)
+    run = replace(an_incident(), started_at=began, finished_at=began + timedelta(minutes=30), health=health({}))
+    ill = Sample(at=began, service="backend_api", status=ConnectivityStatus.UNAVAILABLE, response_time_s=5.0)
+    memory.record(settings, run, [ill])
+    with History(settings.outputs / "history.sqlite") as kept:
+        assert facts_of_run(kept, run) == (("Cost so far", "outage 30 min"),)
+    now = recalled_here(settings, run)
+    assert now is not None
+    assert now.cost == "outage 5.0 h"
+
+
 def test_a_run_without_an_outage_has_no_past(team: Path) -> None:
     settings = settings_of(team)
     run = Run.create(settings)
