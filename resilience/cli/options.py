@@ -6,6 +6,16 @@ from typing import Annotated
 
 import typer
 
+from resilience.cli.demand import on_demand
+
+with on_demand():
+    from resilience.core import records
+
+
+def _modes() -> list[str]:
+    return [mode.value for mode in records.TestExecutionMode]
+
+
 Config = Annotated[
     str,
     typer.Option("--config", help="The configuration; else RESILIENCE_CONFIG, resilience.toml, config/runbook.toml."),
@@ -15,7 +25,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout;
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log lines on stderr.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Interrupt who holds the lock on this host, and go on.")]
 Force = Annotated[
-    str, typer.Option("--force", help="full, degraded, offline or critical_only, whatever the health says.")
+    str,
+    typer.Option(
+        "--force", help="full, degraded, offline or critical_only, whatever the health says.", autocompletion=_modes
+    ),
 ]
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit 0, and say in words what that hides.")]
 Parameters = Annotated[

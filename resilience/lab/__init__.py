@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resilience.lab.lab import Lab, serve
     from resilience.lab.scenario import Scenario
-    from resilience.lab.scenario_file import load_scenario, scenario_names
+    from resilience.lab.scenario_file import load_scenario
+    from resilience.lab.shipped import scenario_names
 
 __all__ = ["Lab", "Scenario", "load_scenario", "scenario_names", "serve"]
 
@@ -20,7 +21,7 @@ _HOMES = {
     "serve": "lab",
     "Scenario": "scenario",
     "load_scenario": "scenario_file",
-    "scenario_names": "scenario_file",
+    "scenario_names": "shipped",
 }
 
 

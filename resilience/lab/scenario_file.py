@@ -22,6 +22,7 @@ from resilience.lab.scenario import (
     Step,
     Timing,
 )
+from resilience.lab.shipped import scenario_folder, scenario_names
 
 _FIGURES: Mapping[str, Mode] = {
     "after_bytes": Mode.CUT,
@@ -33,19 +34,6 @@ _FIGURES: Mapping[str, Mode] = {
     "of": Mode.FLAPPING,
     "then": Mode.FLAPPING,
 }
-
-
-def scenario_folder() -> Path:
-    """Return the folder of the shipped scenarios: in the wheel, else in the checkout."""
-    package = Path(__file__).parents[1]
-    shipped = package / "_shipped" / "config" / "drills"
-    return shipped if shipped.is_dir() else package.parent / "config" / "drills"
-
-
-def scenario_names() -> tuple[str, ...]:
-    """Return the names of the shipped scenarios, the main one first."""
-    names = sorted(path.stem for path in scenario_folder().glob("*.toml"))
-    return tuple(sorted(names, key=lambda name: name != "database-unavailable"))
 
 
 def load_scenario(name: str | Path) -> Scenario:

@@ -16,7 +16,8 @@ from resilience.core.records import (
 from resilience.lab.lab import PROJECT
 from resilience.lab.proxy import Mode
 from resilience.lab.scenario import CONTROL, SERVICES, At, Scenario
-from resilience.lab.scenario_file import load_scenario, parse_scenario, scenario_names
+from resilience.lab.scenario_file import load_scenario, parse_scenario
+from resilience.lab.shipped import scenario_names
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 HEAD = 'title = "t"\nguide = "g"\ndescription = "d"\n'

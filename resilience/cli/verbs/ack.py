@@ -28,7 +28,12 @@ def ack(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Acknowledge the outage that lasts: escalations and reminders of it stop."""
+    """Acknowledge the outage that lasts: its escalations stop.
+
+    \b
+      resilience ack "on it" --for 60
+      resilience ack --for 0                   take it back
+    """
     check_seconds("--for", minutes, zero=True)
     settings = settings_from(config, environment)
     done = people.acknowledge(settings, text, for_s=None if minutes is None else minutes * 60)

@@ -36,7 +36,13 @@ def apply(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Start stand-ins and write the env file, so that it can be undone to the byte."""
+    """Start stand-ins, write the env file; undone to the byte later.
+
+    \b
+      resilience apply
+      resilience apply --fresh                 stand-ins with empty data
+      eval "$(resilience env)"                 what is applied, for this shell
+    """
     log_to_stderr(verbose)
     forced, settings = mode_from(force), settings_from(config, environment)
     refuse_where_locked(settings, "apply", take_over)

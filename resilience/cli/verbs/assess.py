@@ -51,7 +51,14 @@ def assess(
     verbose: Verbose = False,
     exit_zero: ExitZero = False,
 ) -> None:
-    """One look at all services: what is down, why, what to type next."""
+    """One look at all services: what is down, why, what to type next.
+
+    \b
+      resilience assess                        what is down, why, what next
+      resilience assess --critical --samples 5
+      resilience assess --url postgresql://user@localhost:5432/app
+      resilience assess --json > health.json
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment, url)
     if watch is not None:

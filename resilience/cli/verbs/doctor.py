@@ -29,7 +29,11 @@ app = verb()
 
 @app.command()
 def doctor(config: Config = "", environment: Environment = "", verbose: Verbose = False) -> None:
-    """What is missing, unset, unreachable or never drilled, and what to type."""
+    """What is missing, unset, unreachable or never drilled.
+
+    \b
+      resilience doctor
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     findings = doctoring.diagnose(settings, results=asyncio.run(_look(settings)))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ with on_demand():
     from resilience import stand_ins as local
     from resilience.core import codec, records
     from resilience.host import log
-    from resilience.lab import differences, lab as labs, scenario_file
+    from resilience.lab import differences, lab as labs, scenario_file, shipped
     from resilience.notebook import headless
     from resilience.runs import configuration, runbook
     from resilience.show import terminal
@@ -40,15 +40,35 @@ app = verb()
 _KEEP_S = 0.5
 
 
-@app.command()
+def _scenarios() -> list[tuple[str, str]]:
+    return [*shipped.scenario_titles().items(), ("list", "Name the scenarios.")]
+
+
+class _NamingScenarios(typer.core.TyperCommand):
+    """The help names the scenarios, which are files, and reads them only then."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Scenarios"):
+            formatter.write_dl(list(shipped.scenario_titles().items()))
+
+
+@app.command(cls=_NamingScenarios)
 def drill(
     scenario: Annotated[
-        str, typer.Argument(help="Which outage; `resilience drill list` names them.")
+        str,
+        typer.Argument(help="One of the scenarios below, `list`, or a file of your own.", autocompletion=_scenarios),
     ] = "database-unavailable",
     out: Out = "",
     verbose: Verbose = False,
 ) -> None:
-    """The whole runbook against an embedded staging that breaks on a timetable. Touches nothing of yours."""
+    """The whole runbook against an outage on a timetable.
+
+    \b
+      resilience drill                         the first of the scenarios
+      resilience drill vpc-connector
+      resilience drill list
+      resilience drill ./own.toml --out /tmp/drills
+    """
     log_to_stderr(verbose)
     if scenario == "list":
         _list_drills()
@@ -58,8 +78,8 @@ def drill(
 
 def _list_drills() -> None:
     """Print the scenarios by name."""
-    for name in scenario_file.scenario_names():
-        terminal.out.print(f"{name:<32} {scenario_file.load_scenario(name).title}", markup=False)
+    for name, title in shipped.scenario_titles().items():
+        terminal.out.print(f"{name:<32} {title}", markup=False)
 
 
 def run_drill(name: str, *, out: str = "") -> int:

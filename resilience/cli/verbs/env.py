@@ -35,7 +35,13 @@ def env(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """What the child processes get, for shells: eval "$(resilience env)"."""
+    """The applied variables for a shell: eval "$(resilience env)".
+
+    \b
+      eval "$(resilience env)"
+      eval "$(resilience env --unset)"         give the shell back what it had
+      resilience env --shell fish | source
+    """
     if shell and shell not in _SHELLS:
         raise UsageError(f"--shell {shell!r} is unknown.", hint=did_you_mean(shell, _SHELLS))
     fish = (shell or _asking()) == "fish"

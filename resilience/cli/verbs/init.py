@@ -29,7 +29,13 @@ def init(
         bool, typer.Option("--guide", help="The outage guide's own files instead: config/, docker/ and three scripts.")
     ] = False,
 ) -> None:
-    """Set this repository up: looks at it, shows what it would write, writes resilience.toml."""
+    """Set this repository up: shows, then writes resilience.toml.
+
+    \b
+      resilience init                          shows, and asks before it writes
+      resilience init --write
+      resilience init --guide --write          the outage guide's own files
+    """
     if guide:
         _guide(write)
         return

@@ -35,7 +35,11 @@ def judge(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """The plug-in's events on stdin: what the tests came to and what to run again, as JSON. Runs nothing."""
+    """The plug-in's events on stdin: outcomes as JSON. Runs nothing.
+
+    \b
+      resilience judge < events.jsonl
+    """
     log_to_stderr(False)
     settings = settings_from(config, environment)
     if follows:

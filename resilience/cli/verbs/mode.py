@@ -28,7 +28,12 @@ def mode(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """The mode the tests should run in, and why."""
+    """The mode the tests should run in, and why.
+
+    \b
+      resilience mode
+      resilience mode --force offline          what that mode would hold back
+    """
     log_to_stderr(verbose)
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))

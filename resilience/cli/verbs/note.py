@@ -26,7 +26,12 @@ def note(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """Put a note on the timeline: resilience note "restarted the connector" --at 03:40"""
+    """Put a note on the timeline of the incident.
+
+    \b
+      resilience note "restarted the connector" --at 03:40
+      resilience note "lesson: the connector has no alert"
+    """
     settings = settings_from(config, environment)
     moment = people.when(at, datetime.now(UTC))
     incident = people.note(settings, text, at=moment)

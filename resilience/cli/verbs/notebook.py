@@ -31,7 +31,12 @@ def notebook(
     no_browser: Annotated[bool, typer.Option("--no-browser")] = False,
     folder: Annotated[str, typer.Option("--folder", help="Where the copy goes.")] = "",
 ) -> None:
-    """Open a copy of the notebooks in JupyterLab."""
+    """Open a copy of the notebooks in JupyterLab.
+
+    \b
+      resilience notebook
+      resilience notebook --no-browser --folder ~/incident
+    """
     program = _jupyter_lab()
     target = Path(folder).expanduser() if folder else configuration.load_settings().root / ".resilience" / "notebooks"
     _copy_notebooks(target)

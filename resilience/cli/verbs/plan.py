@@ -28,7 +28,12 @@ def plan(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """What apply would do, in the words it will use. Changes nothing."""
+    """What apply would do, in the words it will use. Changes nothing.
+
+    \b
+      resilience plan
+      resilience plan --force offline --json
+    """
     log_to_stderr(verbose)
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))

@@ -43,7 +43,12 @@ def publish(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Write a run onto its issue: one comment that is edited, and news; --dry-run shows the exact text."""
+    """Write a run onto its issue: one comment, edited, and news.
+
+    \b
+      resilience publish --dry-run             the exact text
+      resilience publish latest --issue 1278
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     wanted = run_folder(settings, folder)

@@ -41,7 +41,12 @@ def recover(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Wait until staging stays healthy, then restore, run the critical tests, then the full suite."""
+    """Wait until staging stays well, restore, prove it by tests.
+
+    \b
+      resilience recover                       waits up to twelve hours
+      resilience recover --wait 0 --no-tests   looks once, runs nothing
+    """
     log_to_stderr(verbose)
     check_seconds("--wait", wait, zero=True)
     settings = settings_from(config, environment)

@@ -33,7 +33,12 @@ def report(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Write the report of a run again, from its records."""
+    """Write the report of a run again, from its records.
+
+    \b
+      resilience report                        the newest run
+      resilience report 2026-11-22/031407Z-run --public
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     wanted = run_folder(settings, folder)

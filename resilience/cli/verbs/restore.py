@@ -48,7 +48,12 @@ def restore(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put the env file back to the byte and stop the stand-ins. No database is touched."""
+    """Put the env file back to the byte and stop the stand-ins.
+
+    \b
+      resilience restore
+      resilience restore --force               also where the file was edited
+    """
     log_to_stderr(verbose)
     settings, unreadable = undo_settings.settings_for_restore(config, environment=environment)
     journals.load(settings.state)  # one that cannot be read is an error, unlike the record of its run

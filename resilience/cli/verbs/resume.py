@@ -29,7 +29,12 @@ def resume(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Continue a run at the stage that failed."""
+    """Continue a run at the stage that failed.
+
+    \b
+      resilience resume                        the newest run
+      resilience resume 2026-11-22/031407Z-run
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     parameters = pairs_from(parameter, settings)

@@ -44,7 +44,13 @@ def run(
     verbose: Verbose = False,
     exit_zero: ExitZero = False,
 ) -> None:
-    """All stages headless through papermill; always leaves a report. Only looks unless --apply is given."""
+    """All stages without a person; always leaves a report.
+
+    \b
+      resilience run --no-apply                only looks
+      resilience run --apply -p samples=3
+      resilience run --apply --publish --issue 1278
+    """
     log_to_stderr(verbose)
     for option, value in (("--total-timeout", total_timeout), ("--stage-timeout", stage_timeout)):
         check_seconds(option, value)

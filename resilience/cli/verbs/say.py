@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 app = verb()
 
 
+def _readers() -> list[str]:
+    return [reader.value for reader in saying.Reader]
+
+
 @app.command()
 def say(
     folder: Annotated[str, typer.Argument(help="The run; else the newest.", metavar="[RUN]")] = "latest",
-    reader: Annotated[str, typer.Option("--for", help="team, status-page or exec.")] = "team",
+    reader: Annotated[str, typer.Option("--for", help="team, status-page or exec.", autocompletion=_readers)] = "team",
     hand_over: Annotated[bool, typer.Option("--hand-over", help="The note for the next on-call.")] = False,
     update_minutes: Annotated[
         float, typer.Option("--update-minutes", min=1, help="Minutes to the next update.")
@@ -36,7 +40,13 @@ def say(
     config: Config = "",
     environment: Environment = "",
 ) -> None:
-    """The incident in three sentences: --for team, status-page or exec; --hand-over for the next on-call."""
+    """The incident in three sentences; or as a note to hand over.
+
+    \b
+      resilience say
+      resilience say --for status-page
+      resilience say --hand-over
+    """
     if reader not in set(saying.Reader):
         raise UsageError(f"--for {reader}: unknown.", hint=did_you_mean(reader, [one.value for one in saying.Reader]))
     settings = settings_from(config, environment)

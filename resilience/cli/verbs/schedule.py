@@ -24,16 +24,30 @@ with on_demand():
 app = verb()
 
 
+def _schedulers() -> list[str]:
+    return list(schedules.SCHEDULERS)
+
+
 @app.command()
 def schedule(
-    scheduler: Annotated[str, typer.Argument(help="One of these schedulers.")],
+    scheduler: Annotated[
+        str,
+        typer.Argument(
+            help="cron, systemd, github-actions, gitlab, kubernetes or airflow.", autocompletion=_schedulers
+        ),
+    ],
     out: Annotated[
         str, typer.Option("--out", help="Write the files below this folder, instead of printing them.")
     ] = "",
     install: Annotated[str, typer.Option("--install", help="What pip installs on CI's machines and in images.")] = "",
     config: Config = "",
 ) -> None:
-    """Print the files of cron, systemd, github-actions, gitlab, kubernetes or airflow that look at staging."""
+    """Print the files with which a scheduler looks at staging.
+
+    \b
+      resilience schedule cron
+      resilience schedule github-actions --out .
+    """
     if scheduler not in schedules.SCHEDULERS:
         raise UsageError(f"scheduler {scheduler!r} is unknown.", hint=did_you_mean(scheduler, schedules.SCHEDULERS))
     install = install or f"resilience-runbook=={version('resilience-runbook')}"

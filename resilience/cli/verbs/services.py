@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from resilience.core.settings import Service, Settings
 
 
-app = verb(help="Start, stop and show the stand-ins on this machine.", no_args_is_help=True)
+_HELP = """Start, stop and show the stand-ins on this machine.
+
+\b
+  resilience services up database redis
+  resilience services status
+  resilience services down
+"""
+
+app = verb(help=_HELP, no_args_is_help=True)
 
 
 @app.command()

@@ -37,7 +37,12 @@ def status(
     environment: Environment = "",
     as_json: Json = False,
 ) -> None:
-    """What is applied, what runs, who holds the lock; --hand-over prints it for the next engineer."""
+    """How staging is, what is applied, what ran last, what is next.
+
+    \b
+      resilience status
+      resilience status --hand-over            in sentences, for the next engineer
+    """
     settings = settings_from(config, environment)
     files.sweep()
     found = gather(settings)

@@ -72,7 +72,14 @@ def test(
     verbose: Verbose = False,
     exit_zero: ExitZero = False,
 ) -> None:
-    """Run commands in the mode that fits: resilience test -- pytest tests/unit -v"""
+    """Run test commands in the mode that fits; say what they proved.
+
+    \b
+      resilience test                          what the mode is configured for
+      resilience test -- pytest tests/unit -v
+      resilience test --progress -- pytest tests
+      resilience test --exit-code original -- npm test
+    """
     log_to_stderr(verbose)
     if exit_code not in ("ours", "original"):
         raise UsageError(f"--exit-code {exit_code}: ours or original was expected.", hint="--exit-code original")

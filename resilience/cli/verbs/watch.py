@@ -32,7 +32,12 @@ def watch(
     environment: Environment = "",
     verbose: Verbose = False,
 ) -> None:
-    """Look every 300 s, print and alert only what changes; a restart tells nothing twice."""
+    """Look every five minutes; print and alert only what changes.
+
+    \b
+      resilience watch                         every five minutes, until Ctrl-C
+      resilience watch --interval 60 --critical
+    """
     log_to_stderr(verbose)
     check_seconds("--interval", interval)
     following.follow(settings_from(config, environment), interval_s=interval, rounds=rounds, critical=critical)

@@ -34,7 +34,12 @@ def why(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """The evidence of a test's judgement: rule, sign, endpoint, looks before and after."""
+    """Why a test was judged as it was: rule, sign, looks.
+
+    \b
+      resilience why test_checkout
+      resilience why tests/unit/test_a.py::test_b --run 2026-11-22/031407Z-test
+    """
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     run = runbook.Run.open(run_folder(settings, folder), settings)

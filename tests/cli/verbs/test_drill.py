@@ -17,7 +17,7 @@ import pytest
 
 from resilience.cli.verbs.drill import run_drill
 from resilience.core.errors import UsageError
-from resilience.lab.scenario_file import scenario_names
+from resilience.lab.shipped import scenario_names
 from resilience.notebook.parameters import NOTEBOOKS
 from tests.kits.stand_in_kit import eventually, processes_naming
 
