@@ -58,6 +58,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "services": "Start, stop and show the stand-ins on this machine.",
         "judge": "The plug-in's events on stdin: outcomes as JSON. Runs nothing.",
         "undo": "The same as restore.",
+        "completion": "Print what completes words in bash, zsh or fish.",
         "help": "Explain a verb, with examples.",
     },
 }
