@@ -24,6 +24,7 @@ from resilience.core.records import (
     Phase,
 )
 from resilience.core.settings import Service
+from resilience.core.words import fault_phrase, fault_word
 
 C = FaultCode
 _LOST = frozenset({C.TCP_TIMEOUT, C.TCP_NO_ROUTE, C.TCP_HOST_UNREACH})
@@ -132,7 +133,7 @@ def _ranked(scene: Scene) -> tuple[Cause, ...]:
     ranked = sorted(scene.causes, key=weight)
     found = {r.name: r for r in scene.results}
     rest = [found[name] for cause in ranked[1:] for name in cause.services if name in found]
-    told = [f"it does not explain {r.name} ({r.fault.value})" for r in rest if r.fault]
+    told = [f"it does not explain {r.name} ({fault_phrase(r)})" for r in rest if r.fault]
     return tuple(
         replace(cause, also_possible=True) if place else replace(cause, against=(*cause.against, *told))
         for place, cause in enumerate(ranked)
@@ -365,7 +366,7 @@ def dependency(scene: Scene) -> Iterator[Cause]:
     for root, children in roots.items():
         children = [child for child in children if child.name != root]
         explained = next((c for c in scene.causes if root in c.services), None)
-        line = [f"{child.name} needs {root} and answers {child.fault.value}" for child in children if child.fault]
+        line = [f"{child.name} needs {root} and answers {fault_word(child)}" for child in children if child.fault]
         if explained is not None:
             yield replace(
                 explained,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from resilience.core.marks import BLAME, FAULTS, OUTCOMES, STAGING, STATUSES, TIMED, Blame, outcome_word
 from resilience.core.records import (
@@ -82,22 +82,30 @@ def fault_phrase(result: ConnectivityResult) -> str:
     was slow, and only what did not is a time-out.
     """
     fault, took = result.fault, result.response_time_s
+    if fault in (None, FaultCode.APP_SLOW) and result.status is ConnectivityStatus.DEGRADED and took is not None:
+        return "flapping" if fault is None and result.flapping else f"slow, {seconds(took)}"
+    if fault in TIMED and took is not None:
+        return f"{FAULTS[fault]} after {seconds(took)}"
+    return fault_word(result)
+
+
+def fault_word(result: ConnectivityResult) -> str:
+    """Return 'connect time-out', '503' or 'slow': what was met, beside a column that holds the time."""
+    fault = result.fault
     if fault is None and result.flapping:
         return "flapping"
-    if fault in (None, FaultCode.APP_SLOW) and result.status is ConnectivityStatus.DEGRADED and took is not None:
-        return f"slow, {seconds(took)}"
     if fault is None:
-        return STATUSES[result.status].word
-    if fault in TIMED:
-        return FAULTS[fault] + (f" after {seconds(took)}" if took is not None else "")
+        slow = result.status is ConnectivityStatus.DEGRADED and result.response_time_s is not None
+        return "slow" if slow else STATUSES[result.status].word
     code = result.facts.get("status", "")
-    return code if code[:1] in ("4", "5") else FAULTS[fault]
+    return code if code[:1] in ("4", "5") and fault not in TIMED else FAULTS[fault]
 
 
-def staging_line(health: InfrastructureHealth) -> str:
+def staging_line(health: InfrastructureHealth, *, most: int = 4) -> str:
     """Return the line that starts with STAGING:, naming what is unwell, critical services first.
 
-    Four services are named and the rest counted, so that it stays one line on a terminal.
+    `most` services are named and the rest counted, so that it stays one line on a terminal. Services that met the same
+    share its phrase.
     """
     word = STAGING[health.overall_status]
     wanted = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.UNKNOWN, ConnectivityStatus.DEGRADED)
@@ -109,13 +117,25 @@ def staging_line(health: InfrastructureHealth) -> str:
         counts += f", {health.not_configured} not configured"
     if not unwell:
         return f"{health.environment.upper()}: {word} ({counts})"
-    shown = "; ".join(f"{result.name}: {fault_phrase(result)}" for result in unwell[:4])
-    more = f"; and {len(unwell) - 4} more" if len(unwell) > 4 else ""
+    alike: dict[str, list[str]] = {}
+    for result in unwell[:most]:
+        alike.setdefault(fault_phrase(result), []).append(result.name)
+    shown = "; ".join(f"{', '.join(names)}: {phrase}" for phrase, names in alike.items())
+    more = f"; and {len(unwell) - most} more" if len(unwell) > most else ""
     return f"{health.environment.upper()}: {word} ({shown}{more}). {counts}"
 
 
 def tests_line(decision: Decision) -> str:
     """Return the line that starts with TESTS:, saying how they can be run."""
+    return _how_tests_run(decision, ", ".join)
+
+
+def short_tests_line(decision: Decision) -> str:
+    """Return the same line with services counted instead of named, where a list of them stands below."""
+    return _how_tests_run(decision, lambda names: plural(len(names), "service"))
+
+
+def _how_tests_run(decision: Decision, named: Callable[[Sequence[str]], str]) -> str:
     mode = decision.mode
     if decision.blocked:
         return "TESTS: BLOCKED by infrastructure (a critical service is down and nothing usable stands in for it)"
@@ -123,10 +143,24 @@ def tests_line(decision: Decision) -> str:
         return "TESTS: can run on real staging (mode full)"
     text = "only the critical ones should run" if mode is TestExecutionMode.CRITICAL_ONLY else "can run"
     if decision.stand_ins:
-        text += f" on local stand-ins for {', '.join(decision.stand_ins)}"
+        text += f" on local stand-ins for {named(decision.stand_ins)}"
     if decision.held:
-        text += f", but for those that need {', '.join(decision.held)}"
+        text += f", but for those that need {named(tuple(decision.held))}"
     return f"TESTS: {text} (mode {mode.value})"
+
+
+def verdict_line(health: InfrastructureHealth, decision: Decision | None) -> str:
+    """Return 'STAGING: DOWN. TESTS: can run on local stand-ins (mode degraded)': the verdict alone, to stand last."""
+    line = f"{health.environment.upper()}: {STAGING[health.overall_status]}"
+    if decision is None:
+        return line
+    if decision.blocked:
+        return f"{line}. TESTS: BLOCKED by infrastructure"
+    where = (
+        "real staging" if decision.mode is TestExecutionMode.FULL else "local stand-ins" if decision.stand_ins else ""
+    )
+    only = "only the critical ones should run" if decision.mode is TestExecutionMode.CRITICAL_ONLY else "can run"
+    return f"{line}. TESTS: {only}{f' on {where}' if where else ''} (mode {decision.mode.value})"
 
 
 def totals_line(totals: TestTotals) -> str:

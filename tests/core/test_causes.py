@@ -143,8 +143,8 @@ def test_the_first_cause_explains_most_and_says_what_it_does_not() -> None:
         (N.SINGLE_SERVICE, True),
     ]
     assert made[0].services == ("database", "backend_api")
-    assert "it does not explain redis (app_auth)" in made[0].against
-    assert "it does not explain llm_service (dns_timeout)" in made[0].against
+    assert "it does not explain redis (login refused)" in made[0].against
+    assert "it does not explain llm_service (name server time-out after 123 ms)" in made[0].against
     assert "no other service of its network was asked" in made[0].against
     assert made[1].against == (), "only the first is read as the cause"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,19 +15,18 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, ExitZero, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
-from resilience.core.errors import LockedError, RecordError
+from resilience.core.errors import LockedError
 
 with on_demand():
     from rich import table as rich_table
 
-    from resilience.cli import following
-    from resilience.core import records, steadiness as steadying, verdict, words
-    from resilience.fallback import journal
+    from resilience.cli import following, standing
+    from resilience.core import next_steps, plan as planning, steadiness as steadying, verdict, words
     from resilience.runs import escalating, looking
     from resilience.show import terminal
 
 if TYPE_CHECKING:
-    from resilience.core.records import ConnectivityStatus, InfrastructureHealth
+    from resilience.core.records import Decision, InfrastructureHealth, Notice
     from resilience.core.settings import Settings
 
 
@@ -45,6 +46,9 @@ def assess(
         float | None,
         typer.Option("--watch", help="Watch as `resilience watch` does, every so many seconds (the guide: 300)."),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="All that each service said, the evidence, and the text to paste.")
+    ] = False,
     config: Config = "",
     environment: Environment = "",
     as_json: Json = False,
@@ -55,6 +59,7 @@ def assess(
 
     \b
       resilience assess                        what is down, why, what next
+      resilience assess --details              with all that each service said
       resilience assess --critical --samples 5
       resilience assess --url postgresql://user@localhost:5432/app
       resilience assess --json > health.json
@@ -78,11 +83,10 @@ def assess(
             )
         print_json(document)
     else:
-        terminal.show_health(health, decision)
+        # A URL alone names no tests, of which something could be said.
+        _show(health, decision if settings.source else None, settings, told, details=details)
         if samples > 1:
             _show_samples(looks)
-        terminal.show_notices(told)
-        _next(health, settings)
     leave(verdict.exit_code_of(health.overall_status), exit_zero, looked=True)
 
 
@@ -111,31 +115,37 @@ def _show_samples(looks: list[InfrastructureHealth]) -> None:
     terminal.out.print(table)
 
 
-def _next(health: InfrastructureHealth, settings: Settings) -> None:
-    """Say what is applied here, and what to type; a damaged journal is said and keeps nobody from looking."""
-    try:
-        applied = journal.load(settings.state)
-    except RecordError as exc:
-        applied = None
-        terminal.err.print(str(exc), markup=False, soft_wrap=True)
-    if applied is not None:
-        state = "unfinished" if applied.unfinished else "applied"
-        terminal.out.print(
-            f"A fallback is {state} here (mode {applied.mode}, by {applied.user}, "
-            f"since {applied.started_at:%H:%M:%S} UTC): resilience status"
+def _show(
+    health: InfrastructureHealth,
+    decision: Decision | None,
+    settings: Settings,
+    told: Sequence[Notice],
+    *,
+    details: bool,
+) -> None:
+    """Show one screen, or with `details` all of it; a damaged journal is said and keeps nobody from looking."""
+    found = standing.where_things_stand(settings)
+    if found.damage:
+        terminal.err.print(found.damage, markup=False, soft_wrap=True)
+    steps = next_steps.next_steps(
+        replace(
+            found.situation,
+            staging=health.overall_status,
+            blocked=decision is not None and decision.blocked,
+            changes=decision is not None and planning.changes_anything(decision),
         )
-    terminal.out.print(f"[bold]Next:[/bold] {_to_type(health.overall_status, applied)}")
-
-
-def _to_type(status: ConnectivityStatus, applied: journal.Journal | None) -> str:
-    """Return the next verb: by the state of staging, and by whether the stand-ins are applied in full."""
-    if status is records.ConnectivityStatus.AVAILABLE:
-        return "resilience " + ("recover" if applied else "test")
-    if applied is not None and not applied.unfinished:
-        return "resilience test   resilience recover   (once staging is back)"
-    if status is records.ConnectivityStatus.UNKNOWN:
-        return "resilience doctor"
-    return "resilience plan   (shows what apply would do)   resilience apply   resilience test"
+    )
+    notes = [found.applied] if found.applied else []
+    if details:
+        terminal.show_health(health, decision)
+        terminal.show_notices(told)
+        terminal.show_steps(steps, notes=notes, last=words.verdict_line(health, decision))
+        return
+    unwell = any(result.fault is not None for result in health.services)
+    more = next_steps.Step("resilience assess --details", "all that each service said, and its hints")
+    terminal.show_assessment(
+        health, decision, steps=[*steps, *([more] if unwell and settings.source else [])], notices=told, notes=notes
+    )
 
 
 def _watch(settings: Settings, interval_s: float, critical: bool) -> None:

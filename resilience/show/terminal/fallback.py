@@ -6,55 +6,76 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from resilience.core.marks import LOOKS, Tone
-from resilience.core.records import Applied, Decision, Plan, Restored, StandIn
+from resilience.core.records import Applied, Decision, EnvChange, Plan, Restored, StandIn
 from resilience.core.words import seconds, tests_line
 from resilience.show.terminal.console import headline, out
+from resilience.show.terminal.wrapping import command_lines, sentence_lines, width_of
 
 
 def show_decision(decision: Decision, *, console: Console = out) -> None:
     headline(console, tests_line(decision))
     for reason in decision.reasons:
-        console.print(f"  · {escape(reason)}")
+        _say(console, Text(f"  · {reason}"))
     for service, reason in decision.held.items():
-        console.print(f"  · held back, need {escape(service)}: {escape(reason)}")
+        _say(console, Text(f"  · held back, need {service}: {reason}"))
 
 
 def show_plan(plan: Plan, *, console: Console = out) -> None:
     """Print what apply would do, in the words it uses while doing it."""
-    console.print(f"[bold]PLAN[/bold] (mode {plan.mode.value}; nothing has been changed)")
+    _say(console, Text.assemble(("PLAN", "bold"), f" (mode {plan.mode.value}; nothing has been changed)"))
     for number, step in enumerate(plan.steps, 1):
-        console.print(f"  {number}. {escape(step)}", soft_wrap=True)
-    if plan.changes:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for name in ("variable", "now", "after"):
-            table.add_column(name, overflow="fold")
-        for change in plan.changes:
-            if change.before != change.after:
-                now = "[dim](unset)[/dim]" if change.before is None else escape(change.before)
-                table.add_row(change.name, now, escape(change.after or ""))
-        if table.row_count:
-            console.print(f"[bold]Variables[/bold] in {escape(plan.env_file)} (profile {plan.profile})")
-            console.print(table)
+        _say(console, Text(f"  {number}. {step}"))
+    changes = [change for change in plan.changes if change.before != change.after]
+    if changes:
+        _say(console, Text.assemble(("Variables", "bold"), f" in {plan.env_file} (profile {plan.profile})"))
+    for change in changes:
+        _show_change(change, console)
     if plan.commands:
-        console.print("[bold]Tests that will run[/bold]")
+        _say(console, Text("Tests that will run", style="bold"))
         for command in plan.commands:
-            select = f"   (only: {escape(command.select)})" if command.select else ""
-            console.print(f"  $ {escape(command.command)}{select}")
+            _commands(console, command.command)
+            if command.select:
+                _say(console, Text(f"    only: {command.select}"))
     for marker, reason in plan.held_markers.items():
-        console.print(f"  held back, marked [bold]{escape(marker)}[/bold]: {escape(reason)}")
+        _say(console, Text.assemble("  held back, marked ", (marker, "bold"), f": {reason}"))
     _list(console, "Undo", plan.undo)
-    _list(console, "By hand, without this tool", plan.by_hand, sign="$")
+    if plan.by_hand:
+        _say(console, Text("By hand, without this tool", style="bold"))
+        _commands(console, *plan.by_hand)
     _list(console, "Note", plan.notes)
 
 
-def _list(console: Console, title: str, lines: Sequence[str], *, sign: str = "·") -> None:
+def _show_change(change: EnvChange, console: Console) -> None:
+    """Print what a variable is set to, and what it is now, below it where one line does not hold both."""
+    after = f"{change.name}={change.after}" if change.after is not None else f"{change.name} is taken away"
+    now = "(unset now)" if change.before is None else f"(now {change.before})"
+    line = Text.assemble("  ", after, "  ", (now, "dim"))
+    if line.cell_len <= width_of(console):
+        console.print(line, soft_wrap=True)
+        return
+    for part in (Text(f"  {after}"), Text(f"    {now}", style="dim")):
+        console.print(part, soft_wrap=True)
+
+
+def _say(console: Console, text: Text) -> None:
+    for line in sentence_lines(text, console):
+        console.print(line, soft_wrap=True)
+
+
+def _commands(console: Console, *commands: str) -> None:
+    for command in commands:
+        for line in command_lines(command, console):
+            console.print(line, soft_wrap=True)
+
+
+def _list(console: Console, title: str, lines: Sequence[str]) -> None:
     if lines:
-        console.print(f"[bold]{title}[/bold]")
+        _say(console, Text(title, style="bold"))
         for line in lines:
-            console.print(f"  {sign} {escape(line)}", soft_wrap=True)
+            _say(console, Text(f"  · {line}"))
 
 
 def show_applied(applied: Applied, *, console: Console = out) -> None:
