@@ -51,7 +51,16 @@ def end_by(exc: BaseException) -> NoReturn:
     if type(exc).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{exc.format_message()}\n")
         sys.exit(2)
-    _complain(f"{exc.format_message()} Hint: resilience --help", 2)
+    _complain(_mistyped(exc), 2)
+
+
+def _mistyped(exc: Any) -> str:
+    """Return what click found wrong, and the help that explains it; what looks like the tests' own options goes behind `--`."""
+    text, context = exc.format_message().rstrip("."), getattr(exc, "ctx", None)
+    path = context.command_path if context is not None else "resilience"
+    if path == "resilience test" and type(exc).__name__ == "NoSuchOption" and not exc.possibilities:
+        return f"{text}. Hint: the tests' own command goes behind --: resilience test -- pytest {exc.option_name}"
+    return f"{text}. Hint: {path} -h"
 
 
 def _fail(exc: BaseException) -> NoReturn:

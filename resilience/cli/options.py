@@ -36,3 +36,4 @@ Parameters = Annotated[
 ]
 Out = Annotated[str, typer.Option("--out", help="Where runs go, instead of outputs/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Stand-ins with empty data.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser when it is written.")]

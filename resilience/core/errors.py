@@ -65,7 +65,11 @@ class SettingsError(UsageError):
 
 
 class NotConfiguredError(SettingsError):
-    """No service is configured, so nothing can be known."""
+    """No service is configured, so nothing can be known. `name` is what is not, `found` how far it is."""
+
+    def __init__(self, *, name: str, source: str = "", found: str = "", hint: str = "") -> None:
+        super().__init__(name=name, source=source, found=found, expected="at least one", hint=hint)
+        self.message = f"no {name} is configured{f' ({found})' if found else ''}."
 
 
 class OrderError(UsageError):

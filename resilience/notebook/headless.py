@@ -16,7 +16,7 @@ from resilience.core.settings import Settings
 from resilience.core.verdict import VERDICTS, FailOn, counts_as_failure, judge_run
 from resilience.core.words import exit_code_phrase, recovery_line, result_lines
 from resilience.fallback.due import due
-from resilience.host import signals, streams
+from resilience.host import signals
 from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import ParameterValues, parse
@@ -190,8 +190,7 @@ def _say(run: Run, incident: Incident, code: int) -> None:
         terminal.out.print("No tests were run: this run only looked. To act: resilience run --apply")
     terminal.out.print(f"[bold]Exit code {code}:[/bold] {exit_code_phrase(code, looked=not incident.applies)}")
     # The path alone on its line, for people who copy it and scripts that read the last line.
-    page = f"{run.folder / 'report.html'}\n"
-    streams.written(lambda: (sys.stdout.write(page), sys.stdout.flush()), sys.stdout)
+    terminal.show_report(run.folder / "report.html", label="")
     if incident.verdict in (Verdict.INTERRUPTED, Verdict.TIMED_OUT, Verdict.RUNBOOK_FAILED):
         left, hint = due(run.settings.state)
         if left:

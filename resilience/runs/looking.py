@@ -107,9 +107,8 @@ def _asked_for(settings: Settings, *, critical: bool, names: Sequence[str] | Non
     ]
     if critical and not any(service.configured for service in services):
         raise NotConfiguredError(
-            name="critical services",
+            name="critical service",
             source=str(settings.source or ""),
-            expected="at least one critical service with a URL",
             hint="resilience doctor",
         )
     return services

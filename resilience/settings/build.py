@@ -38,18 +38,15 @@ def require_configured(settings: Settings) -> Settings:
     if any(service.configured for service in settings.services):
         return settings
     unset = list(dict.fromkeys(name for service in settings.services for name in service.unset))
-    nearest = min((service.unset for service in settings.services if service.unset), key=len, default=())
-    first = " ".join(f"{name}=…" for name in nearest)
     shown = ", ".join(unset[:4]) + (f" and {len(unset) - 4} more" if len(unset) > 4 else "")
+    own = settings.source is not None and settings.root in settings.source.parents
     raise NotConfiguredError(
-        name="services of staging",
+        name="service of staging",
         source=shown_path(settings.source, settings.root) if settings.source else "",
-        found=f"0 of {len(settings.services)} configured" + (f" (unset: {shown})" if unset else ""),
-        expected="at least one",
+        found=f"0 of {len(settings.services)}; unset: {shown}" if own and unset else "",
         hint=(
-            f"{f'export {first}' if first else 'resilience init'}; all of them: resilience doctor; or look at one without "
-            "any configuration: resilience assess --url postgresql://…; or see it at work: resilience drill "
-            "database-unavailable"
+            f"resilience {'doctor' if own and unset else 'init'}; one alone: resilience assess --url postgresql://…; "
+            "or practise: resilience drill"
         ),
     )
 

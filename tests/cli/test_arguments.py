@@ -89,12 +89,16 @@ def test_a_half_configured_service_says_which_variables_are_missing(
 ) -> None:
     shutil.copytree(SHIPPED.parent, home / "config")
     monkeypatch.setenv("STAGING_POSTGRES_HOST", "127.0.0.1")
-    type_in("assess").complains("0 of 7 configured", "STAGING_POSTGRES_PORT", "STAGING_POSTGRES_PASSWORD")
+    type_in("assess").complains(
+        "0 of 7; unset", "resilience doctor", "STAGING_POSTGRES_PORT", "STAGING_POSTGRES_PASSWORD"
+    )
 
 
 @pytest.mark.parametrize("verb", ["assess", "mode", "plan", "apply", "test", "recover", "run"])
-def test_nothing_configured_says_so_and_proposes_the_drill(type_in: Type, home: Path, verb: str) -> None:
-    type_in(verb).complains("0 of 7 configured", "resilience drill database-unavailable")
+def test_nothing_configured_says_in_one_short_line_what_to_type(type_in: Type, home: Path, verb: str) -> None:
+    said = type_in(verb)
+    said.complains("no service of staging is configured. Hint: resilience init", "resilience drill")
+    assert len(said.err) <= 160
     assert not list(home.rglob("incident.json"))
 
 

@@ -86,3 +86,20 @@ def test_a_signal_in_code_that_python_makes_from_text_ends_with_its_code_too(
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
     )
     assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["--nope"], ["No such option: --nope. Hint: resilience -h"]),
+        (["assess", "--critcal"], ["--critcal", "--critical", "Hint: resilience assess -h"]),
+        (["assess", "--samples", "x"], ["'--samples'", "Hint: resilience assess -h"]),
+        (["services", "upp"], ["'upp'", "Hint: resilience services -h"]),
+        (["test", "-x"], ["Hint: the tests' own command goes behind --: resilience test -- pytest -x"]),
+        (["test", "--forc", "full"], ["--force", "Hint: resilience test -h"]),
+    ],
+)
+def test_what_was_mistyped_comes_with_the_help_that_explains_it(
+    type_in: Type, home: Path, typed: list[str], words: list[str]
+) -> None:
+    type_in(*typed).complains(*words)

@@ -47,7 +47,7 @@ def test_no_service_at_all_is_no_error_until_somebody_asks_for_one() -> None:
         require_configured(found)
     text = str(caught.value)
     assert "STAGING_USER" in text
-    for command in ("resilience assess --url", "resilience drill database-unavailable"):
+    for command in ("resilience doctor", "resilience assess --url", "resilience drill"):
         assert command in text
     ready = settings(DATABASE, STAGING)
     assert require_configured(ready) is ready

@@ -14,12 +14,12 @@ from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, prin
 from resilience.cli.runs import refuse_where_locked, working_on
 
 with on_demand():
-    from resilience.core import plan as planning, records
+    from resilience.core import next_steps, plan as planning, records
     from resilience.host import signals
     from resilience.show import terminal
 
 if TYPE_CHECKING:
-    from resilience.core.records import Applied
+    from resilience.core.records import Applied, Incident
     from resilience.runs.runbook import Run
 
 
@@ -75,15 +75,20 @@ def apply(
         print_json({"schema": 1, "run": run.incident.run, **codes(run.incident), "applied": builtins_of(applied)})
     else:
         terminal.headline(terminal.out, *run.headline())
-        _show(applied, blocked)
+        _show(applied, run.incident)
         terminal.show_codes(run.incident)
     leave(code)
 
 
-def _show(applied: Applied | None, blocked: bool) -> None:
-    if applied is None:
-        why = "tests are blocked." if blocked else "staging can be used as it is."
-        terminal.out.print(f"Nothing was changed: {why}")
-    else:
+def _show(applied: Applied | None, incident: Incident) -> None:
+    """Show what was done, and what to type next; where nothing was, why not."""
+    if applied is not None:
         terminal.show_applied(applied)
-        terminal.out.print('[bold]Next:[/bold] resilience test   (shells: eval "$(resilience env)")')
+        shell = next_steps.Step('eval "$(resilience env)"', "gives this shell what is applied")
+        terminal.show_steps([*next_steps.next_steps(next_steps.Situation(fallback="applied")), shell])
+        return
+    blocked = incident.decision is not None and incident.decision.blocked
+    why = "tests are blocked." if blocked else "staging can be used as it is."
+    terminal.out.print(f"Nothing was changed: {why}")
+    staging = incident.latest.overall_status if incident.latest is not None else None
+    terminal.show_steps(next_steps.next_steps(next_steps.Situation(staging=staging, blocked=blocked, changes=False)))

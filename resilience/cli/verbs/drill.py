@@ -17,7 +17,8 @@ import typer
 
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.cli.options import Out, Verbose
+from resilience.cli.opening import open_report
+from resilience.cli.options import Open, Out, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import ResilienceError
 
@@ -59,6 +60,7 @@ def drill(
         typer.Argument(help="One of the scenarios below, `list`, or a file of your own.", autocompletion=_scenarios),
     ] = "database-unavailable",
     out: Out = "",
+    opens: Open = False,
     verbose: Verbose = False,
 ) -> None:
     """The whole runbook against an outage on a timetable.
@@ -73,7 +75,7 @@ def drill(
     if scenario == "list":
         _list_drills()
         return
-    leave(run_drill(scenario, out=out))
+    leave(run_drill(scenario, out=out, opens=opens))
 
 
 def _list_drills() -> None:
@@ -82,7 +84,7 @@ def _list_drills() -> None:
         terminal.out.print(f"{name:<32} {title}", markup=False)
 
 
-def run_drill(name: str, *, out: str = "") -> int:
+def run_drill(name: str, *, out: str = "", opens: bool = False) -> int:
     """Run the scenario of this name; 0 where the runbook did what it expects, 1 where not, with the difference.
 
     Uses its own folder, ports, lock and env file; nothing of the team's is read or touched but the outputs folder.
@@ -91,7 +93,9 @@ def run_drill(name: str, *, out: str = "") -> int:
     outputs = _outputs(out)
     world = Path(tempfile.mkdtemp(prefix="resilience-drill-"))
     try:
-        return asyncio.run(_drill(scenario, world / "lab", outputs))
+        code = asyncio.run(_drill(scenario, world / "lab", outputs))
+        open_report((outputs / "latest").resolve() / "report.html", wanted=opens)
+        return code
     finally:
         shutil.rmtree(world, ignore_errors=True)
 

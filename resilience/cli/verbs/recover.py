@@ -11,7 +11,8 @@ import typer
 from resilience.cli.arguments import check_seconds, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
+from resilience.cli.opening import open_report
+from resilience.cli.options import Config, Environment, Json, Open, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import working_on
 
@@ -35,6 +36,7 @@ def recover(
     run_tests: Annotated[
         bool, typer.Option("--tests/--no-tests", help="Run the critical tests and the full suite afterwards.")
     ] = True,
+    opens: Open = False,
     take_over: TakeOver = False,
     config: Config = "",
     environment: Environment = "",
@@ -74,7 +76,8 @@ def recover(
     else:
         _show(run.incident)
         terminal.show_codes(run.incident)
-        terminal.out.print(f"[bold]Report:[/bold] {run.folder / 'report.html'}", soft_wrap=True)
+        terminal.show_report(run.folder / "report.html")
+    open_report(run.folder / "report.html", wanted=opens)
     leave(code)
 
 

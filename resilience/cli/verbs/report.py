@@ -11,7 +11,8 @@ import typer
 from resilience.cli.arguments import run_folder, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.cli.options import Config, Environment, Verbose
+from resilience.cli.opening import open_report
+from resilience.cli.options import Config, Environment, Open, Verbose
 from resilience.cli.output import log_to_stderr
 
 with on_demand():
@@ -29,6 +30,7 @@ def report(
         bool, typer.Option("--public", help="Replace private addresses, host names, project ids and e-mail addresses.")
     ] = False,
     pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="report.pdf as well, where a Chromium is there.")] = True,
+    opens: Open = False,
     config: Config = "",
     environment: Environment = "",
     verbose: Verbose = False,
@@ -36,7 +38,7 @@ def report(
     """Write the report of a run again, from its records.
 
     \b
-      resilience report                        the newest run
+      resilience report --open                 the newest run, in the browser
       resilience report 2026-11-22/031407Z-run --public
     """
     log_to_stderr(verbose)
@@ -49,4 +51,5 @@ def report(
         terminal.err.print(f"Missing: {text}", markup=False)
     if printed is not None:
         sys.stdout.write(f"{printed}\n")
-    sys.stdout.write(f"{wanted / 'report.html'}\n")
+    terminal.show_report(wanted / "report.html", label="")
+    open_report(wanted / "report.html", wanted=opens)

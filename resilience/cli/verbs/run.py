@@ -11,7 +11,8 @@ from resilience.cli.actions import tell_actions
 from resilience.cli.arguments import check_seconds, pairs_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.cli.options import Config, Environment, ExitZero, Out, Parameters, TakeOver, Verbose
+from resilience.cli.opening import open_report
+from resilience.cli.options import Config, Environment, ExitZero, Open, Out, Parameters, TakeOver, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.cli.runs import saying_what_is_due
 from resilience.core.errors import UsageError
@@ -39,6 +40,7 @@ def run(
     take_over: TakeOver = False,
     publish: Annotated[bool, typer.Option("--publish", help="Write the run onto its issue afterwards.")] = False,
     issue: Annotated[str, typer.Option("--issue", help="For --publish: its number; else [runbook] issue.")] = "",
+    opens: Open = False,
     config: Config = "",
     environment: Environment = "",
     verbose: Verbose = False,
@@ -74,4 +76,5 @@ def run(
         )
     outputs = Path(out).expanduser().resolve() if out else settings.outputs
     tell_actions((outputs / "latest").resolve())
+    open_report((outputs / "latest").resolve() / "report.html", wanted=opens)
     leave(code, exit_zero)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +19,15 @@ from resilience.core.errors import RecordError, UsageError
 
 with on_demand():
     from resilience import stand_ins as local
-    from resilience.core import codec, records
+    from resilience.cli import standing
+    from resilience.core import codec, moments, next_steps, records, words
     from resilience.fallback import journal as journals
-    from resilience.host import files, lock, vantage
-    from resilience.runs import escalating, folder as folders, owner, recalling
+    from resilience.host import files, lock
+    from resilience.runs import escalating, folder as folders, memory, owner, recalling
     from resilience.show import terminal
 
 if TYPE_CHECKING:
+    from resilience.core.next_steps import Step
     from resilience.core.settings import Settings
 
 
@@ -61,14 +65,28 @@ def gather(settings: Settings) -> dict[str, Any]:
     latest = _latest_run(settings, locked=held is not None)
     return {
         "schema": records.SCHEMA,
+        "staging": _last_look(settings),
         "applied": None if journal is None else _applied(journal, dead),
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
         "latest_run": latest,
         "outage": _outage(settings),
         "env_file": str(settings.env_file),
-        "next": _next(journal, dead, latest),
+        "next": next_steps.in_one_line(_steps(settings, journal, dead, latest)),
+        "steps": [{"command": step.command, "why": step.why} for step in _steps(settings, journal, dead, latest)],
     }
+
+
+def _last_look(settings: Settings) -> dict[str, Any] | None:
+    """Return how staging was when it was last looked at from here; None where nobody looked, or that cannot be read."""
+    with suppress(OSError, RecordError):
+        health = codec.from_json(memory.snapshot(settings.state).read_bytes(), records.InfrastructureHealth)
+        return {
+            "overall_status": health.overall_status.value,
+            "looked_at": health.started_at.isoformat(timespec="seconds"),
+            "line": words.staging_line(health),
+        }
+    return None
 
 
 def _outage(settings: Settings) -> dict[str, Any] | None:
@@ -101,7 +119,7 @@ def _applied(journal: journals.Journal, dead: list[str]) -> dict[str, Any]:
         "files": [file.path for file in journal.files],
         "stand_ins": list(journal.stand_ins),
         "dead_stand_ins": dead,
-        "here": _is_here(journal),
+        "here": standing.is_here(journal),
     }
 
 
@@ -122,6 +140,8 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
         "run": incident.run,
         "folder": str(folder),
         "verdict": incident.verdict.value,
+        "mode": incident.decision.mode.value if incident.decision is not None else None,
+        "started_at": incident.started_at.isoformat(timespec="seconds"),
         "exit_code": incident.exit_code,
         "stages": stages,
         "killed_in": begun[0] if begun and not locked else "",
@@ -129,79 +149,115 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
     }
 
 
-def _next(journal: journals.Journal | None, dead: list[str], latest: Mapping[str, Any] | None) -> str:
-    """Return what to type: first where, then what a killed run needs, then what the fallback does."""
-    if journal is not None and not _is_here(journal):
-        return f"on host {journal.host}: resilience restore"
-    if latest is not None and latest.get("killed_in"):
-        return f"resilience resume {latest['run']}" + (", or resilience restore" if journal else "")
-    if journal is None:
-        return "resilience assess"
-    if journal.unfinished:
-        folder = Path(journal.folder)
-        return f"resilience resume {folder.parent.name}/{folder.name}, or resilience restore"
-    if dead:
-        return f"resilience services up {' '.join(dead)}"
-    return "resilience test, then resilience recover once staging is back"
-
-
-def _is_here(journal: journals.Journal) -> bool:
-    return journal.host == vantage.vantage().host
+def _steps(
+    settings: Settings, journal: journals.Journal | None, dead: list[str], latest: Mapping[str, Any] | None
+) -> Sequence[Step]:
+    """Return what to type. How staging was does not count: what is typed next depends on how it is."""
+    killed = str(latest["run"]) if latest is not None and latest.get("killed_in") else ""
+    situation = standing.situation_of(journal, dead, killed=killed, configured=settings.source is not None)
+    return next_steps.next_steps(situation)
 
 
 def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = False) -> None:
-    """Print what `gather` found; `hand_over` in full sentences with each step, for the next engineer."""
-    out, held = terminal.out, document["lock"]
-    if document["applied"] is None:
-        terminal.headline(out, "FALLBACK: none is applied here")
+    """Print what `gather` found, the state of things first; `hand_over` in sentences, for the next engineer."""
+    now = datetime.now(UTC)
+    out = terminal.out
+    if hand_over:
+        for sentence in _sentences(document, now):
+            _say(sentence)
     else:
-        _show_applied(document["applied"], hand_over)
-    out.print("Lock: " + ("free" if held is None else f"held by {held['who']}"), markup=False)
+        terminal.headline(out, _staging(document["staging"], now), _fallback(document["applied"], now))
+        if document["applied"] is not None and document["applied"]["status"] == "unfinished":
+            _say(f"Last step done: {document['applied']['steps'][-1]['what']}")
     for stand_in in local.status(settings):
         out.print(terminal.stand_in_line(stand_in))
+    if document["applied"] is not None and document["applied"]["dead_stand_ins"]:
+        out.print(f"[red]Died since: {', '.join(document['applied']['dead_stand_ins'])}[/red]")
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
+    if not hand_over:
+        _say(_lock(document["lock"]))
     if document["outage"]:
-        outage = document["outage"]
-        _say(
-            f"Outage: {outage['incident']}, since {outage['since']}; at the last look staging was {outage['last_look']}"
-        )
-        for label, value in (("Cost so far", outage["cost"]), ("Before", outage["again"])):
-            if value:
-                _say(f"{label}: {value}")
-        notices = tuple(codec.from_json(codec.to_json(one), records.Notice) for one in outage["escalation"])
-        terminal.show_notices(notices, paste=hand_over)
+        _show_outage(document["outage"], now, paste=hand_over)
     if document["latest_run"]:
-        _show_latest_run(document["latest_run"], hand_over)
-    out.print(f"[bold]Next:[/bold] {document['next']}", soft_wrap=True)
+        if not hand_over:
+            _say(f"Latest run: {_latest(document['latest_run'], now)}")
+        if "verdict" in document["latest_run"]:
+            terminal.show_report(Path(document["latest_run"]["folder"]) / "report.html")
+    terminal.show_steps([next_steps.Step(**step) for step in document["steps"]])
 
 
-def _show_applied(applied: Mapping[str, Any], hand_over: bool) -> None:
-    """Say who applied what and since when; the last step where it broke off, all of them for a hand-over."""
-    who = f"mode {applied['mode']}, by {applied['user']}@{applied['host']} since {applied['started_at']}"
-    terminal.headline(terminal.out, f"FALLBACK: {applied['status'].upper()} ({who})")
-    if hand_over:
-        commit = applied["commit"][:12] or "unknown"
-        _say(f"Run {applied['run']}, commit {commit}, folder {applied['folder']}")
-        for step in applied["steps"]:
-            _say(f"  {step['at']}  {step['what']}")
-        _say(f"Restore puts back: {', '.join(applied['files'])}")
-    elif applied["status"] == "unfinished":
-        terminal.out.print(f"Last step done: {applied['steps'][-1]['what']}", markup=False)
-    if applied["dead_stand_ins"]:
-        terminal.out.print(f"[red]Died since: {', '.join(applied['dead_stand_ins'])}[/red]")
+def _staging(look: Mapping[str, Any] | None, now: datetime) -> str:
+    if look is None:
+        return "STAGING: nobody has looked at it from here yet"
+    return f"{look['line']} (looked at {_when(look['looked_at'], now)})"
 
 
-def _show_latest_run(latest: Mapping[str, Any], hand_over: bool) -> None:
-    killed = latest.get("killed_in")
-    what = f"killed in {killed}" if killed else latest.get("verdict", latest.get("error"))
-    if host := latest.get("elsewhere"):
+def _fallback(applied: Mapping[str, Any] | None, now: datetime) -> str:
+    if applied is None:
+        return "FALLBACK: none is applied here"
+    who = f"mode {applied['mode']}, by {applied['user']}@{applied['host']}, since {_when(applied['started_at'], now)}"
+    return f"FALLBACK: {applied['status'].upper()} ({who})"
+
+
+def _lock(held: Mapping[str, Any] | None) -> str:
+    return "Lock: free" if held is None else f"Lock: held by {held['who']}"
+
+
+def _latest(latest: Mapping[str, Any], now: datetime) -> str:
+    """Return the latest run and what it came to, in the words of its report."""
+    if "verdict" not in latest:
+        return f"{latest['folder']}: {latest['error']}"
+    mode = records.TestExecutionMode(latest["mode"]) if latest["mode"] else None
+    what = words.verdict_phrase(records.Verdict(latest["verdict"]), mode)
+    if latest["killed_in"]:
+        what = f"killed in {latest['killed_in']}"
+    if host := latest["elsewhere"]:
         what = f"without an end; its owner is on {host}, and whether it still works is not known from here"
-    _say(f"Latest run: {latest.get('run', latest['folder'])}: {what}")
-    if hand_over and "stages" in latest:
-        for name, status in latest["stages"].items():
-            _say(f"  {name}: {status}")
-        _say(f"Report: {latest['folder']}/report.html")
+    return f"{latest['run']}: {what} (begun {_when(latest['started_at'], now)})"
+
+
+def _show_outage(outage: Mapping[str, Any], now: datetime, *, paste: bool) -> None:
+    _say(f"Outage: {outage['incident']}, since {_when(outage['since'], now)}")
+    for label, value in (("Cost so far", outage["cost"]), ("Before", outage["again"])):
+        if value:
+            _say(f"{label}: {value}")
+    notices = tuple(codec.from_json(codec.to_json(one), records.Notice) for one in outage["escalation"])
+    terminal.show_notices(notices, paste=paste)
+
+
+def _sentences(document: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """Yield what the next engineer must know, a sentence each: staging, the fallback with each step, the lock, the latest run."""
+    look, applied, held, latest = (document[name] for name in ("staging", "applied", "lock", "latest_run"))
+    if look is None:
+        yield "Nobody has looked at staging from here yet."
+    else:
+        yield f"Staging was looked at last at {_when(look['looked_at'], now)}, and that look said: {look['line']}."
+    if applied is None:
+        yield "No fallback is applied here, so that nothing is to be put back."
+    else:
+        state = "is applied" if applied["status"] == "applied" else f"is {applied['status']}"
+        yield (
+            f"A fallback {state} in mode {applied['mode']}: {applied['user']} began it on {applied['host']} "
+            f"at {_when(applied['started_at'], now)}, at commit {applied['commit'][:12] or 'unknown'}."
+        )
+        yield f"It belongs to run {applied['run']}, whose records are in {applied['folder']}."
+        steps = [f"at {datetime.fromisoformat(step['at']):%H:%M:%S} UTC {step['what']}" for step in applied["steps"]]
+        yield f"These steps were done: {'; '.join(steps)}."
+        yield f"Restore puts back to the byte {words.listing(applied['files'])}, and touches no database."
+    yield "Nobody holds the lock." if held is None else f"The lock is held by {held['who']}."
+    if latest:
+        yield f"The latest run is {_latest(latest, now)}."
+        if "stages" in latest:
+            stages = [
+                f"{name.replace('_', ' ')} {status.replace('_', ' ')}" for name, status in latest["stages"].items()
+            ]
+            yield f"Its stages: {words.listing(stages)}."
+
+
+def _when(at: str, now: datetime) -> str:
+    moment = datetime.fromisoformat(at)
+    return f"{moments.clock(moment, now=now)}, {moments.ago(moment, now=now)}"
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,8 @@ from resilience.cli.actions import tell_actions
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
-from resilience.cli.options import Config, Environment, ExitZero, Force, Json, TakeOver, Verbose
+from resilience.cli.opening import open_report
+from resilience.cli.options import Config, Environment, ExitZero, Force, Json, Open, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import refuse_where_locked, working_on
 from resilience.core.errors import UsageError
@@ -65,6 +67,7 @@ def test(
     progress: Annotated[
         bool, typer.Option("--progress", help="One line that counts, instead of the tests' own output (kept in logs/).")
     ] = False,
+    opens: Open = False,
     take_over: TakeOver = False,
     config: Config = "",
     environment: Environment = "",
@@ -90,6 +93,8 @@ def test(
     refuse_where_locked(settings, "test", take_over)
     if select:
         expressions.check(select)
+    if command and Path(command[0]).exists() and shutil.which(command[0]) is None:
+        raise UsageError(f"{command[0]} is no command.", hint=f"resilience test -- pytest {shlex.join(command)}")
     given = [
         *(commands or ()),
         *([command[0] if len(command) == 1 else shlex.join(command)] if command else ()),
@@ -145,7 +150,8 @@ def test(
             terminal.show_tests(result)
         terminal.show_notices(run.incident.notices)
         if result is not None and page:
-            terminal.out.print(f"[bold]Report:[/bold] {page}", soft_wrap=True)
+            terminal.show_report(page)
+    open_report(run.folder / "report.html", wanted=opens)
     leave(said.exit_code, exit_zero)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from resilience.host.streams import let_go as let_go, written
 
@@ -36,6 +38,17 @@ def headline(console: Console, *lines: str) -> None:
     for line in lines:
         head, colon, rest = line.partition(":")
         console.print(f"[bold]{escape(head)}{colon}[/bold]{escape(rest)}", soft_wrap=not console.is_terminal)
+
+
+def show_report(page: Path, *, label: str = "Report: ", console: Console = out) -> None:
+    """Print where a report is, as a link where the terminal knows links (OSC 8).
+
+    The path stands there as it is, to be copied. NO_COLOR and a terminal that is dumb, or none, get the path alone.
+    """
+    line = Text.assemble((label, "bold"), str(page))
+    if console.is_terminal and not console.is_dumb_terminal and not console.no_color:
+        line.stylize(f"link {page.resolve().as_uri()}", len(label))
+    console.print(line, soft_wrap=True)
 
 
 @contextmanager

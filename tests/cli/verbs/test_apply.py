@@ -32,7 +32,11 @@ def test_apply_env_and_restore_go_round(
                 assert line in said.out.splitlines(), "apply says the plan's own words"
         assert type_in("apply", "--force", "critical_only").code == 0
         assert type_in("mode", "--json").json["mode"] == "critical_only", "what is applied counts"
-        assert "Next: resilience test   resilience recover" in type_in("assess").out
+        looked = type_in("assess").out
+        assert "Next: resilience test " in looked
+        assert "      resilience recover " in looked
+        assert "A fallback is applied here: mode critical_only, by " in looked
+        assert "resilience apply" not in looked, "it is done already"
         assert type_in("apply", "--force", "degraded").code == 0
         again = type_in("apply", "--json")
         assert again.json["applied"]["already"] is True

@@ -106,7 +106,7 @@ def test_assess_with_nothing_configured_sends_no_packet(home: Path) -> None:
     assert "PACKET" not in said.stderr
     assert said.returncode == 2
     assert said.stdout == ""
-    assert "resilience drill database-unavailable" in said.stderr
+    assert "resilience drill" in said.stderr
 
 
 def test_a_damaged_journal_does_not_keep_anybody_from_looking(tmp_path: Path, free_port: int) -> None:
@@ -124,3 +124,23 @@ def test_a_damaged_journal_does_not_keep_anybody_from_looking(tmp_path: Path, fr
     assert done.stdout.startswith("STAGING: DOWN")
     assert "journal.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_url_alone_cannot_do_is_not_proposed(type_in: Type, home: Path, staging: SmallStaging) -> None:
+    staging.status = 503
+    said = type_in("assess", "--url", f"http://127.0.0.1:{staging.port}/health").out
+    assert "Next: resilience init" in said
+    assert "TESTS" not in said
+    for verb in ("apply", "plan", "resilience test"):
+        assert verb not in said
+
+
+def test_the_last_line_says_the_verdict_again_with_details_as_well(
+    type_in: Type, team: Path, staging: SmallStaging
+) -> None:
+    staging.status = 503
+    for arguments in ([], ["--details"]):
+        lines = type_in("assess", *arguments).out.splitlines()
+        assert lines[0].startswith("STAGING: DOWN (backend_api: 503)")
+        assert lines[-1] == "STAGING: DOWN. TESTS: BLOCKED by infrastructure"
+    assert "Why mode" in "\n".join(lines), "details give the reasons"

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import psutil
@@ -106,8 +108,8 @@ def test_a_quiet_checkout_says_that_nothing_is_applied_and_what_to_type(
     team: Team, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = shown(team, capsys)
-    assert text.startswith("FALLBACK: none is applied here Lock: free")
-    assert text.endswith("Next: resilience assess")
+    assert text.startswith("STAGING: nobody has looked at it from here yet FALLBACK: none is applied here Lock: free")
+    assert text.endswith("Next: resilience assess looks how staging is")
     assert not (team.folder / ".resilience").exists(), "looking makes nothing"
     json.dumps(gather(team.settings))
 
@@ -126,7 +128,8 @@ async def test_a_run_killed_while_applying_is_shown_with_what_had_been_done_and_
         assert document["lock"] is None, "a killed process holds nothing"
         run = document["applied"]["run"]
         text = shown(team, capsys)
-        assert text.startswith("FALLBACK: UNFINISHED (mode degraded, by ")
+        assert text.startswith("STAGING: DOWN (backend_api: 503). 1 of 1 checked (looked at ")
+        assert "FALLBACK: UNFINISHED (mode degraded, by " in text
         assert "Last step done: " in text
         assert "resilience resume" in document["next"]
         assert "resilience restore" in document["next"]
@@ -148,12 +151,15 @@ async def test_the_hand_over_has_who_when_which_step_commit_host_and_files(
         assert journal is not None
         here = vantage()
         for words in (
-            f"by {here.user}@{here.host} since {journal.started_at:%Y-%m-%d}",
+            "Staging was looked at last at ",
+            f"A fallback is unfinished in mode degraded: {here.user} began it on {here.host} at {journal.started_at:%H:%M} UTC",
+            "Nobody holds the lock.",
+            f"The latest run is {Path(journal.folder).parent.name}/{Path(journal.folder).name}: killed in apply_fallback",
             COMMIT[:12],
             str(team.folder / ".env.test.active"),
             f"{journal.steps[0].at:%H:%M:%S}",
             *(step.what for step in journal.steps),
-            "apply_fallback: started",
+            "apply fallback started",
             "resilience restore",
         ):
             assert words in text, words
@@ -183,7 +189,8 @@ async def test_a_run_killed_in_its_tests_is_resumed_where_it_stopped(
         assert document["lock"] is None
         text = shown(team, capsys)
         assert f"Latest run: {document['latest_run']['run']}: killed in run_tests" in text
-        assert f"Next: resilience resume {document['latest_run']['run']}, or resilience restore" in text
+        assert f"Next: resilience resume {document['latest_run']['run']} " in text
+        assert "resilience restore puts everything back" in text
         run = Run.open(Path(document["latest_run"]["folder"]), team.settings)
         await run.assess()
         result = await run.run_tests()
@@ -215,7 +222,7 @@ async def test_what_is_applied_is_shown_and_a_stand_in_that_died_is_seen(
     await applied(team)
     try:
         text = shown(team, capsys)
-        assert text.startswith("FALLBACK: APPLIED (mode degraded, by ")
+        assert "FALLBACK: APPLIED (mode degraded, by " in text
         assert "resilience recover" in text
         (stand_in,) = local.status(team.settings)
         assert stand_in.pid is not None
@@ -236,8 +243,10 @@ async def test_on_another_host_it_says_where_to_go(team: Team, capsys: pytest.Ca
     try:
         document = gather(team.settings)
         assert document["applied"]["here"] is False
-        assert document["next"] == "on host elsewhere: resilience restore"
-        assert "@elsewhere since" in shown(team, capsys)
+        assert document["next"] == "resilience restore"
+        text = shown(team, capsys)
+        assert "@elsewhere, since" in text
+        assert text.endswith("Next: resilience restore on host elsewhere, where it was applied")
     finally:
         file.write_bytes(original)
         await end(team)
@@ -252,11 +261,44 @@ def test_who_holds_the_lock_is_shown(team: Team, capsys: pytest.CaptureFixture[s
 
 def test_the_latest_run_is_shown_also_where_its_record_is_cut(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run.create(team.settings)
-    assert f"Latest run: {run.incident.run}: running" in shown(team, capsys)
+    assert f"Latest run: {run.incident.run}: still running (begun {run.incident.started_at:%H:%M} UTC" in shown(
+        team, capsys
+    )
     file = run.folder / "incident.json"
     file.write_bytes(file.read_bytes()[:40])
     assert "incident.json" in shown(team, capsys)
     assert "incident.json" in shown(team, capsys, hand_over=True)
+
+
+def test_the_local_time_stands_beside_utc(
+    team: Team, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(team.settings)
+    monkeypatch.setenv("TZ", "Etc/GMT-5")
+    time.tzset()
+    try:
+        text = shown(team, capsys)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    began = run.incident.started_at
+    local = began.astimezone(timezone(timedelta(hours=5)))
+    day = "" if local.date() == began.date() else f"{local:%Y-%m-%d} "
+    assert f"{began:%H:%M} UTC ({day}{local:%H:%M} here)" in text
+
+
+async def test_the_latest_run_is_said_in_the_words_of_its_report(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = await applied(team)
+    try:
+        await run.run_tests()
+        run.report(charts=False)
+        text = shown(team, capsys)
+        assert f"Latest run: {run.incident.run}: NOT A FULL PASS: what ran passed, on stand-ins" in text
+        assert f"Report: {run.folder / 'report.html'}" in text
+    finally:
+        await end(team)
 
 
 @pytest.mark.parametrize("verb", ["status", "restore"])

@@ -70,6 +70,13 @@ def test_a_command_that_is_not_there_is_no_product_failure(type_in: Type, team: 
     assert type_in("test", "--exit-code", "original", "--", "no-such-binary").code == 127
 
 
+def test_a_path_that_is_no_command_is_refused_with_what_to_type(type_in: Type, team: Path) -> None:
+    type_in("test", "tests/test_shop.py", "-q").complains(
+        "tests/test_shop.py is no command", "Hint: resilience test -- pytest tests/test_shop.py -q"
+    )
+    assert not runs(team)
+
+
 def test_mode_without_commands_says_what_to_type(type_in: Type, team: Path) -> None:
     config = team / "resilience.toml"
     config.write_text(config.read_text().replace("[modes.full]\ncommands", "[modes.offline]\ncommands"))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from pathlib import Path
 
-from resilience.show.terminal.console import headline, working
+import pytest
+from rich.console import Console
+
+from resilience.show.terminal.console import headline, show_report, working
 from tests.kits.printed import printed
 
 
@@ -20,6 +25,31 @@ def test_a_reader_that_leaves_early_costs_no_exit_code() -> None:
 def test_a_headline_is_never_cut_and_a_bracket_in_it_is_text() -> None:
     line = "STAGING: DOWN (" + "database: [red]connect time-out[/red]; " * 10 + ")"
     assert " ".join(printed(lambda console: headline(console, line), width=60).split()) == " ".join(line.split())
+
+
+LINK = "\x1b]8;"
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "linked"),
+    [
+        ({"TERM": "xterm-256color"}, True, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"TERM": "xterm-256color"}, False, False),
+    ],
+)
+def test_a_report_is_a_link_only_on_a_terminal_that_knows_links(
+    tmp_path: Path, environ: dict[str, str], *, terminal: bool, linked: bool
+) -> None:
+    page = tmp_path / "a folder" / "report.html"
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=20, force_terminal=terminal or None, highlight=False, _environ=environ)
+    show_report(page, console=console)
+    said = buffer.getvalue()
+    assert str(page) in said, "never cut or wrapped"
+    assert (LINK in said) is linked
+    assert (page.as_uri() in said) is linked
 
 
 def test_where_stderr_is_no_terminal_nothing_moves() -> None:
