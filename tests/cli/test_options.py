@@ -40,6 +40,6 @@ def test_options_of_one_name_have_one_text_but_for_those_that_say_why() -> None:
 
 def test_whatever_reads_a_configuration_can_be_told_which() -> None:
     without = {command.name for command in commands() if "config" not in {option.name for option in command.params}}
-    assert without == {"drill", "lab", "init", "notebook", "kinds", "help"}, (
+    assert without == {"drill", "lab", "init", "notebook", "kinds", "help", "completion"}, (
         "they have their own, make it, copy, or need none"
     )
