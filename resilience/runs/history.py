@@ -32,6 +32,7 @@ from resilience.core.records import (
     TimelineEvent,
     Verdict,
 )
+from resilience.core.tasks import ACKNOWLEDGED
 from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
 from resilience.runs import pruning
@@ -42,6 +43,8 @@ from resilience.runs.memory import LOOKS
 VERSION = 2
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
+TAKEN_BACK = "acknowledgement taken back"
+"""What a timeline says of an ack that ends as it begins."""
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
 _MINUTE = 60_000_000
@@ -534,18 +537,18 @@ class History:
         name = incident.incident_id or self.incident_of(incident)
         until = micros(incident.finished_at) if incident.finished_at else time.time_ns() // 1000
         rows = self._db.execute(
-            "SELECT at_us, kind, author, said.text FROM said JOIN word ON word.id = environment WHERE word.text = ?"
+            "SELECT at_us, kind, author, said.text, until_us FROM said JOIN word ON word.id = environment WHERE word.text = ?"
             " AND (incident = ? OR (incident IS NULL AND at_us BETWEEN ? AND ?)) ORDER BY at_us, said.id",
             (incident.environment, name, micros(incident.started_at), until),
         )
         return tuple(
             TimelineEvent(
                 at=moment(at),
-                what="acknowledged" if kind == "ack" else "note",
+                what="note" if kind != "ack" else TAKEN_BACK if until == at else ACKNOWLEDGED,
                 detail=f"{text} (by {author})" if text else f"by {author}",
                 kind=EventKind.BY_HAND,
             )
-            for at, kind, author, text in rows
+            for at, kind, author, text, until in rows
         )
 
     def bad_services(self, incident_id: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from resilience.core.errors import UsageError
 from resilience.core.records import Sample
 from resilience.core.secret import Secret
+from resilience.report.view.impact import told
 from resilience.runs import memory
 from resilience.runs.history import History
 from resilience.runs.people import acknowledge, author, note, when
@@ -94,3 +95,15 @@ def test_an_acknowledgement_is_on_the_timeline_too(team: Path) -> None:
     with History(settings.outputs / "history.sqlite") as kept:
         (event,) = kept.noted(run.incident)
     assert (event.what, event.detail) == ("acknowledged", f"on it (by {author()})")
+
+
+def test_what_is_taken_back_is_not_on_the_timeline_as_taken_once_more(team: Path) -> None:
+    settings = settings_of(team)
+    run = Run.create(settings)
+    run.add_samples([Sample(at=datetime.now(UTC), service="backend_api", status=S.UNAVAILABLE, response_time_s=1.0)])
+    acknowledge(settings, "on it")
+    acknowledge(settings, for_s=0)
+    with History(settings.outputs / "history.sqlite") as kept:
+        events = kept.noted(run.incident)
+    assert [event.what for event in events] == ["acknowledged", "acknowledgement taken back"]
+    assert told(replace(run.incident, timeline=events)).count("taken at") == 1
