@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resilience.core.records import FaultCode
 from resilience.suite.looks import Look, Looks, deep_enough, explains
-from resilience.suite.signs import PATH, WRITES
+from resilience.suite.signs import PATH, WRITES, Reading, Said
 
 
 def red(at: float, fault: FaultCode = FaultCode.TCP_REFUSED) -> Look:
@@ -15,12 +15,31 @@ def green(at: float, started: str = "", depth: str = "") -> Look:
     return Look(service="database", at=at, red=False, well=True, started=started, depth=depth)
 
 
+def slow(at: float) -> Look:
+    return Look(service="database", at=at, red=False, well=True, degraded=True, fault=FaultCode.APP_SLOW)
+
+
 def test_a_red_look_in_the_window_wins_over_a_nearer_green_one_and_one_outside_says_nothing() -> None:
     looks = Looks([green(10.0), red(12.0)])
     assert looks.red("database", 9.5, 10.5, 5.0, None) == red(12.0)
     assert looks.green("database", 9.5, 10.5, 5.0, None) == green(10.0)
     assert looks.red("database", 0.0, 1.0, 5.0, None) is None
     assert looks.red("redis", 9.5, 10.5, 5.0, None) is None
+
+
+def test_where_nobody_looked_meanwhile_the_looks_on_both_sides_say_how_it_was() -> None:
+    """On a busy machine the next look came 17 s later: a deadline beside a server slow before and after was the product's."""
+    late = Reading(said=Said.SIGN, code=FaultCode.PROTO_SILENT)
+    looks = Looks([slow(10.0), slow(40.0)])
+    looks.since = 12.0
+    assert late.deadline
+    assert looks.red("database", 20.0, 25.0, 2.0, late) == slow(10.0)
+    assert looks.red("database", 20.0, 35.0, 2.0, late) == slow(40.0)
+    assert looks.red("database", 20.0, 25.0, 2.0, None) is None, "a slow server explains no assertion"
+    assert looks.red("database", 41.0, 42.0, 0.5, late) is None, "only one side"
+    assert Looks([slow(10.0), green(40.0)]).red("database", 20.0, 25.0, 2.0, late) is None
+    assert Looks([slow(10.0), green(18.5), slow(40.0)]).red("database", 20.0, 25.0, 2.0, late) is None
+    assert Looks([slow(10.0), green(22.0), slow(40.0)]).red("database", 20.0, 25.0, 2.0, late) is None
 
 
 def test_what_was_red_before_a_round_counts_no_more_in_it_but_is_remembered() -> None:
