@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resilience.core.kind import Kind, Kinds, Template
+from resilience.core.urls import url_parts
 from resilience.home.signs import Image, Literal, Signs, Variable, sources
 
 _PARTS = {
@@ -18,7 +19,7 @@ _PARTS = {
     "database": "DB DBNAME DATABASE NAME BASE",
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
-_NAME = re.compile(rf"(?P<prefix>[A-Z0-9_]*[A-Z0-9])??_?(?P<word>{'|'.join(sorted(_PART_OF, key=len, reverse=True))})")
+_NAME = re.compile(rf"(?P<prefix>[A-Z0-9_]*?[A-Z0-9])??_?(?P<word>{'|'.join(sorted(_PART_OF, key=len, reverse=True))})")
 _OF_STAGING = re.compile(r"(^|_)(STAGING|STAGE)(?=_|$)_?")
 _NO_SERVER = re.compile(
     r"(db\+)?(sqlite3?|file|memory|mem|cache|dummy\w*|locmem\w*|dbcache|filesystem|smtp\w*|console\w*|s3)"
@@ -77,17 +78,19 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
             services += _over_http(named, signs, staging_env)
             continue
         pictures = _images(template, signs)
-        literals = _literals(kind, signs, kinds)
+        literals = _literals(kind, signs, kinds, pictures)
         # A user alone does not say where it is, but to a client library that looks for the rest by itself.
         is_led_to = any(one.part in ("url", "host", "port") or template.clients_read for one in named)
         if is_led_to or pictures or (literals and _in_tests(literals[0].where)):
-            service, asked = _real(kind, template, named, literals, staging_env)
+            service, asked = _real(kind, template, named, literals, pictures, staging_env)
             services += (service, *_fixed(service, literals))
             questions += asked
             if not named and not literals:
+                port = url_parts(service.local, kind).port
+                usual = "its usual port" if port == kind.default_port else "the port published there"
                 questions.append(
                     f"{service.name}: {pictures[0].where} has an image of it, but no variable says where the tests look"
-                    f" for it: the stand-in listens on its usual port, {kind.default_port}"
+                    f" for it: the stand-in listens on {usual}, {port}"
                 )
     return Guesses(services=tuple(services), questions=tuple(dict.fromkeys(questions)), staging_env=staging_env)
 
@@ -130,11 +133,16 @@ def _images(template: Template, signs: Signs) -> list[Image]:
     return [one for one in signs.images if re.search(template.images, one.image.split("/")[-1])]
 
 
-def _literals(kind: Kind, signs: Signs, kinds: Kinds) -> list[Literal]:
-    """Return the addresses of this kind that stand in the code; where tests have some, only those."""
+def _literals(kind: Kind, signs: Signs, kinds: Kinds, pictures: Sequence[Image]) -> list[Literal]:
+    """Return the addresses of this kind that stand in the code; where tests have some, only those.
+
+    One at a port that compose or a CI publishes is first: tests of a lost connection name ports where nothing listens.
+    """
     found = [(one, kinds.by_url(f"{one.scheme}://h:1")) for one in signs.literals]
     own = [one for one, by_scheme in found if by_scheme and by_scheme[0] is kind]
-    return [one for one in own if _in_tests(one.where)] or own
+    published = {host for one in pictures for host, _ in one.ports}
+    usable = [one for one in own if _in_tests(one.where)] or own
+    return sorted(usable, key=lambda one: (one.port or kind.default_port) not in published)
 
 
 def _in_tests(path: str) -> bool:
@@ -175,6 +183,8 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     if _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
+    if not _SEVERAL.isdisjoint(words):
+        return _question(name, told, " leads to several servers together, which one does not stand in for", part)
     scheme = _scheme_told(told, _stood_in_for(kinds, evident), _stood_in_for(kinds))
     if _NO_SERVER.fullmatch(scheme.partition("+")[0] if not scheme.startswith("db+") else scheme):
         return []
@@ -183,7 +193,7 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     found = found or _by_scheme(scheme, kinds)
     if found is None:
         if scheme:
-            return _question(name, told, f"{scheme}://…, which nothing here stands in for", part)
+            return _question(name, told, f" is {scheme}://…, which nothing here stands in for", part)
         return _question(name, told, "", part)
     kind, template = found
     if not kind.is_mocked:
@@ -218,7 +228,7 @@ def _understood_over_http(
     if (_PART_OF[word] != "url" and word != "BASE") or (schemes and all(one.is_public for one in schemes)):
         return []
     if not is_named and not kind.url_prefix and not {"API", "SERVICE"} & set(words):
-        return _question(told[0].name, told, f"{_scheme_told(told, _stood_in_for(kinds))}://…", "url")
+        return _question(told[0].name, told, f" is {_scheme_told(told, _stood_in_for(kinds))}://…", "url")
     name = _own_name(words, template)
     return [_Known(variable=one, kind=kind, template=template, name=name, part="url") for one in told]
 
@@ -259,9 +269,9 @@ def _by_source(told: Sequence[Variable], evident: Collection[str], kinds: Kinds)
 def _question(name: str, told: Sequence[Variable], what: str, part: str) -> list[_Known] | str:
     if part != "url" or not any(one.is_read for one in told):
         return []
-    found = f" is {what}" if what else " has no value that says what it leads to"
+    what = what or " has no value that says what it leads to"
     return (
-        f"{name} ({sources(told)}){found}: do tests need it? then add a [[service]] with its type and url"
+        f"{name} ({sources(told)}){what}: do tests need it? then add a [[service]] with its type and url"
         ' (type = "tcp" looks at any host and port)'
     )
 
@@ -291,6 +301,8 @@ def _by_scheme(scheme: str, kinds: Kinds) -> tuple[Kind, Template] | None:
 
 
 _OTHERS = frozenset({"MSSQL", "ORACLE", "CASSANDRA"})
+_SEVERAL = frozenset({"SENTINEL", "SENTINELS", "CLUSTER", "REPLICA", "REPLICAS"})
+"""Words of an arrangement of several servers, which a single one does not stand in for."""
 _GENERIC = frozenset({"API", "BASE", "SERVER", "SERVICE", "HTTP", "HTTPS", "APP", "INTERNAL", "PUBLIC", "HOST", "TEST"})
 
 
@@ -339,7 +351,12 @@ def _over_http(named: Sequence[_Known], signs: Signs, staging_env: str) -> Itera
 
 
 def _real(
-    kind: Kind, template: Template, named: Sequence[_Known], literals: Sequence[Literal], staging_env: str
+    kind: Kind,
+    template: Template,
+    named: Sequence[_Known],
+    literals: Sequence[Literal],
+    pictures: Sequence[Image],
+    staging_env: str,
 ) -> tuple[Guess, list[str]]:
     """Return a service that a real server stands in for, with exports that hold all that the code reads of its address.
 
@@ -357,7 +374,8 @@ def _real(
             # The client libraries read the rest of these by themselves, whether the code names them or not.
             exports |= {name: f"{{{part}}}" for part, name in template.clients_read.items()}
             handed |= set(template.clients_read)
-        local, more, questions = _fitted(kind, template, handed, literals[0] if literals else None, named)
+        first = literals[0] if literals else None
+        local, more, questions = _fitted(kind, template, handed, first, named, pictures)
         exports |= more
     if not any("{local}" in value or "{password}" in value for value in exports.values()) and template.local_password:
         local = local.replace(template.local_password, "")
@@ -376,10 +394,12 @@ def _real(
 def _deciding(template: Template, named: Sequence[_Known], literals: Sequence[Literal]) -> list[_Known]:
     """Return the variables that decide how the code gets the address: those it reads, or its client libraries do.
 
-    Where none is read and no address stands in the code either, those that env files and containers name.
+    Where the code reads a host of its own, the libraries' variables may be a command's, as psql's in a CI. Where none is
+    read and no address stands in the code either, those that env files and containers name.
     """
     of_code = [one for one in named if one.variable.where.endswith(".py")]
-    of_code += [one for one in named if one.variable.name in template.clients_read.values()]
+    if not any(one.part in ("url", "host") for one in of_code):
+        of_code += [one for one in named if one.variable.name in template.clients_read.values()]
     return of_code or ([] if literals else list(named))
 
 
@@ -394,7 +414,7 @@ def _exports(named: Sequence[_Known], template: Template) -> dict[str, str]:
 
 
 _LOCAL = re.compile(
-    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*):(?P<password>[^@]*)@)?[^:/]+:(?P<port>\d+)(?P<path>/(?P<database>.*))?"
+    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?[^:/]+:(?P<port>\d+)(?P<path>/(?P<database>.*))?"
 )
 
 
@@ -412,20 +432,29 @@ class _Address:
 
     @property
     def url(self) -> str:
-        login = f"{self.user}:{self.password}@" if self.password or self.user else ""
+        login = f"{self.user}:{self.password}@" if self.password else f"{self.user}@" if self.user else ""
         return f"{self.scheme}://{login}127.0.0.1:{self.port}{self.path[:1]}{self.database}"
 
 
 def _fitted(
-    kind: Kind, template: Template, handed: Collection[str], literal: Literal | None, named: Sequence[_Known]
+    kind: Kind,
+    template: Template,
+    handed: Collection[str],
+    literal: Literal | None,
+    named: Sequence[_Known],
+    pictures: Sequence[Image],
 ) -> tuple[str, dict[str, str], list[str]]:
-    """Return the stand-in's address as the code expects it, more exports, and questions on what nothing hands on."""
+    """Return the stand-in's address as the code expects it, more exports, and questions on what nothing hands on.
+
+    Where not even a host is handed on, the tests look for it on this machine: where compose or a CI publishes its port.
+    """
     match = _LOCAL.fullmatch(template.local)
     assert match is not None, template.local
     parts = {part: value or "" for part, value in match.groupdict().items()}
     if "port" not in handed:
+        published = None if "host" in handed else _published(kind, pictures)
         usual = kind.schemes[parts["scheme"]].port if parts["scheme"] in kind.schemes else kind.default_port
-        parts["port"] = str((literal.port if literal else None) or usual or parts["port"])
+        parts["port"] = str((literal.port if literal else None) or published or usual or parts["port"])
     of_code = {"user": literal.user, "password": literal.password, "database": literal.database} if literal else {}
     written = {part: value for part, value in of_code.items() if value}
     parts |= {part: value for part, value in written.items() if part not in handed}
@@ -434,19 +463,24 @@ def _fitted(
     return address.url, more, questions
 
 
+def _published(kind: Kind, pictures: Sequence[Image]) -> int | None:
+    """Return the port of this machine at which the first of these images is reached that listens on its kind's port."""
+    return next((host for one in pictures for host, inside in one.ports if inside == kind.default_port), None)
+
+
 def _with_login(
     address: _Address, template: Template, handed: Collection[str], written: Collection[str]
 ) -> tuple[_Address, dict[str, str]]:
     """Return the address with a login that the code will have, and the exports by which it has it.
 
     What neither a variable nor the code has is handed on by the variable that the client libraries read. A password
-    that they look for nowhere is left out, as a client that has none sends none.
+    that they look for nowhere is left out, as a client that has none sends none; so is a user, as it takes its usual one.
     """
     needed = {"user": address.user, "password": address.password}
     unsaid = [part for part, value in needed.items() if value and part not in written and part not in handed]
     more = {template.clients_read[part]: f"{{{part}}}" for part in unsaid if part in template.clients_read}
     if "password" in unsaid and "password" not in template.clients_read and template.local_password:
-        address = replace(address, password="")
+        address = replace(address, password="", user="" if "user" in unsaid else address.user)
     return address, more
 
 

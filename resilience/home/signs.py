@@ -44,7 +44,8 @@ class Image:
 
     image: str
     where: str
-    ports: tuple[int, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    """Host's port, container's port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,16 +220,16 @@ def _pairs(node: Any) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _ports(node: Any) -> tuple[int, ...]:
-    """Return the host's ports of `ports`, short ("6379:6379") and long ({published: …})."""
+def _ports(node: Any) -> tuple[tuple[int, int], ...]:
+    """Return the host's port and the container's of each item of `ports`, short ("6379:6379") and long ({published: …})."""
     found = []
     for item in node if isinstance(node, list) else ():
-        text = str(item.get("published", "")) if isinstance(item, dict) else str(item).split("/")[0]
-        parts = text.split(":")
-        number = parts[-2] if len(parts) > 1 else ""
-        number = text if isinstance(item, dict) else number
-        if number.isdigit():
-            found.append(int(number))
+        if isinstance(item, dict):
+            pair = [str(item.get("published", "")), str(item.get("target", ""))]
+        else:
+            pair = str(item).split("/")[0].split(":")[-2:]
+        if len(pair) == 2 and all(number.isdigit() for number in pair):
+            found.append((int(pair[0]), int(pair[1])))
     return tuple(found)
 
 

@@ -68,7 +68,7 @@ def test_a_variable_of_another_server_is_not_handed_the_databases_user(repositor
                 "POSTGRESQL_HOST",
                 "POSTGRESQL_USER",
                 "POSTGRESQL_PASSWORD",
-                "MYSQL_USER",
+                "MONGODB_USER",
                 "MSSQL_PASSWORD",
             )
         )
@@ -76,7 +76,7 @@ def test_a_variable_of_another_server_is_not_handed_the_databases_user(repositor
     )
     exports = dict(one(repository).exports)
     assert exports["SQLALCHEMY_TEST_POSTGRESQL_USER"] == "{user}"
-    assert not [name for name in exports if "MYSQL" in name or "MSSQL" in name]
+    assert not [name for name in exports if "MONGODB" in name or "MSSQL" in name]
 
 
 def test_exports_hold_every_part_that_the_code_reads(repository: Path) -> None:
@@ -249,3 +249,89 @@ def test_the_password_that_a_conftest_has_is_the_stand_ins(repository: Path) -> 
     put(repository / "tests/conftest.py", 'URL = "postgres://me:pw@localhost/shop"\n')
     service = one(repository)
     assert (service.local, service.exports) == ("postgresql://me:pw@127.0.0.1:5432/shop", ())
+
+
+@pytest.mark.parametrize(
+    ("image", "local"),
+    [
+        ("postgres:16", "postgresql://resilience:local-stand-in-only@127.0.0.1:5432/resilience_test"),
+        ("valkey/valkey:8", "redis://127.0.0.1:6379/0"),
+        ("mariadb:11", "mysql://127.0.0.1:3306/app_test"),
+        ("rabbitmq:4-management", "amqp://127.0.0.1:5672/"),
+        ("memcached:1.6", "memcached://127.0.0.1:11211"),
+        ("axllent/mailpit", "smtp://127.0.0.1:25"),
+    ],
+)
+def test_an_image_alone_of_any_kind_is_stood_in_for_where_its_clients_look_by_themselves(
+    repository: Path, image: str, local: str
+) -> None:
+    put(repository / "compose.yml", f"services: {{it: {{image: '{image}'}}}}\n")
+    assert [service.local for service in guessed(repository).services] == [local]
+
+
+def test_a_matrix_of_databases_gives_each_server_its_own_variables(repository: Path) -> None:
+    names = ("PG_HOST", "PG_USER", "PG_PASSWORD", "MYSQL_HOST", "MYSQL_USER", "MYSQL_PASSWORD", "AMQP_URL")
+    put(repository / "tests/conftest.py", "import os\n" + "".join(f'os.environ["{name}"]\n' for name in names))
+    by_kind = {service.kind.name: dict(service.exports) for service in guessed(repository).services}
+    assert by_kind["mysql"] == {"MYSQL_HOST": "{host}", "MYSQL_USER": "{user}", "MYSQL_PASSWORD": "{password}"}
+    assert by_kind["rabbitmq"] == {"AMQP_URL": "{local}"}
+    assert not [name for name in by_kind["postgresql"] if "MYSQL" in name or "AMQP" in name]
+
+
+def test_a_vague_name_is_the_mysql_that_the_driver_speaks_for(repository: Path) -> None:
+    put(repository / "settings.py", 'import os\nos.environ["DB_HOST"]\nos.environ["DB_USER"]\n')
+    put(repository / "requirements.txt", "pymysql\n")
+    service = one(repository)
+    assert service.kind.name == "mysql"
+    assert dict(service.exports) == {"DB_HOST": "{host}", "DB_USER": "{user}"}
+    assert service.local == "mysql://app@127.0.0.1:3306/app_test", "no password is handed on, so it has none"
+
+
+def test_a_cluster_and_its_sentinels_are_asked_about_as_one_server_does_not_stand_in_for_them(repository: Path) -> None:
+    put(
+        repository / "tests/conftest.py",
+        'import os\nos.environ.get("TEST_REDIS_URL", "redis://localhost:7000")\n'
+        'os.environ.get("TEST_REDIS_CLUSTER_URL", "redis://localhost:7001")\n'
+        'os.environ.get("TEST_REDIS_SENTINEL_MASTER_NAME", "mymaster")\n',
+    )
+    assert dict(one(repository).exports) == {"TEST_REDIS_URL": "{local}"}
+    [question] = guessed(repository).questions
+    assert "TEST_REDIS_CLUSTER_URL (tests/conftest.py) leads to several servers" in question
+
+
+def test_the_longest_word_says_which_part_a_variable_is(repository: Path) -> None:
+    names = ("POSTGRES_HOSTNAME", "POSTGRES_USERNAME", "POSTGRES_DBNAME", "POSTGRES_DATABASE_NAME", "POSTGRES_PASSWD")
+    put(repository / "settings.py", "import os\n" + "".join(f'os.environ["{name}"]\n' for name in names))
+    exports = dict(one(repository).exports)
+    assert [exports[name] for name in names] == ["{host}", "{user}", "{database}", "{database}", "{password}"]
+
+
+def test_of_ports_in_the_tests_the_one_is_taken_that_a_ci_publishes(repository: Path) -> None:
+    put(
+        repository / "tests/test_failover.py",
+        'DEAD = "amqp://127.0.0.1:55672"\nURLS = ["amqp://127.0.0.1:5672", "redis://localhost:6390"]\n',
+    )
+    put(
+        repository / ".github/workflows/ci.yml",
+        "jobs: {t: {services: {q: {image: rabbitmq, ports: ['5672:5672']}}, steps: [{run: pytest}]}}\n",
+    )
+    assert {service.name: service.local for service in guessed(repository).services} == {
+        "rabbitmq": "amqp://127.0.0.1:5672/",
+        "redis": "redis://127.0.0.1:6390/0",
+    }
+
+
+def test_a_port_that_only_the_clients_library_would_read_is_not_trusted_where_the_code_reads_its_own_host(
+    repository: Path,
+) -> None:
+    put(
+        repository / "tests/conftest.py",
+        'import os\nos.environ["TEST_POSTGRES_HOST"]\nos.environ["TEST_POSTGRES_DB"]\n',
+    )
+    put(
+        repository / ".github/workflows/ci.yml",
+        "jobs: {t: {steps: [{run: psql -c 'select 1', env: {PGHOST: localhost}}]}}\n",
+    )
+    service = one(repository)
+    assert ":5432/" in service.local, "pg8000 reads no PGPORT, and libpq finds this one as well"
+    assert dict(service.exports)["PGPASSWORD"] == "{password}"

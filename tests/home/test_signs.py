@@ -71,7 +71,7 @@ def test_compose_is_read_in_flow_style_with_anchors_and_tags_of_its_own(reposito
         "  app: {build: ., environment: *env, ports: !reset []}}\n",
     )
     found = signs(repository)
-    assert found.images == (Image(image="postgres:16", where="deploy/compose.yaml", ports=(5439,)),)
+    assert found.images == (Image(image="postgres:16", where="deploy/compose.yaml", ports=((5439, 5432),)),)
     assert {one.name: one.is_read for one in found.variables} == {"DATABASE_URL": True, "POSTGRES_PASSWORD": False}
 
 
@@ -82,7 +82,7 @@ def test_ci_names_services_with_their_ports_and_what_its_steps_set(repository: P
         "    steps:\n    - run: pytest\n      env: {PGHOST: localhost}\n",
     )
     found = signs(repository)
-    assert [(one.image, one.ports) for one in found.images] == [("redis", (6379,))]
+    assert [(one.image, one.ports) for one in found.images] == [("redis", ((6379, 6379),))]
     assert [(one.name, one.is_read) for one in found.variables] == [("PGHOST", True)]
 
 

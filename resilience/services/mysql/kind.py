@@ -92,6 +92,8 @@ KIND = Kind(
                 ("MYSQL_DATABASE", "{database}"),
             ),
             words=("MYSQL", "MARIADB"),
+            vague_words=("DB", "DATABASE", "SQL", "SQLALCHEMY"),
+            local_password=f"app:{_PASSWORD}@",
             images=r"mysql|mariadb|percona",
             critical=True,
             markers=("real_mysql", "mysql"),

@@ -69,6 +69,7 @@ KIND = Kind(
                 ("RABBITMQ_PASSWORD", "{password}"),
             ),
             words=("RABBITMQ", "RABBIT", "AMQP", "CLOUDAMQP"),
+            local_password=f"app:{_PASSWORD}@",
             images=r"rabbitmq",
             markers=("real_rabbitmq", "rabbitmq"),
         ),
