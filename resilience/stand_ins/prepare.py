@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import signal
 import time
@@ -16,6 +17,7 @@ from resilience.core.settings import Service
 from resilience.host.processes import Launch, private_log
 from resilience.services.place import Endpoint
 from resilience.services.standing_in import stand_ins_of
+from resilience.settings.pytest_env import pytest_env
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.state import last_line
 
@@ -28,8 +30,8 @@ async def prepare(
     They run each time, because only they know whether the schema has changed since. Raises StandInError at the first
     that fails or is not done in time.
 
-    `timeout_s` is for all of them together. They get our environment, the team's PATH and `exports`, and run in a
-    process group of their own, of which nothing is left running.
+    `timeout_s` is for all of them together. They get our environment, the team's PATH, what pytest-env gives the tests, and
+    `exports` before all of these, and run in a process group of their own, of which nothing is left running.
     """
     until = time.monotonic() + timeout_s
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -53,17 +55,26 @@ async def prepare(
 async def _spawn(
     service: Service, command: str, checkout: Checkout, exports: Mapping[str, str], log: Path
 ) -> asyncio.subprocess.Process:
-    """Start a command in a session of its own, bound to this process, with what the team's commands get and the exports."""
+    """Start a command in a session of its own, bound to this process, with what the tests get and the exports."""
+    inside = re.match(r"cd ([\w./-]+) && ", command)
+    given = pytest_env(checkout.root / (inside[1] if inside else ""), checkout.root, os.environ)
     argv = (*shlex.split(checkout.env_command), "sh", "-c", command)
     launch = Launch(name=service.name, argv=argv, cwd=str(checkout.root), log=str(log))
     with private_log(log) as file:
+        if given.values:
+            file.write(f"# with {', '.join(given.values)}, as pytest-env sets them in {given.where}\n".encode())
         file.write(f"$ {command}\n".encode())
         file.flush()
         try:
             return await asyncio.create_subprocess_exec(
                 *launch.command(),
                 cwd=checkout.root,
-                env={**os.environ, "PATH": checkout.path(os.environ.get("PATH", os.defpath)), **exports},
+                env={
+                    **os.environ,
+                    **given.values,
+                    "PATH": checkout.path(os.environ.get("PATH", os.defpath)),
+                    **exports,
+                },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -12,6 +12,7 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Settings
 from resilience.services.postgresql import stand_in as postgresql
 from tests.kits.ports import free_ports
+from tests.kits.repository import put
 from tests.kits.stand_in_kit import (
     errors,
     eventually,
@@ -71,3 +72,25 @@ async def test_a_prepare_command_that_hangs_is_ended_with_its_children(
     assert "was not done within 0.5 s" in found.error
     assert "FALLBACK_PREPARE_TIMEOUT" in found.error
     assert eventually(lambda: not processes_naming(tmp_path / "hanging"))
+
+
+async def test_prepare_has_what_pytest_env_gives_the_tests_and_the_exports_go_before_it(
+    checkout: Callable[..., Settings],
+) -> None:
+    """Django's settings refuse to be imported without the key that a team keeps in pytest's settings."""
+    port = free_ports(1)[0]
+    one = service(
+        "cache",
+        f"redis://127.0.0.1:{port}/0",
+        exports={"REDIS_URL": Secret("exported")},
+        prepare=('cd src && printf "%s %s" "$SECRET_KEY" "$REDIS_URL" > here',),
+    )
+    settings = checkout([one])
+    put(
+        settings.root / "pyproject.toml",
+        '[tool.pytest_env]\nSECRET_KEY = "of-the-tests"\nREDIS_URL = "of-pytest-env"\n',
+    )
+    (settings.root / "src").mkdir()
+    found = (await local.start([one], settings))[0]
+    assert found.ready, found.error
+    assert (settings.root / "src/here").read_text() == "of-the-tests exported"
