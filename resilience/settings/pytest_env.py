@@ -86,5 +86,5 @@ def _filled(value: str, environ: Mapping[str, str]) -> str:
     """Return the value with {NAME} replaced from the environment, as pytest-env does; unchanged where that has no such name."""
     try:
         return value.format(**environ)
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, AttributeError):
         return value

@@ -42,8 +42,17 @@ def test_the_nearest_file_that_names_any_counts_and_none_above_the_root(tmp_path
 
 
 def test_a_default_leaves_alone_what_is_set_and_a_raw_value_keeps_its_braces(tmp_path: Path) -> None:
-    put(tmp_path / "pytest.ini", "[pytest]\nenv =\n    D:A=1\n    D:B=2\n    R:C={A}\n    R:D:E={B}\n    F={NOBODY}\n")
-    assert pytest_env(tmp_path, tmp_path, {"A": "set"}).values == {"B": "2", "C": "{A}", "E": "{B}", "F": "{NOBODY}"}
+    put(
+        tmp_path / "pytest.ini",
+        "[pytest]\nenv =\n    D:A=1\n    D:B=2\n    R:C={A}\n    R:D:E={B}\n    F={NOBODY}\n    G={A.b}\n",
+    )
+    assert pytest_env(tmp_path, tmp_path, {"A": "set"}).values == {
+        "B": "2",
+        "C": "{A}",
+        "E": "{B}",
+        "F": "{NOBODY}",
+        "G": "{A.b}",
+    }
     put(tmp_path / "pytest.ini", "[pytest\n")
     put(
         tmp_path / "pyproject.toml",
