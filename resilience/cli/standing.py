@@ -67,4 +67,5 @@ def _sentence(journal: Journal) -> str:
     now = datetime.now(UTC)
     since = f"since {moments.clock(journal.started_at, now=now)}, {moments.ago(journal.started_at, now=now)}"
     state = "unfinished" if journal.unfinished else "applied"
-    return f"A fallback is {state} here: mode {journal.mode}, by {journal.user}, {since}."
+    where = "here" if is_here(journal) else f"on host {journal.host}"
+    return f"A fallback is {state} {where}: mode {journal.mode}, by {journal.user}, {since}."

@@ -134,6 +134,7 @@ def _begin(
     earlier = journals.load(places.state)
     applied = earlier if earlier is not None and earlier.status == "applied" else None
     if applied is not None:
+        journals.check_host(applied)
         values = {**values, APPLIED: applied.run}
         origin = replace(origin, run=applied.run)
     text = render(values, header=_header(plan, origin.run)).encode()

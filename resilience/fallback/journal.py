@@ -113,6 +113,15 @@ def variables_noted(journal: Journal) -> Iterator[tuple[str, str]]:
             yield from ((name, value or "") for name, value in _variables(data).items())
 
 
+def check_host(journal: Journal) -> None:
+    """Raise LockedError where another host applied this: its stand-ins run there, and only it can end what it started."""
+    if journal.host != vantage().host:
+        raise LockedError(
+            f"a fallback was applied on host {journal.host} by {journal.user}; it can be changed only there.",
+            hint=f"on {journal.host}: resilience restore",
+        )
+
+
 def begin(
     state: Path,
     origin: Origin,
@@ -125,11 +134,8 @@ def begin(
     """Note every file as it is now, unless an earlier apply noted it already: the first original is the true one."""
     seen = vantage()
     earlier = load(state)
-    if earlier is not None and earlier.host != seen.host:
-        raise LockedError(
-            f"a fallback was applied on host {earlier.host} by {earlier.user}; it can be changed only there.",
-            hint=f"on {earlier.host}: resilience restore",
-        )
+    if earlier is not None:
+        check_host(earlier)
     known = {file.path: file for file in earlier.files} if earlier else {}
     if earlier is None:
         originals.forget_all(state)

@@ -24,9 +24,10 @@ from resilience.core.plan import make_plan, values_to_apply
 from resilience.core.records import Applied, StandIn
 from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
+from resilience.core.variables import APPLIED
 from resilience.fallback import apply as applying, journal, restore as restoring
 from resilience.host.files import read_env_file
-from tests.kits.fallback_kit import apply_values, put_back, state_of
+from tests.kits.fallback_kit import ORIGIN, apply_values, put_back, state_of
 from tests.kits.records import AT, S, config, health
 
 ENV_BYTES = st.binary(max_size=60) | st.text("AB=\n'\"# xé", max_size=40).map(str.encode)
@@ -94,13 +95,17 @@ def test_restore_refuses_an_edited_file_by_name_and_force_keeps_the_edit(tmp_pat
 
 def test_restore_runs_only_on_the_host_where_apply_ran(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    apply_values(settings, {"A": "1"})
+    same = {"A": "1", APPLIED: ORIGIN.run}
+    apply_values(settings, same)
+    assert apply_values(settings, same).already
     file = settings.state / "journal.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "host": "elsewhere"}))
     with pytest.raises(LockedError, match="elsewhere"):
         put_back(settings)
     with pytest.raises(LockedError, match="elsewhere"):
         apply_values(settings, {"A": "2"})
+    with pytest.raises(LockedError, match="elsewhere"):
+        apply_values(settings, same)
 
 
 KILLED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -144,3 +145,15 @@ def test_the_last_line_says_the_verdict_again_with_details_as_well(
         assert lines[0].startswith("STAGING: DOWN (backend_api: 503)")
         assert lines[-1] == "STAGING: DOWN. TESTS: BLOCKED by infrastructure"
     assert "Why mode" in "\n".join(lines), "details give the reasons"
+
+
+def test_what_another_host_applied_is_said_to_be_applied_there(type_in: Type, team: Path) -> None:
+    noted = {"run": "r", "folder": "f", "host": "elsewhere", "user": "u", "pid": 1, "created": 0.0, "mode": "degraded"}
+    file = team / ".resilience" / "state" / "journal.json"
+    file.parent.mkdir(parents=True)
+    for status, word in (("applied", "applied"), ("applying", "unfinished")):
+        file.write_text(json.dumps({**noted, "status": status, "started_at": "2026-11-22T03:14:07Z"}))
+        said = " ".join(type_in("assess").out.split())
+        assert f"A fallback is {word} on host elsewhere: mode degraded, by u, since " in said
+        assert "resilience restore on host elsewhere, where it was applied" in said
+        assert "resilience apply" not in said
