@@ -39,15 +39,19 @@ def where_things_stand(settings: Settings) -> Standing:
     except RecordError as exc:
         return Standing(situation=next_steps.Situation(configured=configured), damage=str(exc))
     if journal is None:
-        return Standing(situation=next_steps.Situation(configured=configured))
+        left = journals.left_behind(settings.state, settings.places.env_files)
+        situation = next_steps.Situation(configured=configured, left_behind=str(left.path) if left else "")
+        return Standing(situation=situation, applied=str(left or ""))
     dead = [stand_in.service for stand_in in local.status(settings) if not stand_in.ready]
     return Standing(situation=situation_of(journal, dead, configured=configured), applied=_sentence(journal))
 
 
-def situation_of(journal: Journal | None, dead: list[str], *, killed: str = "", configured: bool = True) -> Situation:
-    """Return what a journal, dead stand-ins and a killed run mean for the next step."""
+def situation_of(
+    journal: Journal | None, dead: list[str], *, killed: str = "", configured: bool = True, left_behind: str = ""
+) -> Situation:
+    """Return what a journal, or a file without one, dead stand-ins and a killed run mean for the next step."""
     if journal is None:
-        return next_steps.Situation(killed=killed, configured=configured)
+        return next_steps.Situation(killed=killed, configured=configured, left_behind=left_behind)
     folder = Path(journal.folder)
     return next_steps.Situation(
         fallback="unfinished" if journal.unfinished else "applied",

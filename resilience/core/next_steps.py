@@ -16,12 +16,14 @@ class Situation:
     """What decides about the next step. What is not known is left out, and then decides nothing.
 
     `staging` is None where nobody looked. `fallback` is what is applied here: "" for nothing, "unfinished" or "applied".
+    `left_behind` is a file that an apply wrote and whose undo data are gone.
     `elsewhere` is the host on which it was applied, where that is another. `run` names a run that was killed, or the one
     whose fallback is unfinished. `dead` are stand-ins that died since. `configured`: by a file, and not by `--url` alone.
     `blocked` and `changes` are those of the decision: no tests are to run, and apply would start or write something.
     """
 
     staging: ConnectivityStatus | None = None
+    left_behind: str = ""
     fallback: str = ""
     elsewhere: str = ""
     killed: str = ""
@@ -45,6 +47,14 @@ RESTORE = Step("resilience restore", "puts everything back")
 RECOVER = Step("resilience recover", "waits until staging is back, restores, runs the full suite")
 TEST = Step("resilience test", "runs the tests, and says what they proved")
 RULES: Sequence[tuple[Callable[[Situation], bool], Callable[[Situation], Sequence[Step]], str]] = (
+    (
+        lambda it: bool(it.left_behind),
+        lambda it: (
+            Step(f"git checkout -- {it.left_behind}", "or rm: what it held before the fallback is not known"),
+            Step("resilience services down", "ends stand-ins that may still run"),
+        ),
+        "what it points to may be gone, and no restore can put it back",
+    ),
     (
         lambda it: bool(it.elsewhere),
         lambda it: (Step("resilience restore", f"on host {it.elsewhere}, where it was applied"),),

@@ -130,8 +130,13 @@ def _begin(
     tell: OnStep,
     say: OnStep | None,
 ) -> _Attempt:
-    """Note what is there now, unless this very thing is applied already. Raises EditedError where a person changed it."""
+    """Note what is there now, unless this very thing is applied already.
+
+    Raises EditedError where a person changed it, LockedError where another host applied it, RunbookError where it is what an
+    apply wrote whose undo data are gone.
+    """
     earlier = journals.load(places.state)
+    journals.check_none_left_behind(places.state, places.env_files)
     applied = earlier if earlier is not None and earlier.status == "applied" else None
     if applied is not None:
         journals.check_host(applied)

@@ -17,7 +17,8 @@ from dotenv import dotenv_values
 
 from resilience.core.codec import from_json, to_json
 from resilience.core.envtext import changed_names, read_env_text
-from resilience.core.errors import EditedError, LockedError, RecordError
+from resilience.core.errors import EditedError, LockedError, RecordError, RunbookError
+from resilience.core.variables import APPLIED
 from resilience.fallback import originals
 from resilience.fallback.originals import UndoFile
 from resilience.host.files import make_private_folder, read_env_file, remove_asides, sync_folder, write_atomically
@@ -120,6 +121,45 @@ def check_host(journal: Journal) -> None:
             f"a fallback was applied on host {journal.host} by {journal.user}; it can be changed only there.",
             hint=f"on {journal.host}: resilience restore",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftBehind:
+    """A file that an apply wrote and that no journal knows: what it held before went with the state folder."""
+
+    path: Path
+    run: str
+    state: Path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} holds what run {self.run} wrote, and what it held before is not known: "
+            f"there are no undo data in {self.state}."
+        )
+
+    @property
+    def by_hand(self) -> str:
+        return f"git checkout -- {self.path}, or rm {self.path}; then resilience services down"
+
+
+def left_behind(state: Path, files: Iterable[Path]) -> LeftBehind | None:
+    """Return the first of these files that bears an apply's mark where nothing is noted of one; None where all is well.
+
+    The state folder is ignored by git, so that `git clean -xdf` takes the undo data and may leave the file.
+    """
+    if (state / FILE).exists():
+        return None
+    for path in files:
+        with suppress(OSError):
+            if run := _variables(path.read_bytes()).get(APPLIED):
+                return LeftBehind(path=path, run=run, state=state)
+    return None
+
+
+def check_none_left_behind(state: Path, files: Iterable[Path]) -> None:
+    """Raise RunbookError for such a file: to call it restored would be a lie, to note it as an original the next one."""
+    if left := left_behind(state, files):
+        raise RunbookError(str(left), hint=left.by_hand)
 
 
 def begin(

@@ -20,6 +20,7 @@ async def restore(
     state: Path,
     *,
     stop: StopStandIns,
+    files: Sequence[Path] = (),
     force: bool = False,
     keep_stand_ins: bool = False,
     shell_run: str = "",
@@ -32,7 +33,8 @@ async def restore(
     result names the variables that the shell must unset itself. What was there is compared at the end, and the undo
     data are given up only when it is there again to the byte.
 
-    Raises EditedError where somebody edited a file since (`force` keeps a copy), LockedError on another host.
+    `files` are those that apply writes here. Raises EditedError where somebody edited a file since (`force` keeps a copy),
+    LockedError on another host, RunbookError where one of `files` was applied and its undo data are gone.
     """
     steps: list[str] = []
 
@@ -44,6 +46,7 @@ async def restore(
     with locked(state, "restore", take_over=take_over):
         journal = journals.load(state)
         if journal is None:
+            journals.check_none_left_behind(state, files)
             return Restored(
                 run="",
                 restored_at=datetime.now(UTC),
@@ -57,14 +60,15 @@ async def restore(
                 f"the fallback was applied on host {journal.host}; only there can it be restored.",
                 hint=f"on {journal.host}: resilience restore",
             )
-        files, kept = journals.restore_files(state, journal, force=force, on_step=tell)
+        put_back, kept = journals.restore_files(state, journal, force=force, on_step=tell)
         # One that was killed while stand-ins came up had no time to note them; `stop` ends what nobody wrote down.
         to_end = journal.stand_ins or journal.status != "applied"
         try:
             stopped = await stop(journal.stand_ins) if to_end and not keep_stand_ins else ()
         except OSError as exc:
             raise RunbookError(
-                f"{', '.join(files)}: as before; the stand-ins could not be ended: {exc.strerror or exc}. The undo data are kept.",
+                f"{', '.join(put_back)}: as before; the stand-ins could not be ended: {exc.strerror or exc}. "
+                "The undo data are kept.",
                 hint="resilience restore",
             ) from exc
         if stopped:
@@ -72,7 +76,7 @@ async def restore(
         same = journals.identical(journal)
         if not same:
             raise RunbookError(
-                f"{', '.join(files)} is not as it was before apply; the undo data are kept.",
+                f"{', '.join(put_back)} is not as it was before apply; the undo data are kept.",
                 hint="resilience restore --force",
             )
         journals.close(state)
@@ -80,7 +84,7 @@ async def restore(
     return Restored(
         run=journal.run,
         restored_at=datetime.now(UTC),
-        files=files,
+        files=put_back,
         identical=same,
         stopped=stopped,
         shell_variables=journal.names if exported else (),

@@ -542,11 +542,13 @@ async def put_back(
     """Put back what apply changed in this checkout, whichever run did it, and record it in none.
 
     For who has no run to write to, such as `resilience restore` with a record that cannot be read. Raises EditedError,
-    LockedError; nothing of the settings but the state folder decides what is put back.
+    LockedError, RunbookError for a file that was applied and whose undo data are gone; nothing of the settings but the state
+    folder decides what is put back.
     """
     return await restoring.restore(
         settings.state,
         stop=lambda names: local.stop(settings, names),
+        files=settings.places.env_files,
         force=force,
         keep_stand_ins=keep_stand_ins,
         shell_run=os.environ.get(APPLIED, ""),

@@ -22,6 +22,7 @@ def everything() -> Iterator[Situation]:
             staging=staging, fallback=fallback, elsewhere=elsewhere, killed=killed, run="day/other", dead=dead,
             configured=configured, blocked=blocked, changes=changes,
         )  # fmt: skip
+    yield Situation(left_behind=".env.test.active")
 
 
 def commands(it: Situation) -> list[str]:
@@ -83,3 +84,8 @@ def test_tests_are_proposed_only_where_they_can_run() -> None:
 )
 def test_what_to_type(it: Situation, typed: str) -> None:
     assert in_one_line(next_steps(it)) == typed
+
+
+def test_a_file_whose_undo_data_are_gone_is_put_back_by_hand_before_anything_else() -> None:
+    it = Situation(staging=S.UNAVAILABLE, left_behind=".env.test.active", killed="day/run")
+    assert commands(it) == ["git checkout -- .env.test.active", "resilience services down"]

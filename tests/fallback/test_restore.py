@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
 from resilience import stand_ins as local
-from resilience.core.errors import EditedError, LockedError
+from resilience.core.errors import EditedError, LockedError, RunbookError
 from resilience.core.mode import decide
 from resilience.core.plan import make_plan, values_to_apply
 from resilience.core.records import Applied, StandIn
@@ -91,6 +92,35 @@ def test_restore_refuses_an_edited_file_by_name_and_force_keeps_the_edit(tmp_pat
     assert restored.identical
     assert settings.env_file.read_text() == "MINE=1\n"
     assert [Path(copy).read_text() for copy in restored.kept_copies] == [edited]
+
+
+def test_without_its_undo_data_what_was_written_is_neither_called_restored_nor_noted_as_an_original(
+    tmp_path: Path,
+) -> None:
+    """`git clean -xdf` takes the ignored state folder away: what the file held before is then known to nobody."""
+    settings = config(tmp_path)
+    settings.env_file.parent.mkdir(parents=True)
+    settings.env_file.write_text("MINE=1\n")
+    apply_values(settings, {"A": "1", APPLIED: ORIGIN.run})
+    written = settings.env_file.read_bytes()
+    shutil.rmtree(settings.state)
+    for act in (
+        lambda: put_back(settings, files=settings.places.env_files),
+        lambda: apply_values(settings, {"A": "2"}),
+    ):
+        with pytest.raises(
+            RunbookError, match="holds what run run-1 wrote, and what it held before is not known"
+        ) as caught:
+            act()
+        assert str(settings.state) in str(caught.value)
+        assert f"git checkout -- {settings.env_file}, or rm {settings.env_file}" in caught.value.hint
+        assert settings.env_file.read_bytes() == written
+        assert not (settings.state / "journal.json").exists()
+    settings.env_file.write_text("MINE=1\n")
+    assert put_back(settings, files=settings.places.env_files).nothing_to_do
+    apply_values(settings, {"A": "1"})
+    put_back(settings)
+    assert settings.env_file.read_text() == "MINE=1\n"
 
 
 def test_restore_runs_only_on_the_host_where_apply_ran(tmp_path: Path) -> None:

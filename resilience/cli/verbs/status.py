@@ -63,17 +63,20 @@ def gather(settings: Settings) -> dict[str, Any]:
     stand_ins = local.status(settings)
     dead = [stand_in.service for stand_in in stand_ins if not stand_in.ready]
     latest = _latest_run(settings, locked=held is not None)
+    left = journals.left_behind(settings.state, settings.places.env_files)
+    steps = _steps(settings, journal, dead, latest, left)
     return {
         "schema": records.SCHEMA,
         "staging": _last_look(settings),
         "applied": None if journal is None else _applied(journal, dead),
+        "left_behind": None if left is None else {"file": str(left.path), "run": left.run, "why": str(left)},
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
         "latest_run": latest,
         "outage": _outage(settings),
         "env_file": str(settings.env_file),
-        "next": next_steps.in_one_line(_steps(settings, journal, dead, latest)),
-        "steps": [{"command": step.command, "why": step.why} for step in _steps(settings, journal, dead, latest)],
+        "next": next_steps.in_one_line(steps),
+        "steps": [{"command": step.command, "why": step.why} for step in steps],
     }
 
 
@@ -150,11 +153,17 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
 
 
 def _steps(
-    settings: Settings, journal: journals.Journal | None, dead: list[str], latest: Mapping[str, Any] | None
+    settings: Settings,
+    journal: journals.Journal | None,
+    dead: list[str],
+    latest: Mapping[str, Any] | None,
+    left: journals.LeftBehind | None,
 ) -> Sequence[Step]:
     """Return what to type. How staging was does not count: what is typed next depends on how it is."""
     killed = str(latest["run"]) if latest is not None and latest.get("killed_in") else ""
-    situation = standing.situation_of(journal, dead, killed=killed, configured=settings.source is not None)
+    file = str(left.path) if left is not None else ""
+    configured = settings.source is not None
+    situation = standing.situation_of(journal, dead, killed=killed, configured=configured, left_behind=file)
     return next_steps.next_steps(situation)
 
 
@@ -166,7 +175,7 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
         for sentence in _sentences(document, now):
             _say(sentence)
     else:
-        terminal.headline(out, _staging(document["staging"], now), _fallback(document["applied"], now))
+        terminal.headline(out, _staging(document["staging"], now), _fallback(document, now))
         if document["applied"] is not None and document["applied"]["status"] == "unfinished":
             _say(f"Last step done: {document['applied']['steps'][-1]['what']}")
     for stand_in in local.status(settings):
@@ -193,7 +202,10 @@ def _staging(look: Mapping[str, Any] | None, now: datetime) -> str:
     return f"{look['line']} (looked at {_when(look['looked_at'], now)})"
 
 
-def _fallback(applied: Mapping[str, Any] | None, now: datetime) -> str:
+def _fallback(document: Mapping[str, Any], now: datetime) -> str:
+    applied, left = document["applied"], document["left_behind"]
+    if left is not None:
+        return f"FALLBACK: NOT KNOWN: {left['why']}"
     if applied is None:
         return "FALLBACK: none is applied here"
     who = f"mode {applied['mode']}, by {applied['user']}@{applied['host']}, since {_when(applied['started_at'], now)}"
@@ -233,7 +245,9 @@ def _sentences(document: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield "Nobody has looked at staging from here yet."
     else:
         yield f"Staging was looked at last at {_when(look['looked_at'], now)}, and that look said: {look['line']}."
-    if applied is None:
+    if document["left_behind"] is not None:
+        yield document["left_behind"]["why"]
+    elif applied is None:
         yield "No fallback is applied here, so that nothing is to be put back."
     else:
         state = "is applied" if applied["status"] == "applied" else f"is {applied['status']}"

@@ -114,6 +114,18 @@ def test_a_quiet_checkout_says_that_nothing_is_applied_and_what_to_type(
     json.dumps(gather(team.settings))
 
 
+def test_a_file_that_was_applied_and_whose_undo_data_are_gone_is_no_quiet_checkout(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = team.folder / ".env.test.active"
+    file.write_text("A=1\nRESILIENCE_APPLIED=run-1\n")
+    text = shown(team, capsys)
+    assert f"FALLBACK: NOT KNOWN: {file} holds what run run-1 wrote, and what it held before is not known" in text
+    assert f"Next: git checkout -- {file}" in text
+    document = gather(team.settings)
+    assert (document["applied"], document["left_behind"]["file"]) == (None, str(file))
+
+
 @pytest.mark.parametrize("step", ["start or prove", "write"])
 async def test_a_run_killed_while_applying_is_shown_with_what_had_been_done_and_can_be_restored(
     team: Team, capsys: pytest.CaptureFixture[str], step: str
