@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from resilience.core.errors import ResilienceError
+from resilience.core.errors import LockedError, RecordError, ResilienceError
 from resilience.core.records import ExitCode, Verdict
 from resilience.core.settings import Settings
 from resilience.core.verdict import judge_run
 from resilience.host import signals
+from resilience.host.lock import holder
 from resilience.runs import stages
 from resilience.runs.folder import RunFolder, holds_run, read_incident
 from resilience.runs.owner import is_killed
@@ -26,10 +27,16 @@ R = TypeVar("R", bound=RunFolder)
 def recording_the_end(run: RunFolder) -> Iterator[None]:
     """Write the end of a run that breaks off, with a report, so that no record says "running" for ever.
 
-    The error or the signal goes on to whoever called, who says it in words.
+    The error or the signal goes on to whoever called, who says it in words. Where the lock refused it, because another
+    process is at this very run, the end is that one's to write: ours would take its tests from the record.
     """
     try:
         yield
+    except LockedError as exc:
+        if not _another_is_at(run):
+            with signals.last_word():
+                leave_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=exc.exit_code)
+        raise
     except (KeyboardInterrupt, CancelledError):
         with signals.last_word():
             leave_report(run, verdict=Verdict.INTERRUPTED, exit_code=signals.exit_code())
@@ -39,6 +46,16 @@ def recording_the_end(run: RunFolder) -> Iterator[None]:
         with signals.last_word():
             leave_report(run, verdict=Verdict.RUNBOOK_FAILED, exit_code=code)
         raise
+
+
+def _another_is_at(run: RunFolder) -> bool:
+    """Say whether another process holds the lock for this run, or held it and has written into the record since we did."""
+    who = holder(run.settings.state)
+    if who is not None and who.run.replace("/", "-") == run.applied_id:
+        return True
+    with suppress(RecordError, OSError):
+        return read_incident(run.folder) != run.incident
+    return False
 
 
 @contextmanager

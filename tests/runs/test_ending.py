@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from resilience.core.errors import RunbookError
+from resilience.core.errors import LockedError, RunbookError
 from resilience.core.records import Verdict
+from resilience.host.lock import locked
 from resilience.runs import ending
 from resilience.runs.folder import read_incident
 from resilience.runs.runbook import Run
@@ -37,6 +39,29 @@ async def test_what_breaks_off_gets_an_end_and_a_report_that_agree(
     assert (incident.verdict, incident.exit_code) == (verdict, code)
     assert disagreements(run.folder) == []
     assert (run.folder / "report.md").exists()
+
+
+async def test_who_is_refused_by_the_lock_writes_no_end_into_a_run_that_another_is_at(team: Path) -> None:
+    """`test` typed twice on what is applied: the second one's 75 stood in the record while the first one's tests ran."""
+    theirs = Run.create(settings_of(team))
+    await theirs.assess()
+
+    def refused(meanwhile: Callable[[], None] = lambda: None) -> None:
+        with ending.making(lambda: Run.open(theirs.folder, theirs.settings)):
+            meanwhile()
+            raise LockedError("another run holds the lock")
+
+    with locked(theirs.settings.state, "test", run=theirs.incident.run), pytest.raises(LockedError):
+        refused()
+    assert read_incident(theirs.folder).verdict is Verdict.RUNNING
+    with pytest.raises(LockedError):
+        refused(lambda: theirs.save(notes=("it has ended meanwhile",)))
+    assert read_incident(theirs.folder).verdict is Verdict.RUNNING
+    assert not (theirs.folder / "report.md").exists()
+    with pytest.raises(LockedError), ending.making(lambda: Run.create(settings_of(team))) as mine:
+        raise LockedError("another run holds the lock")
+    incident = read_incident(mine.folder)
+    assert (incident.verdict, incident.exit_code) == (Verdict.RUNBOOK_FAILED, 75), "nobody else ends a run of its own"
 
 
 async def test_a_run_says_running_until_all_else_is_written(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
