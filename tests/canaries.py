@@ -28,6 +28,7 @@ from pathlib import Path
 
 from resilience.core.disguises import is_unmistakable
 from resilience.notebook.engine import notebooks_folder
+from tests.kits.alone import ALONE
 from tests.kits.ports import free_ports
 from tests.test_secrets import contents, serving, variants
 
@@ -296,7 +297,7 @@ def planted(where: Path, staging: int, canaries: Mapping[str, Mapping[str, str]]
             exports.append(f"L{number}_SECRET = {quoted}")
         else:
             headers.append(f"X-L{number} = {quoted}")
-    python = f"{shlex.quote(sys.executable)} -m pytest -q -s -p no:cacheprovider"
+    python = f"{shlex.quote(sys.executable)} -m pytest -q -s -p no:cacheprovider {ALONE}"
     assigned = " ".join(f"T{n}_TOKEN={shlex.quote(value)}" for n, value in enumerate(canaries["commands"].values()))
     commands = [f"{assigned} {python} tests", f"{shlex.quote(sys.executable)} tests/program.py"]
     port = free_ports(1)[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kits.alone import ALONE
 from tests.kits.ports import free_ports
 from tests.kits.small_staging import SmallStaging, project
 from tests.kits.stand_in_kit import processes_naming
@@ -64,7 +65,7 @@ def test_a_developers_variable_that_names_a_staging_on_this_machine_is_the_one_t
 
 
 def test_select_takes_the_place_of_the_modes_selection_also_for_the_configured_commands(team: Path) -> None:
-    (team / "pytest.ini").write_text("[pytest]\nmarkers = payments\n")
+    (team / "pytest.ini").write_text(f"[pytest]\naddopts = {ALONE}\nmarkers = payments\n")
     (team / "tests" / "test_shop.py").write_text(
         "import pytest\n\n\n@pytest.mark.payments\ndef test_one():\n    pass\n\n\ndef test_two():\n    assert False\n"
     )

@@ -37,9 +37,10 @@ from resilience.host.files import read_env_file
 from resilience.lab.lab import Lab
 from resilience.lab.proxy import HEALTHY, Dial, Mode
 from resilience.suite import pytest_plugin as plugin
+from tests.kits.alone import ALONE
 
 GONE = Dial(mode=Mode.REFUSE)
-PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider {ALONE}"
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from resilience.notebook.engine import execute, notebooks_folder
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run
 from tests.core.test_disguises import ENCODINGS
+from tests.kits.alone import ALONE
 
 Say = Callable[[], str]
 """Gives some of the secrets, each in a random encoding: what a hostile service says next."""
@@ -320,7 +321,7 @@ def team(
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = real_database: x\njunit_family = xunit2\n")
     (folder / "tests" / "test_shop.py").write_text(TESTS)
     (folder / "tests" / "other.py").write_text(OTHER)
-    python = f"{sys.executable} -m pytest -v -p no:cacheprovider -p no:hypothesispytest -p no:asyncio -p no:xdist"
+    python = f"{sys.executable} -m pytest -v -p no:cacheprovider {ALONE}"
     commands = [f"{python} -s tests", f"{sys.executable} tests/other.py"]
     if thorough:
         commands.append(f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {python} -l tests --junitxml=junit-team.xml")

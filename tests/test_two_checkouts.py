@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from resilience.services.place import port_open
+from tests.kits.alone import ALONE
 from tests.kits.ports import free_ports
 from tests.kits.stand_in_kit import eventually, needs_servers, processes_naming
 
@@ -47,7 +48,7 @@ local = "http://127.0.0.1:${{BACKEND_PORT}}/health"
 exports = {{ BACKEND_URL = "http://{{host}}:{{port}}" }}
 
 [modes.offline]
-commands = ["{python} -m pytest -q -p no:cacheprovider tests"]
+commands = ["{python} -m pytest -q -p no:cacheprovider {alone} tests"]
 """
 PROFILE = """\
 FALLBACK_ACTIVATION_TIMEOUT=60
@@ -88,7 +89,7 @@ class Checkout:
         self.root, self.wished, self.environ = root, list(wished), environ
         (root / "tests").mkdir(parents=True)
         (root / ".git").mkdir()
-        (root / "resilience.toml").write_text(CONFIG.format(dead=dead, python=sys.executable))
+        (root / "resilience.toml").write_text(CONFIG.format(dead=dead, python=sys.executable, alone=ALONE))
         (root / ".env.test.local").write_text(PROFILE.format(*wished))
         (root / ".env.test.active").write_text("MINE=1\n")
         (root / "tests" / "test_whose.py").write_text(TESTS)

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resilience.lab.lab import Lab
+from tests.kits.alone import ALONE
 from tests.kits.light_kit import TOOL
 
 GUIDE = Path(__file__).resolve().parents[1] / "data" / "outage-guide.md"
@@ -120,7 +121,7 @@ SUITE = {
         "def test_websocket_events(): reach(address('WEBSOCKET_URL', 'websocket'))\n"
         "@pytest.mark.golden_path\ndef test_golden(): pass\n"
     ),
-    "pytest.ini": "[pytest]\naddopts = -p no:cacheprovider\n",
+    "pytest.ini": f"[pytest]\naddopts = -p no:cacheprovider {ALONE}\n",
 }
 TESTS = 10
 

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from tests.kits.alone import ALONE
+
 SECRET = "Zk-never-shown-9"
 
 
@@ -22,7 +24,7 @@ def environ(path: Path) -> dict[str, str]:
 def full_of_things(root: Path) -> Path:
     put(
         root / "pytest.ini",
-        "[pytest]\ntestpaths = tests checks\nmarkers =\n  staging: needs it\n  critical: x\n  db\n  slow\n",
+        f"[pytest]\naddopts = {ALONE}\ntestpaths = tests checks\nmarkers =\n  staging: needs it\n  critical: x\n  db\n  slow\n",
     )
     put(root / ".env", f"DATABASE_URL=postgresql://u:{SECRET}@h/d\nREDIS_HOST=h\nREDIS_PORT=1\nAPI_BASE_URL=http://h\n")
     put(root / "config/.env.ci", f"OPENAI_API_KEY={SECRET}\n")
@@ -42,5 +44,5 @@ def with_tests(root: Path, name: str = "tests/test_shop.py", count: int = 2) -> 
 def with_interpreter(root: Path, *, pytest: bool = True) -> None:
     put(root / ".venv/bin/python", f'#!/bin/sh\nexec {sys.executable} "$@"\n').chmod(0o755)
     if pytest:
-        put(root / ".venv/bin/pytest", f'#!/bin/sh\nexec {sys.executable} -m pytest "$@"\n').chmod(0o755)
+        put(root / ".venv/bin/pytest", f'#!/bin/sh\nexec {sys.executable} -m pytest {ALONE} "$@"\n').chmod(0o755)
     put(root / ".venv/pyvenv.cfg", "home = /nowhere\n")

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
+from tests.kits.alone import ALONE
+
 CONFIG = """\
 [runbook]
 environment = "staging"
@@ -80,7 +82,7 @@ def project(folder: Path, port: int) -> Path:
     (folder / "tests").mkdir(parents=True)
     (folder / ".git").mkdir()
     (folder / "resilience.toml").write_text(CONFIG.format(port=port, python=sys.executable))
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text(f"[pytest]\naddopts = {ALONE}\n")
     (folder / "tests" / "test_shop.py").write_text(
         "def test_one():\n    assert True\n\n\ndef test_two():\n    assert True\n"
     )

@@ -33,6 +33,7 @@ from resilience.core.settings import Deadlines, Service, Settings, Wishes
 from resilience.services.registry import KINDS
 from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
+from tests.kits.alone import ALONE
 from tests.kits.kinds import ServiceType
 from tests.kits.ports import free_port
 
@@ -100,9 +101,6 @@ class LineServer:
             return False
 
 
-# Entering other plug-ins takes half of a small suite's time.
-ALONE = "-p no:asyncio -p no:hypothesispytest -p no:xdist -p no:xdist.looponfail -p no:anyio -p no:timeout"
-NO_XDIST = "-p no:xdist -p no:xdist.looponfail"
 PYTEST = f"python -m pytest -q -p no:cacheprovider {ALONE}"
 
 HELPERS = """

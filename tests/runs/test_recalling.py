@@ -14,6 +14,7 @@ from resilience.runs.keeping import Keeping
 from resilience.runs.recalling import facts_of_run, recalled_here, recalled_now
 from resilience.runs.runbook import Run
 from tests.cli.conftest import type_in
+from tests.kits.alone import ALONE
 from tests.kits.records import health
 from tests.kits.run_kit import an_incident, change, settings_of
 from tests.kits.small_staging import SmallStaging
@@ -47,7 +48,7 @@ def test_every_screen_says_the_cost_and_that_it_came_before(type_in: Type, team:
     (team / "tests" / "test_real.py").write_text(
         "import pytest\n\n\n@pytest.mark.real_backend\n@pytest.mark.parametrize('n', [1, 2])\ndef test_it(n):\n    pass\n"
     )
-    (team / "pytest.ini").write_text("[pytest]\nmarkers =\n    real_backend\n")
+    (team / "pytest.ini").write_text(f"[pytest]\naddopts = {ALONE}\nmarkers =\n    real_backend\n")
     staging.status = 503
     for _ in range(2):
         assert type_in("test").code in (10, 20)

@@ -19,6 +19,7 @@ from resilience.core.settings import ModeSettings
 from resilience.fallback import journal as journals
 from resilience.runs.recovery import full_suite
 from resilience.runs.runbook import Run, recover
+from tests.kits.alone import ALONE
 from tests.kits.run_kit import change, on_disk, settings_of
 from tests.kits.small_staging import SmallStaging
 
@@ -118,7 +119,7 @@ async def test_the_full_suites_count_stands_beside_what_plain_pytest_collects(
     stood_in: Path, staging: SmallStaging
 ) -> None:
     text = (stood_in / "resilience.toml").read_text()
-    command = f'commands = ["{sys.executable} -m pytest -q -p no:cacheprovider tests/test_shop.py::test_one"]'
+    command = f'commands = ["{sys.executable} -m pytest -q -p no:cacheprovider {ALONE} tests/test_shop.py::test_one"]'
     (stood_in / "resilience.toml").write_text(text.replace("[recovery]\n", f"[recovery]\n{command}\n"))
     run = Run.create(settings_of(stood_in), apply=True)
     await recover(run, wait_s=5)

@@ -18,8 +18,9 @@ import pytest
 from resilience.core.records import Outcome
 from resilience.suite import pytest_plugin as plugin
 from tests.kits import plugin_tables
+from tests.kits.alone import ALONE
 from tests.kits.installed import installed, snapshot
-from tests.kits.testrun_kit import ALONE, PYTEST, LineServer, by_id, environment_with, run, write
+from tests.kits.testrun_kit import PYTEST, LineServer, by_id, environment_with, run, write
 
 
 def test_a_service_is_available_as_the_last_assessment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,9 @@ from resilience.core.errors import UsageError
 from resilience.core.records import FaultCode, Outcome, TestExecutionMode, Verdict
 from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
+from tests.kits.alone import ALONE, NO_XDIST
 from tests.kits.testrun_kit import (
-    ALONE,
     INFRA,
-    NO_XDIST,
     PYTEST,
     LineServer,
     Probe,
@@ -341,7 +340,7 @@ async def test_a_pytest_killed_after_its_last_test_is_no_failure_of_the_products
         atexit.register(lambda: os.kill(os.getpid(), signal.{name}))
         """
     write(root, conftest=ends, test_a="def test_a(): pass\n")
-    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider")
+    result = await run(root, out, {"database": database}, f"pytest -q -p no:cacheprovider {ALONE}")
     assert by_id(result)["test_a"] is Outcome.PASSED
     assert (result.exit_code, result.verdict) == (21, Verdict.UNKNOWN), result.notes
     assert f"killed by signal {getattr(signal, name).value} ({name}) after its last test" in str(result.notes)
@@ -352,7 +351,7 @@ async def test_a_pytest_that_crashes_after_its_last_test_is_still_a_failure(
 ) -> None:
     ends = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV))\n"
     write(root, conftest=ends, test_a="def test_a(): pass\n")
-    result = await run(root, out, {"database": database}, "pytest -q -p no:cacheprovider")
+    result = await run(root, out, {"database": database}, f"pytest -q -p no:cacheprovider {ALONE}")
     assert result.exit_code == 1, result.notes
 
 
@@ -469,7 +468,7 @@ async def test_a_test_that_prints_our_own_markers_changes_nothing(
         "--- FAIL: TestX (0.00s)\\nnot ok 1 - z\\nError: connect ECONNREFUSED 127.0.0.1:1"
     )
     write(root, test_it=f"def test_it(): print({printed!r}.replace('\\\\n', chr(10)))\n")
-    command = f"{PYTEST} -s" if entered else "python -I -m pytest -q -s -p no:cacheprovider"
+    command = f"{PYTEST} -s" if entered else f"python -I -m pytest -q -s -p no:cacheprovider {ALONE}"
     result = await run(root, out, {"database": database}, command, attempts=0)
     assert (result.exit_code, result.verdict) == (0, Verdict.PASSED)
     assert result.totals.passed == (1 if entered else 0)
