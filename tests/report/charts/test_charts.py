@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from resilience.report import charts
 from resilience.report.charts.canvas import Frame
-from resilience.report.charts.files import RC, png
+from resilience.report.charts.files import RC
 from resilience.report.html import html
 from resilience.report.series import Columns
 from resilience.report.view import Section, View, build
@@ -25,16 +26,23 @@ HELPERS = {"__init__", "axes", "canvas", "chart", "files", "lines"}
 """Files of the folder that draw no chart."""
 
 
+@pytest.fixture(scope="module")
+def drawings(drill: View) -> Mapping[str, charts.Drawn]:
+    """Return all charts of a drill, drawn once for all that look at them."""
+    made = {name: charts.draw(name, drill) for name in charts.CHARTS}
+    return {name: drawn for name, drawn in made.items() if drawn is not None}
+
+
 def test_each_file_of_the_folder_is_a_chart_of_its_name() -> None:
     folder = Path(charts.__file__).parent
     assert set(charts.CHARTS) == {path.stem for path in folder.glob("*.py")} - HELPERS
 
 
 def test_every_section_has_a_chart_and_the_page_shows_each_chart_once_in_the_order_of_the_sections(
-    drill: View,
+    drill: View, drawings: Mapping[str, charts.Drawn]
 ) -> None:
     assert {kind.section for kind in charts.KINDS.values()} == set(Section)
-    made = tuple(one.chart for name in charts.CHARTS if (one := charts.draw(name, drill)))
+    made = tuple(drawn.chart for drawn in drawings.values())
     page = html(drill, charts=made)
     assert re.findall(r'<figure id="chart-(\w+)"', page) == list(charts.CHARTS)
     for chart in made:
@@ -42,9 +50,8 @@ def test_every_section_has_a_chart_and_the_page_shows_each_chart_once_in_the_ord
 
 
 @pytest.mark.parametrize("name", charts.CHARTS)
-def test_each_chart_is_well_formed_small_and_described(drill: View, name: str) -> None:
-    drawn = charts.draw(name, drill)
-    assert drawn is not None
+def test_each_chart_is_well_formed_small_and_described(drawings: Mapping[str, charts.Drawn], name: str) -> None:
+    drawn = drawings[name]
     for svg in (drawn.svg_file, drawn.chart.svg, drawn.chart.svg_narrow):
         ET.fromstring(svg[svg.index("<svg") :])
     assert drawn.chart.sentence.endswith(".")
@@ -55,9 +62,8 @@ def test_each_chart_is_well_formed_small_and_described(drill: View, name: str) -
     assert len(drawn.png) < 60_000
 
 
-def test_the_same_view_gives_the_same_bytes(drill: View) -> None:
-    first, second = charts.draw("status", drill), charts.draw("status", drill)
-    assert first == second
+def test_the_same_view_gives_the_same_bytes(drill: View, drawings: Mapping[str, charts.Drawn]) -> None:
+    assert charts.draw("status", drill) == drawings["status"]
 
 
 @pytest.mark.parametrize("tell", [factory.drill, factory.night, factory.green])
@@ -72,16 +78,18 @@ def test_no_text_leaves_the_page(
             figure = kind.draw(shown, Frame(narrow=narrow))
             if figure is None:
                 continue
-            pixels = np.asarray(Image.open(io.BytesIO(png(figure))).convert("L"))
+            canvas = FigureCanvasAgg(figure)
+            figure.set_dpi(160)
+            canvas.draw()
+            pixels = np.asarray(canvas.buffer_rgba())[..., :3].min(axis=2)
         edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
         assert all(edge.min() > 200 for edge in edges), f"{name} touches the border"
 
 
-def test_ids_are_unique_over_all_drawings_of_a_page(drill: View) -> None:
+def test_ids_are_unique_over_all_drawings_of_a_page(drawings: Mapping[str, charts.Drawn]) -> None:
     found: list[str] = []
-    for name in charts.CHARTS:
-        drawn = charts.draw(name, drill)
-        assert drawn is not None
+    assert set(drawings) == set(charts.CHARTS)
+    for drawn in drawings.values():
         for svg in (drawn.chart.svg, drawn.chart.svg_narrow):
             found += re.findall(r'\bid="([^"]+)"', svg)
     assert len(found) == len(set(found))
