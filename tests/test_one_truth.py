@@ -16,7 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+from resilience.runs.configuration import load_settings
 from resilience.runs.folder import read_incident
+from resilience.runs.runbook import render_again
 from tests.chaos.attacks import full_disk
 from tests.kits.endings import disagreements
 from tests.kits.run_kit import staging as staging, team as team
@@ -212,7 +214,7 @@ def test_what_a_command_did_and_what_its_run_came_to_have_two_names_and_both_are
             assert own == code
             assert disagreements(record.parent, process=code) == []
         # The report can be asked for at any time, and says both.
-        type_in(team, "report", "--no-pdf")
+        render_again(record.parent, load_settings(team / "resilience.toml"))
         assert disagreements(record.parent, process=None if doing.words == ("restore",) else code) == []
         page = (record.parent / "report.md").read_text()
         assert ("passed on real staging" in page) == (name == "recovered")
