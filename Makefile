@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SLOW := $(VENV)/.ready-slow
 
+# Tests wait for servers and processes a third of their time, which a third worker uses on two cores.
+WORKERS := -n 3 --dist worksteal
+
 # Where bytecode is not kept, as in many containers, each of the suite's thousands of starts compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,14 +32,14 @@ drill: $(STAMP)
 	@$(BIN)/resilience drill database-unavailable
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest $(WORKERS)
 
 $(SLOW): $(STAMP) requirements/slow.txt
 	@PYTHON=$(BIN)/python sh requirements/install.sh requirements/slow.txt
 	@touch $@
 
 test-all: $(SLOW)
-	@$(BIN)/python -m pytest -m "slow or not slow" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "slow or not slow" $(WORKERS)
 
 # `make chaos MOMENTS=10 SEED=7`: so many moments of each signal, from this seed on, then full disks and clocks that jump.
 MOMENTS ?= 60

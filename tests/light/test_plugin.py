@@ -153,8 +153,8 @@ def test_without_the_tool_nothing_runs_again_and_the_end_says_so_with_what_to_ty
     ("script", "said"),
     [
         ("echo 'resilience: resilience judge: no such verb.' >&2; exit 2", "too old for this package"),
-        ("""read line; echo '{"begin": {"schema": 2}}'; sleep 5""", "is newer than this package"),
-        ("echo hello; sleep 5", "is not the runbook"),
+        ("""read line; echo '{"begin": {"schema": 2}}'; sleep 1""", "is newer than this package"),
+        ("echo hello; sleep 1", "is not the runbook"),
         ("exit 0", "ended without a word"),
     ],
 )
