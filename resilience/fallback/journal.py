@@ -12,17 +12,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from dotenv import dotenv_values
 
-from resilience.core.codec import from_json, to_json
 from resilience.core.envtext import changed_names, read_env_text
 from resilience.core.errors import EditedError, LockedError, RecordError, RunbookError
 from resilience.core.variables import APPLIED
 from resilience.fallback import originals
 from resilience.fallback.originals import UndoFile
+from resilience.host.demand import on_demand
 from resilience.host.files import make_private_folder, read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.host.vantage import vantage
+
+with on_demand():
+    # Each look asks for a journal, and mostly there is none to read.
+    import psutil
+
+    from resilience.core import codec
 
 FILE = "journal.json"
 NOT_AS_BEFORE = "not as before"
@@ -91,7 +96,7 @@ def load(state: Path) -> Journal | None:
     except FileNotFoundError:
         return None
     try:
-        return from_json(data, Journal, source=path)
+        return codec.from_json(data, Journal, source=path)
     except RecordError as exc:
         exc.hint = exc.hint or f"what apply changed must be put back by hand (from git or a backup), then: rm {path}"
         raise
@@ -205,7 +210,7 @@ def step(state: Path, journal: Journal, what: str, *, on_step: OnStep | None = N
     """Put a finished step, and what it changed in the journal, on disk; then tell `on_step`."""
     journal = replace(journal, steps=(*journal.steps, Step(at=datetime.now(UTC), what=what)), **changes)  # type: ignore[arg-type]
     make_private_folder(state)
-    write_atomically(state / FILE, to_json(journal, indent=0), mode=0o600)
+    write_atomically(state / FILE, codec.to_json(journal, indent=0), mode=0o600)
     if on_step:
         on_step(what)
     return journal

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from resilience.core import codec, escalation
+from resilience.core import escalation
 from resilience.core.errors import RecordError
 from resilience.core.escalation import SoFar, Suites, notices
 from resilience.core.records import (
@@ -17,11 +17,15 @@ from resilience.core.records import (
     InfrastructureHealth,
     Notice,
 )
-from resilience.core.recurrence import PastIncident, again
 from resilience.core.settings import Settings
+from resilience.host.demand import on_demand
 from resilience.host.vantage import vantage
-from resilience.runs import memory
 from resilience.runs.looking import samples_of
+
+with on_demand():
+    # What the history says of an outage; a look by `--url` asks it nothing.
+    from resilience.core import codec, recurrence
+    from resilience.runs import memory
 
 if TYPE_CHECKING:
     from resilience.runs.folder import RunFolder
@@ -156,10 +160,10 @@ def counted(health: InfrastructureHealth) -> tuple[str, ...]:
 def _again(known: SoFar, kept: History, keeping: Keeping, settings: Settings, lasting: str) -> str:
     cause = known.health.causes[0].cause.value if known.health.causes else ""
     past = [one for one in past_incidents(kept, keeping, settings.environment) if one.id != lasting]
-    return again(past, services=[result.name for result in known.unwell], cause=cause, now=known.now)
+    return recurrence.again(past, services=[result.name for result in known.unwell], cause=cause, now=known.now)
 
 
-def past_incidents(kept: History, keeping: Keeping, environment: str) -> tuple[PastIncident, ...]:
+def past_incidents(kept: History, keeping: Keeping, environment: str) -> tuple[recurrence.PastIncident, ...]:
     """Return the incidents of the history with what is known of each; the last note of an incident says what ended it."""
     found = []
     for row in kept.incidents(environment):
@@ -167,7 +171,7 @@ def past_incidents(kept: History, keeping: Keeping, environment: str) -> tuple[P
         notes = [said for said in keeping.said(environment, row.id) if said.kind == "note"]
         ended = f"{notes[-1].text} ({notes[-1].author})" if notes and row.closed_at else ""
         found.append(
-            PastIncident(
+            recurrence.PastIncident(
                 id=row.id,
                 began_at=row.opened_at,
                 ended_at=row.closed_at,

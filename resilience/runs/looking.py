@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from resilience.core import codec
 from resilience.core.assess import assess as judge_all, judge
 from resilience.core.errors import NotConfiguredError, RecordError, SettingsError
 from resilience.core.records import (
@@ -26,14 +25,19 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Service, Settings
 from resilience.fallback import journal as journals
 from resilience.host import seen as seeing
+from resilience.host.demand import on_demand
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
-from resilience.runs import memory
 from resilience.services.looking import ProbeContext, control, probe, probe_all
 from resilience.services.registry import KINDS
 from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped
 from resilience.stand_ins import availability
+
+with on_demand():
+    # Where a look is kept or told as JSON; one by `--url` is neither.
+    from resilience.core import codec
+    from resilience.runs import memory
 
 
 async def look(

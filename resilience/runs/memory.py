@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,11 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resilience.core import codec
 from resilience.core.errors import RecordError
 from resilience.core.records import Incident, Sample, TestExecutionMode
 from resilience.core.settings import Settings
+from resilience.host.demand import on_demand
 from resilience.host.files import make_private_folder, write_atomically
+
+with on_demand():
+    import importlib.metadata
+
+    from resilience.core import codec
 
 if TYPE_CHECKING:
     from resilience.runs.history import History

@@ -12,11 +12,15 @@ from urllib.parse import urlsplit
 from resilience.core.errors import StandInError
 from resilience.core.records import StandInAvailability
 from resilience.core.settings import Service
+from resilience.host.demand import on_demand
 from resilience.services.place import Endpoint, port_open
-from resilience.services.standing_in import NONE, Offer, stand_ins_of
-from resilience.stand_ins import compose, own_rules
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
+
+with on_demand():
+    # Where a service has a local address at all; one given by `--url` has none.
+    from resilience.services import standing_in
+    from resilience.stand_ins import compose, own_rules
 
 
 def availability(services: Sequence[Service], checkout: Checkout) -> tuple[StandInAvailability, ...]:
@@ -42,14 +46,14 @@ def _available(service: Service, checkout: Checkout, by_name: Mapping[str, Servi
     )
 
 
-def _own_offer(service: Service, checkout: Checkout, by_name: Mapping[str, Service]) -> Offer:
+def _own_offer(service: Service, checkout: Checkout, by_name: Mapping[str, Service]) -> standing_in.Offer:
     """Return the team's own command, if it could be started. Raises StandInError that says why it could not."""
     place = endpoint(service, checkout.deny_hosts)
     own_rules.check(service, checkout, own_rules.exported(service, by_name))
-    return Offer(provider=own_rules.START, words=f"its own command, on {place.shown}")
+    return standing_in.Offer(provider=own_rules.START, words=f"its own command, on {place.shown}")
 
 
-def _offer(service: Service, checkout: Checkout) -> Offer:
+def _offer(service: Service, checkout: Checkout) -> standing_in.Offer:
     """Return the first provider that could serve: the team's container, else what the kind itself can start.
 
     A kind that can start nothing has only what the team runs itself, and so its port is looked at: a connection on
@@ -57,36 +61,38 @@ def _offer(service: Service, checkout: Checkout) -> Offer:
     """
     doubles = service.kind.doubles
     if doubles is None and not service.local and not service.local_unset:
-        return Offer(provider="", words=NONE)
-    place, stand_ins = endpoint(service, checkout.deny_hosts), stand_ins_of(service.kind)
+        return standing_in.Offer(provider="", words=standing_in.NONE)
+    place, stand_ins = endpoint(service, checkout.deny_hosts), standing_in.stand_ins_of(service.kind)
     if service.own.contained:
         own_rules.check(service, checkout, {})
         if contained := _contained(service, place):
             return contained
         if service.kind.is_mocked:
-            return Offer(
+            return standing_in.Offer(
                 provider="",
                 words="no container engine is here for its image or compose file; a mock is not used for it",
             )
     stand_ins.check(service)
     if doubles is None:
         listens = port_open(place.bind, place.port)
-        words = f"what listens on {place.shown}, if it proves to be it" if listens else NONE
-        return Offer(provider="running" if listens else "", words=words)
+        words = f"what listens on {place.shown}, if it proves to be it" if listens else standing_in.NONE
+        return standing_in.Offer(provider="running" if listens else "", words=words)
     offers = []
     if doubles.compose and compose.file(checkout) and _engine_socket():
-        offers.append(Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}"))
+        offers.append(
+            standing_in.Offer(provider="compose", words=f"docker compose, if its engine answers, on {place.shown}")
+        )
     if found := stand_ins.offer(place):
         offers.append(found)
     wished = service.providers
     if wished:
         offers = sorted((one for one in offers if one.provider in wished), key=lambda one: wished.index(one.provider))
         words = f"provider = {list(wished)} allows none that is here. Hint: add one of system, wheel, mock"
-        return next(iter(offers), Offer(provider="", words=words))
-    return next(iter(offers), Offer(provider="", words=doubles.unavailable or NONE))
+        return next(iter(offers), standing_in.Offer(provider="", words=words))
+    return next(iter(offers), standing_in.Offer(provider="", words=doubles.unavailable or standing_in.NONE))
 
 
-def _contained(service: Service, place: Endpoint) -> Offer | None:
+def _contained(service: Service, place: Endpoint) -> standing_in.Offer | None:
     """Return the team's own container, where an engine seems to be there and `provider` does not forbid it."""
     provider = "image" if service.own.image else "compose"
     if service.providers and provider not in service.providers:
@@ -94,7 +100,7 @@ def _contained(service: Service, place: Endpoint) -> Offer | None:
     if not _engine_socket() and shutil.which("podman") is None:
         return None
     named = service.own.image or f"{service.own.compose_service} of {service.own.compose_file}"
-    return Offer(provider=provider, words=f"{named}, if the container engine answers, on {place.shown}")
+    return standing_in.Offer(provider=provider, words=f"{named}, if the container engine answers, on {place.shown}")
 
 
 def _engine_socket() -> bool:
