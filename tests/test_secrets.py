@@ -436,7 +436,7 @@ def pipeline(folder: Path, chance: random.Random, *, thorough: bool) -> tuple[Pa
         for arguments in commands:
             done = subprocess.run(
                 [sys.executable, "-m", "resilience.cli", *arguments],
-                cwd=folder, env=environ, capture_output=True, timeout=120, check=False,
+                cwd=folder, env=environ, capture_output=True, timeout=300, check=False,
             )  # fmt: skip
             said += done.stdout + done.stderr
             assert b"Traceback" not in done.stderr, done.stderr.decode()
