@@ -17,8 +17,6 @@ from dotenv import dotenv_values
 from resilience.core.envtext import changed_names, read_env_text
 from resilience.core.errors import EditedError, LockedError, RecordError, RunbookError
 from resilience.core.variables import APPLIED
-from resilience.fallback import originals
-from resilience.fallback.originals import UndoFile
 from resilience.host.demand import on_demand
 from resilience.host.files import make_private_folder, read_env_file, remove_asides, sync_folder, write_atomically
 from resilience.host.vantage import vantage
@@ -28,6 +26,7 @@ with on_demand():
     import psutil
 
     from resilience.core import codec
+    from resilience.fallback import originals
 
 FILE = "journal.json"
 NOT_AS_BEFORE = "not as before"
@@ -67,7 +66,7 @@ class Journal:
     commit: str = ""
     status: str = "applying"
     steps: tuple[Step, ...] = ()
-    files: tuple[UndoFile, ...] = ()
+    files: tuple[originals.UndoFile, ...] = ()
     stand_ins: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
@@ -318,7 +317,7 @@ def close(state: Path) -> None:
     remove_asides(state / FILE)
 
 
-def _keep_edit(path: Path, file: UndoFile) -> list[str]:
+def _keep_edit(path: Path, file: originals.UndoFile) -> list[str]:
     try:
         now = path.read_bytes()
     except FileNotFoundError:

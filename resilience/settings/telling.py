@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from resilience.core.alerts import PLACES, places_of
 from resilience.core.errors import did_you_mean
 from resilience.core.secret import Secret
 from resilience.core.settings import (
@@ -18,8 +17,13 @@ from resilience.core.settings import (
     Service,
     WatchSettings,
 )
+from resilience.host.demand import on_demand
 from resilience.settings.tables import Table
 from resilience.settings.variables import VARIABLE, Variables, fill
+
+with on_demand():
+    # Where a message has a template of its own.
+    from resilience.core import alerts
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -100,9 +104,9 @@ def _check_template(table: Table, template: str) -> None:
         parsed = json.loads(template)
     except ValueError as exc:
         raise table.error("template", found=f"({exc})", expected="JSON with {places} in its texts") from exc
-    if unknown := next((name for name in places_of(parsed) if name not in PLACES), None):
+    if unknown := next((name for name in alerts.places_of(parsed) if name not in alerts.PLACES), None):
         raise table.error(
-            "template", found=f"{{{unknown}}}", expected="a known place", hint=did_you_mean(unknown, PLACES)
+            "template", found=f"{{{unknown}}}", expected="a known place", hint=did_you_mean(unknown, alerts.PLACES)
         )
 
 
