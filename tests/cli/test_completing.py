@@ -42,7 +42,7 @@ def words(*typed: str) -> list[str]:
         ([""], [*VERBS]),
         (["re"], ["recover", "restore", "report", "resume"]),
         (["nonsense", ""], []),
-        (["services", ""], ["up", "down", "status"]),
+        (["services", ""], ["up", "down", "status", "kinds"]),
         (["services", "nonsense", ""], []),
         (["drill", ""], [*scenario_names(), "list"]),
         (["drill", "vpc"], ["vpc-connector"]),
