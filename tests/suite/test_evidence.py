@@ -271,10 +271,10 @@ ROWS: Mapping[str, Row] = {
         exc=AssertionError("x"), looks=RED, more={"unseen": ("uvloop",)}, rule=15, outcome=UNDECIDED, again=True
     ),
     "an assertion where a client that no kind knows may have connected to a dead server that knows none": Row(
-        exc=AssertionError("x"), looks=RED, more={"unseen": ("grpc",)}, rule=15, outcome=UNDECIDED, again=True
+        exc=AssertionError("x"), looks=RED, more={"unseen": ("oracledb",)}, rule=15, outcome=UNDECIDED, again=True
     ),
     "an assertion where such a client has none to speak to": Row(
-        exc=AssertionError("x"), looks=RED[:2], more={"unseen": ("grpc",)}, rule=16, outcome=FAILED, again=False
+        exc=AssertionError("x"), looks=RED[:2], more={"unseen": ("oracledb",)}, rule=16, outcome=FAILED, again=False
     ),
     "pytest's own assertion in a set-up, in a run in which Redis was down": Row(
         exc=broken_runner(), looks=(look("redis", 50.0, C.TCP_REFUSED), look("redis", 101.0)), more={"when": "setup"},
