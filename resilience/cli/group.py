@@ -46,6 +46,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "schedule": "Print the files with which a scheduler looks at staging.",
         "notebook": "Open a copy of the notebooks in JupyterLab.",
     },
+    "While staging is well": {
+        "taught": "What staging taught its stand-ins; --verify, --delete.",
+    },
     "Practice, on a staging of its own": {
         "drill": "The whole runbook against an outage on a timetable.",
         "lab": "The embedded staging by hand: type a fault, see what it does.",

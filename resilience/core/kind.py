@@ -19,6 +19,7 @@ GROUP = "resilience.services"
 SHARED_KEYS = (
     *("headers", "expect_status", "expect_body", "expect_json", "mock_routes", "echo"),
     *("readiness_url", "write_check"),
+    *("teach", "teach_routes", "require", "build_from"),
 )
 """Keys of `[[service]]` that several kinds may take; each is a field of `Service`."""
 Facts = Mapping[str, str]
@@ -130,6 +131,8 @@ class Doubles:
     """Which mock of ours imitates it; empty: a real server does."""
     stand_in: str = ""
     """What starts, proves, asks and counts them; see `resilience.services.standing_in`."""
+    recordable: bool = False
+    """Whether what it says over HTTP can be recorded while staging is well, and said again by its mock."""
     install: str = ""
     """What to type where no server can be started."""
     unavailable: str = ""

@@ -113,6 +113,14 @@ class Service:
     readiness_url: str = ""
     """Cloud SQL Auth Proxy's /readiness."""
     write_check: bool = False
+    teach: tuple[str, ...] = ()
+    """What staging teaches its stand-in while it is well: traffic."""
+    teach_routes: tuple[str, ...] = ()
+    """Paths, with their queries, that a lesson asks by GET."""
+    require: str = "any"
+    """`recorded` makes a test that was given anything weaker of this stand-in a gap."""
+    build_from: str = ""
+    """Which build of the service answered: `header:NAME`, or `json:FIELD` of its health check."""
     options: Mapping[str, str | bool | float] = field(default_factory=dict)
     """The keys of its kind alone, each with its value or default."""
     runbook_url: str = ""
@@ -251,6 +259,15 @@ class HistorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeachSettings:
+    """How often the scheduled job teaches, and how old what was taught may become, in days: then it is stale, then deleted."""
+
+    every_hours: float = 24.0
+    stale_days: float = 7.0
+    delete_after_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What the guide's variables ask for (table in contracts.md). None or empty: nothing was asked.
 
@@ -373,6 +390,7 @@ class Settings:
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     escalation: EscalationSettings = field(default_factory=EscalationSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    teach: TeachSettings = field(default_factory=TeachSettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)

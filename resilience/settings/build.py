@@ -16,6 +16,7 @@ from resilience.core.settings import (
     RecoverySettings,
     Service,
     Settings,
+    TeachSettings,
 )
 from resilience.core.urls import url_parts
 from resilience.settings.secrets import all_secrets
@@ -78,6 +79,7 @@ def build(
         "recovery",
         "escalation",
         "history",
+        "teach",
         "safety",
         "control",
         "publish",
@@ -137,6 +139,7 @@ def build(
         alerts=alerts,
         watch=watch,
         maintenance=read_maintenance(document.tables("maintenance"), services),
+        teach=_teach(document.table("teach")),
         history=HistorySettings(keep_days=history.number("keep_days", HistorySettings().keep_days)),
         deny_hosts=_hosts(document.table("safety"), "deny_hosts"),
         control_targets=_hosts(document.table("control"), "targets"),
@@ -229,6 +232,16 @@ def _cycle(edges: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         return ()
 
     return next((found for name in edges if (found := walk(name, ()))), ())
+
+
+def _teach(table: Table) -> TeachSettings:
+    table.only("every_hours", "stale_days", "delete_after_days")
+    default = TeachSettings()
+    return TeachSettings(
+        every_hours=table.number("every_hours", default.every_hours),
+        stale_days=table.number("stale_days", default.stale_days),
+        delete_after_days=table.number("delete_after_days", default.delete_after_days),
+    )
 
 
 def _mode(table: Table) -> ModeSettings:

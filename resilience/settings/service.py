@@ -104,6 +104,10 @@ def read_service(
         echo=table.text("echo"),
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
+        teach=_teach(table),
+        teach_routes=_teach_routes(table),
+        require=_word(table, "require", ("any", "recorded")),
+        build_from=_build_from(table),
         options={key: _option(table, key, kind) for key in kind.options},
         runbook_url=table.text("runbook_url"),
         owner=table.text("owner"),
@@ -438,6 +442,48 @@ def _mock_routes(table: Table) -> tuple[str, ...]:
             "mock_routes", found=repr(bad)[:60], expected='"METHOD /path STATUS", such as "POST /api/orders 201"'
         )
     return routes
+
+
+TAUGHT = ("traffic",)
+"""What a service can be asked to teach."""
+_NOT_YET = ("schema", "seed", "contract")
+
+
+def _teach(table: Table) -> tuple[str, ...]:
+    words = table.texts("teach")
+    if bad := next((word for word in words if word not in TAUGHT), None):
+        hint = "it is planned, and not built yet" if bad in _NOT_YET else did_you_mean(bad, TAUGHT)
+        raise table.error(
+            "teach", found=repr(bad[:40]), expected=" or ".join(f'"{word}"' for word in TAUGHT), hint=hint
+        )
+    return tuple(dict.fromkeys(words))
+
+
+def _teach_routes(table: Table) -> tuple[str, ...]:
+    """Return what a lesson asks: paths alone, for it only ever asks by GET, and of this service."""
+    routes = table.texts("teach_routes")
+    if bad := next((route for route in routes if not re.fullmatch(r"/[^\s#]*", route)), None):
+        raise table.error(
+            "teach_routes", found=repr(bad)[:60], expected='paths such as "/api/products?page=1", asked by GET'
+        )
+    return routes
+
+
+def _build_from(table: Table) -> str:
+    text = table.text("build_from")
+    if text and not re.fullmatch(r"header:[A-Za-z0-9-]+|json:[\w.-]+", text):
+        raise table.error("build_from", found=repr(text[:40]), expected='"header:X-Version" or "json:build"')
+    return text
+
+
+def _word(table: Table, key: str, words: tuple[str, ...]) -> str:
+    found = table.text(key, words[0], filled=True)
+    if found not in words:
+        raise table.error(
+            key, found=repr(found[:40]), expected=" or ".join(f'"{word}"' for word in words),
+            hint=did_you_mean(found, words),
+        )  # fmt: skip
+    return found
 
 
 def _json_text(value: object) -> str:

@@ -237,3 +237,45 @@ def test_shared_is_true_or_false_and_nothing_else() -> None:
     assert service.shared
     for wrong in ('"true"', "1", "[true]"):
         assert "it.shared=" in refused(one("redis", url='"redis://a.example"', shared=wrong))
+
+
+TEACHING = '[[service]]\nname = "api"\ntype = "http"\nurl = "http://127.0.0.1:1/health"\n'
+
+
+def test_what_a_service_teaches_is_off_until_asked() -> None:
+    [service] = settings(TEACHING).services
+    assert (service.teach, service.teach_routes, service.require, service.build_from) == ((), (), "any", "")
+    asked = 'teach = ["traffic"]\nteach_routes = ["/a?b=c"]\nrequire = "recorded"\nbuild_from = "json:info.build"\n'
+    [service] = settings(TEACHING + asked).services
+    assert (service.teach, service.teach_routes) == (("traffic",), ("/a?b=c",))
+    assert (service.require, service.build_from) == ("recorded", "json:info.build")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('teach = ["trafic"]', "traffic"),
+        ('teach = ["seed"]', "not built yet"),
+        ('teach_routes = ["POST /orders"]', "asked by GET"),
+        ('teach_routes = ["http://elsewhere/x"]', "paths"),
+        ('require = "record"', "recorded"),
+        ('build_from = "X-Version"', "header:X-Version"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused_by_its_key(line: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=line.partition(" ")[0]) as refused_by:
+        settings(TEACHING + line + "\n")
+    assert said in f"{refused_by.value} {refused_by.value.hint}"
+
+
+def test_a_database_teaches_no_traffic() -> None:
+    with pytest.raises(SettingsError, match="teach"):
+        settings(DATABASE.replace("[[service]]", '[[service]]\nteach = ["traffic"]'), STAGING)
+
+
+def test_how_old_what_was_taught_may_become_has_its_table() -> None:
+    assert settings(TEACHING).teach.stale_days == 7
+    found = settings(TEACHING + "[teach]\nevery_hours = 1\nstale_days = 2\ndelete_after_days = 3\n").teach
+    assert (found.every_hours, found.stale_days, found.delete_after_days) == (1, 2, 3)
+    with pytest.raises(SettingsError, match="stale_day"):
+        settings(TEACHING + "[teach]\nstale_day = 2\n")

@@ -11,7 +11,10 @@ KIND = Kind(
     name="http",
     title="HTTP",
     schemes={"http": Scheme(port=80, local=True), "https": Scheme(port=443, tls=True)},
-    keys=("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
+    keys=(
+        *("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
+        *("teach", "teach_routes", "require", "build_from"),
+    ),
     options={"mock": ""},
     choices={"mock": ("backend", "auth")},
     templates=(
@@ -59,5 +62,6 @@ KIND = Kind(
     doubles=Doubles(
         stand_in="resilience.services.http.stand_in:STAND_INS",
         mock="backend",
+        recordable=True,
     ),
 )

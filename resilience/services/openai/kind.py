@@ -12,7 +12,7 @@ KIND = Kind(
     title="OpenAI-compatible",
     schemes={"https": Scheme(port=443, tls=True), "http": Scheme(port=80, local=True)},
     url_prefix="openai+",
-    keys=("headers", "expect_status", "expect_body", "expect_json"),
+    keys=("headers", "expect_status", "expect_body", "expect_json", "teach", "teach_routes", "require", "build_from"),
     templates=(
         Template(
             name="llm_service",
@@ -43,5 +43,6 @@ KIND = Kind(
     doubles=Doubles(
         stand_in="resilience.services.openai.stand_in:STAND_INS",
         mock="llm",
+        recordable=True,
     ),
 )
