@@ -17,7 +17,7 @@ _READ = 65536
 class UnderWay:
     """The test that a process of the suite is in. `fixture` is what is set up or torn down for more tests than this one.
 
-    `attempt` counts the process's tests, so that a test which is run again is another one.
+    `attempt` counts the process's tests, so that a test which is run again is another one, and of a fixture its set-ups.
     """
 
     test: str

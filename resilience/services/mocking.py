@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+MARK = "X-Resilience-Mock"
+"""The header by which every answer of a mock says whose it is and from where it was had."""
 ECHO, RECORDED, CONTRACT, MISS, SYNTHETIC = "echo", "recorded", "contract", "miss", "synthetic"
 """From where a stand-in has an answer. Synthetic is what it knows by itself: that it is well, tokens that verify, and what was
 dialled."""
@@ -66,6 +68,12 @@ class Mock:
     """What the team's own health check wants to find in the body."""
     expect_body: str = ""
     expect_status: int = 200
+    taught: tuple[str, ...] = ()
+    """The folders of what staging taught of it."""
+    teach_key: str = ""
+    """The key of their pseudonyms, in hexadecimal digits."""
+    origin: str = ""
+    """Scheme, host and port of staging's own, which stand in recorded headers."""
 
     @property
     def base(self) -> str:
@@ -117,6 +125,13 @@ def bearer(request: web.Request) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
+def port_of(request: web.Request) -> int:
+    """Return the port of ours that a request came to."""
+    transport = request.transport
+    name = transport.get_extra_info("sockname") if transport is not None else None
+    return int(name[1]) if name else 0
+
+
 class Imitation:
     """How one sort of mock answers; there is one for all services of its sort."""
 
@@ -129,8 +144,13 @@ class Imitation:
     well_at_its_path: ClassVar[bool] = True
     """Whether the service's own path, asked plainly, says that it is well, as /health always does."""
 
+    says_health: ClassVar[bool] = False
+    """Whether it may know better than the mock what a test that asks whether the service is well is to be told."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.workers: dict[int, str] = {}
+        """Port → the worker of pytest-xdist that it belongs to."""
 
     def claims(self, path: str) -> bool:
         """Return whether a path that lies below nobody's own is this sort's."""

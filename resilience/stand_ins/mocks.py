@@ -27,11 +27,11 @@ from pkgutil import resolve_name
 from aiohttp import web
 
 from resilience.host.under_way import under_way
-from resilience.services.mocking import SYNTHETIC, Config, Dial, Imitation, Mock, bearer
+from resilience.services.mocking import MARK, SYNTHETIC, Config, Dial, Imitation, Mock, bearer, port_of
 from resilience.services.place import COUNTS
 
-MARK = "X-Resilience-Mock"
-
+WORKERS = 16
+"""So many workers of pytest-xdist get ports of their own, where something is taught."""
 OWN_AGENT = "resilience"
 """Requests whose User-Agent begins so are our own looks and do not count as use by the tests."""
 
@@ -47,7 +47,8 @@ def read_config(text: str | bytes) -> Config:
     services = []
     for item in raw.pop("services"):
         dial = Dial(**item.pop("dial", {}))
-        mock = Mock(**{**item, "routes": tuple(item.get("routes", ())), "dial": dial})
+        lists = {name: tuple(item[name]) for name in ("routes", "taught") if name in item}
+        mock = Mock(**{**item, **lists, "dial": dial})
         if not mock.imitation and mock.kind not in (known := our_mocks()):
             raise ValueError(f"{mock.name}: kind {mock.kind!r}, expected one of {', '.join(known)}")
         services.append(mock)
@@ -86,6 +87,7 @@ class Mocks:
             if mock.imitation not in self.imitations:
                 self.imitations[mock.imitation] = resolve_name(mock.imitation)(config)
         self.runners: list[web.AppRunner] = []
+        self.workers: dict[str, list[int]] = {}
 
     async def start(self) -> Mocks:
         """Listen on every port, or on none. Raises OSError where one is taken."""
@@ -100,10 +102,22 @@ class Mocks:
                 await web.TCPSite(runner, bind, max(port, 0)).start()
                 for mock in mocks:
                     mock.port = runner.addresses[0][1]
+                if any(mock.taught for mock in mocks):
+                    await self._open_for_workers(runner, bind, mocks)
         except BaseException:
             await self.stop()
             raise
         return self
+
+    async def _open_for_workers(self, runner: web.AppRunner, bind: str, mocks: Sequence[Mock]) -> None:
+        """Open a port for each worker of pytest-xdist, by which a request says in which process its test is."""
+        for _ in range(WORKERS):
+            await web.TCPSite(runner, bind, 0).start()
+        ports = [address[1] for address in runner.addresses[1:]]
+        for mock in mocks:
+            self.workers[mock.name] = ports
+        for imitation in {id(one): one for one in self.imitations.values()}.values():
+            imitation.workers |= {port: f"gw{number}" for number, port in enumerate(ports)}
 
     async def stop(self) -> None:
         await asyncio.gather(*(runner.cleanup() for runner in self.runners))
@@ -134,6 +148,7 @@ class _Place:
         self.services = services
         pairs = [(mock, mocks.imitations[mock.imitation]) for mock in services]
         self.ranked = sorted(pairs, key=lambda pair: pair[1].rank)
+        self.workers: dict[int, str] = pairs[0][1].workers
         self.answering: dict[int, Imitation] = {}
         """What answers the requests in flight, by their identity: a streamed answer is marked before it ends."""
 
@@ -180,24 +195,26 @@ class _Place:
         imitation = self.all.imitations[mock.imitation]
         asked = request.path.rstrip("/")
         health = ("/health", *(mock.health_paths if imitation.well_at_its_path else ()))
-        if request.method in ("GET", "HEAD") and asked in health:
+        if request.method in ("GET", "HEAD") and asked in health and (own or not imitation.says_health):
             return mock.health()
         self.answering[id(request)] = imitation
         try:
             if own:
                 response = await imitation.answer(request, mock)
                 return _marked(response, mock.name, imitation.source(request, response))
-            at, asked_by = time.time(), self._test()
+            at, asked_by = time.time(), self._test(request)
             response = await imitation.answer(request, mock)
-            mock.told.append((at, imitation.source(request, response), f"{request.method} {request.path}", asked_by))
-            return _marked(response, mock.name, imitation.source(request, response))
+            source = imitation.source(request, response)
+            mock.told.append((at, source.partition(";")[0], f"{request.method} {request.path}", asked_by))
+            return _marked(response, mock.name, source)
         finally:
             del self.answering[id(request)]
 
-    def _test(self) -> str:
+    def _test(self, request: web.Request) -> str:
         """Return the test that is under way, as far as anybody can tell."""
         folder = self.all.config.under_way
-        found = under_way(Path(folder)) if folder else None
+        worker = self.workers.get(port_of(request), "")
+        found = under_way(Path(folder), worker) if folder else None
         return found.test if found else ""
 
     def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
@@ -217,6 +234,8 @@ class _Place:
             case "connections", "GET":
                 used = {mock.name: mock.used for mock in self.services}
                 return web.json_response({"pid": os.getpid(), "checkout": self.all.config.checkout, "services": used})
+            case "workers", "GET":
+                return web.json_response({mock.name: self.all.workers.get(mock.name, []) for mock in self.services})
             case "answers", "GET":
                 since = float(request.query.get("since", 0))
                 return web.json_response(
@@ -231,7 +250,7 @@ class _Place:
                     except (ValueError, TypeError, KeyError, AttributeError) as exc:
                         return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
                 return web.json_response({mock.name: asdict(mock.dial) for mock in self.all.config.services})
-        return web.json_response({"error": "known: answers, connections, dial"}, status=404)
+        return web.json_response({"error": "known: answers, connections, dial, workers"}, status=404)
 
     async def turn(self, request: web.Request) -> None:
         """Set the named figures of one service's dial, or of all; `reset` makes it healthy.
@@ -246,7 +265,7 @@ class _Place:
 
 def _marked(response: web.StreamResponse, name: str, source: str) -> web.StreamResponse:
     """Return the response with our mark, where it is not under way already: a streamed one was marked as it began."""
-    if not response.prepared:
+    if not response.prepared and MARK not in response.headers:
         response.headers[MARK] = f"{name}; {source}"
     return response
 

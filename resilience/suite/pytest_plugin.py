@@ -1142,7 +1142,7 @@ class _UnderWay:
         self.fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         os.set_inheritable(self.fd, False)
         self.pid = os.getpid()
-        self.test, self.attempt, self.fixtures = "", 0, []
+        self.test, self.attempt, self.fixtures, self.times = "", 0, [], {}
 
     def begin(self, test):
         self.test, self.attempt = test, self.attempt + 1
@@ -1152,7 +1152,10 @@ class _UnderWay:
         self.test = ""
         self.write()
 
-    def enter(self, fixture):
+    def enter(self, fixture, anew):
+        """A fixture begins to be set up, anew, or to be torn down: then what it does belongs to its last set-up."""
+        if anew:
+            self.times[fixture] = self.times.get(fixture, 0) + 1
         self.fixtures.append(fixture)
         self.write()
 
@@ -1165,7 +1168,8 @@ class _UnderWay:
         if os.getpid() != self.pid:
             return
         fixture = self.fixtures[-1] if self.fixtures else ""
-        note = json.dumps({"test": self.test, "fixture": fixture, "attempt": self.attempt}).encode()
+        attempt = self.times.get(fixture, 0) if fixture else self.attempt
+        note = json.dumps({"test": self.test, "fixture": fixture, "attempt": attempt}).encode()
         try:
             os.pwrite(self.fd, b"%08d" % len(note) + note, 0)
         except OSError:
@@ -1645,7 +1649,7 @@ class Recorder:
 
         def begin():
             if self.under_way is not None:
-                self.under_way.enter(name)
+                self.under_way.enter(name, False)
 
         try:
             fixturedef.addfinalizer(begin)
@@ -1662,7 +1666,7 @@ class Recorder:
         """Keep what a fixture connects to and what it raised; note while it works whether it lasts longer than this test."""
         lasting = self.lasts(fixturedef, request)
         if lasting:
-            self.under_way.enter(lasting)
+            self.under_way.enter(lasting, True)
         before, spawned = len(_spoken.connected), _spoken.spawned
         _spoken.spawned = False
         self.setting_up.append("%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname))

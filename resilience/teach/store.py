@@ -149,7 +149,7 @@ class Store:
             )
         except OSError:
             return ()
-        return tuple(map(_manifest_of, folders))
+        return tuple(map(read_generation, folders))
 
     def current(self, service: str) -> tuple[Generation, ...]:
         """Return what counts: of each source the newest generation, checked byte by byte."""
@@ -287,7 +287,7 @@ def check(generation: Generation) -> Generation:
     return generation
 
 
-def _manifest_of(folder: Path) -> Generation:
+def read_generation(folder: Path) -> Generation:
     """Return a generation with its manifest, or with why that cannot be believed."""
     try:
         told = json.loads((folder / MANIFEST).read_bytes())

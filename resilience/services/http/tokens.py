@@ -58,6 +58,13 @@ class Keys:
         payload = {"iss": issuer, "iat": now, "exp": now + seconds, "jti": secrets.token_hex(8), **claims}
         return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
 
+    async def sign(self, claims: Mapping[str, Any], seconds: float) -> str:
+        """Return a token with just these claims, its times anew."""
+        key, jwk = await self.get()
+        now = int(time.time())
+        payload = {**claims, "iat": now, "exp": now + int(seconds), "jti": secrets.token_hex(8)}
+        return jwt.encode(payload, key, algorithm="RS256", headers={"kid": jwk["kid"]})
+
     async def verified(self, token: str, issuer: str) -> dict[str, Any] | None:
         """Return the claims of a token that this key signed for this issuer and that is still good; None for any other.
 

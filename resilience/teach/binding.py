@@ -1,0 +1,90 @@
+"""Turn two lessons of the same tests into what is made up anew in each run, and what an answer has only of its moment.
+
+A scalar of eight characters or more that differs between the two in a request, and stands in the answer at the same places in
+both, is bound: a stand-in takes the test's own value there and says it back. What differs in an answer and is not bound is
+volatile.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from resilience.teach.exchange import SHARED, Place, canonical, places
+from resilience.teach.replay import Bound, Recorded, body_places, said
+
+_LEAST = 8
+
+
+def bound(recordings: Sequence[Recorded], before: Sequence[Recorded]) -> list[Recorded]:
+    """Return the recordings with what the lesson before shows of them; those of a test whose requests changed stay as they are."""
+    old_by_owner: dict[str, list[Recorded]] = defaultdict(list)
+    new_by_owner: dict[str, list[Recorded]] = defaultdict(list)
+    for one in before:
+        old_by_owner[one.exchange.owner].append(one)
+    for one in recordings:
+        new_by_owner[one.exchange.owner].append(one)
+    found: dict[int, Recorded] = {one.number: one for one in recordings}
+    for owner, new in new_by_owner.items():
+        old = old_by_owner.get(owner, [])
+        if owner != SHARED and len(old) == len(new):
+            for one in _bound_in_order(new, old):
+                found[one.number] = one
+    return list(found.values())
+
+
+def _bound_in_order(new: Sequence[Recorded], old: Sequence[Recorded]) -> list[Recorded]:
+    """Return one test's recordings with what is bound in them; as they were where the two lessons are not of the same requests.
+
+    A value that an earlier request of the test bound is known in later ones, such as an id of its own in a path.
+    """
+    variables: dict[tuple[object, object], int] = {}
+    found = []
+    for mine, theirs in zip(new, old, strict=True):
+        made = _one(mine, theirs, variables)
+        if made is None:
+            return list(new)
+        found.append(made)
+    return found
+
+
+def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object], int]) -> Recorded | None:
+    asked, before = places(canonical(mine.exchange.asked)), places(canonical(theirs.exchange.asked))
+    if (mine.exchange.asked.method, set(asked)) != (theirs.exchange.asked.method, set(before)):
+        return None
+    answer, answer_before = body_places(mine.exchange.answer), body_places(theirs.exchange.answer)
+    pairs: dict[tuple[object, object], list[Place]] = defaultdict(list)
+    for place, value in asked.items():
+        # What the lesson before bound was kept with that lesson's value, which is compared like any other.
+        if before[place] != value:
+            pairs[before[place], value].append(place)
+    bounds = []
+    for (old, new), where in pairs.items():
+        if not _binds(old) or not _binds(new):
+            return None
+        back = tuple(place for place, value in answer.items() if value == new and answer_before.get(place) == old)
+        if not back and (old, new) not in variables:
+            return None
+        number = variables.setdefault((old, new), len(variables) + 1)
+        bounds.append(Bound(variable=number, asked=tuple(where), answered=back))
+    told = {place for one in bounds for place in one.answered}
+    for (old, new), number in variables.items():
+        back = tuple(
+            place
+            for place, value in answer.items()
+            if place not in told and value == new and answer_before.get(place) == old
+        )
+        if back:
+            bounds.append(Bound(variable=number, asked=(), answered=back))
+            told |= set(back)
+    now, then = said(mine.exchange.answer), said(theirs.exchange.answer)
+    moment = tuple(place for place, value in now.items() if place not in told and then.get(place) != value)
+    if ("status",) in moment:
+        return None
+    return replace(mine, bound=tuple(bounds), volatile=moment)
+
+
+def _binds(value: object) -> bool:
+    """Whether a scalar is long enough that it stands at two places by no chance."""
+    return isinstance(value, str) and len(value) >= _LEAST

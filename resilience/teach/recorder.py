@@ -1,0 +1,366 @@
+"""Turn requests of tests into requests to staging, answers of staging into answers to tests, and keep both in memory.
+
+    python -m resilience.teach.recorder
+
+It reads one line of JSON from stdin and says on stdout, in one line, on which ports of 127.0.0.1 it listens. The line `end` on
+stdin makes it write what it heard and end; the end of stdin, that is of whoever started it, makes it end and write nothing.
+Nothing it hears is ever on a disk: it is masked first, by whoever asked for it.
+
+Each port leads to one fixed upstream. Bodies pass as they are; of headers only those that name an address are turned, and cookies
+lose `Domain` and `Secure`, which a client on loopback would not send back. Where the upstream fails, the client's connection is
+reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import socket
+import ssl
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from resilience.host.under_way import UnderWay, under_way
+
+BODY_AT_MOST = 8 << 20
+"""Bytes of one body that are kept; a longer one is passed on, and its exchange is not kept."""
+ALL_AT_MOST = 256 << 20
+"""Bytes of all bodies that are kept."""
+_SMALL = 1 << 20
+_HOP = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization", "host"),
+    }
+)
+"""Headers of one hop (RFC 9110, 7.6.1), and Host, which is the upstream's own."""
+_ADDRESSES = frozenset({"location", "content-location", "link"})
+_SCRUB = re.compile(r";\s*(?:domain=[^;]*|secure)(?=;|$)", re.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A service of staging. `origin` is scheme, host and port; `tls_ca` a file of authorities, empty for the system's."""
+
+    name: str
+    origin: str
+    tls_ca: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the recorder is told. `workers` of pytest-xdist get a port each, beside the one for a process without."""
+
+    services: tuple[Upstream, ...]
+    under_way: str
+    workers: int = 0
+    body_at_most: int = BODY_AT_MOST
+    all_at_most: int = ALL_AT_MOST
+
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """One exchange as it was, or what became of it: `lost` says why it cannot be kept."""
+
+    service: str
+    method: str
+    path: str
+    began: float
+    ended: float = 0.0
+    owner: str = ""
+    test: str = ""
+    attempt: int = 0
+    worker: str = ""
+    request_headers: list[tuple[str, str]] = field(default_factory=list)
+    request_body: bytes = b""
+    status: int = 0
+    reason: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    chunked: bool = False
+    lost: str = ""
+    fault: str = ""
+    """The typed fault of the upstream, where it failed: the name of the exception."""
+    notes: list[str] = field(default_factory=list)
+
+
+def read_config(line: str) -> Config:
+    raw = json.loads(line)
+    return Config(**{**raw, "services": tuple(Upstream(**one) for one in raw["services"])})
+
+
+class Recorder:
+    """The proxies of one lesson. `start` and `stop`; `heard` is what passed, in the order of its ends."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.heard: list[Heard] = []
+        self.kept = 0
+        self.ports: dict[str, dict[str, int]] = {}
+        self._runners: list[web.AppRunner] = []
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._folder = Path(config.under_way)
+
+    async def start(self) -> Recorder:
+        """Listen, a port for each service and worker. Raises OSError, and ssl.SSLError for authorities that cannot be read."""
+        try:
+            for upstream in self.config.services:
+                self._sessions[upstream.name] = self._session(upstream)
+                self.ports[upstream.name] = {}
+                for worker in ("", *(f"gw{number}" for number in range(self.config.workers))):
+                    door = _Door(self, upstream, worker)
+                    runner = web.AppRunner(
+                        door.app(), access_log=None, shutdown_timeout=0.2, handle_signals=False,
+                        handler_cancellation=True,
+                    )  # fmt: skip
+                    await runner.setup()
+                    self._runners.append(runner)
+                    await web.TCPSite(runner, "127.0.0.1", 0).start()
+                    door.port = self.ports[upstream.name][worker] = runner.addresses[0][1]
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+        self._runners.clear()
+        self._sessions.clear()
+
+    def _session(self, upstream: Upstream) -> aiohttp.ClientSession:
+        """Return a client of one upstream: no proxy, no redirects, no cookies and no time-outs of its own."""
+        tls: ssl.SSLContext | bool = True
+        if upstream.origin.startswith("https:"):
+            tls = ssl.create_default_context(cafile=upstream.tls_ca or None)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+            trust_env=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            max_line_size=32768,
+            max_field_size=65536,
+        )
+
+    def session(self, name: str) -> aiohttp.ClientSession:
+        return self._sessions[name]
+
+    def now(self, worker: str) -> UnderWay | None:
+        return under_way(self._folder, worker)
+
+    def keep(self, one: Heard) -> None:
+        """Keep an exchange while there is room; one too many keeps its line without its bodies, so that it is known to be lost."""
+        size = len(one.request_body) + len(one.body)
+        if self.kept + size > self.config.all_at_most:
+            one.lost = one.lost or "the lesson is full"
+        if one.lost:
+            one.request_body = one.body = b""
+        else:
+            self.kept += size
+        self.heard.append(one)
+
+
+class _Door:
+    """One port: one upstream, and one worker's tests."""
+
+    def __init__(self, recorder: Recorder, upstream: Upstream, worker: str) -> None:
+        self.recorder, self.upstream, self.worker = recorder, upstream, worker
+        self.origin = URL(upstream.origin)
+        self.port = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=1 << 62)
+        app.router.add_route("*", "/{tail:.*}", self.handle)
+        return app
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Pass a request on and its answer back; keep both where nothing was cut and one test asked for it from end to end."""
+        refusal = self._refusal(request)
+        if refusal:
+            return web.Response(status=421, text=f"resilience recorder: {refusal}\n")
+        one = Heard(
+            service=self.upstream.name, method=request.method, path=request.raw_path, began=time.time(),
+            request_headers=list(_text(request.raw_headers)),
+        )  # fmt: skip
+        before = self.recorder.now(self.worker)
+        try:
+            response = await self._pass(request, one)
+        except asyncio.CancelledError:
+            one.lost = "the client left before the answer's end"
+            raise
+        except (aiohttp.ClientError, OSError) as exc:
+            one.lost, one.fault = f"staging failed: {type(exc).__name__}", type(exc).__name__
+            _reset(request)
+            response = web.Response(status=502)
+        finally:
+            one.ended = time.time()
+            after = self.recorder.now(self.worker)
+            if before is not None and before == after:
+                one.owner, one.test, one.attempt = before.owner, before.test, before.attempt
+            one.worker = self.worker or "main"
+            self.recorder.keep(one)
+        return response
+
+    def _refusal(self, request: web.Request) -> str:
+        """Say why a request is not passed on: it is a proxy's, or of a page that had our address under another name."""
+        if request.method == "CONNECT" or not request.raw_path.startswith("/"):
+            return "it leads to one service, and is no proxy for others"
+        host = request.headers.get("Host", "")
+        if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
+            return "another Host than 127.0.0.1 or localhost, with this port"
+        if request.headers.get("Upgrade", ""):
+            return "connections that are upgraded are not recorded"
+        return ""
+
+    async def _pass(self, request: web.Request, one: Heard) -> web.StreamResponse:
+        url = URL(f"{self.origin.origin()}{request.raw_path}", encoded=True)
+        headers = CIMultiDict((n, v) for n, v in one.request_headers if n.lower() not in _HOP)
+        for name in ("Origin", "Referer"):
+            if name in headers:
+                headers[name] = headers[name].replace(self._here(request), str(self.origin.origin()))
+        body = await self._request_body(request, one)
+        async with self.recorder.session(self.upstream.name).request(
+            request.method, url, headers=headers, data=body, allow_redirects=False
+        ) as answer:
+            return await self._answer(request, answer, one)
+
+    async def _request_body(self, request: web.Request, one: Heard) -> bytes | AsyncIterator[bytes] | None:
+        """Return the body to send: read whole where it is small, else passed on piece by piece and kept up to the limit."""
+        if not request.body_exists:
+            return None
+        if request.content_length is not None and request.content_length <= _SMALL:
+            one.request_body = await request.content.read()
+            return one.request_body
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in request.content.iter_any():
+                self._keep(one, "request_body", piece)
+                yield piece
+
+        return pieces()
+
+    async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse, one: Heard) -> web.StreamResponse:
+        """Pass an answer back piece by piece as it comes, so that a stream stays one."""
+        one.status, one.reason = answer.status, answer.reason or ""
+        one.headers = [(n, v) for n, v in _text(answer.raw_headers) if n.lower() not in _HOP]
+        one.chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        response = web.StreamResponse(status=answer.status, reason=answer.reason)
+        response.headers.extend(CIMultiDict((n, self._turned(n, v, request, one)) for n, v in one.headers))
+        if one.chunked and request.method != "HEAD":
+            response.enable_chunked_encoding()
+        await response.prepare(request)
+        async for piece in answer.content.iter_any():
+            self._keep(one, "body", piece)
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    def _keep(self, one: Heard, name: str, piece: bytes) -> None:
+        if one.lost:
+            return
+        if len(getattr(one, name)) + len(piece) > self.recorder.config.body_at_most:
+            one.lost = f"its body is above {self.recorder.config.body_at_most >> 20} MiB"
+            one.body = one.request_body = b""
+            return
+        setattr(one, name, getattr(one, name) + piece)
+
+    def _turned(self, name: str, value: str, request: web.Request, one: Heard) -> str:
+        """Return a header as the client is told it: addresses of staging lead here, cookies come back over plain loopback."""
+        low = name.lower()
+        if low in _ADDRESSES and str(self.origin.origin()) in value:
+            one.notes.append(f"{name} turned")
+            return value.replace(str(self.origin.origin()), self._here(request))
+        if low == "set-cookie":
+            turned = scrubbed(value)
+            if turned != value:
+                one.notes.append("cookie turned")
+            return turned
+        return value
+
+    def _here(self, request: web.Request) -> str:
+        return f"http://{request.headers.get('Host', '')}"
+
+
+def scrubbed(cookie: str) -> str:
+    """Return a Set-Cookie without what keeps a client on loopback from sending it back."""
+    return _SCRUB.sub("", cookie)
+
+
+def _text(headers: Any) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in headers]
+
+
+def _reset(request: web.Request) -> None:
+    """End the client's connection as an upstream that died does: by a reset, and not by an answer of ours."""
+    if request.transport is None:
+        return
+    sock = request.transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+
+
+def told(recorder: Recorder) -> bytes:
+    """Return what was heard, as one JSON document; bodies in base64."""
+
+    def plain(one: Heard) -> Mapping[str, Any]:
+        return {
+            **asdict(one),
+            "request_body": base64.b64encode(one.request_body).decode(),
+            "body": base64.b64encode(one.body).decode(),
+        }
+
+    return json.dumps([plain(one) for one in recorder.heard]).encode()
+
+
+def heard_from(data: bytes) -> tuple[Heard, ...]:
+    """Read what `told` wrote."""
+    return tuple(
+        Heard(
+            **{
+                **one,
+                "request_headers": [(name, value) for name, value in one["request_headers"]],
+                "headers": [(name, value) for name, value in one["headers"]],
+                "request_body": base64.b64decode(one["request_body"]),
+                "body": base64.b64decode(one["body"]),
+            }
+        )
+        for one in json.loads(data)
+    )
+
+
+async def serve() -> int:
+    """Record until the word `end`, or until whoever started us is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    recorder = Recorder(read_config((await reader.readline()).decode()))
+    await recorder.start()
+    try:
+        sys.stdout.write(json.dumps(recorder.ports) + "\n")
+        sys.stdout.flush()
+        word = await reader.readline()
+    finally:
+        await recorder.stop()
+    if word.strip() == b"end":
+        sys.stdout.buffer.write(told(recorder))
+        sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(serve()))

@@ -1,0 +1,202 @@
+"""Start the recorder, tell tests the way through it, and take what it heard when they have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fnmatch
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from resilience.core.errors import ResilienceError
+from resilience.core.settings import Service
+from resilience.core.urls import url_parts
+from resilience.host.processes import import_path
+from resilience.teach.recorder import Config, Heard, Upstream, heard_from
+
+WORKERS = 16
+"""So many workers of pytest-xdist get ports of their own; what further ones ask is nobody's, and not kept."""
+_START_S = 30.0
+_END_S = 60.0
+
+
+class RecorderError(ResilienceError):
+    """The recorder did not start, or is gone: then nothing of its lesson is kept."""
+
+    exit_code = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How tests reach one service through the recorder: variable → value, and the same for each worker."""
+
+    service: str
+    exports: Mapping[str, str]
+    workers: tuple[Mapping[str, str], ...]
+    ports: tuple[int, ...]
+
+
+class Recording:
+    """A recorder under way. Use it as a context; `end` takes what it heard, and leaving without it throws that away."""
+
+    def __init__(self, services: Sequence[Service], under_way: Path, *, root: Path, workers: int = WORKERS) -> None:
+        self.services = tuple(services)
+        self.config = Config(
+            services=tuple(_upstream(service, root) for service in services), under_way=str(under_way), workers=workers
+        )
+        self.ways: tuple[Way, ...] = ()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Recording:
+        """Start it. Raises RecorderError where it does not say in time where it listens."""
+        environ = {**os.environ, "PYTHONPATH": import_path(os.environ.get("PYTHONPATH", ""))}
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "resilience.teach.recorder",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=environ, start_new_session=True, limit=1 << 30,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(asdict(self.config)).encode() + b"\n")
+            async with asyncio.timeout(_START_S):
+                await process.stdin.drain()
+                line = await process.stdout.readline()
+            ports = json.loads(line)
+        except (OSError, TimeoutError, ValueError) as exc:
+            why = await self._last_words()
+            await self._end()
+            raise RecorderError(f"the recorder did not start: {why or type(exc).__name__}.") from exc
+        self.ways = tuple(_way(service, ports[service.name]) for service in self.services)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def end(self) -> tuple[Heard, ...]:
+        """Return all it heard, and end it. Raises RecorderError where it is gone: nothing can be kept then."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(_END_S):
+                process.stdin.write(b"end\n")
+                await process.stdin.drain()
+                data = await process.stdout.read()
+                code = await process.wait()
+            if code:
+                raise ValueError(f"exit code {code}")
+            return heard_from(data)
+        except (OSError, TimeoutError, ValueError) as exc:
+            raise RecorderError(
+                "the recorder is gone, and with it all it heard: nothing of this lesson is kept.",
+                hint="teach again: resilience test --teach",
+            ) from exc
+        finally:
+            await self._end()
+
+    async def _last_words(self) -> str:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                lines = (await self._process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
+                return lines[-1] if lines else ""
+        return ""
+
+    async def _end(self) -> None:
+        """End the process by closing its stdin, and by force where that does not."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(5.0):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        transport = getattr(process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+def refused(service: Service, deny_hosts: Sequence[str]) -> str:
+    """Return why a service cannot be recorded; empty where it can."""
+    doubles = service.kind.doubles
+    if doubles is None or not doubles.recordable:
+        return f"{service.name}: a service of type {service.type} teaches no traffic"
+    if not service.configured:
+        return f"{service.name}: its url is not configured"
+    host = url_parts(service.url, service.kind).host
+    if any(fnmatch.fnmatch(host.lower(), pattern.lower()) for pattern in deny_hosts):
+        return f"{service.name}: {host} is in [safety] deny_hosts"
+    if not service.staging_exports:
+        return f"{service.name}: no export leads tests to it, so they would pass by the recorder"
+    return ""
+
+
+def _upstream(service: Service, root: Path) -> Upstream:
+    parts = url_parts(service.url, service.kind)
+    scheme = "https" if service.kind.schemes[parts.scheme].tls else "http"
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    port = parts.port if parts.port is not None else service.kind.schemes[parts.scheme].port
+    return Upstream(
+        name=service.name,
+        origin=f"{scheme}://{host}:{port}",
+        tls_ca=str(root / service.tls_ca) if service.tls_ca else "",
+    )
+
+
+def origin_of(service: Service) -> str:
+    """Return scheme, host and port of a service of staging."""
+    return _upstream(service, Path()).origin
+
+
+def _way(service: Service, ports: Mapping[str, int]) -> Way:
+    return Way(
+        service=service.name,
+        exports=led(service, ports[""]),
+        workers=tuple(led(service, ports[name]) for name in ports if name),
+        ports=tuple(ports.values()),
+    )
+
+
+def led(service: Service, port: int) -> dict[str, str]:
+    """Return staging's own exports with this port of 127.0.0.1 in the place of staging's address: only origins are turned."""
+    parts = url_parts(service.url, service.kind)
+    told = str(parts.port) if parts.port is not None else ""
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    found = {}
+    for name, secret in service.staging_exports.items():
+        value = secret.reveal()
+        if value == parts.host:
+            found[name] = "127.0.0.1"
+        elif told and value == told:
+            found[name] = str(port)
+        else:
+            scheme, sign, rest = value.partition("://")
+            plain = f"{scheme.replace('https', 'http').replace('wss', 'ws')}://" if sign else ""
+            rest = rest if sign else value
+            for netloc in (f"{host}:{told}", host):
+                if netloc in rest:
+                    rest = rest.replace(netloc, f"127.0.0.1:{port}", 1)
+                    break
+            found[name] = plain + rest
+    return found

@@ -1,0 +1,290 @@
+"""A staging that can be taught from, tests that ask it through the recorder, and the stand-in that says it again."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+from aiohttp import web
+
+from resilience.core.secret import Secret
+from resilience.host import under_way
+from resilience.services.mocking import Config as MockConfig, Mock
+from resilience.stand_ins.mocks import Mocks
+from resilience.teach.keeping import keep
+from resilience.teach.lesson import Lesson, masker_of, teach, unwell_before
+from resilience.teach.recorder import Config, Heard, Recorder, Upstream
+from resilience.teach.store import Generation, Store
+from tests.kits.mock_kit import note
+
+KEY = b"the key of a test, long enough"
+JWT_KEY = "staging's own, of thirty-two bytes or more"
+USERS = {"alice": "wonderland-9", "bob": "builder-77"}
+
+
+class Staging:
+    """A small shop over HTTP with a bit of everything: state, pages, streams, files, cookies and tokens."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.count = 0
+        self.sessions: dict[str, str] = {}
+        self.broken = 0
+        """How many answers to come are a 503."""
+        self.hang = asyncio.Event()
+        self.asked: list[str] = []
+        self.port = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Staging]:
+        app = web.Application(client_max_size=1 << 30)
+        for route in (
+            "GET /health", "GET /items", "POST /items", "GET /items/{id}", "DELETE /items/{id}", "PUT /items/{id}",
+            "GET /counter", "GET /gzip", "GET /events", "GET /binary", "GET /nothing", "GET /pieces", "POST /upload",
+            "POST /login", "GET /me", "POST /token", "GET /jwks", "GET /moved", "GET /absolute", "GET /big",
+            "GET /teapot", "POST /echo", "GET /opaque", "POST /opaque", "GET /time", "GET /slow", "POST /search",
+        ):  # fmt: skip
+            method, path = route.split()
+            app.router.add_route(method, path, getattr(self, f"_{path.split('/')[1]}"))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            self.hang.set()
+            await runner.cleanup()
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path)
+        if self.broken:
+            self.broken -= 1
+            return web.json_response({"status": "broken"}, status=503)
+        return web.json_response({"status": "ok", "build": "1.4.2"}, headers={"X-Version": "v7"})
+
+    async def _items(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(f"{request.method} {request.path}")
+        if self.broken:
+            self.broken -= 1
+            return web.json_response({"detail": "broken"}, status=503)
+        key = request.match_info.get("id", "")
+        if request.method == "POST":
+            body = await request.json()
+            if not body.get("name"):
+                return web.json_response({"detail": "a name is needed"}, status=422)
+            self.count += 1
+            made = {"id": f"item-{self.count:04d}", "name": body["name"], "stock": 10}
+            self.items[made["id"]] = made
+            return web.json_response(made, status=201, headers={"Location": f"{self.origin}/items/{made['id']}"})
+        if not key:
+            page = int(request.query.get("page", 1))
+            every = list(self.items.values())
+            return web.json_response({"page": page, "items": every[(page - 1) * 2 : page * 2], "total": len(every)})
+        if key not in self.items:
+            return web.json_response({"detail": "not found"}, status=404)
+        if request.method == "DELETE":
+            del self.items[key]
+            return web.Response(status=204)
+        if request.method == "PUT":
+            self.items[key] |= await request.json()
+        return web.json_response(self.items[key])
+
+    async def _counter(self, _: web.Request) -> web.StreamResponse:
+        self.count += 1
+        return web.json_response({"count": self.count})
+
+    async def _gzip(self, _: web.Request) -> web.StreamResponse:
+        data = gzip.compress(json.dumps({"packed": "yes" * 100}).encode())
+        return web.Response(body=data, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for number in range(3):
+            await response.write(f'data: {{"n": {number}}}\n\n'.encode())
+        await response.write_eof()
+        return response
+
+    async def _binary(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(body=bytes(range(256)) * 4, content_type="application/octet-stream")
+
+    async def _nothing(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(status=204)
+
+    async def _pieces(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for piece in (b"one,", b"two,", b"three"):
+            await response.write(piece)
+        return response
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        parts = await request.post()
+        file = parts["file"]
+        assert isinstance(file, web.FileField)
+        return web.json_response({"name": file.filename, "size": len(file.file.read()), "title": str(parts["title"])})
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        user = str(form.get("user"))
+        if USERS.get(user) != form.get("password"):
+            return web.json_response({"detail": "wrong"}, status=401)
+        session = uuid.uuid4().hex
+        self.sessions[session] = user
+        response = web.json_response({"welcome": user})
+        response.headers.add("Set-Cookie", f"session={session}; Path=/; Domain=staging.example; Secure; HttpOnly")
+        return response
+
+    async def _me(self, request: web.Request) -> web.StreamResponse:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = self.sessions.get(request.cookies.get("session", "")) or self.sessions.get(token)
+        if kind == "Bearer" and token.count(".") == 2:
+            try:
+                user = jwt.decode(token, JWT_KEY, algorithms=["HS256"])["sub"]
+            except jwt.PyJWTError:
+                user = None
+        if user is None:
+            return web.json_response({"detail": "who are you?"}, status=401)
+        return web.json_response({"user": user, "email": f"{user}@example.com"})
+
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        now = int(time.time())
+        claims = {"iss": "staging", "sub": str(form["username"]), "iat": now, "exp": now + 600, "jti": uuid.uuid4().hex}
+        token = jwt.encode(claims, JWT_KEY, algorithm="HS256")
+        return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": 600})
+
+    async def _opaque(self, request: web.Request) -> web.StreamResponse:
+        token = uuid.uuid4().hex
+        self.sessions[token] = "alice"
+        return web.json_response({"access_token": token, "token_type": "Bearer"})
+
+    async def _jwks(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"keys": [{"kty": "RSA", "n": "abc", "e": "AQAB", "kid": "staging"}]})
+
+    async def _moved(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": f"{self.origin}/gzip"})
+
+    async def _absolute(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"next": f"{self.origin}/items?page=2"})
+
+    async def _big(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = size = int(request.query["bytes"])
+        await response.prepare(request)
+        piece = b"x" * 65536
+        while size > 0:
+            await response.write(piece[: min(size, len(piece))])
+            size -= len(piece)
+        return response
+
+    async def _teapot(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"detail": "short and stout"}, status=418, reason="I'm a teapot")
+
+    async def _echo(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=await request.read(), content_type="application/json")
+
+    async def _search(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"found": sorted((await request.json()).get("words", []))})
+
+    async def _time(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"now": time.time(), "zone": "UTC"})
+
+    async def _slow(self, _: web.Request) -> web.StreamResponse:
+        await self.hang.wait()
+        return web.json_response({"late": True})
+
+
+class Lessons:
+    """One staging, its recorder, a store, and the stand-in that serves what is current."""
+
+    def __init__(self, folder: Path, staging: Staging, secrets: Sequence[str] = ()) -> None:
+        self.folder, self.staging = folder, staging
+        self.secrets = tuple(map(Secret, secrets))
+        self.store = Store(folder / "state")
+        self.notes = folder / "notes"
+        self.passed: set[str] = set()
+        self._attempt = 0
+        self._at = 0
+
+    @contextmanager
+    def test(self, name: str, *, worker: str = "main", fixture: str = "", attempt: int = 0) -> Iterator[None]:
+        """Be in a test, or in what a lasting fixture does while it runs, as our plug-in notes it."""
+        self._attempt += 1
+        note(self.notes / worker, name, fixture=fixture, attempt=attempt or self._attempt)
+        self.passed.add(name)
+        try:
+            yield
+        finally:
+            note(self.notes / worker, "")
+
+    @asynccontextmanager
+    async def recorder(self, **limits: int) -> AsyncIterator[Recorder]:
+        under_way.begin(self.notes)
+        self.passed.clear()
+        config = Config(
+            services=(Upstream(name="api", origin=self.staging.origin),), under_way=str(self.notes), workers=2, **limits
+        )
+        recorder = await Recorder(config).start()
+        try:
+            yield recorder
+        finally:
+            await recorder.stop()
+
+    def learn(
+        self, heard: Sequence[Heard], *, failed: Sequence[str] = (), source: str = "traffic"
+    ) -> Generation | None:
+        """Keep, mask, prove and write what was heard."""
+        with self.store.lesson():
+            kept = keep(heard, self.passed - set(failed), unwell_before(self.store, ["api"]))
+            exchanges = kept.exchanges.get("api", ())
+            lesson = Lesson(
+                service="api", source=source, at=datetime.now(UTC), exchanges=exchanges, gaps=kept.gaps,
+                unwell=kept.unwell, origin=self.staging.origin,
+            )  # fmt: skip
+            return teach(self.store, lesson, masker_of(KEY, self.secrets, exchanges))
+
+    @asynccontextmanager
+    async def stand_in(self) -> AsyncIterator[Mocks]:
+        under_way.begin(self.notes)
+        mock = Mock(
+            name="api", kind="backend", imitation="resilience.teach.serve:Taught", teach_key=KEY.hex(),
+            taught=tuple(str(one.folder) for one in self.store.current("api")), origin=self.staging.origin,
+        )  # fmt: skip
+        config = MockConfig(
+            services=(mock,), token="t", under_way=str(self.notes), key_file=str(self.folder / "mocks.key")
+        )
+        async with Mocks(config) as mocks:
+            yield mocks
+
+
+def client(port: int, **more: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20, **more)
+
+
+@asynccontextmanager
+async def lessons(folder: Path, secrets: Sequence[str] = ()) -> AsyncIterator[Lessons]:
+    async with AsyncExitStack() as stack:
+        staging = await stack.enter_async_context(Staging().running())
+        yield Lessons(folder, staging, secrets)
+
+
+def source(answer: httpx.Response) -> str:
+    """Return from where a stand-in had an answer."""
+    return answer.headers["X-Resilience-Mock"].split("; ")[1]
