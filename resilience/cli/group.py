@@ -47,6 +47,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "notebook": "Open a copy of the notebooks in JupyterLab.",
     },
     "While staging is well": {
+        "teach": "Let staging teach its stand-ins: routes by GET, or a HAR.",
         "taught": "What staging taught its stand-ins; --verify, --delete.",
     },
     "Practice, on a staging of its own": {

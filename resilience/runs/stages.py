@@ -338,12 +338,17 @@ async def run_tests(
     output: Callable[[bytes], None] | None = None,
     folder: Path | None = None,
     take_over: bool = False,
+    teach: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> TestSuiteResult:
     """Stage 4: run the team's commands in the mode; an outage never looks like a bug, nor a bug like an outage.
 
     `commands` replace those configured for the mode, and run in `folder`; the configured ones run at the repository's root.
     What a cancelled run knew is in the record before the cancellation goes on. Raises LockedError (75), SettingsError where
     no command is known, UsageError for a selection that is none and for commands that are not there.
+
+    With `teach` the tests go to staging through the recorder, and what those that passed were told is learned for its stand-ins;
+    NotWellError is raised where staging is not well enough for that, UsageError where a fallback is applied or nothing is to teach.
 
     `select` is a marker expression in place of the mode's; for the limits see `SuiteOptions`. Staging is sampled in
     the background meanwhile, so that the report can hold failures against it.
@@ -373,7 +378,13 @@ async def run_tests(
             run.save()
             try:
                 async with testing.sampling(run, StageName.RUN_TESTS.value):
-                    result = await testing.run_commands(run, planned, decision, health, options)
+                    if teach:
+                        # Here, as it brings the recorder and an HTTP client.
+                        from resilience.runs.teaching import run_and_learn
+
+                        result = await run_and_learn(run, planned, decision, health, options, say=say)
+                    else:
+                        result = await testing.run_commands(run, planned, decision, health, options)
             except TestRunInterrupted as exc:
                 run.save(tests=exc.partial)
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +29,7 @@ from resilience.core.records import (
     InfrastructureHealth,
     Outcome,
     PlannedCommand,
+    StandIn,
     TestExecutionMode,
     TestOutcome,
     TestSuiteResult,
@@ -35,11 +37,13 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.settings import Settings
+from resilience.core.urls import url_parts
 from resilience.host import under_way
 from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
-from resilience.suite.records import Instruments, Place, Progress, Request
+from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
+from resilience.teach.ways import led
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,15 @@ def commands_of(mode: TestExecutionMode, settings: Settings, select: str) -> tup
     return tuple(PlannedCommand(command=command, select=chosen) for command in modes.commands)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Through:
+    """How tests are led through a recorder: variables over all others, its ports, and where they note which test they are in."""
+
+    environ: Mapping[str, str]
+    doors: tuple[Door, ...]
+    under_way: Path
+
+
 async def run_commands(
     run: RunFolder,
     planned: Sequence[PlannedCommand],
@@ -88,6 +101,7 @@ async def run_commands(
     options: SuiteOptions,
     *,
     on_staging: bool = False,
+    through: Through | None = None,
 ) -> TestSuiteResult:
     """Run these commands as the team runs them; `on_staging` leaves a fallback that is applied out of account.
 
@@ -113,6 +127,12 @@ async def run_commands(
     given = staging_exports(decision, health, settings.planning, os.environ) if applied is None else {}
     environ = child_environment(os.environ, {**values, **given}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
+    notes = under_way.folder_in(settings.data) if any(one.provider == "mock" for one in stand_ins) else None
+    doors, workers = await _doors_of(settings, stand_ins)
+    environ |= workers
+    if through is not None:
+        environ |= through.environ
+        doors, notes = through.doors, through.under_way
     local.hold(settings, run.incident.run)
     try:
         result = await run_suite(
@@ -136,9 +156,8 @@ async def run_commands(
                 env_command=settings.env_command,
                 services=settings.services,
                 stand_ins=stand_ins,
-                under_way=under_way.folder_in(settings.data)
-                if any(one.provider == "mock" for one in stand_ins)
-                else None,
+                doors=doors,
+                under_way=notes,
                 uses=settings.state / "uses.json",
                 secrets=settings.secrets,
             ),
@@ -158,6 +177,23 @@ async def run_commands(
         return replace(result, notes=(*told, *result.notes))
     finally:
         local.release(settings, run.incident.run)
+
+
+async def _doors_of(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[tuple[Door, ...], dict[str, str]]:
+    """Return the ports at which stand-ins know the workers of pytest-xdist apart, and the variable that leads them there."""
+    doors: list[Door] = []
+    values: dict[str, list[str]] = {}
+    for stand_in in stand_ins:
+        service = settings.service(stand_in.service)
+        ports = await local.workers(service) if service is not None and stand_in.provider == "mock" else ()
+        if service is None or not ports:
+            continue
+        parts = url_parts(service.local, service.kind)
+        for port in ports:
+            doors.append(Door(service=service.name, port=port, stand_in=True))
+            for name, value in led(service.exports, parts, port).items():
+                values.setdefault(name, []).append(value)
+    return tuple(doors), {WORKERS: json.dumps(values)} if values else {}
 
 
 def with_held(result: TestSuiteResult, services: Mapping[str, str], health: InfrastructureHealth) -> TestSuiteResult:

@@ -19,6 +19,8 @@ The mocks say the nonce of their checkout as well.
 """
 ANSWERS = "/__resilience__/answers"
 """Where the mocks say what they answered, and from what."""
+WORKERS = "/__resilience__/workers"
+"""Where they say which port of theirs is which worker's of pytest-xdist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

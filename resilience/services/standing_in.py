@@ -18,7 +18,7 @@ from resilience.core.kind import Kind
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.host.processes import Launch
-from resilience.services.place import ANSWERS, COUNTS, Endpoint, ask_json, local_schemes
+from resilience.services.place import ANSWERS, COUNTS, WORKERS, Endpoint, ask_json, local_schemes
 from resilience.services.registry import resolve
 
 NONE = "none: give `start` or a local server"
@@ -221,6 +221,10 @@ class StandIns:
         """Return its answers since that time, in seconds since the epoch. A real server's own are none of ours to tell of."""
         return ()
 
+    async def workers(self, service: Service, place: Endpoint) -> tuple[int, ...]:
+        """Return a port for each worker of pytest-xdist, where it tells them apart."""
+        return ()
+
 
 class MockedStandIns(StandIns):
     """How services are stood in for that are ours to imitate: by a mock, in the one process of all mocks.
@@ -273,6 +277,10 @@ class MockedStandIns(StandIns):
             (float(at), str(source), str(what), str(test[0]) if test else "")
             for at, source, what, *test in told.get(service.name, ())
         )
+
+    async def workers(self, service: Service, place: Endpoint) -> tuple[int, ...]:
+        told = await asyncio.to_thread(ask_json, place.netloc, WORKERS, 2.0)
+        return tuple(int(port) for port in told.get(service.name, ()))
 
 
 def stand_ins_of(kind: Kind) -> StandIns:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from resilience.stand_ins.present import status as status
     from resilience.stand_ins.starting import start as start
     from resilience.stand_ins.stopping import stop as stop
-    from resilience.stand_ins.usage import answers as answers, connections as connections
+    from resilience.stand_ins.usage import answers as answers, connections as connections, workers as workers
 
 _DOORS = {
     "answers": "usage",
@@ -32,12 +32,13 @@ _DOORS = {
     "status": "present",
     "stop": "stopping",
     "warning": "holding",
+    "workers": "usage",
 }
 
 __all__ = [
     "Placement",
     *("answers", "availability", "connections", "folder", "foreseen", "hold", "placed", "release", "start", "status"),
-    *("stop", "warning"),
+    *("stop", "warning", "workers"),
 ]
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from resilience.core.errors import StandInError
+from resilience.core.errors import ResilienceError, StandInError
 from resilience.host import under_way
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path
@@ -23,6 +23,9 @@ from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.providers import running
 from resilience.stand_ins.records import Record
 from resilience.stand_ins.state import Running, last_line
+from resilience.teach import key as teach_key
+from resilience.teach.store import Store
+from resilience.teach.ways import origin_of
 
 MOCKS = "mocks"
 """The supervisor's name of the process."""
@@ -60,7 +63,7 @@ async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[s
         passed.append("running: nothing listens there")
         kept = _recorded(ground.records) if now else frozenset[str]()
         items = [item for item in before.get("services", ()) if item["name"] in kept]
-        new = [_item(one) for one in ours]
+        new = [_item(one, ground, passed) for one in ours]
         await _run(ground, [*items, *new], new)
         common = Server(
             provider="mock",
@@ -95,8 +98,8 @@ def _recorded(records: Mapping[str, Record]) -> frozenset[str]:
     return frozenset(name for name, record in records.items() if record.supervised == MOCKS)
 
 
-def _item(wanted: Wanted) -> dict[str, Any]:
-    """Return a service as `resilience.services.mocking.Mock` reads it."""
+def _item(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict[str, Any]:
+    """Return a service as `resilience.services.mocking.Mock` reads it: with what staging taught of it, where that is whole."""
     service, place = wanted.service, wanted.place
     stand_ins = stand_ins_of(place.kind)
     if not isinstance(stand_ins, MockedStandIns):
@@ -115,6 +118,30 @@ def _item(wanted: Wanted) -> dict[str, Any]:
         "expect_json": dict(service.expect_json),
         "expect_body": service.expect_body,
         "expect_status": stand_ins.health_status(service),
+        **_taught(wanted, ground, passed),
+    }
+
+
+def _taught(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict[str, Any]:
+    """Return what makes a mock say what staging taught; nothing, and why, where no byte of it may be served."""
+    service = wanted.service
+    if "traffic" not in service.teach or wanted.place.kind.doubles is None:
+        return {}
+    found, key = Store(ground.checkout.state).current(service.name), None
+    whole = [one for one in found if not one.problem]
+    with suppress(ResilienceError):
+        key = teach_key.read(ground.data, os.environ)
+    foreign = [one for one in whole if key is None or one.manifest["masked"]["key"] != teach_key.mark(key)]
+    passed += [f"taught: {one.problem}; resilience taught --verify" for one in found if one.problem]
+    passed += [f"taught: generation {one.number} was masked with another key" for one in foreign]
+    served = [one for one in whole if one not in foreign]
+    if not served or key is None:
+        return {}
+    return {
+        "imitation": "resilience.teach.serve:Taught",
+        "taught": [str(one.folder) for one in served],
+        "teach_key": key.hex(),
+        "origin": origin_of(service) if service.configured else "",
     }
 
 

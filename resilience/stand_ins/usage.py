@@ -43,6 +43,17 @@ async def answers(service: Service, since: float = 0.0) -> tuple[Told, ...]:
         return ()
 
 
+async def workers(service: Service) -> tuple[int, ...]:
+    """Return the ports at which this service's stand-in knows one worker of pytest-xdist from another; none where it has none."""
+    if _is_the_teams(service) or not service.teach:
+        return ()
+    try:
+        async with asyncio.timeout(5.0):
+            return await stand_ins_of(service.kind).workers(service, endpoint(service))
+    except Exception:  # noqa: BLE001 - as above
+        return ()
+
+
 def _is_the_teams(service: Service) -> bool:
     """Whether the team's own code stands where a mock of ours would, which alone can be asked."""
     return bool(service.own.command or service.own.contained) and service.kind.is_mocked

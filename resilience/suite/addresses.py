@@ -14,12 +14,17 @@ from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.core.urls import UrlError, url_parts
 from resilience.suite.endpoints import Endpoint
+from resilience.suite.records import Door
 
 
 def endpoints_of(
-    services: Iterable[Service], stand_ins: Iterable[StandIn], *, resolve_s: float = 1.0
+    services: Iterable[Service],
+    stand_ins: Iterable[StandIn],
+    doors: Iterable[Door] = (),
+    *,
+    resolve_s: float = 1.0,
 ) -> tuple[Endpoint, ...]:
-    """Return where tests may find each service: its staging address, and its stand-in's where one is ready.
+    """Return where tests may find each service: its staging address, its stand-in's where one is ready, and further doors.
 
     The address of a stand-in that is not applied is `idle`: who is refused there came to a stand-in that does not run.
     """
@@ -40,6 +45,8 @@ def endpoints_of(
             idle.append((service, *pair, True))
         elif pair is not None and (service, *pair, True) not in found:
             found.append((service, *pair, True))
+    led = {service.name: service for service, *_ in (*found, *idle)}
+    found += [(led[one.service], "127.0.0.1", one.port, one.stand_in) for one in doors if one.service in led]
     taken = {(host, port) for _, host, port, _ in found}
     idle = [one for one in idle if one[1:3] not in taken]
     aliases = _resolve({host for _, host, _, _ in (*found, *idle)}, resolve_s)

@@ -24,6 +24,7 @@ import pytest
 
 VARIABLE = "RESILIENCE_PYTEST"
 SNAPSHOT = "RESILIENCE_SNAPSHOT"
+WORKERS = "RESILIENCE_WORKERS"
 
 MARKERS = {
     "staging": "needs the staging environment itself",
@@ -2025,6 +2026,19 @@ def _load():
         return None
 
 
+def _lead_worker():
+    """Lead this worker of pytest-xdist to the ports that are its own, before the suite's settings are imported."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not (worker.startswith("gw") and worker[2:].isdigit() and os.environ.get(WORKERS)):
+        return
+    try:
+        for name, values in json.loads(os.environ[WORKERS]).items():
+            if int(worker[2:]) < len(values):
+                os.environ[name] = values[int(worker[2:])]
+    except Exception:
+        return
+
+
 _recorder = None
 
 
@@ -2032,6 +2046,7 @@ _recorder = None
 def pytest_load_initial_conftests(early_config, parser, args):
     """Begin before the first conftest, where a connection at import may already end the run."""
     global _recorder
+    _lead_worker()
     settings = _load()
     if settings is not None and not hasattr(early_config, "workerinput"):
         try:

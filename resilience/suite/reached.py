@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 
 from resilience.core.kind import Kind
@@ -11,7 +12,7 @@ from resilience.core.settings import Service
 from resilience.suite.board import Standing
 from resilience.suite.endpoints import Endpoint, Pair, address_text, whose
 from resilience.suite.events import Record
-from resilience.suite.records import Connections
+from resilience.suite.records import WORKERS, Connections
 
 
 def exports_of(services: Mapping[str, Service], service: str) -> tuple[str, ...]:
@@ -50,15 +51,21 @@ class StandInProof:
 
         Digests are compared, so that no value of the environment is written to a file.
         """
-        given = {
-            name: hashlib.sha256((salt + environ[name]).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-            for name in exports
-            if name in environ
+
+        def digest(value: str) -> str:
+            return hashlib.sha256((salt + value).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+        given = {name: digest(environ[name]) for name in exports if name in environ}
+        by_worker = {
+            (f"gw{number}", name): digest(value)
+            for name, values in json.loads(environ.get(WORKERS, "{}")).items()
+            for number, value in enumerate(values)
         }
         for one in self.stand_ins:
             for name in exports_of(self.services, one.service):
                 for session in record.sessions.values():
-                    if name in given and session.collected is not None and session.digests.get(name) != given[name]:
+                    wanted = by_worker.get((session.worker, name), given.get(name))
+                    if name in given and session.collected is not None and session.digests.get(name) != wanted:
                         names = self._overridden.setdefault(one.service, [])
                         if name not in names:
                             names.append(name)

@@ -45,6 +45,19 @@ class Request:
     """How long services that went away are waited for, in all; None: attempts times delay."""
 
 
+WORKERS = "RESILIENCE_WORKERS"
+"""The variable by which workers of pytest-xdist are led to ports of their own: JSON, variable → a value for each worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One more port of this machine that leads to a service: of a recorder to staging's own, or of a worker to the stand-in."""
+
+    service: str
+    port: int
+    stand_in: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where the commands run, and what is known of the place. Nothing is written outside of `folder` and `uses`."""
@@ -56,6 +69,7 @@ class Place:
     env_command: str = ""
     services: tuple[Service, ...] = ()
     stand_ins: tuple[StandIn, ...] = ()
+    doors: tuple[Door, ...] = ()
     under_way: Path | None = None
     """Where the processes of tests note which test they are in, for the stand-ins; None: nowhere."""
     uses: Path | None = None

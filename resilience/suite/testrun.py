@@ -127,7 +127,8 @@ class _Run:
         cancellation is kept until the children have ended: what was known by then is raised with it, as TestRunInterrupted.
         """
         (self.place.folder / "logs").mkdir(parents=True, exist_ok=True)
-        endpoints = await asyncio.to_thread(endpoints_of, self.place.services, self.place.stand_ins)
+        place = self.place
+        endpoints = await asyncio.to_thread(endpoints_of, place.services, place.stand_ins, place.doors)
         self.looker.endpoints = endpoints
         self.looker.known = await asyncio.to_thread(known_addresses, self.place.environ, self.place.root)
         await self.proof.begin()

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fnmatch
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from resilience.core.errors import ResilienceError
 from resilience.core.settings import Service
-from resilience.core.urls import url_parts
 from resilience.host.processes import import_path
 from resilience.teach.recorder import Config, Heard, Upstream, heard_from
+from resilience.teach.ways import WORKERS, Way, address_of, way
 
-WORKERS = 16
-"""So many workers of pytest-xdist get ports of their own; what further ones ask is nobody's, and not kept."""
 _START_S = 30.0
 _END_S = 60.0
 
@@ -30,23 +27,22 @@ class RecorderError(ResilienceError):
     exit_code = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How tests reach one service through the recorder: variable → value, and the same for each worker."""
-
-    service: str
-    exports: Mapping[str, str]
-    workers: tuple[Mapping[str, str], ...]
-    ports: tuple[int, ...]
-
-
 class Recording:
     """A recorder under way. Use it as a context; `end` takes what it heard, and leaving without it throws that away."""
 
     def __init__(self, services: Sequence[Service], under_way: Path, *, root: Path, workers: int = WORKERS) -> None:
         self.services = tuple(services)
         self.config = Config(
-            services=tuple(_upstream(service, root) for service in services), under_way=str(under_way), workers=workers
+            services=tuple(
+                Upstream(
+                    name=service.name,
+                    origin=address_of(service),
+                    tls_ca=str(root / service.tls_ca) if service.tls_ca else "",
+                )
+                for service in services
+            ),
+            under_way=str(under_way),
+            workers=workers,
         )
         self.ways: tuple[Way, ...] = ()
         self._process: asyncio.subprocess.Process | None = None
@@ -71,7 +67,7 @@ class Recording:
             why = await self._last_words()
             await self._end()
             raise RecorderError(f"the recorder did not start: {why or type(exc).__name__}.") from exc
-        self.ways = tuple(_way(service, ports[service.name]) for service in self.services)
+        self.ways = tuple(way(service, ports[service.name]) for service in self.services)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -135,68 +131,3 @@ class Recording:
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
-
-
-def refused(service: Service, deny_hosts: Sequence[str]) -> str:
-    """Return why a service cannot be recorded; empty where it can."""
-    doubles = service.kind.doubles
-    if doubles is None or not doubles.recordable:
-        return f"{service.name}: a service of type {service.type} teaches no traffic"
-    if not service.configured:
-        return f"{service.name}: its url is not configured"
-    host = url_parts(service.url, service.kind).host
-    if any(fnmatch.fnmatch(host.lower(), pattern.lower()) for pattern in deny_hosts):
-        return f"{service.name}: {host} is in [safety] deny_hosts"
-    if not service.staging_exports:
-        return f"{service.name}: no export leads tests to it, so they would pass by the recorder"
-    return ""
-
-
-def _upstream(service: Service, root: Path) -> Upstream:
-    parts = url_parts(service.url, service.kind)
-    scheme = "https" if service.kind.schemes[parts.scheme].tls else "http"
-    host = f"[{parts.host}]" if ":" in parts.host else parts.host
-    port = parts.port if parts.port is not None else service.kind.schemes[parts.scheme].port
-    return Upstream(
-        name=service.name,
-        origin=f"{scheme}://{host}:{port}",
-        tls_ca=str(root / service.tls_ca) if service.tls_ca else "",
-    )
-
-
-def origin_of(service: Service) -> str:
-    """Return scheme, host and port of a service of staging."""
-    return _upstream(service, Path()).origin
-
-
-def _way(service: Service, ports: Mapping[str, int]) -> Way:
-    return Way(
-        service=service.name,
-        exports=led(service, ports[""]),
-        workers=tuple(led(service, ports[name]) for name in ports if name),
-        ports=tuple(ports.values()),
-    )
-
-
-def led(service: Service, port: int) -> dict[str, str]:
-    """Return staging's own exports with this port of 127.0.0.1 in the place of staging's address: only origins are turned."""
-    parts = url_parts(service.url, service.kind)
-    told = str(parts.port) if parts.port is not None else ""
-    host = f"[{parts.host}]" if ":" in parts.host else parts.host
-    found = {}
-    for name, secret in service.staging_exports.items():
-        value = secret.reveal()
-        if value == parts.host:
-            found[name] = "127.0.0.1"
-        elif told and value == told:
-            found[name] = str(port)
-        else:
-            scheme, sign, rest = value.partition("://")
-            plain = f"{scheme.replace('https', 'http').replace('wss', 'ws')}://" if sign else ""
-            rest = rest if sign else value
-            for netloc in (f"{host}:{told}", host):
-                if netloc in rest:
-                    rest = rest.replace(netloc, f"127.0.0.1:{port}", 1)
-                    break
-            found[name] = plain + rest
-    return found

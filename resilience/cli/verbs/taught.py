@@ -37,7 +37,13 @@ def taught(
     environment: Environment = "",
     as_json: Json = False,
 ) -> None:
-    """What staging taught its stand-ins; --verify, --delete."""
+    """What staging taught its stand-ins; --verify, --delete.
+
+    \b
+      resilience taught                        its age, gaps and fidelity
+      resilience taught --verify               every byte of it is read again
+      resilience taught backend_api --delete   with the last of it goes the key
+    """
     settings = settings_from(config, environment)
     kept = store.Store(settings.state)
     names = _names(kept, settings, service)

@@ -68,6 +68,9 @@ def test(
         bool, typer.Option("--progress", help="One line that counts, instead of the tests' own output (kept in logs/).")
     ] = False,
     opens: Open = False,
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Record what staging says to tests that pass, for its stand-ins.")
+    ] = False,
     take_over: TakeOver = False,
     config: Config = "",
     environment: Environment = "",
@@ -125,6 +128,8 @@ def test(
             folder=Path.cwd(),
             on_progress=_tell_progress if progress else None,
             take_over=take_over,
+            teach=teach,
+            say=_say,
         )
 
     with working_on(settings, "test") as run:
@@ -153,6 +158,10 @@ def test(
             terminal.show_report(page)
     open_report(run.folder / "report.html", wanted=opens)
     leave(said.exit_code, exit_zero)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _nowhere(data: bytes) -> None:

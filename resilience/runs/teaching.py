@@ -1,0 +1,307 @@
+"""Let staging teach its stand-ins while it is well: by the team's tests, by GETs of its own, or by a file of recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from resilience.core.errors import ResilienceError, UsageError
+from resilience.core.records import (
+    ConnectivityStatus,
+    Decision,
+    InfrastructureHealth,
+    Outcome,
+    PlannedCommand,
+    TestOutcome,
+    TestSuiteResult,
+)
+from resilience.core.settings import Service, Settings
+from resilience.fallback import journal as journals
+from resilience.host import under_way
+from resilience.runs import testing
+from resilience.runs.folder import RunFolder
+from resilience.runs.looking import look
+from resilience.runs.testing import SuiteOptions
+from resilience.suite.records import WORKERS, Door
+from resilience.teach import key as keys
+from resilience.teach.asking import ask, build_of
+from resilience.teach.exchange import Exchange
+from resilience.teach.har import imported
+from resilience.teach.keeping import keep
+from resilience.teach.lesson import Lesson, masker_of, teach, unwell_before
+from resilience.teach.recorder import Heard
+from resilience.teach.recording import RecorderError, Recording
+from resilience.teach.store import Generation, Store
+from resilience.teach.ways import address_of, origin_of, refused
+
+LESSON_S = 600.0
+"""Seconds that a lesson's own GETs may take in all."""
+TRAFFIC = "traffic"
+_WELL = ConnectivityStatus.AVAILABLE
+Say = Callable[[str], None]
+
+
+class NotWellError(ResilienceError):
+    """Staging is not well, or not for long enough, to teach anything: what it says now must not be learned."""
+
+    exit_code = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a lesson came to: the generations that are new, and in sentences what of it is not kept, and why."""
+
+    generations: tuple[Generation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def teachable(settings: Settings, names: Sequence[str] = ()) -> tuple[Service, ...]:
+    """Return the services that teach traffic. Raises UsageError where none does, or one that is named cannot."""
+    wanted = [service for service in settings.services if TRAFFIC in service.teach]
+    if names:
+        wanted = [service for service in settings.services if service.name in names]
+    reasons = {service.name: refused(service, settings.deny_hosts) for service in wanted}
+    if why := next((reasons[name] for name in names if reasons.get(name)), ""):
+        raise UsageError(f"{why}.", hint="resilience doctor")
+    found = tuple(service for service in wanted if not reasons[service.name])
+    if not found:
+        said = "; ".join(reasons.values()) or "no service has it in its table"
+        raise UsageError(f"no service teaches traffic: {said}.", hint='teach = ["traffic"] below [[service]]')
+    return found
+
+
+def needed_by(services: Iterable[Service], settings: Settings) -> tuple[str, ...]:
+    """Return the names of these services and of all they depend on."""
+    found: dict[str, None] = {}
+    todo = [service.name for service in services]
+    by_name = {service.name: service for service in settings.services}
+    while todo:
+        name = todo.pop()
+        if name not in found and name in by_name:
+            found[name] = None
+            todo.extend(by_name[name].depends_on)
+    return tuple(found)
+
+
+async def until_well(settings: Settings, services: Sequence[Service], say: Say = lambda _: None) -> None:
+    """Return after `[recovery] good` good looks in a row at these services and all they depend on.
+
+    Raises NotWellError at the first bad one, and where a fallback is applied: then there is an incident.
+    """
+    if journals.load(settings.state) is not None:
+        raise NotWellError(
+            "a fallback is applied: staging teaches nothing during an incident.", hint="resilience restore"
+        )
+    want = settings.recovery
+    for number in range(want.good):
+        if number:
+            await asyncio.sleep(want.interval_s)
+        say(f"looking at staging before the lesson: {number + 1} of {want.good}")
+        await well_now(settings, services)
+
+
+async def well_now(settings: Settings, services: Sequence[Service]) -> None:
+    """Look once. Raises NotWellError where one of the services, or what it depends on, is not well."""
+    names = [
+        name for name in needed_by(services, settings) if (one := settings.service(name)) is not None and one.configured
+    ]
+    health = await look(settings, names=names, remember=False)
+    bad = [f"{one.name} is {one.status.value}" for one in health.services if one.status is not _WELL]
+    if bad or not health.services:
+        raise NotWellError(
+            f"{', '.join(bad) or 'nothing was looked at'}: nothing is learned from staging now.",
+            hint="resilience assess",
+        )
+
+
+async def run_and_learn(
+    run: RunFolder,
+    planned: Sequence[PlannedCommand],
+    decision: Decision,
+    health: InfrastructureHealth,
+    options: SuiteOptions,
+    *,
+    say: Say = lambda _: None,
+) -> TestSuiteResult:
+    """Run the tests through the recorder, and learn what those that passed were told.
+
+    Nothing is learned where staging was not well at any look from before the first test until after the last. Where the recorder
+    died no outcome may come from that: the tests are run once more, directly. Raises UsageError, NotWellError and LockedError.
+    """
+    settings = run.settings
+    services = teachable(settings)
+    store = Store(settings.state)
+    with store.lesson():
+        await until_well(settings, services, say)
+        notes_folder = under_way.folder_in(settings.data)
+        began = datetime.now(UTC)
+        async with Recording(services, notes_folder, root=settings.root) as recording:
+            result = await testing.run_commands(
+                run, planned, decision, health, options, through=_through(recording, notes_folder)
+            )
+            try:
+                heard = await recording.end()
+            except RecorderError as exc:
+                _all_stale(store, services, str(exc))
+                again = await testing.run_commands(run, planned, decision, health, options)
+                said = f"{exc} The tests were run once more, directly on staging."
+                return replace(again, notes=(said, *again.notes))
+        learned = await _learn(run, store, services, heard, result, began)
+    return replace(result, notes=(*learned.notes, *result.notes))
+
+
+def _through(recording: Recording, notes: Path) -> testing.Through:
+    """Return how the tests are led to the recorder: by the environment of their process alone."""
+    exports: dict[str, str] = {}
+    workers: dict[str, list[str]] = {}
+    doors: list[Door] = []
+    for way in recording.ways:
+        exports |= way.exports
+        for one in way.workers:
+            for name, value in one.items():
+                workers.setdefault(name, []).append(value)
+        doors += [Door(service=way.service, port=port) for port in way.ports]
+    return testing.Through(environ={**exports, WORKERS: json.dumps(workers)}, doors=tuple(doors), under_way=notes)
+
+
+async def _learn(
+    run: RunFolder,
+    store: Store,
+    services: Sequence[Service],
+    heard: Sequence[Heard],
+    result: TestSuiteResult,
+    began: datetime,
+) -> Learned:
+    """Learn from what was heard, unless a look from then until now found staging unwell; then say so beside the old lesson."""
+    settings = run.settings
+    names = set(needed_by(services, settings))
+    bad = sorted(
+        {
+            sample.service
+            for sample in run.samples()
+            if sample.at >= began and sample.service in names and sample.status is not _WELL
+        }
+    )
+    try:
+        if bad:
+            raise NotWellError(f"{', '.join(bad)} turned bad in the middle of the lesson.")
+        await well_now(settings, services)
+    except NotWellError as exc:
+        why = f"nothing was learned: {exc}"
+        _all_stale(store, services, str(exc))
+        return Learned(notes=(why,))
+    passed = passed_in(result.tests)
+    kept = await asyncio.to_thread(keep, heard, passed, unwell_before(store, [one.name for one in services]))
+    everything = [one for all in kept.exchanges.values() for one in all]
+    key = keys.make(settings.data, os.environ)
+    masker = await asyncio.to_thread(masker_of, key, settings.secrets, everything)
+    generations, notes = [], list[str]()
+    for service in services:
+        lesson = Lesson(
+            service=service.name,
+            source=TRAFFIC,
+            at=began,
+            exchanges=kept.exchanges.get(service.name, ()),
+            build=await build_of(service, settings.root),
+            gaps=tuple(gap for gap in kept.gaps),
+            unwell=kept.unwell,
+            origin=origin_of(service),
+        )
+        made = await asyncio.to_thread(teach, store, lesson, masker)
+        notes.append(_told(service.name, made, store))
+        generations += [made] if made is not None else []
+    if kept.gaps:
+        notes.append(f"not learned: {kept.gaps[0]}" + (f", and {len(kept.gaps) - 1} more" if kept.gaps[1:] else ""))
+    return Learned(generations=tuple(generations), notes=tuple(notes))
+
+
+def passed_in(tests: Sequence[TestOutcome]) -> frozenset[str]:
+    """Return the tests whose answers may be learned: those that passed, and that no doubt hangs on."""
+    return frozenset(test.id for test in tests if test.outcome is Outcome.PASSED and not test.suspect)
+
+
+def _told(service: str, made: Generation | None, store: Store) -> str:
+    if made is None:
+        return f"{service}: nothing was learned: {store.stale(service) or 'no test that passed asked anything of it'}"
+    manifest = made.manifest
+    tests = len(manifest["tests"])
+    of = f" of {tests} tests" if tests else ""
+    gaps = f", {len(manifest['gaps'])} gaps: resilience taught {service}" if manifest["gaps"] else ""
+    return f"{service}: learned {manifest['exchanges']} answers{of} (generation {made.number}){gaps}"
+
+
+def _all_stale(store: Store, services: Iterable[Service], why: str) -> None:
+    for service in services:
+        store.mark_stale(service.name, why)
+
+
+async def teach_routes(settings: Settings, names: Sequence[str] = (), say: Say = lambda _: None) -> Learned:
+    """Ask staging's `teach_routes` by GET, one after the other, and learn the answers; the scheduled job's lesson.
+
+    What is not a 2xx, 3xx or 4xx is not learned. Raises UsageError where no service has routes, NotWellError and LockedError.
+    """
+    services = [service for service in teachable(settings, names) if service.teach_routes]
+    if not services:
+        raise UsageError("no service that teaches has teach_routes.", hint='teach_routes = ["/api/products"]')
+    store = Store(settings.state)
+    with store.lesson():
+        await until_well(settings, services, say)
+        until = monotonic() + LESSON_S
+        began = datetime.now(UTC)
+        answers = {service.name: await ask(service, settings.root, until, settings.deadlines) for service in services}
+        try:
+            await well_now(settings, services)
+        except NotWellError as exc:
+            _all_stale(store, services, str(exc))
+            raise
+        return await _write(settings, store, services, answers, "routes", began)
+
+
+async def learn_file(settings: Settings, name: str, data: bytes) -> Learned:
+    """Learn from a HAR that a browser or a proxy saved. Raises UsageError for what is none, or holds nothing of this service."""
+    (service,) = teachable(settings, [name])
+    exchanges, left = imported(data, address_of(service))
+    if not exchanges:
+        raise UsageError(
+            f"the file holds nothing that {name} could say again: {left[0] if left else 'it is empty'}.",
+            hint=f"record at {origin_of(service)}, and save with content",
+        )
+    store = Store(settings.state)
+    with store.lesson():
+        answers = {name: (exchanges, left)}
+        return await _write(settings, store, [service], answers, "har", datetime.now(UTC))
+
+
+async def _write(
+    settings: Settings,
+    store: Store,
+    services: Sequence[Service],
+    answers: Mapping[str, tuple[Sequence[Exchange], Sequence[str]]],
+    source: str,
+    began: datetime,
+) -> Learned:
+    everything = [one for exchanges, _ in answers.values() for one in exchanges]
+    masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, everything)
+    generations, notes = [], list[str]()
+    for service in services:
+        exchanges, gaps = answers[service.name]
+        lesson = Lesson(
+            service=service.name,
+            source=source,
+            at=began,
+            exchanges=tuple(exchanges),
+            build=await build_of(service, settings.root) if source != "har" else "",
+            gaps=tuple(gaps),
+            origin=origin_of(service),
+        )
+        made = await asyncio.to_thread(teach, store, lesson, masker)
+        store.prune(service.name, now=datetime.now(UTC), delete_after_days=settings.teach.delete_after_days)
+        notes.append(_told(service.name, made, store))
+        generations += [made] if made is not None else []
+    return Learned(generations=tuple(generations), notes=tuple(notes))

@@ -1,0 +1,87 @@
+"""Turn a service of staging, or its stand-in, into the ways that lead to it by other ports of this machine."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from resilience.core.secret import Secret
+from resilience.core.settings import Service
+from resilience.core.urls import UrlParts, url_parts
+
+WORKERS = 16
+"""So many workers of pytest-xdist get ports of their own; what further ones ask is nobody's, and not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How tests reach one service through the recorder: variable → value, and the same for each worker."""
+
+    service: str
+    exports: Mapping[str, str]
+    workers: tuple[Mapping[str, str], ...]
+    ports: tuple[int, ...]
+
+
+def refused(service: Service, deny_hosts: Sequence[str]) -> str:
+    """Return why a service cannot be recorded; empty where it can."""
+    doubles = service.kind.doubles
+    if doubles is None or not doubles.recordable:
+        return f"{service.name}: a service of type {service.type} teaches no traffic"
+    if not service.configured:
+        return f"{service.name}: its url is not configured"
+    host = url_parts(service.url, service.kind).host
+    if any(fnmatch.fnmatch(host.lower(), pattern.lower()) for pattern in deny_hosts):
+        return f"{service.name}: {host} is in [safety] deny_hosts"
+    if not service.staging_exports:
+        return f"{service.name}: no export leads tests to it, so they would pass by the recorder"
+    return ""
+
+
+def address_of(service: Service) -> str:
+    """Return scheme, host and port of a service of staging."""
+    parts = url_parts(service.url, service.kind)
+    scheme = "https" if service.kind.schemes[parts.scheme].tls else "http"
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    port = parts.port if parts.port is not None else service.kind.schemes[parts.scheme].port
+    return f"{scheme}://{host}:{port}"
+
+
+def origin_of(service: Service) -> str:
+    """Return the address as servers write it: the port left out where it is the scheme's own."""
+    origin = address_of(service)
+    return origin.removesuffix(":443") if origin.startswith("https:") else origin.removesuffix(":80")
+
+
+def way(service: Service, ports: Mapping[str, int]) -> Way:
+    exports, parts = service.staging_exports, url_parts(service.url, service.kind)
+    return Way(
+        service=service.name,
+        exports=led(exports, parts, ports[""]),
+        workers=tuple(led(exports, parts, ports[name]) for name in ports if name),
+        ports=tuple(ports.values()),
+    )
+
+
+def led(exports: Mapping[str, Secret], parts: UrlParts, port: int) -> dict[str, str]:
+    """Return exports with this port of 127.0.0.1 in the place of the address that these parts name; the rest is not turned."""
+    told = str(parts.port) if parts.port is not None else ""
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    found = {}
+    for name, secret in exports.items():
+        value = secret.reveal()
+        if value == parts.host:
+            found[name] = "127.0.0.1"
+        elif told and value == told:
+            found[name] = str(port)
+        else:
+            scheme, sign, rest = value.partition("://")
+            plain = f"{scheme.replace('https', 'http').replace('wss', 'ws')}://" if sign else ""
+            rest = rest if sign else value
+            for netloc in (f"{host}:{told}", host):
+                if netloc in rest:
+                    rest = rest.replace(netloc, f"127.0.0.1:{port}", 1)
+                    break
+            found[name] = plain + rest
+    return found
