@@ -117,7 +117,7 @@ def canonical(asked: Asked) -> Canon:
     headers = []
     for name, value in asked.headers:
         low = name.lower()
-        if low in _SELF or low.startswith(_SELF_PREFIXES):
+        if is_of_the_way(low):
             continue
         if low == "content-type":
             value = _without_boundary(value)
@@ -131,6 +131,12 @@ def canonical(asked: Asked) -> Canon:
         headers=tuple(sorted(headers)),
         body=body_value(asked.body, asked.headers),
     )
+
+
+def is_of_the_way(name: str) -> bool:
+    """Say whether a request's header tells by which way it came, and nothing of what is asked."""
+    low = name.lower()
+    return low in _SELF or low.startswith(_SELF_PREFIXES)
 
 
 def fields(text: str) -> tuple[tuple[str, str], ...]:

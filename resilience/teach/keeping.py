@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from resilience.teach.exchange import SHARED, Answer, Asked, Exchange, canonical, header
+from resilience.teach.exchange import SHARED, Answer, Asked, Exchange, canonical, header, is_of_the_way
 from resilience.teach.recorder import Heard
 from resilience.teach.replay import body_places
 
@@ -86,7 +86,7 @@ def _exchange(one: Heard) -> tuple[Exchange | None, str]:
             method=one.method,
             path=path,
             query=query,
-            headers=tuple(one.request_headers),
+            headers=tuple(pair for pair in one.request_headers if not is_of_the_way(pair[0])),
             body=one.request_body,
         ),
         answer=Answer(

@@ -42,6 +42,8 @@ class Staging:
         self.broken = 0
         """How many answers to come are a 503."""
         self.hang = asyncio.Event()
+        self.slow = asyncio.Event()
+        """Set when an answer that waits for `hang` was asked for."""
         self.asked: list[str] = []
         self.port = 0
 
@@ -207,6 +209,7 @@ class Staging:
         return web.json_response({"now": time.time(), "zone": "UTC"})
 
     async def _slow(self, _: web.Request) -> web.StreamResponse:
+        self.slow.set()
         await self.hang.wait()
         return web.json_response({"late": True})
 
