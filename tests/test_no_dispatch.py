@@ -24,6 +24,7 @@ ALLOWED = {
     "suite/blocks.py": "modules of client libraries, by whose errors' texts a status is read",
     "suite/pytest_plugin.py": "generated tables, which a test compares, and the guide's markers",
     "suite/rounds.py": "the guide's markers",
+    "teach/": "the scheme of URLs: what is recorded is HTTP, of whatever kind of service",
     "suite/signs.py": "modules of client libraries, whose own errors say nothing of the far side",
 }
 """Where a text that is also a kind's name means something else."""

@@ -287,6 +287,7 @@ async def _write(
     began: datetime,
 ) -> Learned:
     everything = [one for exchanges, _ in answers.values() for one in exchanges]
+    """Prove and write what each service answered, all masked alike: a token of one is the same token at another."""
     masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, everything)
     generations, notes = [], list[str]()
     for service in services:

@@ -84,6 +84,10 @@ def commands_of(mode: TestExecutionMode, settings: Settings, select: str) -> tup
     return tuple(PlannedCommand(command=command, select=chosen) for command in modes.commands)
 
 
+_OF_A_WORKER = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
+"""What a worker of pytest-xdist has that runs us: the tests that we start are none of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Through:
     """How tests are led through a recorder: variables over all others, its ports, and where they note which test they are in."""
@@ -128,6 +132,8 @@ async def run_commands(
     environ = child_environment(os.environ, {**values, **given}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     notes = under_way.folder_in(settings.data) if any(one.provider == "mock" for one in stand_ins) else None
+    for name in _OF_A_WORKER:
+        environ.pop(name, None)
     doors, workers = await _doors_of(settings, stand_ins)
     environ |= workers
     if through is not None:

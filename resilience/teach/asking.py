@@ -55,6 +55,7 @@ async def ask(
 
 
 async def _get(http: aiohttp.ClientSession, service: Service, route: str) -> Exchange | str:
+    """Return the answer to one GET, or why it is not learned: an outage is not, nor what is too large. Redirects are answers."""
     url = URL(f"{address_of(service)}{route}", encoded=True)
     headers = {"Accept": "*/*", **{name: value.reveal() for name, value in service.headers.items()}}
     began = time.time()

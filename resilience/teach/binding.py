@@ -50,6 +50,10 @@ def _bound_in_order(new: Sequence[Recorded], old: Sequence[Recorded]) -> list[Re
 
 
 def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object], int]) -> Recorded | None:
+    """Return a recording with what is bound and volatile in it; None where the two are not of the same request.
+
+    Each value that differs in the request must be long enough, and come back or be known from before: else it is another request.
+    """
     asked, before = places(canonical(mine.exchange.asked)), places(canonical(theirs.exchange.asked))
     if (mine.exchange.asked.method, set(asked)) != (theirs.exchange.asked.method, set(before)):
         return None

@@ -226,13 +226,16 @@ def difference(wanted: Canon, found: Canon) -> str:
             return f"{name} {_told(theirs, name)} was recorded"
         mine, other = places(wanted), places(found)
         for place in sorted({*mine, *other}, key=str):
-            if place[0] == name and mine.get(place) != other.get(place):
+            if place[0] == name and mine.get(place, _NOTHING) != other.get(place, _NOTHING):
                 where = ".".join(map(str, place))
                 if place not in other:
                     return f"{where} was not there"
                 return f"{where} is {_short(mine[place]) if place in mine else 'missing'}, {_short(other[place])} was recorded"
         return f"another {name} was recorded"
     return ""
+
+
+_NOTHING = object()
 
 
 def _told(value: Any, name: str) -> str:

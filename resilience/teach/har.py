@@ -33,6 +33,7 @@ def written(service: str, recordings: Sequence[Recorded]) -> dict[str, bytes]:
 
 
 def _entry(service: str, one: Recorded, blobs: dict[str, bytes]) -> dict[str, Any]:
+    """Return one entry. Its URL has the service's name for a host, since the stand-in answers at another address than staging."""
     exchange = one.exchange
     asked, answer = exchange.asked, exchange.answer
     target = f"{asked.path}?{asked.query}" if asked.query else asked.path
@@ -106,6 +107,7 @@ def read(files: Mapping[str, bytes]) -> tuple[Recorded, ...]:
 
 
 def _recorded(entry: Mapping[str, Any], files: Mapping[str, bytes]) -> Recorded:
+    """Return the recording of one entry of ours; what is not as we write it raises, as a guess would be said as staging's."""
     request, response = entry["request"], entry["response"]
     path, _, query = str(entry["_target"]).partition("?")
 

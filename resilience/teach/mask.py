@@ -159,10 +159,14 @@ class Masker:
 
     def _field(self, part: str) -> str:
         name, sign, value = part.partition("=")
+        told = unquote(name.replace("+", " "))
+        hidden = self.text(told)
         plain = unquote(value.replace("+", " "))
         secret = is_secret_name(unquote(name)) or unquote(name).lower() in _ASKED_WITH
         masked = self.secret(plain) if plain and secret else self.text(plain)
-        return part if masked == plain else f"{name}{sign}{quote(masked, safe='')}"
+        if (hidden, masked) == (told, plain):
+            return part
+        return f"{quote(hidden, safe='') if hidden != told else name}{sign}{quote(masked, safe='')}"
 
     def _headers(self, headers: Headers) -> Headers:
         return tuple((name, self._header(name.lower(), value)) for name, value in headers)

@@ -94,6 +94,7 @@ class Heard:
     fault: str = ""
     """The typed fault of the upstream, where it failed: the name of the exception."""
     notes: list[str] = field(default_factory=list)
+    after: UnderWay | None = None
 
 
 def read_config(line: str) -> Config:
@@ -197,6 +198,7 @@ class _Door:
             request_headers=list(_text(request.raw_headers)),
         )  # fmt: skip
         before = self.recorder.now(self.worker)
+        self._note(one)
         try:
             response = await self._pass(request, one)
         except asyncio.CancelledError:
@@ -207,10 +209,9 @@ class _Door:
             _reset(request)
             response = web.Response(status=502)
         finally:
-            one.ended = time.time()
-            after = self.recorder.now(self.worker)
-            if before is not None and before == after:
+            if before is not None and before == one.after:
                 one.owner, one.test, one.attempt = before.owner, before.test, before.attempt
+            one.after = None
             one.worker = self.worker or "main"
             self.recorder.keep(one)
         return response
@@ -254,7 +255,7 @@ class _Door:
         return pieces()
 
     async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse, one: Heard) -> web.StreamResponse:
-        """Pass an answer back piece by piece as it comes, so that a stream stays one."""
+        """Pass an answer back: a small one whole, since a client may go on from its head alone; else piece by piece as it comes."""
         one.status, one.reason = answer.status, answer.reason or ""
         one.headers = [(n, v) for n, v in _text(answer.raw_headers) if n.lower() not in _HOP]
         one.chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
@@ -262,12 +263,29 @@ class _Door:
         response.headers.extend(CIMultiDict((n, self._turned(n, v, request, one)) for n, v in one.headers))
         if one.chunked and request.method != "HEAD":
             response.enable_chunked_encoding()
+        length = answer.content_length
+        if request.method == "HEAD" or answer.status in (204, 304) or (length is not None and length <= _SMALL):
+            one.body = await answer.read()
+            self._note(one)
+            await response.prepare(request)
+            if one.body:
+                await response.write(one.body)
+            await response.write_eof()
+            return response
+        self._note(one)
         await response.prepare(request)
         async for piece in answer.content.iter_any():
             self._keep(one, "body", piece)
+            self._note(one)
             await response.write(piece)
+        if one.chunked:
+            self._note(one)
         await response.write_eof()
         return response
+
+    def _note(self, one: Heard) -> None:
+        """Note which test is under way before what may be the answer's last byte is sent: after it the client goes on."""
+        one.ended, one.after = time.time(), self.recorder.now(self.worker)
 
     def _keep(self, one: Heard, name: str, piece: bytes) -> None:
         if one.lost:

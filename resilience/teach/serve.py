@@ -17,8 +17,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from resilience.host.under_way import under_way
-from resilience.services.http.tokens import Keys
 from resilience.services.mocking import MARK, MISS, RECORDED, SYNTHETIC, Config, Imitation, Mock, port_of
+from resilience.services.tokens import Keys
 from resilience.teach.exchange import Answer, Asked
 from resilience.teach.lesson import TOKENS, recordings_of
 from resilience.teach.mask import PSEUDONYM, TOKEN, Masker, Token

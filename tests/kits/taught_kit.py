@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import sys
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -26,6 +28,7 @@ from resilience.teach.lesson import Lesson, masker_of, teach, unwell_before
 from resilience.teach.recorder import Config, Heard, Recorder, Upstream
 from resilience.teach.store import Generation, Store
 from tests.kits.mock_kit import note
+from tests.kits.ports import free_ports
 
 KEY = b"the key of a test, long enough"
 JWT_KEY = "staging's own, of thirty-two bytes or more"
@@ -54,7 +57,7 @@ class Staging:
             "GET /health", "GET /items", "POST /items", "GET /items/{id}", "DELETE /items/{id}", "PUT /items/{id}",
             "GET /counter", "GET /gzip", "GET /events", "GET /binary", "GET /nothing", "GET /pieces", "POST /upload",
             "POST /login", "GET /me", "POST /token", "GET /jwks", "GET /moved", "GET /absolute", "GET /big",
-            "GET /teapot", "POST /echo", "GET /opaque", "POST /opaque", "GET /time", "GET /slow", "POST /search",
+            "GET /teapot", "POST /echo", "GET /opaque", "POST /opaque", "GET /time", "GET /slow", "POST /search", "GET /break",
         ):  # fmt: skip
             method, path = route.split()
             app.router.add_route(method, path, getattr(self, f"_{path.split('/')[1]}"))
@@ -208,6 +211,10 @@ class Staging:
     async def _time(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"now": time.time(), "zone": "UTC"})
 
+    async def _break(self, _: web.Request) -> web.StreamResponse:
+        self.broken = 1000
+        return web.Response()
+
     async def _slow(self, _: web.Request) -> web.StreamResponse:
         self.slow.set()
         await self.hang.wait()
@@ -291,3 +298,98 @@ async def lessons(folder: Path, secrets: Sequence[str] = ()) -> AsyncIterator[Le
 def source(answer: httpx.Response) -> str:
     """Return from where a stand-in had an answer."""
     return answer.headers["X-Resilience-Mock"].split("; ")[1]
+
+
+@contextmanager
+def served() -> Iterator[Staging]:
+    """Run the staging on a thread of its own, for tests that type commands."""
+    loop, staging = asyncio.new_event_loop(), Staging()
+    ready, over = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with staging.running():
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield staging
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.close()
+
+
+CONFIG = """\
+[[service]]
+name = "backend_api"
+type = "http"
+url = "{url}/health"
+local = "http://127.0.0.1:{port}/health"
+exports = {{ BACKEND_URL = "http://{{host}}:{{port}}" }}
+critical = true
+timeout_s = 2.0
+teach = ["traffic"]
+teach_routes = ["/gzip", "/items?page=1", "/nowhere"]
+build_from = "json:build"
+{more}
+
+[modes.full]
+commands = ["{python} -m pytest -q -p no:cacheprovider tests"]
+
+[modes.degraded]
+commands = ["{python} -m pytest -q -p no:cacheprovider tests"]
+
+[recovery]
+good = 2
+interval_s = 0.01
+dwell_s = 0.0
+"""
+SUITE = """
+import json, os, urllib.error, urllib.request
+import pytest
+
+def ask(path, body=None, method=None, **headers):
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {**headers, **({"Content-Type": "application/json"} if data else {})}
+    request = urllib.request.Request(os.environ["BACKEND_URL"] + path, data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status, json.loads(answer.read() or b"null")
+
+@pytest.fixture(scope="session")
+def token():
+    return ask("/opaque", method="POST")[1]["access_token"]
+
+def test_flow():
+    _, made = ask("/items", {"name": "lamp"})
+    assert ask(f"/items/{made['id']}")[1] == {"id": made["id"], "name": "lamp", "stock": 10}
+    assert ask(f"/items/{made['id']}", {"stock": 3}, "PUT")[1]["stock"] == 3
+    assert ask(f"/items/{made['id']}")[1]["stock"] == 3
+
+def test_me(token):
+    assert ask("/me", Authorization="Bearer " + token)[1]["user"] == "alice"
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_pages(page, token):
+    assert ask(f"/items?page={page}")[1]["page"] == page
+    assert ask("/me", Authorization="Bearer " + token)[0] == 200
+
+def test_missing():
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask("/items/none")
+    assert refused.value.code == 404
+    refused.value.close()
+"""
+
+
+def project(folder: Path, staging: Staging, *, more: str = "", suite: str = SUITE) -> Path:
+    """Make a team's repository whose tests ask the backend; staging is on this machine, as a drill's is."""
+    (folder / "tests").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    text = CONFIG.format(url=staging.origin, port=free_ports(1)[0], python=sys.executable, more=more)
+    (folder / "resilience.toml").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (folder / "tests" / "test_shop.py").write_text(suite)
+    return folder

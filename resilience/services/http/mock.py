@@ -15,7 +15,7 @@ from aiohttp import web
 from resilience.services.mocking import Imitation, Mock, bearer
 
 if TYPE_CHECKING:
-    from resilience.services.http.tokens import Keys
+    from resilience.services.tokens import Keys
 
 
 class Backend(Imitation):
@@ -36,7 +36,7 @@ class Auth(Imitation):
     @cached_property
     def keys(self) -> Keys:
         # When first asked: the libraries of keys and tokens take 0.1 s, by which all mocks would come up later.
-        from resilience.services.http.tokens import Keys
+        from resilience.services.tokens import Keys
 
         return Keys(Path(self.config.key_file) if self.config.key_file else None)
 

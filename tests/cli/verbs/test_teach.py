@@ -1,0 +1,277 @@
+"""Staging teaches while it is well, by routes, by a HAR or by the team's tests; and never while it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resilience.runs.configuration import load_settings
+from resilience.teach.store import Store
+from tests.kits.taught_kit import SUITE, Staging, project, served
+from tests.kits.testrun_kit import wait_until
+from tests.kits.typing_in import Type
+
+
+@pytest.fixture
+def staging() -> Iterator[Staging]:
+    with served() as made:
+        yield made
+
+
+@pytest.fixture
+def team(home: Path, staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = project(home.parent / "team", staging)
+    monkeypatch.setenv("BACKEND_URL", staging.origin)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def store() -> Store:
+    return Store(load_settings(None).state)
+
+
+def outcomes(document: object) -> dict[str, str]:
+    assert isinstance(document, dict)
+    return {test["id"].rpartition("::")[2]: test["outcome"] for test in document["tests"]}
+
+
+def answered(document: object) -> dict[str, int]:
+    assert isinstance(document, dict)
+    found: dict[str, int] = {}
+    for test in document["tests"]:
+        for source, count in test["answered_by"].items():
+            found[source] = found.get(source, 0) + count
+    return found
+
+
+def test_tests_teach_staging_dies_and_they_pass_on_what_it_said_in_any_order_and_number_of_workers(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    taught = type_in("test", "--teach", "--json")
+    assert taught.code == 0, taught.out + taught.err
+    assert taught.json["exit_code"] == 0
+    assert "backend_api: learned 13 answers of 6 tests (generation 1)" in taught.json["notes"], taught.json
+    (found,) = type_in("taught", "--json").json["taught"]
+    assert (found["tests"], found["exchanges"], found["build"]) == (6, 13, "1.4.2")
+    staging.broken = 1_000_000
+    asked = len(staging.asked)
+    try:
+        assert type_in("apply").code == 0
+        again = type_in("test", "--json")
+        suite = (team / "tests" / "test_shop.py").read_text()
+        head, _, rest = suite.partition("def test_flow")
+        tests = [
+            "def test_flow" + rest.partition("\ndef test_me")[0],
+            "def test_me" + rest.partition("\ndef test_me")[2],
+        ]
+        (team / "tests" / "test_shop.py").write_text(head + "\n" + "\n".join(reversed(tests)))
+        other = type_in("test", "--json", "--command", f"{sys.executable} -m pytest -q -p no:cacheprovider tests -n 2")
+    finally:
+        type_in("restore")
+    for said in (again, other):
+        assert said.code == 10, said.out + said.err
+        assert set(outcomes(said.json).values()) == {"passed"}
+        assert set(answered(said.json)) == {"recorded"}
+    assert all(path == "/health" for path in staging.asked[asked:]), "staging was looked at, and asked for nothing else"
+
+
+@pytest.mark.slow
+def test_a_lesson_by_several_workers_serves_one_without(type_in: Type, team: Path, staging: Staging) -> None:
+    taught = type_in(
+        "test", "--teach", "--json", "--command", f"{sys.executable} -m pytest -q -p no:cacheprovider tests -n 2"
+    )
+    assert taught.code == 0, taught.out + taught.err
+    (found,) = type_in("taught", "--json").json["taught"]
+    assert (found["tests"], found["gaps"]) == (6, [])
+    staging.broken = 1_000_000
+    try:
+        type_in("apply")
+        said = type_in("test", "--json")
+    finally:
+        type_in("restore")
+    assert set(outcomes(said.json).values()) == {"passed"}, said.err
+    assert set(answered(said.json)) == {"recorded"}
+
+
+def test_a_bug_fails_on_what_staging_said_and_a_changed_request_is_a_gap(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    type_in("test", "--teach")
+    suite = team / "tests" / "test_shop.py"
+    suite.write_text(
+        SUITE.replace("[1]['stock'] == 3", "[1]['stock'] == 4")
+        .replace('{"name": "lamp"}', '{"name": "lamps"}')
+        .replace('[1]["user"] == "alice"', '[1]["user"] == "bob"')
+    )
+    staging.broken = 1_000_000
+    try:
+        type_in("apply")
+        said = type_in("test", "--json")
+    finally:
+        type_in("restore")
+    found = outcomes(said.json)
+    assert found["test_flow"] == "stand_in_gap", said.json
+    assert found["test_me"] in ("failed", "undecided")
+
+
+@pytest.mark.parametrize("when", ["before", "in the middle"])
+def test_a_staging_that_is_not_well_teaches_nothing_and_the_lesson_before_stays(
+    type_in: Type, team: Path, staging: Staging, when: str
+) -> None:
+    assert type_in("test", "--teach").code == 0
+    if when == "before":
+        staging.broken = 100
+        said = type_in("test", "--teach", "--force", "full")
+        assert said.code == 20
+        assert "nothing is learned from staging now" in said.err
+    else:
+        # The last test of the suite breaks it: all tests passed, and the look after them finds it unwell.
+        (team / "tests" / "test_z.py").write_text(
+            textwrap.dedent(f"""
+                import urllib.request, os
+                def test_breaks():
+                    urllib.request.urlopen("{staging.origin}/break").close()
+            """)
+        )
+        said = type_in("test", "--teach", "--json")
+        assert set(outcomes(said.json).values()) == {"passed"}
+        assert any("nothing was learned" in note for note in said.json["notes"]), said.json["notes"]
+    assert [one.number for one in store().generations("backend_api")] == [1]
+    if when != "before":
+        assert "not" in store().stale("backend_api") or "bad" in store().stale("backend_api")
+
+
+@pytest.mark.slow
+def test_a_recorder_that_dies_leaves_no_outcome_and_no_lesson_whoever_takes_its_port(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    """The suite itself kills the recorder and listens at its port, answering everything with 200; then it says that all is well."""
+    (team / "tests" / "test_a.py").write_text(
+        textwrap.dedent("""
+            import http.server, os, signal, threading, urllib.parse, urllib.request
+            class Stranger(http.server.BaseHTTPRequestHandler):
+                def do_GET(self):
+                    self.send_response(200); self.end_headers(); self.wfile.write(b'"a stranger"')
+                do_POST = do_PUT = do_GET
+                def log_message(self, *args): pass
+            def test_kills():
+                where = urllib.parse.urlsplit(os.environ["BACKEND_URL"])
+                for folder in os.listdir("/proc"):
+                    if folder.isdigit():
+                        try:
+                            words = open(f"/proc/{folder}/cmdline", "rb").read().split(b"\\0")
+                            parent = int(open(f"/proc/{folder}/stat").read().rpartition(")")[2].split()[1])
+                        except OSError:
+                            continue
+                        if b"resilience.teach.recorder" in words and parent == int(os.environ["RECORDERS_PARENT"]):
+                            os.kill(int(folder), signal.SIGKILL)
+                if "RECORDED" not in os.environ:
+                    while True:
+                        try:
+                            server = http.server.HTTPServer(("127.0.0.1", where.port), Stranger)
+                            break
+                        except OSError:
+                            if urllib.request.urlopen(os.environ["BACKEND_URL"] + "/health").status == 200:
+                                return
+                    threading.Thread(target=server.serve_forever, daemon=True).start()
+            def test_told():
+                assert b"stranger" not in urllib.request.urlopen(os.environ["BACKEND_URL"] + "/health").read()
+        """)
+    )
+    os.environ["RECORDERS_PARENT"] = str(os.getpid())
+    try:
+        said = type_in("test", "--teach", "--json")
+    finally:
+        del os.environ["RECORDERS_PARENT"]
+    assert outcomes(said.json)["test_told"] == "passed", said.err
+    assert set(outcomes(said.json).values()) == {"passed"}
+    assert any("recorder is gone" in note and "run once more" in note for note in said.json["notes"]), said.json[
+        "notes"
+    ]
+    assert store().generations("backend_api") == ()
+
+
+@pytest.mark.slow
+def test_a_killed_lesson_leaves_nothing_of_what_it_heard(type_in: Type, team: Path, staging: Staging) -> None:
+    (team / "tests" / "test_z.py").write_text(
+        "import time\ndef test_waits(): open('now', 'w').close(); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resilience.cli", "test", "--teach"], cwd=team, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert wait_until(lambda: (team / "now").exists(), 60)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    for path in store().folder.rglob("*"):
+        assert path.name == "lock", path
+    for path in team.rglob("*"):
+        if path.is_file() and "tests" not in path.parts:
+            assert b"wonderland" not in path.read_bytes(), path
+
+
+def test_routes_are_asked_by_get_one_after_the_other(type_in: Type, team: Path, staging: Staging) -> None:
+    said = type_in("teach", "--json")
+    assert said.code == 0, said.err
+    (made,) = said.json["taught"]
+    assert (made["source"], made["exchanges"], made["build"]) == ("routes", 3, "1.4.2")
+    assert [path for path in staging.asked if path != "/health"] == ["GET /items"]
+    staging.broken = 9
+    refused = type_in("teach")
+    assert refused.code == 20
+    assert "backend_api is" in refused.err
+
+
+def test_a_har_is_learned_for_its_service_and_a_file_that_is_none_is_refused(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    entry = {
+        "startedDateTime": "2026-11-25T03:00:00.000Z", "time": 12,
+        "request": {"method": "GET", "url": f"{staging.origin}/gzip", "headers": [{"name": "Accept", "value": "*/*"}]},
+        "response": {
+            "status": 200, "statusText": "OK", "headers": [{"name": "Content-Type", "value": "application/json"}],
+            "content": {"size": 2, "mimeType": "application/json", "text": "{}"},
+        },
+    }  # fmt: skip
+    (team / "good.har").write_text(json.dumps({"log": {"entries": [entry, {"request": 1}]}}))
+    said = type_in("teach", "backend_api", "--har", "good.har")
+    assert (said.code, "learned 1 answers" in said.out) == (0, True), said.out + said.err
+    (found,) = type_in("taught", "--json").json["taught"]
+    assert (found["source"], len(found["gaps"])) == ("har", 1)
+    for name, text in (
+        ("no.har", "{}"),
+        ("list.har", "[]"),
+        ("cut.har", '{"log": {"ent'),
+        ("empty.har", '{"log": {"entries": []}}'),
+    ):
+        (team / name).write_text(text)
+        assert type_in("teach", "backend_api", "--har", name).code == 2, name
+    type_in("teach", "--har", "good.har").complains("one service was expected")
+    type_in("teach", "backend_api", "--har", "nowhere.har").complains("cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('teach = ["traffic"]\n', "no service teaches traffic"),
+        ('exports = { BACKEND_URL = "http://{host}:{port}" }\n', "no export leads tests to it"),
+        ("teach_routes = ", "no service that teaches has teach_routes"),
+    ],
+    ids=["not asked for", "no export", "no routes"],
+)
+def test_who_teaches_nothing_is_told_what_to_write(type_in: Type, team: Path, line: str, said: str) -> None:
+    config = team / "resilience.toml"
+    text = config.read_text()
+    assert line in text
+    config.write_text("\n".join(one for one in text.splitlines() if not one.startswith(line.rstrip("\n"))) + "\n")
+    type_in("teach").complains(said)
