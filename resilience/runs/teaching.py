@@ -286,8 +286,8 @@ async def _write(
     source: str,
     began: datetime,
 ) -> Learned:
-    everything = [one for exchanges, _ in answers.values() for one in exchanges]
     """Prove and write what each service answered, all masked alike: a token of one is the same token at another."""
+    everything = [one for exchanges, _ in answers.values() for one in exchanges]
     masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, everything)
     generations, notes = [], list[str]()
     for service in services:

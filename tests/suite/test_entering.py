@@ -10,7 +10,7 @@ from resilience.core.records import Outcome
 from resilience.suite.entering import tox_override
 from tests.kits.testrun_kit import environment_with, run, write
 
-PASSED = "PYTHONPATH,RESILIENCE_PYTEST,RESILIENCE_RUN_ID,RESILIENCE_SNAPSHOT,RESILIENCE_APPLIED"
+PASSED = "PYTHONPATH,RESILIENCE_PYTEST,RESILIENCE_RUN_ID,RESILIENCE_SNAPSHOT,RESILIENCE_APPLIED,RESILIENCE_WORKERS"
 
 
 @pytest.mark.parametrize(
