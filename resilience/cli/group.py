@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import typer
 from resilience.cli.demand import on_demand
 from resilience.cli.ends import EndedBySignalError
 from resilience.core.errors import UsageError, did_you_mean
+from resilience.show import sticky
 
 with on_demand():
     from importlib import metadata
@@ -70,6 +72,14 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 
 A text fits a row of 80 columns, so that none is cut. `resilience.cli.verbs.VERB` holds the verb, as `app`.
 """
+
+LONG = frozenset(
+    {
+        *("assess", "mode", "plan", "apply", "test", "recover", "restore", "run", "resume", "drill"),
+        *("report", "publish", "doctor", "services"),
+    }
+)
+"""What may take longer than a glance; `watch` and `lab` have the terminal for themselves, `init` asks."""
 
 VERBS: Mapping[str, str] = {name: text for rows in GROUPS.values() for name, text in rows.items()}
 
@@ -142,8 +152,11 @@ class Verbs(typer.core.TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
+        """Import the verb and call it; where it may take long, a line at the foot of the terminal says so from the start."""
+        name = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         try:
-            return super().invoke(ctx)
+            with sticky.line(f"{name}: starting") if name in LONG else nullcontext():
+                return super().invoke(ctx)
         except KeyboardInterrupt as exc:
             # Typer would make both signals the same silent 130.
             raise EndedBySignalError from exc

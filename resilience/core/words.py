@@ -320,17 +320,20 @@ def progress_line(
     finished: int,
     collected: int,
     counts: Mapping[str, int],
-    rate: float,
-    eta_s: float | None,
-    current: str,
-    phase: str,
+    rate: float = 0.0,
+    eta_s: float | None = None,
+    current: str = "",
+    current_s: float = 0.0,
 ) -> str:
-    """Return '412 of 1,419 tests, 3 failed, 52/s, 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known."""
-    parts = [f"{finished:,} of {collected:,} tests" if collected else "collecting"]
+    """Return '412 of 1,419 tests, 3 failed, 52/s, about 20 s left: tests/unit/test_a.py::test_x', leaving out what is not known.
+
+    A rate of three tests says nothing about the rest; of a test that runs for longer than two seconds it says so.
+    """
+    parts = [f"{finished:,} of {collected:,} tests" if collected else plural(finished, "test")]
     parts += [f"{count:,} {outcome_word(name)}" for name, count in counts.items() if count and name != "passed"]
-    if rate:
+    if rate >= 1:
         parts.append(f"{rate:.0f}/s")
-    if eta_s is not None and eta_s >= 1:
-        parts.append(f"{seconds(eta_s)} left")
-    text = ", ".join(parts)
-    return f"{text} ({phase})" if phase != "running" else f"{text}: {current}" if current else text
+    if eta_s is not None and eta_s >= 1 and finished >= 3:
+        parts.append(f"about {brief(eta_s)} left")
+    slow = f" ({current_s:.0f} s)" if current_s >= 2 else ""
+    return ", ".join(parts) + (f": {current}{slow}" if current else "")

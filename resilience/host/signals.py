@@ -89,6 +89,33 @@ def leave_the_exit_code_to_us() -> None:
 
 
 @contextmanager
+def announced(say: Callable[[int], None]) -> Iterator[None]:
+    """Call `say` at once when a signal that ends us comes, before what it does begins; it gets how many came before.
+
+    What it does may take seconds, as tests are ended and a report is written, in which nobody would know that it was heard.
+    Within an event loop, as that has its own handler only then. Outside of the main thread nothing is done.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    ours, came = before, 0
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        say(came)
+        came += 1
+        ours(number, frame)
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is hear:
+            signal.signal(signal.SIGINT, ours)
+
+
+@contextmanager
 def held() -> Iterator[Callable[[], None]]:
     """Hold signals back until what is yielded is called, or the block ends; the first one then comes as it would have.
 

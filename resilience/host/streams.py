@@ -6,10 +6,20 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from time import monotonic
 from typing import IO
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 """A disk or quota that is full, a limit of the file's size, a terminal that was hung up."""
+
+
+class _Written:
+    last = 0.0
+
+
+def last_written() -> float:
+    """Return when something was last written for people (monotonic): nobody may write into the middle of it."""
+    return _Written.last
 
 
 def written(write: Callable[[], object], stream: IO[str]) -> None:
@@ -20,6 +30,7 @@ def written(write: Callable[[], object], stream: IO[str]) -> None:
     """
     try:
         write()
+        _Written.last = monotonic()
     except OSError as exc:
         if not isinstance(exc, BrokenPipeError) and exc.errno not in _FULL:
             raise

@@ -19,21 +19,29 @@ class Teller:
         self._on_event, self._redactor = on_event, redactor
         self._began = time.monotonic()
         self._last = 0.0
+        self._turn: tuple[int, int] | None = None
+        self._ran_from: float | None = None
 
-    def running(self, turn: Turn, record: Record, began: float, held: Collection[str]) -> None:
-        """Tell of a command that runs since `began` (monotonic)."""
+    def running(self, turn: Turn, record: Record, held: Collection[str]) -> None:
+        """Tell of a command that starts, then collects, then runs its tests, by whose time alone the rest is judged."""
         now = time.monotonic()
         if self._on_event is None or now - self._last < 1 / EVENTS_PER_S:
             return
         self._last = now
-        elapsed = now - began
+        if self._turn != (turn.number, turn.round):
+            self._turn, self._ran_from = (turn.number, turn.round), None
         known = any(session.collected is not None for session in record.sessions.values())
-        collected = record.collected if known else 0
-        rate = record.finished / elapsed if elapsed > 0 else 0.0
+        # What the selection left out never runs: counted, it would make the end recede.
+        collected = sum(not (test.collector or test.left_out) for test in record.tests.values()) if known else 0
+        if known and self._ran_from is None:
+            self._ran_from = now
+        ran = now - self._ran_from if self._ran_from is not None else 0.0
+        rate = record.finished / ran if ran > 0 else 0.0
         left = max(0, collected - record.finished)
         current = next((s for s in record.sessions.values() if s.current), None)
         self._tell(
-            turn, record, held, phase="running", collected=collected, rate=rate,
+            turn, record, held, phase="running" if known else "collecting" if record.sessions else "starting",
+            collected=collected, rate=rate,
             eta_s=left / rate if rate > 0 and collected else None,
             current=current.current or "" if current else "",
             current_s=max(0.0, time.time() - current.since) if current else 0.0,

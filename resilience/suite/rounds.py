@@ -197,8 +197,6 @@ class Rounds:
         tools.breaker.begin(turn.round, control)
         if tools.place.under_way is not None:
             under_way.begin(tools.place.under_way)
-        began = time.monotonic()
-
         stalls = Stalls(tools.looker, record, tools.stalled, tools.request.stall_s)
 
         def heard(kind: str, test: Test | None, failure: Failure | None) -> None:
@@ -207,7 +205,7 @@ class Rounds:
 
         def on_step() -> str:
             tools.breaker.step(control)
-            tools.teller.running(turn, record, began, tools.breaker.open)
+            tools.teller.running(turn, record, tools.breaker.open)
             return stalls.step()
 
         try:

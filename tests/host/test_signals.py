@@ -158,3 +158,33 @@ def test_under_nohup_a_hang_up_stays_ignored(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+ANNOUNCED = """
+import asyncio, os, signal, time
+from resilience.host import signals
+signals.heed()
+async def work():
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        time.sleep(0.5)
+        print("put down", flush=True)
+        raise
+async def go():
+    asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.{name})
+    with signals.announced(lambda came: print("heard", came, flush=True)):
+        await work()
+try:
+    asyncio.run(go())
+except KeyboardInterrupt:
+    print("ended", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_is_announced_before_what_it_stops_is_put_down_and_goes_its_way(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ANNOUNCED.format(name=name)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == ["heard 0", "put down", "ended True"], done.stderr

@@ -6,12 +6,14 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
+from resilience.cli import stopping
 from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Fresh, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, print_json
 from resilience.cli.runs import refuse_where_locked, working_on
+from resilience.show import sticky
 
 with on_demand():
     from resilience.core import next_steps, plan as planning, records
@@ -50,7 +52,7 @@ def apply(
 
     async def go(run: Run) -> Applied | None:
         """Look, plan and apply; None where tests are blocked or staging can be used as it is."""
-        with terminal.working("looking at staging", quiet=as_json):
+        with sticky.line("looking at staging"):
             await run.assess()
         decision = run.choose_mode(forced, asked_by="--force", extend=True)
         run.make_plan()
@@ -64,13 +66,14 @@ def apply(
             take_over=take_over,
         )
 
-    with working_on(settings, "apply", applies=True) as run:
-        applied = asyncio.run(go(run))
+    with sticky.line("applying a fallback") as line, working_on(settings, "apply", applies=True) as run:
+        applied = asyncio.run(stopping.heeded(go(run), line))
         blocked = run.incident.decision is not None and run.incident.decision.blocked
         undone = blocked or (applied is not None and applied.failed)
         code = records.ExitCode.BLOCKED if undone else records.ExitCode.PASSED
         signals.let_none_in()
         run.finish(command=records.CommandEnd(verb="apply", exit_code=code))
+    sticky.end()
     if as_json:
         print_json({"schema": 1, "run": run.incident.run, **codes(run.incident), "applied": builtins_of(applied)})
     else:

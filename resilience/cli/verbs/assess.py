@@ -16,6 +16,7 @@ from resilience.cli.options import Config, Environment, ExitZero, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
 from resilience.core.errors import LockedError
+from resilience.show import sticky
 
 with on_demand():
     from rich import table as rich_table
@@ -74,6 +75,7 @@ def assess(
     health = looks[-1]
     decision = decide_here(health, settings)
     told = escalating.notices_of_look(settings, health)
+    sticky.end()
     if as_json:
         document = looking.assess_document(health, decision)
         document["escalation"] = builtins_of(told)
@@ -94,7 +96,7 @@ async def _looks(settings: Settings, critical: bool, samples: int) -> list[Infra
     """Look `samples` times; the last one knows what flapped in the ones before."""
 
     looks: list[InfrastructureHealth] = []
-    with terminal.working("looking at staging"):
+    with sticky.line("looking at staging"):
         for _ in range(samples):
             flapping = steadying.flapping_services(s for look in looks for s in looking.samples_of(look, "assess"))
             looks.append(await looking.look(settings, critical=critical, flapping=flapping))

@@ -12,6 +12,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import NotConfiguredError, ResilienceError
+from resilience.show import sticky
 
 with on_demand():
     from resilience.home import doctor as doctoring
@@ -37,6 +38,7 @@ def doctor(config: Config = "", environment: Environment = "", verbose: Verbose 
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     findings = doctoring.diagnose(settings, results=asyncio.run(_look(settings)))
+    sticky.end()
     for finding in findings:
         _show(finding)
     good = sum(finding.ok for finding in findings)

@@ -10,6 +10,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Force, Json, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.cli.runs import decide_here
+from resilience.show import sticky
 
 with on_demand():
     from resilience.core import words
@@ -38,6 +39,7 @@ def mode(
     forced, settings = mode_from(force), settings_from(config, environment)
     health = asyncio.run(runbook.look(settings))
     decision = decide_here(health, settings, forced)
+    sticky.end()
     if as_json:
         print_json({"schema": 1, "overall_status": health.overall_status.value, **builtins_of(decision)})
     else:

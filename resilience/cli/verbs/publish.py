@@ -16,6 +16,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import RecordError
+from resilience.show import sticky
 
 with on_demand():
     from resilience.core import records
@@ -57,10 +58,11 @@ def publish(
         sys.stdout.write(telling.compose(wanted, settings, url=url, public=public).body)
         return
     to = telling.target(settings, issue)
-    with terminal.working(f"writing to {to.repository}"):
+    with sticky.line(f"writing to {to.repository}"):
         outcome = asyncio.run(telling.publish(wanted, settings, to, url=url, public=public, check=check))
     with suppress(RecordError):
         telling.note_on(runbook.Run.open(wanted, settings), outcome)
+    sticky.end()
     for line in telling.outcome_lines(outcome):
         terminal.out.print(line, markup=False, soft_wrap=True)
     leave(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resilience.cli import stopping
 from resilience.cli.arguments import check_seconds, settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
@@ -15,6 +16,7 @@ from resilience.cli.opening import open_report
 from resilience.cli.options import Config, Environment, Json, Open, TakeOver, Verbose
 from resilience.cli.output import builtins_of, codes, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import working_on
+from resilience.show import sticky
 
 with on_demand():
     from resilience.host import signals
@@ -59,18 +61,23 @@ def recover(
         state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
         console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
 
-    with working_on(settings, "recover") as run:
+    with sticky.line("waiting until staging stays well") as line, working_on(settings, "recover") as run:
         code = asyncio.run(
-            runbook.recover(
-                run,
-                wait_s=runbook.WATCH_S if wait is None else wait,
-                tests=run_tests,
-                on_check=tell,
-                take_over=take_over,
-                output=pass_through(sys.stderr) if as_json else None,
+            stopping.heeded(
+                runbook.recover(
+                    run,
+                    wait_s=runbook.WATCH_S if wait is None else wait,
+                    tests=run_tests,
+                    on_check=tell,
+                    take_over=take_over,
+                    output=pass_through(sys.stderr) if as_json else None,
+                ),
+                line,
             )
         )
         signals.let_none_in()
+        line.say("writing the report")
+    sticky.end()
     if as_json:
         print_json(_document(run.incident))
     else:

@@ -14,6 +14,7 @@ from resilience.cli.group import verb
 from resilience.cli.opening import open_report
 from resilience.cli.options import Config, Environment, Open, Verbose
 from resilience.cli.output import log_to_stderr
+from resilience.show import sticky
 
 with on_demand():
     from resilience.runs import runbook
@@ -44,9 +45,10 @@ def report(
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     wanted = run_folder(settings, folder)
-    with terminal.working("writing the report"):
+    with sticky.line("writing the report"):
         missing = runbook.render_again(wanted, settings, public=public)
         printed = asyncio.run(runbook.print_report(wanted)) if pdf else None
+    sticky.end()
     for text in missing:
         terminal.err.print(f"Missing: {text}", markup=False)
     if printed is not None:

@@ -14,6 +14,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
 from resilience.core.errors import ResilienceError, UsageError
+from resilience.show import sticky
 
 with on_demand():
     from resilience.core import redact, words
@@ -71,6 +72,7 @@ def restore(
     for folder in (run.folder if run is not None else None, _latest(settings)):
         if folder is not None:
             runbook.settle(folder, settings)
+    sticky.end()
     terminal.show_restored(restored, console=console)
     _say_what_is_not_as_before(restored)
     if unreadable:

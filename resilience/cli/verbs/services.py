@@ -14,6 +14,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Fresh, Json
 from resilience.cli.output import builtins_of, leave, print_json
+from resilience.show import sticky
 
 with on_demand():
     from resilience import stand_ins as local
@@ -48,8 +49,9 @@ def up(
     """Start the stand-ins of these services, or of all that have one."""
     settings = settings_from(config, environment)
     chosen = services_named(settings, names)
-    with terminal.working("starting stand-ins", quiet=as_json):
+    with sticky.line("starting stand-ins"):
         started = asyncio.run(_start(chosen, settings, fresh))
+    sticky.end()
     _show_stand_ins(started, as_json)
     leave(20 if any(not stand_in.ready for stand_in in started) else 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import shutil
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resilience.cli import stopping
 from resilience.cli.actions import tell_actions
 from resilience.cli.arguments import check_seconds, mode_from, settings_from
 from resilience.cli.demand import on_demand
@@ -21,9 +21,10 @@ from resilience.cli.options import Config, Environment, ExitZero, Force, Json, O
 from resilience.cli.output import builtins_of, leave, log_to_stderr, pass_through, print_json
 from resilience.cli.runs import refuse_where_locked, working_on
 from resilience.core.errors import UsageError
+from resilience.show import sticky
 
 with on_demand():
-    from resilience.core import words
+    from resilience.cli import progress as progressing
     from resilience.host import signals
     from resilience.runs import ending
     from resilience.show import terminal
@@ -32,7 +33,6 @@ with on_demand():
 if TYPE_CHECKING:
     from resilience.core.records import TestSuiteResult
     from resilience.runs.runbook import Run
-    from resilience.suite.records import Progress
 
 
 app = verb()
@@ -105,7 +105,7 @@ def test(
 
     async def go(run: Run) -> TestSuiteResult | None:
         """Look, choose the mode and run; None where tests are blocked, unless a mode or a command was asked for."""
-        with terminal.working("looking at staging", quiet=as_json):
+        with sticky.line("looking at staging"):
             await run.assess()
         decision = run.choose_mode(forced, asked_by="--force")
         if not run.applied_now:
@@ -117,7 +117,8 @@ def test(
             return None
         if given and (said := run.narrowed(select)):
             sys.stderr.write(f"{said}\n")
-        return await run.run_tests(
+        progresses = progressing.Progresses(line, settings.state / "pace.json", Path.cwd())
+        result = await run.run_tests(
             given,
             select=select,
             timeout_s=timeout,
@@ -126,29 +127,32 @@ def test(
             exit_code=exit_code,
             output=_nowhere if progress else pass_through(sys.stderr) if as_json else None,
             folder=Path.cwd(),
-            on_progress=_tell_progress if progress else None,
+            on_progress=progresses,
             take_over=take_over,
             teach=teach,
             say=_say,
         )
+        progresses.finish()
+        return result
 
-    with working_on(settings, "test") as run:
+    with sticky.line("test: starting") as line, working_on(settings, "test") as run:
         before = run.incident.tests
         try:
-            result = asyncio.run(go(run))
+            result = asyncio.run(stopping.heeded(go(run), line))
         except KeyboardInterrupt:
+            line.say("stopping, writing the report")
             partial = run.record_interruption(signals.exit_code(), before=before)
             if as_json:
                 print_json(builtins_of(partial))
             raise
         signals.let_none_in()
         said = result or run.blocked_result()
-        if progress and sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[2K")
+        line.say("writing the report")
         if as_json:
             # Before the report, which may take long on a slow disk.
             print_json({**builtins_of(said), "run": run.incident.run})
         page = ending.leave_report(run, verdict=said.verdict, exit_code=said.exit_code)
+    sticky.end()
     tell_actions(run.folder)
     if not as_json:
         if result is not None:
@@ -166,22 +170,3 @@ def _say(text: str) -> None:
 
 def _nowhere(data: bytes) -> None:
     """Let the tests' own output go to the log only."""
-
-
-def _tell_progress(progress: Progress) -> None:
-    """Keep one line on stderr up to date; where that is no terminal, say only how it ended."""
-    live = sys.stderr.isatty()
-    if not live and progress.phase != "done":
-        return
-    text = words.progress_line(
-        finished=progress.finished,
-        collected=progress.collected,
-        counts=progress.counts,
-        rate=progress.rate,
-        eta_s=progress.eta_s,
-        current=progress.current,
-        phase=progress.phase,
-    )
-    width = (os.get_terminal_size(sys.stderr.fileno()).columns if live else 0) or 1000
-    sys.stderr.write(("\r\x1b[2K" if live else "") + text[: width - 1] + ("" if live else "\n"))
-    sys.stderr.flush()

@@ -1,21 +1,15 @@
-"""Give the two consoles that everything is printed on, and the line that shows that something is going on."""
+"""Give the two consoles that everything is printed on, the lines that are read first, and the link to a report."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
 from resilience.host.streams import let_go as let_go, written
-
-if TYPE_CHECKING:
-    from rich.status import Status
 
 
 class _Console(Console):
@@ -49,13 +43,3 @@ def show_report(page: Path, *, label: str = "Report: ", console: Console = out) 
     if console.is_terminal and not console.is_dumb_terminal and not console.no_color:
         line.stylize(f"link {page.resolve().as_uri()}", len(label))
     console.print(line, soft_wrap=True)
-
-
-@contextmanager
-def working(text: str, *, quiet: bool = False) -> Iterator[Status | None]:
-    """Show a progress line on a terminal while something takes longer than a glance; nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    with err.status(text) as status:
-        yield status

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from resilience.show.terminal.console import headline, show_report, working
+from resilience.show.terminal.console import headline, show_report
 from tests.kits.printed import printed
 
 
@@ -50,8 +50,3 @@ def test_a_report_is_a_link_only_on_a_terminal_that_knows_links(
     assert str(page) in said, "never cut or wrapped"
     assert (LINK in said) is linked
     assert (page.as_uri() in said) is linked
-
-
-def test_where_stderr_is_no_terminal_nothing_moves() -> None:
-    with working("looking") as status:
-        assert status is None
