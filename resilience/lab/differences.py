@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from resilience.core.records import Incident, Outcome
 from resilience.lab.scenario import Expectation
@@ -28,6 +28,20 @@ def differences(expect: Expectation, incident: Incident) -> list[str]:
         *_unlike_services(expect, incident),
         *_missing_causes(expect, incident),
         *_unlike_tests(expect, incident),
+    ]
+
+
+def planted_lines(expect: Expectation, incident: Incident) -> list[str]:
+    """Return a line for each bug that the drill planted, so that nobody looks for it in code of their own: found, or not.
+
+    What failed beside them is no line here, but a difference.
+    """
+    failed = [] if incident.tests is None else _failed({test.id: test.outcome for test in incident.tests.tests})
+    found = [end for end in expect.product_failures or () if any(test_id.endswith(end) for test_id in failed)]
+    missed = [end for end in expect.product_failures or () if end not in found]
+    return [
+        *(f"Planted by the drill, and found: {end}" for end in found),
+        *(f"Planted by the drill, and NOT found: {end}" for end in missed),
     ]
 
 
@@ -76,7 +90,7 @@ def _unlike_tests(expect: Expectation, incident: Incident) -> Iterator[str]:
 
 def _unlike_failures(expected: tuple[str, ...], outcomes: dict[str, Outcome]) -> Iterator[str]:
     """Compare the ids of the tests that failed with the ends of those that were to."""
-    failed = [test_id for test_id, outcome in outcomes.items() if outcome in (Outcome.FAILED, Outcome.ERROR)]
+    failed = _failed(outcomes)
     for end in expected:
         if not any(test_id.endswith(end) for test_id in failed):
             found = next((outcome for test_id, outcome in outcomes.items() if test_id.endswith(end)), "no such test")
@@ -84,6 +98,10 @@ def _unlike_failures(expected: tuple[str, ...], outcomes: dict[str, Outcome]) ->
     for test_id in failed:
         if not test_id.endswith(expected):
             yield f"product failure {test_id}: none was expected there, found failed"
+
+
+def _failed(outcomes: Mapping[str, Outcome]) -> list[str]:
+    return [test_id for test_id, outcome in outcomes.items() if outcome in (Outcome.FAILED, Outcome.ERROR)]
 
 
 def _told(what: str, expected: object, found: object) -> str:

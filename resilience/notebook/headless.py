@@ -20,12 +20,12 @@ from resilience.host import signals
 from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import ParameterValues, parse
-from resilience.notebook.telling import Teller
+from resilience.notebook.telling import Teller, came_of
 from resilience.runs import telling
 from resilience.runs.ending import leave_report, making, recording_the_end
 from resilience.runs.runbook import Run, settle_latest
 from resilience.settings.build import require_configured
-from resilience.show import terminal
+from resilience.show import sticky, terminal
 
 LOOKING = (StageName.ASSESS, StageName.CHOOSE_MODE, StageName.APPLY_FALLBACK, StageName.REPORT)
 """The stages of `run --no-apply`; the fallback's notebook then only shows its plan."""
@@ -128,8 +128,11 @@ async def go(
     total_timeout_s: float | None = None,
     stage_timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
+    began: float | None = None,
 ) -> Executed:
     """Execute the notebooks of a run; where one breaks, restore and report all the same.
+
+    `began` (monotonic) is where the clock of what is told starts, where that is not the run.
 
     What restores and reports reads the run's folder anew: the notebooks, in processes of their own, have written to it.
     """
@@ -149,7 +152,7 @@ async def go(
         parameters=parameters,
         total_timeout_s=total_timeout_s,
         stage_timeout_s=stage_timeout_s,
-        on_progress=Teller().tell,
+        on_progress=Teller(lambda stage: came_of(stage, run.refresh()), began=began).tell,
         environ=os.environ if environ is None else environ,
         restore=restore,
         report=report,
@@ -180,6 +183,7 @@ def conclude(run: Run, executed: Executed, *, fail_on: str = "", for_good: bool 
 
 def _say(run: Run, incident: Incident, code: int) -> None:
     broken = next((s for s in incident.stages if s.status in (StageStatus.FAILED, StageStatus.KILLED)), None)
+    sticky.end()
     terminal.out.print()
     terminal.headline(terminal.out, *_lines(run, incident, code))
     if broken is not None:

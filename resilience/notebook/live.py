@@ -6,6 +6,7 @@ from time import monotonic
 
 from resilience.core.words import seconds
 from resilience.notebook.section import Section
+from resilience.notebook.telling import COUNTS
 from resilience.show import notebook as views
 from resilience.suite.records import Progress
 
@@ -34,7 +35,9 @@ class LiveProgress:
             note=note,
             failures=progress.failures,
         )
-        self.section.show(html, f"tests: {progress.finished} of {progress.collected}" + (f" · {note}" if note else ""))
+        far = f"{progress.finished:,} of {progress.collected:,}" if progress.collected else progress.phase
+        said = " · ".join(filter(None, (far, note if note != far else "")))
+        self.section.show(html, f"{COUNTS}{said}")
 
 
 def note_of(progress: Progress) -> str:

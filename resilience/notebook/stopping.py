@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from resilience.host import signals
+from resilience.show import sticky
 
 
 class Stopping:
@@ -47,6 +48,8 @@ class Stopping:
         heard: dict[signal.Signals, Any] = {}
 
         def stop(number: int) -> None:
+            if self.signal is None:
+                sticky.interrupt("stopping, writing the report")
             self.signal = self.signal or number
             self.asked.set()
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
-from resilience.core.records import StageName, StageStatus
-from resilience.core.words import seconds
+from resilience.core.records import Incident, StageName, StageStatus
+from resilience.core.words import listing, recovery_line, seconds, staging_line, tests_line, totals_line
+from resilience.show import sticky
+
+COUNTS = "tests: "
+"""How a line of counters begins, by which it is told from what the tests print themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +29,59 @@ class Moment:
 
 
 class Teller:
-    """What a run is followed by: give its `tell` to `execute`."""
+    """What a run is followed by: give its `tell` to `execute`.
+
+    A stage that ended is a line, with what was found or decided in it as `came_of` says; what its cell does stands at the
+    foot of the terminal meanwhile. `began` (monotonic) is where its clock starts, else at the run's.
+    """
+
+    def __init__(self, came_of: Callable[[StageName], str] | None = None, *, began: float | None = None) -> None:
+        self._came_of, self._began = came_of, began
+        self._counting: StageName | None = None
 
     def tell(self, moment: Moment) -> None:
-        """Write a line where a stage has ended, and on a terminal rewrite the current one as its cell goes on."""
-        live = sys.stderr.isatty()
+        """Write a line where a stage has ended; else say at the foot of the terminal what its cell does."""
         name = moment.stage.value.replace("_", " ")
-        if moment.status is not StageStatus.STARTED:
-            text = f"{seconds(moment.elapsed_s):>8}  {name}: {moment.status.value.replace('_', ' ')}"
-            if moment.text:
-                text += f" ({moment.text.splitlines()[0]})"
-            sys.stderr.write(("\r\x1b[2K" if live else "") + text + "\n")
-        elif live:
-            doing = moment.text or (f"cell {moment.index} of {moment.cells}" if moment.cells else "starting")
-            with suppress(OSError):
-                width = os.get_terminal_size(sys.stderr.fileno()).columns
-                sys.stderr.write(f"\r\x1b[2K{f'{seconds(moment.elapsed_s):>8}  {name}: {doing}'[: width - 1]}")
+        elapsed = moment.elapsed_s if self._began is None else monotonic() - self._began
+        if moment.status is StageStatus.STARTED:
+            self._say(moment, name)
+            return
+        told = ""
+        if moment.status is StageStatus.FINISHED and self._came_of is not None:
+            told = self._came_of(moment.stage)
+        text = f"{seconds(elapsed):>8}  {name}: {told or moment.status.value.replace('_', ' ')}"
+        if moment.text:
+            text += f" ({moment.text.splitlines()[0]})"
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+    def _say(self, moment: Moment, name: str) -> None:
+        """Say the stage and how far it is; once tests are counted, what they print themselves would only flicker."""
+        line = sticky.current()
+        if line is None:
+            return
+        counts = moment.text.startswith(COUNTS)
+        if counts:
+            self._counting = moment.stage
+        elif self._counting is moment.stage:
+            return
+        line.say(name)
+        line.far(" ".join(moment.text.removeprefix(COUNTS).split()))
+
+
+def came_of(stage: StageName, incident: Incident) -> str:
+    """Return what a stage found, decided or did, in one line; empty where there is nothing to tell."""
+    match stage:
+        case StageName.ASSESS if incident.health is not None:
+            return staging_line(incident.health)
+        case StageName.CHOOSE_MODE if incident.decision is not None:
+            return tests_line(incident.decision)
+        case StageName.APPLY_FALLBACK if incident.applied is not None:
+            ready = [stand_in.service for stand_in in incident.applied.stand_ins if stand_in.ready]
+            return f"stand-ins are ready for {listing(ready)}; {incident.applied.env_file or 'no env file'} was written"
+        case StageName.RUN_TESTS if incident.tests is not None:
+            return totals_line(incident.tests.totals)
+        case StageName.VALIDATE_RECOVERY if incident.recovery is not None:
+            restored = incident.restored is not None and incident.restored.identical
+            return recovery_line(incident.recovery) + ("; everything is put back to the byte" if restored else "")
+    return ""

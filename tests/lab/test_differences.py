@@ -21,7 +21,7 @@ from resilience.core.records import (
     Vantage,
     Verdict,
 )
-from resilience.lab.differences import differences
+from resilience.lab.differences import differences, planted_lines
 from resilience.lab.scenario import Scenario
 from resilience.lab.scenario_file import parse_scenario
 
@@ -126,3 +126,15 @@ def test_a_bug_that_was_hidden_is_a_difference() -> None:
     assert differences(scenario.expect, replace(an_incident(), tests=None)) == [
         "tests: a test run was expected, found none"
     ]
+
+
+def test_a_planted_bug_is_called_planted_whether_it_was_found_or_not() -> None:
+    scenario = parse("[expect]\nproduct_failures = ['test_a.py::test_bug', 'test_b.py::test_x']\n")
+    assert planted_lines(scenario.expect, an_incident()) == [
+        "Planted by the drill, and found: test_a.py::test_bug",
+        "Planted by the drill, and NOT found: test_b.py::test_x",
+    ]
+    assert planted_lines(scenario.expect, replace(an_incident(), tests=None))[0].startswith(
+        "Planted by the drill, and NOT"
+    )
+    assert planted_lines(parse("").expect, an_incident()) == []

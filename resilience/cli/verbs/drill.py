@@ -21,10 +21,11 @@ from resilience.cli.opening import open_report
 from resilience.cli.options import Open, Out, Verbose
 from resilience.cli.output import leave, log_to_stderr
 from resilience.core.errors import ResilienceError
+from resilience.show import sticky
 
 with on_demand():
     from resilience import stand_ins as local
-    from resilience.core import codec, records
+    from resilience.core import codec, records, words
     from resilience.host import log
     from resilience.lab import differences, lab as labs, scenario_file, shipped
     from resilience.notebook import headless
@@ -93,7 +94,8 @@ def run_drill(name: str, *, out: str = "", opens: bool = False) -> int:
     outputs = _outputs(out)
     world = Path(tempfile.mkdtemp(prefix="resilience-drill-"))
     try:
-        code = asyncio.run(_drill(scenario, world / "lab", outputs))
+        with sticky.line("starting a staging of its own"):
+            code = asyncio.run(_drill(scenario, world / "lab", outputs))
         open_report((outputs / "latest").resolve() / "report.html", wanted=opens)
         return code
     finally:
@@ -108,16 +110,26 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
     began = monotonic()
     sys.stderr.write(f"Drill {scenario.name}: {scenario.title}\n")
     events: list[TimelineEvent] = []
-    async with labs.Lab(scenario, world, on_event=events.append) as lab:
+
+    def happened(event: TimelineEvent) -> None:
+        events.append(event)
+        broken = event.kind is records.EventKind.LAB_FAULT
+        what = "the drill breaks " if broken else "the drill repairs " if ": " in event.what else ""
+        sys.stderr.write(f"{words.seconds(monotonic() - began):>8}  {what}{event.what}\n")
+
+    async with labs.Lab(scenario, world, on_event=happened) as lab:
         settings = replace(lab.settings, outputs=outputs, drill=scenario.name)
         run = runbook.Run.create(
             settings, slug=f"drill-{scenario.name}", apply=True, parameters={"config": str(lab.config)}
         )
         try:
+            sticky.say("looking at staging while it is well")
             await _sample_before(run, scenario.timing)
+            sticky.say("beginning the outage")
             await lab.begin_outage()
+            sticky.say("starting the stages")
             async with _keeping(events, run.folder / "lab.jsonl"):
-                executed = await headless.go(run, {"apply": True}, environ=lab.environ)
+                executed = await headless.go(run, {"apply": True}, environ=lab.environ, began=began)
         finally:
             with suppress(ResilienceError):
                 await runbook.restore(settings, force=True)
@@ -125,13 +137,19 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
     code = headless.conclude(run, executed)
     if executed.signal is not None:
         return records.ExitCode.worst(executed.exit_code)
-    unlike = differences.differences(scenario.expect, run.refresh())
+    incident = run.refresh()
+    for line in differences.planted_lines(scenario.expect, incident):
+        terminal.err.print(line, markup=False, soft_wrap=True)
+    unlike = differences.differences(scenario.expect, incident)
     for difference in unlike:
-        terminal.err.print(f"[red]Not as the scenario expects:[/red] {difference}")
-    took = monotonic() - began
-    told = "as expected" if not unlike else f"{len(unlike)} differences"
+        terminal.err.print(f"Not as the scenario expects: {difference}", style="red", markup=False, soft_wrap=True)
+    told = "as expected" if not unlike else f"NOT as expected ({words.plural(len(unlike), 'difference')})"
     terminal.err.print(
-        f"Drill {scenario.name}: {told}, in {took:.1f} s. The run's own exit code would have been {code}."
+        f"DRILL {scenario.name}: {told}, in {words.seconds(monotonic() - began)} "
+        f"(as a run it would have ended with exit code {code})",
+        style="bold red" if unlike else "bold green",
+        markup=False,
+        soft_wrap=True,
     )
     return 1 if unlike else 0
 
