@@ -21,6 +21,11 @@ SLOW_S = 1.0
 """A failure that took this long is enough by itself: each further one would cost as much."""
 
 
+def by_its_past(why: str) -> str:
+    """Return the reason of a test that nothing but earlier runs tells to be a service's."""
+    return f"{why}; earlier runs saw this test connect to it"
+
+
 class Breaker:
     """Counts failures by service, and tells the plug-in through a file what to hold back."""
 
@@ -122,7 +127,13 @@ class Breaker:
         if changed:
             self.write(control)
 
+    def _down(self) -> dict[str, str]:
+        """Return service → why its tests are held back: what is open, and what was known to be down before and is not back."""
+        known = self.dead if self.skipping else {}
+        return {name: why for name, why in known.items() if name not in self._back} | self.open
+
     def write(self, control: Path) -> None:
+        """Write what is held back, for the plug-in to read before its next test: by marker, by fixture, and by the test's past."""
         markers = {
             marker: [why, service] for service, why in self.open.items() for marker in self.services[service].markers
         }  # fmt: skip
@@ -132,11 +143,12 @@ class Breaker:
             for fixture, count in self._fixtures.get(service, {}).items()
             if (count >= AUTOUSE if fixture.startswith("autouse ") else count >= 2 or service in self._slow)
         }
+        down = self._down()
         tests = {
-            test: [self.open[name], name]
-            for test, names in (self.uses.items() if self.open else ())
+            test: [by_its_past(down[name]), name]
+            for test, names in (self.uses.items() if down else ())
             for name in names
-            if name in self.open
+            if name in down
         }
         held = {"markers": markers, "fixtures": fixtures, "tests": tests, "back": sorted(self._back - set(self.open))}
         replace_json(control, held)

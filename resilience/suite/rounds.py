@@ -12,7 +12,7 @@ from resilience.core.records import CommandResult, FaultCode, Outcome, TestOutco
 from resilience.core.redact import Redactor
 from resilience.host import under_way
 from resilience.suite.board import Batch, Board, Standing
-from resilience.suite.breaker import Breaker
+from resilience.suite.breaker import Breaker, by_its_past
 from resilience.suite.ends import End, judge_end, worst
 from resilience.suite.events import Failure, Record, Test
 from resilience.suite.evidence import Judged, Scene, judge_failure, message_of, told_by
@@ -283,12 +283,17 @@ class Rounds:
             alone=sum(session.collected is not None for session in record.sessions.values()) <= 1,
         )
 
+    def _planned(self) -> frozenset[str]:
+        """Return the reasons for which tests were to be held back before the first of them began."""
+        known = {by_its_past(why) for why in self.tools.request.dead.values()}
+        return frozenset({why for why, _ in self.tools.held.values()} | known)
+
     def _take(self, execution: Execution, batch: Batch | None = None) -> None:
         """Bring one execution to the board: its tests, what was in flight when it ended, what befell its sessions."""
         tools, record, turn = self.tools, execution.record, self.turn
         scene = self._scene(execution)
         tools.board.take(
-            record, scene, command=turn.number, planned={why for why, _ in tools.held.values()},
+            record, scene, command=turn.number, planned=self._planned(),
             not_run=_why_not_run(execution), batch=batch, more=turn.round <= tools.request.attempts,
         )  # fmt: skip
         for key in record.in_flight:

@@ -137,6 +137,35 @@ async def test_a_dead_service_holds_back_what_earlier_runs_saw_use_it_and_nothin
     assert all(test.outcome is Outcome.PASSED for test in second.tests if "test_pure" in test.id)
 
 
+async def test_a_service_known_to_be_down_holds_back_from_the_first_test_on_what_earlier_runs_saw_use_it(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    """Where a team has neither markers nor fixtures, nothing else tells which tests are its own."""
+    write(
+        root,
+        test_db="""
+        import pytest
+        from helpers import hello
+        @pytest.mark.parametrize("n", range(3))
+        def test_body(n): hello()
+        @pytest.mark.parametrize("n", range(3))
+        def test_pure(n): pass
+        """,
+    )
+    known = out / "uses.json"
+    assert (await run(root, out / "up", {"database": database.up()}, uses=known)).exit_code == 0
+    database.down()
+    dead = {"database": "database is unavailable (connection refused) and nothing stands in for it"}
+    second = await run(root, out / "down", {"database": database}, uses=known, attempts=0, dead=dead)
+    bodies = [test for test in second.tests if "test_body" in test.id]
+    assert {(test.outcome, test.rounds) for test in bodies} == {(INFRA, 0)}, "none of them was tried"
+    assert {test.reason for test in bodies} == {f"{dead['database']}; earlier runs saw this test connect to it"}
+    assert all(test.outcome is Outcome.PASSED for test in second.tests if "test_pure" in test.id)
+    assert second.exit_code == 10, "the plan had held them back, as it does those of a marker"
+    third = await run(root, out / "off", {"database": database}, uses=known, attempts=0, dead=dead, skip=False)
+    assert all(test.rounds == 1 for test in third.tests)
+
+
 async def test_what_the_background_of_an_earlier_test_connects_to_holds_back_no_later_test(
     root: Path, out: Path, database: LineServer
 ) -> None:
