@@ -249,18 +249,20 @@ def staging_exports(
     told: Planning,
     environ: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return staging's own values of the exports, which the tests get in mode full: also on staging that has recovered.
+    """Return staging's own values of the exports: of all services in mode full, else of those that are used where they are.
 
-    Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they are given; never over a
+    A service that is stood in for has its stand-in's values, and one whose tests are held back none; in mode offline
+    nothing leads to staging. Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they are given; never over a
     variable that the shell has, also an empty one; and never the address of a host that must not be tested against.
     """
-    if not told.staging_exports or decision.mode is not TestExecutionMode.FULL:
+    if not told.staging_exports or decision.mode is TestExecutionMode.OFFLINE:
         return {}
+    elsewhere = {*decision.stand_ins, *decision.held}
     denied = {result.name for result in health.services if result.fault is FaultCode.DENIED_HOST}
     return {
         name: value.reveal()
         for service in told.services
-        if service.name not in denied
+        if service.name not in denied | elsewhere
         for name, value in service.staging_exports.items()
         if name not in environ
     }

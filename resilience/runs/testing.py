@@ -128,8 +128,8 @@ async def run_commands(
     write_atomically(snapshot, codec.to_json(document), mode=0o644, durable=False)
     # With a fallback that is left out of account the tests are for real staging, whatever the mode.
     taken = () if on_staging else taken_from_tests(decision, settings.services, settings.wishes)
-    given = staging_exports(decision, health, settings.planning, os.environ) if applied is None else {}
-    environ = child_environment(os.environ, {**values, **given}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
+    given = staging_exports(decision, health, settings.planning, os.environ)
+    environ = child_environment(os.environ, {**given, **values}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     notes = under_way.folder_in(settings.data) if any(one.provider == "mock" for one in stand_ins) else None
     for name in _OF_A_WORKER:
@@ -178,7 +178,7 @@ async def run_commands(
                 output=options.output,
             ),
         )
-        told = staging_notes(decision, health, settings.planning, os.environ) if applied is None else ()
+        told = staging_notes(decision, health, settings.planning, os.environ)
         result = with_held(result, held_for(decision, settings.services), health)
         return replace(result, notes=(*told, *result.notes))
     finally:

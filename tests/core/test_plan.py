@@ -528,12 +528,21 @@ def exporting(tmp_path: Path, *, on: bool = True) -> Settings:
 
 
 @pytest.mark.parametrize("mode", list(M))
-def test_the_tests_get_stagings_own_values_in_mode_full_alone_and_where_somebody_asked_for_it(
+def test_the_tests_get_stagings_own_values_wherever_staging_is_used_and_where_somebody_asked_for_it(
     tmp_path: Path, mode: M
 ) -> None:
+    """A suite that finds REDIS_URL by `staging_exports` alone found nothing there while only the database was stood in for."""
     given = staging_exports(chosen(mode), health({}), exporting(tmp_path).planning, {})
-    assert ("DATABASE_URL" in given) is (mode is M.FULL)
+    assert ("DATABASE_URL" in given) is (mode is not M.OFFLINE)
     assert staging_exports(chosen(mode), health({}), exporting(tmp_path, on=False).planning, {}) == {}
+
+
+@pytest.mark.parametrize("mode", [M.DEGRADED, M.CRITICAL_ONLY])
+def test_what_is_stood_in_for_or_held_back_is_not_given_stagings_values(tmp_path: Path, mode: M) -> None:
+    decision = chosen(mode, ["database"], held={"redis": "redis is unavailable"})
+    given = staging_exports(decision, health({}), exporting(tmp_path).planning, {})
+    assert not {"DATABASE_URL", "REDIS_URL"} & set(given)
+    assert "CLICKHOUSE_URL" in given
 
 
 def test_a_variable_that_the_shell_has_is_never_replaced_by_stagings_and_the_plan_says_both(tmp_path: Path) -> None:
