@@ -252,8 +252,9 @@ def staging_exports(
     """Return staging's own values of the exports: of all services in mode full, else of those that are used where they are.
 
     A service that is stood in for has its stand-in's values, and one whose tests are held back none; in mode offline
-    nothing leads to staging. Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they are given; never over a
-    variable that the shell has, also an empty one; and never the address of a host that must not be tested against.
+    nothing leads to staging. Only where [runbook] staging_exports asks for it, since many suites flush or truncate what they
+    are given; never over a variable that the shell has, also an empty one; and never the address of a host that must not be
+    tested against.
     """
     if not told.staging_exports or decision.mode is TestExecutionMode.OFFLINE:
         return {}

@@ -21,7 +21,7 @@ from resilience.host.processes import Launch
 from resilience.services.place import ANSWERS, COUNTS, WORKERS, Endpoint, ask_json, local_schemes
 from resilience.services.registry import resolve
 
-NONE = "none: give `start` or a local server"
+NONE = "none by itself: give `start`, `compose` or `image`, or run a server there"
 """What is said of a kind that nothing here can stand in for."""
 
 

@@ -21,6 +21,12 @@ _WAYS = ("start", "image", "compose")
 """Of these one may be given."""
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*")
 _COMPOSE = re.compile(r"(?P<file>.+):(?P<service>[A-Za-z0-9][\w.-]*)")
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+_BARE = re.compile(r"(?<![\\$])\$([A-Z_][A-Z0-9_]*)(?!\w)")
+_SET_BY_IT = re.compile(r"\b([A-Z_][A-Z0-9_]*)=|\b(?:for|read|export|local)\s+([A-Z_][A-Z0-9_]*)")
+_OF_THE_SHELL = frozenset(
+    {"EUID", "IFS", "LINENO", "OLDPWD", "OPTARG", "OPTIND", "PPID", "PWD", "RANDOM", "SECONDS", "UID"}
+)
 _BRACES = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
 _OPTION = re.compile(r"(?<!\S)--?([A-Za-z][\w-]*)(?:=|\s+)(?!-)([^\s;|&]+)")
 _ASSIGNED = re.compile(r"(?<![^\s;|&(])([A-Za-z_]\w*)=([^\s;|&$]\S*)")
@@ -143,10 +149,14 @@ def _env(table: Table, variables: Variables) -> tuple[dict[str, Secret], tuple[s
 
 
 def _reads(table: Table, command: str, variables: Variables) -> Mapping[str, Secret]:
-    """Return the variables that the command names as ${NAME}, with the value of an env file where one has it."""
-    found = {}
-    for match in VARIABLE.finditer(command):
-        if match[2] and NAME.fullmatch(match[1]):
-            value = variables.profile(match[1])
-            found[match[1]] = Secret(value[0] if value else "")
-    return found
+    """Return the variables that the command names, with the value of an env file where one has it.
+
+    That is each ${NAME}; and each $NAME in upper case that the command does not set itself, but for what stands between
+    single quotes, which is another program's, and for what the shell always has.
+    """
+    named = [match[1] for match in VARIABLE.finditer(command) if match[2] and NAME.fullmatch(match[1])]
+    bare = _SINGLE_QUOTED.sub("", command)
+    own = {word for match in _SET_BY_IT.finditer(bare) for word in match.groups() if word}
+    named += [name for name in _BARE.findall(bare) if name not in own and name not in _OF_THE_SHELL]
+    values = {name: variables.profile(name) for name in named}
+    return {name: Secret(value[0] if value else "") for name, value in values.items()}

@@ -52,6 +52,22 @@ def test_what_its_env_needs_and_has_not_is_known_by_name() -> None:
     assert not service.own.reads["NOT_THERE"]
 
 
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("serve $DATABASE_URL --port {port}", {"DATABASE_URL"}),
+        ('serve "$TOKEN$OTHER" ${THIRD} {port}', {"TOKEN", "OTHER", "THIRD"}),
+        ("X=1; for NAME in a b; do echo $X $NAME; done; serve {port}", set()),
+        ("ls | awk '{print $NF}'; serve {port}", set()),
+        (r"serve \$PRICE $$ $1 $lower $RANDOM {port}", set()),
+    ],
+)
+def test_a_variable_is_known_however_the_shell_is_told_of_it(command: str, names: set[str]) -> None:
+    """A bare $NAME was not: the command ran with nothing in its place, and its failure named everything else."""
+    [service] = settings(config(f'start = """{command.replace(chr(92), chr(92) * 2)}"""'), {}).services
+    assert set(service.own.reads) == names
+
+
 def test_a_secret_of_its_env_is_hidden_everywhere() -> None:
     secrets = settings(config('start = "x"', 'env = { API_TOKEN = "literal-tok" }'), {}).secrets
     assert "literal-tok" in {secret.reveal() for secret in secrets}
