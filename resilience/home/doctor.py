@@ -78,6 +78,15 @@ def _configuration(settings: Settings) -> Finding:
     shown = "none" if settings.source is None else _near(settings.source, settings.root)
     own = settings.source is not None and settings.source.parent != shipped("config")
     if own or settings.root == shipped("config").parent:
+        there = [name for name in CONFIG_NAMES if (settings.root / name).exists()]
+        if others := [name for name in there if name != shown and shown in CONFIG_NAMES]:
+            return Finding(
+                what="configuration",
+                found=f"{shown}; {' and '.join(others)} is there as well, and is not read",
+                expected="one configuration",
+                hint=f"mv {others[0]} {others[0]}.old",
+                ok=False,
+            )
         return Finding(what="configuration", found=shown)
     return Finding(
         what="configuration",

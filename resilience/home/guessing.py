@@ -12,6 +12,7 @@ from resilience.home.signs import Image, Literal, Signs, Variable, sources
 
 _PARTS = {
     "url": "URL URI DSN ENDPOINT BROKER BACKEND ISSUER",
+    "urls": "URLS URIS DSNS",
     "host": "HOST HOSTNAME SERVER ADDR ADDRESS",
     "port": "PORT",
     "user": "USER USERNAME LOGIN",
@@ -80,7 +81,7 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
         pictures = _images(template, signs)
         literals = _literals(kind, signs, kinds, pictures)
         # A user alone does not say where it is, but to a client library that looks for the rest by itself.
-        is_led_to = any(one.part in ("url", "host", "port") or template.clients_read for one in named)
+        is_led_to = any(one.part in ("url", "urls", "host", "port") or template.clients_read for one in named)
         if is_led_to or pictures or (literals and _in_tests(literals[0].where)):
             service, asked = _real(kind, template, named, literals, pictures, staging_env)
             services += (service, *_fixed(service, literals))
@@ -183,6 +184,8 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     if _NOT_ASKED.search(name):
         return []
     part, words = _PART_OF[match["word"]], match["prefix"].split("_")
+    if part == "urls":
+        return _understood_as_list(told, kinds)
     if not _SEVERAL.isdisjoint(words):
         return _question(name, told, " leads to several servers together, which one does not stand in for", part)
     scheme = _scheme_told(told, _stood_in_for(kinds, evident), _stood_in_for(kinds))
@@ -199,6 +202,15 @@ def _understood(told: Sequence[Variable], evident: Collection[str], kinds: Kinds
     if not kind.is_mocked:
         return [_Known(variable=one, kind=kind, template=template, name=template.name, part=part) for one in told]
     return _understood_over_http(told, match["word"], words, found, kinds, is_named=by_name is not None)
+
+
+def _understood_as_list(told: Sequence[Variable], kinds: Kinds) -> list[_Known]:
+    """Return a list of URLs as its first kind's that a real server stands in for; an export holds one service's addresses."""
+    by_scheme = [_by_scheme(scheme, kinds) for one in told for scheme in one.listed if "://" not in scheme]
+    for kind, template in kinds.templates():
+        if not kind.is_mocked and any(found and found[0] is kind for found in by_scheme):
+            return [_Known(variable=one, kind=kind, template=template, name=template.name, part="urls") for one in told]
+    return []
 
 
 def _understood_by_kind(told: Sequence[Variable], kinds: Kinds) -> list[_Known]:
@@ -368,15 +380,21 @@ def _real(
     handed = {one.part for one in deciding if not _OF_STAGING.search(one.variable.name)}
     exports = _exports(named, template)
     local, questions = template.local, list[str]()
-    if "url" not in handed:
+    if handed.isdisjoint(("url", "urls")):
         names = template.clients_read.values()
         if any(one.part == "host" and one.variable.name in names for one in deciding):
             # The client libraries read the rest of these by themselves, whether the code names them or not.
             exports |= {name: f"{{{part}}}" for part, name in template.clients_read.items()}
             handed |= set(template.clients_read)
-        first = literals[0] if literals else None
-        local, more, questions = _fitted(kind, template, handed, first, named, pictures)
+        written = literals[0] if literals else None
+        local, more, questions = _fitted(kind, template, handed, written, named, pictures)
         exports |= more
+    questions += _left_out(kind, named)
+    if first := next((one for one in literals if one.password and f":{one.password}@" in local), None):
+        questions.append(
+            f"`local` holds the password that {first.where} has as a constant: is it used for this machine alone? else"
+            " take it from a variable in both"
+        )
     if not any("{local}" in value or "{password}" in value for value in exports.values()) and template.local_password:
         local = local.replace(template.local_password, "")
     service = Guess(
@@ -391,6 +409,22 @@ def _real(
     return service, [f"{template.name}: {question}" for question in questions]
 
 
+def _left_out(kind: Kind, named: Sequence[_Known]) -> list[str]:
+    """Return the question on what a list of URLs names besides: no export holds the addresses of two services."""
+    questions = []
+    for name in dict.fromkeys(one.variable.name for one in named if one.part == "urls"):
+        told = [one.variable for one in named if one.variable.name == name]
+        schemes = [item for one in told for item in one.listed if "://" not in item]
+        others = dict.fromkeys(one for one in schemes if {*one.split("+")}.isdisjoint(kind.schemes))
+        if others:
+            them = ", ".join(f"{scheme}://" for scheme in others)
+            questions.append(
+                f"{name} ({sources(told)}) names {them} as well, left out of its export, which holds the addresses of"
+                " one service: do tests need them? then write them into it"
+            )
+    return questions
+
+
 def _deciding(template: Template, named: Sequence[_Known], literals: Sequence[Literal]) -> list[_Known]:
     """Return the variables that decide how the code gets the address: those it reads, or its client libraries do.
 
@@ -398,7 +432,7 @@ def _deciding(template: Template, named: Sequence[_Known], literals: Sequence[Li
     read and no address stands in the code either, those that env files and containers name.
     """
     of_code = [one for one in named if one.variable.where.endswith(".py")]
-    if not any(one.part in ("url", "host") for one in of_code):
+    if not any(one.part in ("url", "urls", "host") for one in of_code):
         of_code += [one for one in named if one.variable.name in template.clients_read.values()]
     return of_code or ([] if literals else list(named))
 
@@ -500,19 +534,24 @@ def _missing(address: _Address, handed: Collection[str], more: Mapping[str, str]
 
 def _export(one: _Known, others: Sequence[Variable], template: Template) -> str:
     """Return what a variable is to hold while the stand-in is used: with the scheme, driver and database number it has now."""
-    if one.part != "url":
+    if one.part not in ("url", "urls"):
         return f"{{{one.part}}}"
+    ours = _scheme_of(template.local)
+    form = f"{_login_form(template.local)}{{host}}:{{port}}"
+    if one.part == "urls":
+        listed = next((other.listed for other in others if other.name == one.variable.name and other.listed), ())
+        own = [item for item in listed if "://" in item or not {*item.split("+")}.isdisjoint(one.kind.schemes)]
+        return ",".join(item if "://" in item else f"{item}://{form}/{{database}}" for item in own)
     same = [other for other in others if other.name == one.variable.name]
     scheme = _scheme_told(same, lambda scheme: not {*scheme.split("+")}.isdisjoint(one.kind.schemes))
     known = one.kind.schemes.get(scheme)
     if known is not None and (known.tls or known.socket):
         scheme = ""
     number = next((match[0] for other in same if (match := re.fullmatch(r"/\d+", other.path))), "")
-    ours = _scheme_of(template.local)
     kept = f"/{number.strip('/')}" if number and number.strip("/") != template.local.rpartition("/")[2] else ""
     if scheme in ("", ours) and not kept:
         return "{local}"
-    return f"{scheme or ours}://{_login_form(template.local)}{{host}}:{{port}}{kept or '/{database}'}"
+    return f"{scheme or ours}://{form}{kept or '/{database}'}"
 
 
 def _login_form(local: str) -> str:

@@ -36,6 +36,8 @@ class Variable:
     """The variable whose value it takes, as in CELERY_BROKER_URL="${REDIS_URL}"."""
     is_read: bool = True
     """Whether the code reads it; false for what only a container is told."""
+    listed: tuple[str, ...] = ()
+    """Of a list of URLs the scheme of each, or the whole URL where it is a file's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,11 @@ def read_signs(files: Files) -> Signs:
 
 
 def variable(name: str, value: str, where: str, *, is_read: bool = True) -> Variable:
-    """Return a variable with the scheme and the path of its value, where that is a URL."""
+    """Return a variable with the scheme and the path of its value, where that is a URL; with each scheme of a list of URLs."""
+    urls = re.findall(r"([A-Za-z][A-Za-z0-9+.-]*)(://[^\s,;'\"]*)", value)
+    if len(urls) > 1:
+        told = tuple(scheme.lower() + (rest if scheme.lower().startswith("sqlite") else "") for scheme, rest in urls)
+        return Variable(name=name, where=where, is_read=is_read, scheme=urls[0][0].lower(), listed=told)
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?([^/?#@:]*)[^/?#@]*(/[^?#]*)?", value.strip("'\" \t"))
     if match is None:
         same = re.match(r"\$\{?([A-Za-z_]\w*)\}?", value.strip("'\" \t"))

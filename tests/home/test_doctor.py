@@ -179,3 +179,13 @@ def test_doctor_shows_no_secret_of_a_command_whose_tests_it_cannot_collect(repos
     )
     assert "--token=" in done.stdout
     assert secret not in done.stdout + done.stderr
+
+
+def test_doctor_names_a_second_configuration_which_is_not_read(repository: Path) -> None:
+    text = "[runbook]\nenvironment = 'staging'\n"
+    put(repository / "resilience.toml", text)
+    put(repository / "config/runbook.toml", text)
+    settings = load_settings(repository / "resilience.toml", environ={})
+    [finding] = [one for one in diagnose(settings, environ={}) if one.what == "configuration" and not one.ok]
+    assert finding.found == "resilience.toml; config/runbook.toml is there as well, and is not read"
+    assert finding.hint == "mv config/runbook.toml config/runbook.toml.old"

@@ -249,6 +249,11 @@ def test_the_password_that_a_conftest_has_is_the_stand_ins(repository: Path) -> 
     put(repository / "tests/conftest.py", 'URL = "postgres://me:pw@localhost/shop"\n')
     service = one(repository)
     assert (service.local, service.exports) == ("postgresql://me:pw@127.0.0.1:5432/shop", ())
+    [question] = guessed(repository).questions
+    assert question.startswith("database: `local` holds the password that tests/conftest.py has as a constant"), (
+        question
+    )
+    assert "pw" not in question.replace("password", ""), "said, and not shown once more"
 
 
 @pytest.mark.parametrize(
@@ -335,3 +340,24 @@ def test_a_port_that_only_the_clients_library_would_read_is_not_trusted_where_th
     service = one(repository)
     assert ":5432/" in service.local, "pg8000 reads no PGPORT, and libpq finds this one as well"
     assert dict(service.exports)["PGPASSWORD"] == "{password}"
+
+
+def test_a_list_of_urls_keeps_its_drivers_and_files_and_leads_to_the_stand_in(repository: Path) -> None:
+    put(
+        repository / ".github/workflows/ci.yml",
+        "jobs:\n  t:\n    steps:\n    - run: pytest\n      env:\n        TEST_DATABASE_URLS: |\n"
+        "          sqlite:///x,\n          mysql+aiomysql://u:pw1@localhost:3306/t,\n"
+        "          postgresql://u:pw1@localhost:5432/t,\n          postgresql+asyncpg://u:pw1@localhost:5432/t\n",
+    )
+    put(repository / "tests/conftest.py", 'import os\nos.environ["TEST_DATABASE_URLS"].split(",")\n')
+    found = guessed(repository)
+    [service] = found.services
+    assert service.kind.name == "postgresql"
+    ours = "{user}:{password}@{host}:{port}/{database}"
+    assert dict(service.exports) == {
+        "TEST_DATABASE_URLS": f"sqlite:///x,postgresql://{ours},postgresql+asyncpg://{ours}"
+    }
+    [question] = found.questions
+    assert (
+        "TEST_DATABASE_URLS (tests/conftest.py, .github/workflows/ci.yml) names mysql+aiomysql:// as well" in question
+    )
