@@ -66,13 +66,14 @@ class _Known:
 def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
     """Return the services that the signs point to, in the kinds' order; where no sign points to one, there is none.
 
-    All of one kind is one service, as a team's DATABASE_URL and POSTGRES_HOST are; services over HTTP are told apart by
-    their names. What a variable is to a service is told by its value's scheme first, which cannot lie about the driver,
-    then by its name.
+    All of one kind is one service, as a team's DATABASE_URL and POSTGRES_HOST are; a database known by an image alone is
+    another compose file's where variables lead to one; services over HTTP are told apart by their names. What a variable
+    is to a service is told by its value's scheme first, which cannot lie about the driver, then by its name.
     """
     known, questions = _variables(signs, dependencies, kinds)
     services: list[Guess] = []
     staging_env = _staging_file(signs, known)
+    has_database = any(one.template.migrates for one in known)
     for kind, template in kinds.templates():
         named = [one for one in known if one.template.name == template.name]
         if kind.is_mocked:
@@ -80,6 +81,12 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
             continue
         pictures = _images(template, signs)
         literals = _literals(kind, signs, kinds, pictures)
+        if pictures and not named and not literals and template.migrates and has_database:
+            questions.append(
+                f"{template.name}: {pictures[0].where} has an image of it, but the variables here lead to another database:"
+                " do tests need both? then add a [[service]] for it"
+            )
+            continue
         # A user alone does not say where it is, but to a client library that looks for the rest by itself.
         is_led_to = any(one.part in ("url", "urls", "host", "port") or template.clients_read for one in named)
         if is_led_to or pictures or (literals and _in_tests(literals[0].where)):

@@ -361,3 +361,15 @@ def test_a_list_of_urls_keeps_its_drivers_and_files_and_leads_to_the_stand_in(re
     assert (
         "TEST_DATABASE_URLS (tests/conftest.py, .github/workflows/ci.yml) names mysql+aiomysql:// as well" in question
     )
+
+
+@pytest.mark.parametrize(("read", "beside"), [("postgres", "mariadb"), ("mariadb", "postgres")])
+def test_of_databases_that_a_compose_file_each_offers_the_one_is_taken_that_variables_lead_to(
+    repository: Path, read: str, beside: str
+) -> None:
+    put(repository / "docker/compose.one.yml", f"services: {{db: {{image: '{read}:18'}}}}\n")
+    put(repository / "docker/compose.other.yml", f"services: {{db: {{image: '{beside}:12'}}}}\n")
+    put(repository / "settings.py", f'import os\nos.environ["{read.upper()}_HOST"]\n')
+    found = guessed(repository)
+    assert [service.kind.name for service in found.services] == [{"mariadb": "mysql"}.get(read, "postgresql")]
+    assert any("docker/compose.other.yml has an image of it" in question for question in found.questions)
