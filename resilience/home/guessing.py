@@ -17,7 +17,7 @@ _PARTS = {
     "port": "PORT",
     "user": "USER USERNAME LOGIN",
     "password": "PASS PASSWORD PASSWD PWD",
-    "database": "DB DBNAME DATABASE NAME BASE",
+    "database": "DB DATABASE NAME BASE",
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
 _NAME = re.compile(rf"(?P<prefix>[A-Z0-9_]*?[A-Z0-9])??_?(?P<word>{'|'.join(sorted(_PART_OF, key=len, reverse=True))})")
@@ -73,7 +73,7 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
     known, questions = _variables(signs, dependencies, kinds)
     services: list[Guess] = []
     staging_env = _staging_file(signs, known)
-    has_database = any(one.template.migrates for one in known)
+    has_database = any(one.template.migrates and one.variable.is_read for one in known)
     for kind, template in kinds.templates():
         named = [one for one in known if one.template.name == template.name]
         if kind.is_mocked:
@@ -81,7 +81,8 @@ def guess(signs: Signs, dependencies: Collection[str], kinds: Kinds) -> Guesses:
             continue
         pictures = _images(template, signs)
         literals = _literals(kind, signs, kinds, pictures)
-        if pictures and not named and not literals and template.migrates and has_database:
+        is_read = any(one.variable.is_read for one in named) or bool(literals)
+        if pictures and not is_read and template.migrates and has_database:
             questions.append(
                 f"{template.name}: {pictures[0].where} has an image of it, but the variables here lead to another database:"
                 " do tests need both? then add a [[service]] for it"

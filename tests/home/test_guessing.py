@@ -306,8 +306,12 @@ def test_a_cluster_and_its_sentinels_are_asked_about_as_one_server_does_not_stan
 
 def test_the_longest_word_says_which_part_a_variable_is(repository: Path) -> None:
     names = ("POSTGRES_HOSTNAME", "POSTGRES_USERNAME", "POSTGRES_DBNAME", "POSTGRES_DATABASE_NAME", "POSTGRES_PASSWD")
-    put(repository / "settings.py", "import os\n" + "".join(f'os.environ["{name}"]\n' for name in names))
+    put(
+        repository / "settings.py",
+        "import os\n" + "".join(f'os.environ["{name}"]\n' for name in (*names, "SHOP_DBNAME")),
+    )
     exports = dict(one(repository).exports)
+    assert exports["SHOP_DBNAME"] == "{database}", "its DB says that it is a database's"
     assert [exports[name] for name in names] == ["{host}", "{user}", "{database}", "{database}", "{password}"]
 
 
@@ -368,7 +372,8 @@ def test_of_databases_that_a_compose_file_each_offers_the_one_is_taken_that_vari
     repository: Path, read: str, beside: str
 ) -> None:
     put(repository / "docker/compose.one.yml", f"services: {{db: {{image: '{read}:18'}}}}\n")
-    put(repository / "docker/compose.other.yml", f"services: {{db: {{image: '{beside}:12'}}}}\n")
+    told = "{MARIADB_HOST: db, POSTGRES_PASSWORD: x}"
+    put(repository / "docker/compose.other.yml", f"services: {{db: {{image: '{beside}:12', environment: {told}}}}}\n")
     put(repository / "settings.py", f'import os\nos.environ["{read.upper()}_HOST"]\n')
     found = guessed(repository)
     assert [service.kind.name for service in found.services] == [{"mariadb": "mysql"}.get(read, "postgresql")]
