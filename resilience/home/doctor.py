@@ -75,6 +75,7 @@ def diagnose(
 
 
 def _configuration(settings: Settings) -> Finding:
+    """Say which configuration is read: the team's own and only one, as an edit of a second would change nothing."""
     shown = "none" if settings.source is None else _near(settings.source, settings.root)
     own = settings.source is not None and settings.source.parent != shipped("config")
     if own or settings.root == shipped("config").parent:
