@@ -91,6 +91,7 @@ def test_where_only_a_short_value_differs_the_other_workers_tests_are_not_kept()
         (gzip.compress(zlib.compress(b"plain")), ["deflate, gzip"]),
         (b"", ["gzip"]),
     ],
+    ids=["as it is", "identity", "gzip", "deflate", "raw deflate", "twice", "empty"],
 )
 def test_packed_bodies_are_unpacked(data: bytes, encodings: list[str]) -> None:
     assert decoded(data, encodings) == (b"plain" if data else b"")
