@@ -673,8 +673,10 @@ def judge_failure(
 
 
 def _kind_of(case: Case) -> str:
+    """Return what makes two errors the same. Whether a client is told a reset or an end by the far side is chance."""
     kind = str(case.failure.chain[0].get("type", "")) if case.failure.chain else case.failure.text[:80]
-    return f"{kind} {case.reading.code.value}" if case.reading.code is not None else kind
+    code = C.PROTO_CLOSED if case.reading.code is C.PROTO_RESET else case.reading.code
+    return f"{kind} {code.value}" if code is not None else kind
 
 
 def _evidence(case: Case, judged: Judged) -> Evidence:

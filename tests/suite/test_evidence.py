@@ -553,6 +553,15 @@ def test_the_errors_of_a_group_are_what_two_runs_have_in_common() -> None:
     assert settle(Again(first=first, now=other)).outcome is UNDECIDED
 
 
+def test_a_reset_and_an_end_of_the_far_side_are_the_same_error_in_two_runs() -> None:
+    """Which of the two a client is told when a server ends a connection is chance; a refusal is another error."""
+    reset = wrapped(of("redis.exceptions", "ConnectionError", "reset"), ConnectionResetError(104, "reset"))
+    closed = of("redis.exceptions", "ConnectionError", "Connection closed by server.")
+    never = wrapped(of("redis.exceptions", "ConnectionError", "refused"), ConnectionRefusedError(111, "refused"))
+    of_reset, of_closed, of_never = (judge_failure(told(exc), Scene()).kinds for exc in (reset, closed, never))
+    assert of_reset == of_closed != of_never
+
+
 @pytest.mark.parametrize("state", ["passed", "xpassed", "xfailed"])
 def test_a_test_that_passed_is_a_gap_where_it_surely_was_given_a_miss(state: str) -> None:
     miss = Answer(service="backend_api", at=1.0, source="miss", what="GET /a", test="a::t")
