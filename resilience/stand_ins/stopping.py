@@ -15,7 +15,7 @@ from resilience.stand_ins.checkout import Checkout, supervised_folder
 from resilience.stand_ins.ground import SupervisedGround
 from resilience.stand_ins.mocked import MOCKS, mock_fewer
 from resilience.stand_ins.records import Record, only_one, read_records, write_records
-from resilience.stand_ins.state import read_state
+from resilience.stand_ins.state import State, read_state
 
 LOCK_S = 30.0
 
@@ -39,23 +39,37 @@ async def stop(checkout: Checkout, names: Sequence[str] | None = None) -> tuple[
         ended = {name: record for name, record in records.items() if names is None or name in names}
         kept = {name: record for name, record in records.items() if name not in ended}
         state = read_state(supervised_folder(checkout))
-        alive = {name for name, service in state.services.items() if service.alive}
-        stopped = [name for name, record in ended.items() if _contained(record) or record.supervised in alive]
+        ran = _running(ended, state)
         still_used = {record.supervised for record in kept.values()}
         await _end(checkout, ended, kept, running=set(state.services))
-        stay = [record.container for record in kept.values() if record.container]
-        left = await containers.stop([record.container for record in ended.values() if record.container], stay)
         # What the engine did not end stays written down, so that the next stop tries again.
-        kept |= {name: record for name, record in ended.items() if record.container in left}
-        stopped = [name for name in stopped if name not in kept]
-        freed = [ended[name] for name in stopped if ended[name].supervised not in still_used - {MOCKS}]
+        kept |= await _not_ended_by_the_engine(ended, kept)
+        stopped = {name: record for name, record in ran.items() if name not in kept}
+        freed = [record for record in stopped.values() if record.supervised not in still_used - {MOCKS}]
         await asyncio.to_thread(_wait_free, freed)
-        # A full disk: they are ended all the same, and what is written of the dead is checked by pid.
-        with suppress(OSError):
-            write_records(checkout.data, {name: record for name, record in kept.items() if _is_there(record)})
-            if not kept:
-                write_ports(checkout.data, {})
+        _write_down(checkout, kept)
         return tuple(stopped)
+
+
+def _running(records: Mapping[str, Record], state: State) -> dict[str, Record]:
+    """Return those of the records whose stand-in runs: in a container, or under the supervisor."""
+    alive = {name for name, service in state.services.items() if service.alive}
+    return {name: record for name, record in records.items() if _contained(record) or record.supervised in alive}
+
+
+async def _not_ended_by_the_engine(ended: Mapping[str, Record], kept: Mapping[str, Record]) -> dict[str, Record]:
+    """End the containers that nobody keeps, and return the records of those that are still there."""
+    stay = [record.container for record in kept.values() if record.container]
+    left = await containers.stop([record.container for record in ended.values() if record.container], stay)
+    return {name: record for name, record in ended.items() if record.container in left}
+
+
+def _write_down(checkout: Checkout, kept: Mapping[str, Record]) -> None:
+    """Write down what is kept. On a full disk they are ended all the same: what is written of the dead is checked by pid."""
+    with suppress(OSError):
+        write_records(checkout.data, {name: record for name, record in kept.items() if _is_there(record)})
+        if not kept:
+            write_ports(checkout.data, {})
 
 
 async def _end(

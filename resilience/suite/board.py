@@ -88,6 +88,14 @@ _SAID = frozenset(
 )
 
 
+def _with_why_not_run(judged: Judged, test: Test, why: str) -> Judged:
+    """Give a test that said nothing the reason why the command ended before it; one that failed has its own."""
+    if judged.outcome is not Outcome.NOT_RUN or not why or test.failures:
+        return judged
+    reason = why.replace("never reached", "began and never ended") if test.begun else why
+    return Judged(outcome=Outcome.NOT_RUN, rule=2, reason=reason)
+
+
 class Board:
     """Where every test stands: each once, by rootdir and node id; the worst of several commands, the last of several rounds."""
 
@@ -105,10 +113,7 @@ class Board:
         """
         collected_roots = {root for (root, _), test in record.tests.items() if not test.collector}
         for key, test in record.tests.items():
-            judged = judge_test(test, scene)
-            if judged.outcome is Outcome.NOT_RUN and not_run and not test.failures:
-                reason = not_run.replace("never reached", "began and never ended") if test.begun else not_run
-                judged = Judged(outcome=Outcome.NOT_RUN, rule=2, reason=reason)
+            judged = _with_why_not_run(judge_test(test, scene), test, not_run)
             held_by_plan = test.held is not None and test.held[0] in planned and not test.failures
             ran = (test.begun and test.held is None) or test.collector
             known = self.standings.get(key)

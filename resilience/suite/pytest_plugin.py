@@ -991,16 +991,9 @@ def _client_at_work():
     except ValueError:
         return ""
     nearest = plain = ""
-    for _ in range(80):
-        if frame is None:
-            break
-        root = frame.f_globals.get("__name__", "").split(".")[0]
-        path = frame.f_code.co_filename
+    for root, path in _outwards(frame):
         if root in _KINDS_CLIENTS:
             return root
-        if frame.f_globals is globals():
-            frame = frame.f_back
-            continue
         if root in _PLAIN_CLIENTS:
             plain = plain if plain and plain not in _PLUMBING else root
         elif root == "anyio" and "httpcore" in sys.modules:
@@ -1015,8 +1008,17 @@ def _client_at_work():
                 break
         elif not path.startswith((_STANDARD, "<")):
             break
-        frame = frame.f_back
     return nearest or plain
+
+
+def _outwards(frame):
+    """Yield the package and the file of this frame and of those that called it, 80 at most, without our own."""
+    for _ in range(80):
+        if frame is None:
+            return
+        if frame.f_globals is not globals():
+            yield frame.f_globals.get("__name__", "").split(".")[0], frame.f_code.co_filename
+        frame = frame.f_back
 
 
 _spoken = _Spoken()
