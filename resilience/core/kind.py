@@ -272,8 +272,7 @@ def check_kind(kind: object, name: str, source: str) -> Kind:
     """Return a kind that `source` registers under this name, or raise SettingsError that says what breaks its record.
 
     What is checked is what would otherwise fail in the middle of a look, far from the package that is to blame: the
-    name, the schemes and their ports, aliases, keys, and that what is to be imported is a dotted name. Nothing is
-    imported here.
+    name it is registered under, and each of RULES. Nothing is imported here.
     """
 
     def broken(found: str, expected: str) -> SettingsError:
@@ -284,40 +283,73 @@ def check_kind(kind: object, name: str, source: str) -> Kind:
         raise broken(f"(a {type(kind).__name__})", "a resilience.core.kind.Kind")
     if kind.name != name or not _NAME.fullmatch(name):
         raise broken(f"(name {kind.name!r})", "its name as registered, of lower-case letters, digits and _,")
-    for check in (_broken_schemes, _broken_keys, _broken_imports):
-        for found, expected in check(kind):
+    for rule in RULES:
+        for found, expected in rule(kind):
             raise broken(found, expected)
     return kind
 
 
-def _broken_schemes(kind: Kind) -> Iterator[tuple[str, str]]:
-    """Yield (found, expected) for what no URL could be read by."""
+Broken = Iterator[tuple[str, str]]
+"""What of a kind breaks a rule: what was found, and what was expected."""
+
+
+def _a_scheme_names_a_host(kind: Kind) -> Broken:
+    """A service is given as a URL of a host: with a socket's scheme alone, staging's could not be."""
     if all(scheme.socket for scheme in kind.schemes.values()):
         yield "(no scheme but a socket's)", "at least one URL scheme of a host and port"
+
+
+def _ports_are_ports(kind: Kind) -> Broken:
+    """A URL without a port goes to its scheme's, and 0 or 70000 would fail as if the service were down."""
     for name, scheme in kind.schemes.items():
         if scheme.port is not None and not 0 < scheme.port < 65536:
             yield f"({name}:// with port {scheme.port})", "a port from 1 to 65535"
+
+
+def _aliases_are_of_its_schemes(kind: Kind) -> Broken:
+    """A URL is rewritten to what its scheme is an alias of, which the probe must know."""
+    for name, scheme in kind.schemes.items():
         if scheme.alias_of and scheme.alias_of not in kind.schemes:
             yield f"({name}:// as an alias of {scheme.alias_of}://)", f"one of {', '.join(kind.schemes)}"
 
 
-def _broken_keys(kind: Kind) -> Iterator[tuple[str, str]]:
-    """Yield (found, expected) for keys that no configuration could set."""
+def _keys_are_shared_ones(kind: Kind) -> Broken:
+    """`keys` says which of the fields that all services have are read; any other is never read."""
     for key in kind.keys:
         if key not in SHARED_KEYS:
             yield f"(key {key!r})", f"one of {', '.join(SHARED_KEYS)}; a key of its own stands in options"
+
+
+def _choices_are_of_options(kind: Kind) -> Broken:
+    """Words for a key that no configuration can set would be refused to everybody."""
     for key in kind.choices:
         if key not in kind.options:
             yield f"(choices for {key!r})", "choices for a key of its options"
 
 
-def _broken_imports(kind: Kind) -> Iterator[tuple[str, str]]:
-    """Yield (found, expected) for what could not be imported when the service is looked at."""
+def _a_probe_is_named(kind: Kind) -> Broken:
+    """Without a probe a service is never looked at, and unknown for good."""
     if not kind.probe:
         yield "(no probe)", "the dotted name of its probe, as package.module:function"
+
+
+def _imports_are_dotted_names(kind: Kind) -> Broken:
+    """They are imported in the middle of a look, where a slip would read as a fault of the service."""
     for dotted in (kind.probe, kind.preload):
         if dotted and not _DOTTED.fullmatch(dotted):
             yield f"({dotted!r})", "a dotted name, as package.module:function"
+
+
+RULES = (
+    _a_scheme_names_a_host,
+    _ports_are_ports,
+    _aliases_are_of_its_schemes,
+    _keys_are_shared_ones,
+    _choices_are_of_options,
+    _a_probe_is_named,
+    _imports_are_dotted_names,
+)
+"""What `check_kind` holds each record against, in this order; the first that is broken is said."""
 
 
 Register = Callable[[], Mapping[str, Callable[[], Kind]]]
