@@ -195,13 +195,14 @@ def _found(repository: Repository, guesses: Guesses, commands: Sequence[Collecte
 def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Collected]) -> Iterator[str]:
     """Yield what was not understood, each with what would answer it: a guess that nobody confirms is worse than a question."""
     yield from guesses.questions
-    for one in commands:
-        if one.no_pytest:
-            yield f"{one.candidate.folder}: its tests are left out, {one.error}: make one there with pytest, then init again"
-        elif one.error:
-            yield f"collecting with `{one.candidate.command}` ended with: {one.error} (is a service or a package missing?)"
-        elif one.count is None:
-            yield f"`{one.candidate.command}` is no pytest call: its tests are judged as one, by exit code and output"
+    for collected in commands:
+        typed, error = collected.candidate.command, collected.error
+        if collected.no_pytest:
+            yield f"{collected.candidate.folder}: its tests are left out, {error}: make one there with pytest, then init again"
+        elif error:
+            yield f"collecting with `{typed}` ended with: {error} (is a service or a package missing?)"
+        elif collected.count is None:
+            yield f"`{typed}` is no pytest call: its tests are judged as one, by exit code and output"
     for service in guesses.services:
         if not service.local:
             yield (
@@ -213,7 +214,7 @@ def _questions(repository: Repository, guesses: Guesses, commands: Sequence[Coll
             f"{folder}: Flask-Migrate's, which runs in your application only: do the tests make their tables themselves? "
             'else: prepare = ["flask --app NAME db upgrade"] for the database'
         )
-    if repository.migrations and not any(one.template.migrates for one in guesses.services):
+    if repository.migrations and not any(service.template.migrates for service in guesses.services):
         yield f"migrations ({'; '.join(repository.migrations)}), but no database was recognised that they would prepare"
 
 

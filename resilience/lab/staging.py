@@ -166,6 +166,10 @@ class Staging:
 
     @contextlib.asynccontextmanager
     async def _connection(self, *, via_door: bool = True, port: int = 0, timeout_s: float = 2.0) -> AsyncIterator[Any]:
+        """Yield a connection to the database through its door, or to the server itself at `port`, for `timeout_s` seconds in all.
+
+        It is cut off at the end: an orderly close would wait for a server that a fault has made mute.
+        """
         async with asyncio.timeout(timeout_s):
             connection = await asyncpg.connect(
                 host="127.0.0.1",

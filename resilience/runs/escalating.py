@@ -25,7 +25,7 @@ from resilience.runs.looking import samples_of
 with on_demand():
     # What the history says of an outage; a look by `--url` asks it nothing.
     from resilience.core import codec, recurrence
-    from resilience.runs import memory
+    from resilience.runs import keeping as kept_beside, memory
 
 if TYPE_CHECKING:
     from resilience.runs.folder import RunFolder
@@ -126,10 +126,8 @@ def _lost_here(incident: Incident | None) -> Suites:
 
 
 def keeping_of(kept: History) -> Keeping:
-    # Here, as in `memory.history`: an assessment without a history does not load SQLite.
-    from resilience.runs.keeping import Keeping
-
-    return Keeping(kept)
+    """Return what is kept beside the looks of this history: notes, acknowledgements, facts of incidents."""
+    return kept_beside.Keeping(kept)
 
 
 def _with_history(known: SoFar, kept: History, settings: Settings, incident: Incident | None) -> SoFar:

@@ -258,6 +258,7 @@ async def _trying(posting: _Posting, letter: Letter, ends_at: datetime) -> None:
     """
 
     def again(exc: Exception) -> bool | timedelta:
+        """Say whether to try again: after the usual wait, after the one that GitHub asks for, or not in this call."""
         if not isinstance(exc, PutOffError):
             return False
         now = datetime.now(UTC)

@@ -43,15 +43,16 @@ def why(
     log_to_stderr(verbose)
     settings = settings_from(config, environment)
     run = runbook.Run.open(run_folder(settings, folder), settings)
-    found = matching(run.incident, test)
+    outcomes = matching(run.incident, test)
     if as_json:
-        print_json({"schema": 1, "run": run.incident.run, "tests": builtins_of(found)})
+        print_json({"schema": 1, "run": run.incident.run, "tests": builtins_of(outcomes)})
         return
-    latest = {one.id: one for one in reversed(found)}
+    # The newest comes first; what an older execution says is told as what was before it.
+    newest = {outcome.id: outcome for outcome in reversed(outcomes)}
     lines = (
         line
-        for one in found
-        for line in reasons.why_lines(one, since=latest[one.id] if one is not latest[one.id] else None)
+        for outcome in outcomes
+        for line in reasons.why_lines(outcome, since=newest[outcome.id] if outcome is not newest[outcome.id] else None)
     )
     sys.stdout.write("\n".join(lines) + "\n")
 
