@@ -29,7 +29,7 @@ from tests.kits.stand_in_kit import eventually, processes_naming, service, setti
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker" / compose.NAME
 DOUBLE = """#!{python}
-import json, os, pathlib, signal, subprocess, sys, time
+import json, os, pathlib, signal, socket, subprocess, sys, time
 folder = pathlib.Path({folder!r})
 asked = sys.argv[1:]
 state = json.loads((folder / "double.json").read_text())
@@ -57,7 +57,12 @@ elif asked[0] == "compose" and asked[5:8] == ["up", "-d", "--wait"]:
         command += ["--save", "", "--dir", str(folder), "--requirepass", os.environ["REDIS_PASSWORD"]]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         pidfile.write_text(str(process.pid))
-        time.sleep(0.3)
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with socket.socket() as client:
+                if client.connect_ex((os.environ["REDIS_BIND"], int(os.environ["REDIS_PORT"]))) == 0:
+                    break
+            time.sleep(0.02)
 elif asked[0] == "compose" and asked[5:7] == ["rm", "--stop"]:
     if pidfile.exists():
         os.kill(int(pidfile.read_text()), signal.SIGTERM)

@@ -32,7 +32,7 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIte
         except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(OSError, RuntimeError):  # its connection, or its event loop, may be gone
                 writer.transport.abort()
 
     server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls, backlog=1024)
