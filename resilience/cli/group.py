@@ -50,6 +50,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "While staging is well": {
         "teach": "Let staging teach its stand-ins: routes by GET, or a HAR.",
+        "rehearse": "The tests on taught stand-ins, without staging: fidelity.",
         "taught": "What staging taught its stand-ins; --verify, --delete.",
     },
     "Practice, on a staging of its own": {

@@ -212,6 +212,7 @@ async def _learn(
             gaps=tuple(gap for gap in kept.gaps),
             unwell=kept.unwell,
             origin=origin_of(service),
+            ended=_ended(service.name, heard, result.tests),
         )
         made = await asyncio.to_thread(teach, store, lesson, masker)
         notes.append(_told(service.name, made, store))
@@ -224,6 +225,12 @@ async def _learn(
 def passed_in(tests: Sequence[TestOutcome]) -> frozenset[str]:
     """Return the tests whose answers may be learned: those that passed, and that no doubt hangs on."""
     return frozenset(test.id for test in tests if test.outcome is Outcome.PASSED and not test.suspect)
+
+
+def _ended(service: str, heard: Sequence[Heard], tests: Sequence[TestOutcome]) -> dict[str, str]:
+    """Return how the tests ended that asked this service of anything, themselves or in their set-up."""
+    asked = {one.test for one in heard if one.service == service and one.test}
+    return {test.id: test.outcome.value for test in tests if test.id in asked}
 
 
 def _told(service: str, made: Generation | None, store: Store) -> str:

@@ -43,6 +43,7 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
 from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
+from resilience.teach.store import Store, lines, rehearsal_of
 from resilience.teach.ways import led
 
 
@@ -129,12 +130,11 @@ async def run_commands(
     # With a fallback that is left out of account the tests are for real staging, whatever the mode.
     taken = () if on_staging else taken_from_tests(decision, settings.services, settings.wishes)
     given = staging_exports(decision, health, settings.planning, os.environ)
-    environ = child_environment(os.environ, {**given, **values}, taken) | {"RESILIENCE_SNAPSHOT": str(snapshot)}
+    environ = child_environment(without_worker(os.environ), {**given, **values}, taken)
+    environ["RESILIENCE_SNAPSHOT"] = str(snapshot)
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     notes = under_way.folder_in(settings.data) if any(one.provider == "mock" for one in stand_ins) else None
-    for name in _OF_A_WORKER:
-        environ.pop(name, None)
-    doors, workers = await _doors_of(settings, stand_ins)
+    doors, workers = await doors_of(settings, stand_ins)
     environ |= workers
     if through is not None:
         environ |= through.environ
@@ -164,6 +164,7 @@ async def run_commands(
                 stand_ins=stand_ins,
                 doors=doors,
                 under_way=notes,
+                proved=_proved(settings, in_use),
                 uses=settings.state / "uses.json",
                 secrets=settings.secrets,
             ),
@@ -179,13 +180,38 @@ async def run_commands(
             ),
         )
         told = staging_notes(decision, health, settings.planning, os.environ)
+        told = (*_of_the_taught(settings, stand_ins), *told)
         result = with_held(result, held_for(decision, settings.services), health)
         return replace(result, notes=(*told, *result.notes))
     finally:
         local.release(settings, run.incident.run)
 
 
-async def _doors_of(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[tuple[Door, ...], dict[str, str]]:
+def _of_the_taught(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[str, ...]:
+    """Return how old what the stand-ins say is, and how far it was found to be like staging: it stands beside the result."""
+    names = [one.service for one in stand_ins if (service := settings.service(one.service)) and service.teach]
+    return lines(Store(settings.state), names, datetime.now(UTC), settings.teach.stale_days) if names else ()
+
+
+def _proved(settings: Settings, in_use: Sequence[str]) -> frozenset[str]:
+    """Return the tests that passed in a rehearsal on what each stand-in in use was taught."""
+    kept = Store(settings.state)
+    sets = [
+        rehearsal_of(generation)[1]
+        for name in in_use
+        if (service := settings.service(name)) is not None and service.teach
+        for generation in kept.current(name)
+        if generation.source == "traffic"
+    ]
+    return frozenset().union(*sets)
+
+
+def without_worker(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what makes a process a worker of pytest-xdist."""
+    return {name: value for name, value in environ.items() if name not in _OF_A_WORKER}
+
+
+async def doors_of(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[tuple[Door, ...], dict[str, str]]:
     """Return the ports at which stand-ins know the workers of pytest-xdist apart, and the variable that leads them there."""
     doors: list[Door] = []
     values: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[s
         passed.append("running: nothing listens there")
         kept = _recorded(ground.records) if now else frozenset[str]()
         items = [item for item in before.get("services", ()) if item["name"] in kept]
-        new = [_item(one, ground, passed) for one in ours]
+        lacking: dict[str, tuple[str, ...]] = {}
+        new = [_item(one, ground, lacking) for one in ours]
         await _run(ground, [*items, *new], new)
         common = Server(
             provider="mock",
@@ -72,7 +74,7 @@ async def mock(ground: SupervisedGround, group: Sequence[Wanted], passed: list[s
             log=str(ground.logs / "mocks.log"),
             data_dir=str(ground.data),
         )
-        servers |= {one.service.name: common for one in ours}
+        servers |= {one.service.name: replace(common, gaps=lacking.get(one.service.name, ())) for one in ours}
     return [servers[one.service.name] for one in group]
 
 
@@ -98,7 +100,7 @@ def _recorded(records: Mapping[str, Record]) -> frozenset[str]:
     return frozenset(name for name, record in records.items() if record.supervised == MOCKS)
 
 
-def _item(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict[str, Any]:
+def _item(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return a service as `resilience.services.mocking.Mock` reads it: with what staging taught of it, where that is whole."""
     service, place = wanted.service, wanted.place
     stand_ins = stand_ins_of(place.kind)
@@ -118,12 +120,12 @@ def _item(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict[s
         "expect_json": dict(service.expect_json),
         "expect_body": service.expect_body,
         "expect_status": stand_ins.health_status(service),
-        **_taught(wanted, ground, passed),
+        **_taught(wanted, ground, lacking),
     }
 
 
-def _taught(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict[str, Any]:
-    """Return what makes a mock say what staging taught; nothing, and why, where no byte of it may be served."""
+def _taught(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return what makes a mock say what staging taught; nothing, and as a gap why, where no byte of it may be served."""
     service = wanted.service
     if "traffic" not in service.teach or wanted.place.kind.doubles is None:
         return {}
@@ -132,8 +134,13 @@ def _taught(wanted: Wanted, ground: SupervisedGround, passed: list[str]) -> dict
     with suppress(ResilienceError):
         key = teach_key.read(ground.data, os.environ)
     foreign = [one for one in whole if key is None or one.manifest["masked"]["key"] != teach_key.mark(key)]
-    passed += [f"taught: {one.problem}; resilience taught --verify" for one in found if one.problem]
-    passed += [f"taught: generation {one.number} was masked with another key" for one in foreign]
+    gaps = [
+        f"what it was taught is damaged ({one.problem}): resilience taught --verify" for one in found if one.problem
+    ]
+    gaps += [f"what it was taught (generation {one.number}) was masked with another key" for one in foreign]
+    if not found:
+        gaps.append("nothing was taught to it yet, it only echoes: resilience test --teach, while staging is well")
+    lacking[service.name] = tuple(gaps)
     served = [one for one in whole if one not in foreign]
     if not served or key is None:
         return {}

@@ -69,6 +69,11 @@ class Scene:
     alone: bool = True
     """Whether one process of tests ran at a time, so that an answer's time tells whose it was."""
 
+    strict: frozenset[str] = frozenset()
+    """Services of which a test that was given anything weaker than a recorded answer is a gap."""
+    proved: frozenset[str] = frozenset()
+    """Tests that passed on the very answers that the stand-ins now give."""
+
     def answers_to(self, test: str) -> tuple[Answer, ...]:
         """Return the answers that this test surely was given."""
         return tuple(answer for answer in self.answers if answer.test == test) if test else ()
@@ -270,7 +275,31 @@ def _echoes(case: Case) -> list[Answer]:
 
 def _misses(scene: Scene, test: str) -> list[Answer]:
     """Return what this test surely asked of a stand-in that had no answer to it."""
-    return [answer for answer in scene.answers_to(test) if answer.source == "miss"]
+    return [
+        answer
+        for answer in scene.answers_to(test)
+        if answer.source == "miss" or (answer.source in _WEAKER and answer.service in scene.strict)
+    ]
+
+
+_WEAKER = frozenset({"echo", "contract"})
+
+
+def _recorded(case: Case) -> list[Answer]:
+    return [answer for answer in case.scene.answers_to(case.test) if answer.source == "recorded"]
+
+
+def _on_recordings(case: Case) -> Judged:
+    answer = _recorded(case)[0]
+    if case.test in case.scene.proved:
+        return _judged(
+            case, case.product, 5, f"it passed on these very answers of {answer.service}, and fails on them now",
+            service=None, fault=None,
+        )  # fmt: skip
+    return _judged(
+        case, Outcome.UNDECIDED, 5, f"it was given recorded answers of {answer.service}, and nobody knows whether it ever passed "
+        "on them: resilience rehearse, while staging is well", service=answer.service,
+    )  # fmt: skip
 
 
 _LOOKUPS = frozenset(
@@ -296,7 +325,8 @@ def _by_mock(case: Case) -> Judged:
 
 def _missed(misses: Sequence[Answer]) -> str:
     first, more = misses[0], len(misses) - 1
-    return f"the stand-in for {first.service} had no answer to {first.what}" + (f", and to {more} more" if more else "")
+    lacked = "had no answer" if first.source == "miss" else f"had only an answer of its own ({first.source})"
+    return f"the stand-in for {first.service} {lacked} to {first.what}" + (f", and to {more} more" if more else "")
 
 
 def _lacking(case: Case) -> Endpoint | None:
@@ -560,11 +590,15 @@ RULES: tuple[Rule, ...] = (
         reason="a session's fixture that left by sys.exit in an outage leaves pytest's state broken for the tests behind it",
     ),
     Rule(
+        number=5, what="it rests on recorded answers", fits=lambda c: bool(_recorded(c)), judge=_on_recordings,
+        reason="a test that compares with the present time fails on yesterday's answers, and the product is well",
+    ),
+    Rule(
         number=16, what="anything else", fits=lambda _: True, judge=_products,
         reason="it used nothing, or only what is well: the product's at once",
     ),
 )  # fmt: skip
-"""The rules for what a test raised. 1 and 2 are of tests that raised nothing, 5 of taught stand-ins, 17 and 18 of second runs."""
+"""The rules for what a test raised. 1 and 2 are of tests that raised nothing, 17 and 18 of second runs."""
 
 
 # --- from failures to a test

@@ -70,6 +70,8 @@ class Place:
     services: tuple[Service, ...] = ()
     stand_ins: tuple[StandIn, ...] = ()
     doors: tuple[Door, ...] = ()
+    proved: frozenset[str] = frozenset()
+    """Tests that are known to pass on the recorded answers that the stand-ins give."""
     under_way: Path | None = None
     """Where the processes of tests note which test they are in, for the stand-ins; None: nowhere."""
     uses: Path | None = None

@@ -278,6 +278,8 @@ class Rounds:
             known=tools.looker.known,
             refusing=frozenset(tools.looker.refusing),
             answers=tools.looker.answers,
+            strict=frozenset(one.name for one in tools.place.services if one.require == "recorded"),
+            proved=tools.place.proved,
             passed={name: one.passed for name, one in told.items() if one.passed},
             first_sign={name: one.first_sign for name, one in told.items() if one.first_sign is not None},
             alone=sum(session.collected is not None for session in record.sessions.values()) <= 1,

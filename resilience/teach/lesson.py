@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ class Lesson:
     gaps: tuple[str, ...] = ()
     unwell: frozenset[str] = frozenset()
     origin: str = ""
+    ended: Mapping[str, str] = field(default_factory=dict)
+    """Test → how it ended on staging, of those that asked this service."""
 
 
 def masker_of(key: bytes, secrets: Sequence[Secret], exchanges: Sequence[Exchange]) -> Masker:
@@ -70,6 +72,7 @@ def teach(store: Store, lesson: Lesson, masker: Masker) -> Generation | None:
         "tests": tests,
         "gaps": list(dict.fromkeys(gaps)),
         "unwell": sorted(lesson.unwell),
+        "ended": dict(sorted(lesson.ended.items())),
         "masked": {"key": mark(masker.key), "pseudonyms": sum(name in used for name in masker.used)},
         "personal": people_in([one.exchange for one in recordings]),
         "proof": {"replayed": len(recordings), "scanned": sum(map(len, files.values()))},

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import LockedError, ResilienceError
-from resilience.core.taught import Fidelity, Taught
+from resilience.core.taught import Fidelity, Taught, said
 from resilience.host.files import make_private_folder, sync_folder, write_atomically
 
 FORMAT = 1
@@ -261,6 +261,11 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
             )
         )
     return tuple(found)
+
+
+def lines(store: Store, services: Iterable[str], now: datetime, stale_days: float) -> tuple[str, ...]:
+    """Return a line for what is current of each service: its age, its amount, its fidelity, and what is wrong with it."""
+    return tuple(said(one, now, stale_days) for service in services for one in taught_of(store, service) if one.current)
 
 
 def check(generation: Generation) -> Generation:

@@ -190,6 +190,28 @@ ROWS: Mapping[str, Row] = {
         exc=AssertionError("x"), scene={"answers": (Answer(service="auth_service", at=90.0, source="echo"),)},
         more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,
     ),
+    "a failure on recorded answers on which it never was seen to pass": Row(
+        exc=AssertionError("x"), test="a::t", rule=5, outcome=UNDECIDED, again=False,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="recorded", test="a::t"),)},
+    ),
+    "a failure on recorded answers on which it passed": Row(
+        exc=AssertionError("x"), test="a::t", rule=5, outcome=FAILED, again=False,
+        scene={
+            "answers": (Answer(service="backend_api", at=99.9, source="recorded", test="a::t"),),
+            "proved": frozenset({"a::t"}),
+        },
+    ),
+    "an outage beside recorded answers": Row(
+        exc=refused(), test="a::t", looks=RED, more=AT_DB, rule=11, outcome=INFRA, again=True,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="recorded", test="a::t"),)},
+    ),
+    "an echo where only recorded answers were wanted": Row(
+        exc=ZeroDivisionError("x"), test="a::t", rule=4, outcome=GAP, again=False,
+        scene={
+            "answers": (Answer(service="backend_api", at=99.9, source="echo", test="a::t"),),
+            "strict": frozenset({"backend_api"}),
+        },
+    ),
     "a recorded answer is no gap": Row(
         exc=AssertionError("x"), scene={"answers": (Answer(service="backend_api", at=99.9, source="recorded"),)},
         more={"duration_s": 1.0}, rule=16, outcome=FAILED, again=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ with on_demand():
     from resilience.core import next_steps, plan as planning, steadiness as steadying, verdict, words
     from resilience.runs import escalating, looking
     from resilience.show import terminal
+    from resilience.teach import store
 
 if TYPE_CHECKING:
     from resilience.core.records import Decision, InfrastructureHealth, Notice
@@ -137,7 +139,7 @@ def _show(
             changes=decision is not None and planning.changes_anything(decision),
         )
     )
-    notes = [found.applied] if found.applied else []
+    notes = [*([found.applied] if found.applied else []), *_taught(settings)]
     if details:
         terminal.show_health(health, decision)
         terminal.show_notices(told)
@@ -150,6 +152,14 @@ def _show(
     terminal.show_assessment(
         health, decision, steps=[*steps, *([more] if unwell and settings.source else [])], notices=told, notes=notes
     )
+
+
+def _taught(settings: Settings) -> tuple[str, ...]:
+    """Return what stand-ins were taught, how long ago and how well, where a service teaches at all."""
+    names = [service.name for service in settings.services if service.teach]
+    if not names:
+        return ()
+    return store.lines(store.Store(settings.state), names, datetime.now(UTC), settings.teach.stale_days)
 
 
 def _watch(settings: Settings, interval_s: float, critical: bool) -> None:

@@ -25,10 +25,12 @@ with on_demand():
     from resilience.host import files, lock
     from resilience.runs import escalating, folder as folders, memory, owner, recalling
     from resilience.show import terminal
+    from resilience.teach import store
 
 if TYPE_CHECKING:
     from resilience.core.next_steps import Step
     from resilience.core.settings import Settings
+    from resilience.core.taught import Taught
 
 
 app = verb()
@@ -72,12 +74,21 @@ def gather(settings: Settings) -> dict[str, Any]:
         "left_behind": None if left is None else {"file": str(left.path), "run": left.run, "why": str(left)},
         "lock": None if held is None else {"who": str(held), "verb": held.verb, "since": held.since, "pid": held.pid},
         "stand_ins": [codec.to_builtins(stand_in) for stand_in in stand_ins],
+        "taught": [codec.to_builtins(one) for name in _teaching(settings) for one in _current(settings, name)],
         "latest_run": latest,
         "outage": _outage(settings),
         "env_file": str(settings.env_file),
         "next": next_steps.in_one_line(steps),
         "steps": [{"command": step.command, "why": step.why} for step in steps],
     }
+
+
+def _teaching(settings: Settings) -> list[str]:
+    return [service.name for service in settings.services if service.teach]
+
+
+def _current(settings: Settings, name: str) -> list[Taught]:
+    return [one for one in store.taught_of(store.Store(settings.state), name) if one.current]
 
 
 def _last_look(settings: Settings) -> dict[str, Any] | None:
@@ -180,6 +191,9 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
             _say(f"Last step done: {document['applied']['steps'][-1]['what']}")
     for stand_in in local.status(settings):
         out.print(terminal.stand_in_line(stand_in))
+    if names := _teaching(settings):
+        for line in store.lines(store.Store(settings.state), names, now, settings.teach.stale_days):
+            _say(line)
     if document["applied"] is not None and document["applied"]["dead_stand_ins"]:
         out.print(f"[red]Died since: {', '.join(document['applied']['dead_stand_ins'])}[/red]")
     if warning := local.warning(settings):
