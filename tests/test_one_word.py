@@ -125,7 +125,7 @@ WORDS = {
     Outcome.FAILED: "failed",
     Outcome.ERROR: "error",
     Outcome.TIMEOUT: "timed out",
-    Outcome.INFRASTRUCTURE_UNAVAILABLE: "infrastructure unavailable",
+    Outcome.INFRASTRUCTURE_UNAVAILABLE: "held back or lost",
     Outcome.UNDECIDED: "undecided",
     Outcome.STAND_IN_GAP: "stand-in gap",
     Outcome.NOT_RUN: "not run",

@@ -117,9 +117,7 @@ OUTCOMES: Mapping[Outcome, Mark] = {
     Outcome.FAILED: Mark(word="failed", tone=Tone.BAD, fill=RED, hatch="xxx"),
     Outcome.ERROR: Mark(word="error", plural="errors", tone=Tone.BAD, fill="#a34700", hatch="+++"),
     Outcome.TIMEOUT: Mark(word="timed out", tone=Tone.UNKNOWN, fill=PURPLE, hatch="---"),
-    Outcome.INFRASTRUCTURE_UNAVAILABLE: Mark(
-        word="infrastructure unavailable", tone=Tone.PARTIAL, fill=AMBER, hatch="///"
-    ),
+    Outcome.INFRASTRUCTURE_UNAVAILABLE: Mark(word="held back or lost", tone=Tone.PARTIAL, fill=AMBER, hatch="///"),
     Outcome.UNDECIDED: Mark(word="undecided", tone=Tone.UNKNOWN, fill="#cc79a7", hatch="..."),
     Outcome.STAND_IN_GAP: Mark(word="stand-in gap", tone=Tone.PARTIAL, fill=YELLOW, hatch="\\\\\\"),
     Outcome.NOT_RUN: Mark(word="not run", tone=Tone.QUIET, fill="#8c8c8c", hatch="---"),

@@ -39,7 +39,7 @@ def test_a_round_names_the_rule_the_sign_the_endpoint_and_the_looks_with_their_t
     text = "\n".join(why_lines(TestOutcome(id="a::b", outcome=Outcome.PASSED, where="a.py:3", evidence=(evidence,))))
     for part in (
         "at a.py:3",
-        "round 1: infrastructure unavailable by rule 11 of docs/verdict.md: both sides say so",
+        "round 1: held back or lost by rule 11 of docs/verdict.md: both sides say so",
         "sign      redis.exceptions.ConnectionError: tcp_refused",
         "endpoint  127.0.0.1:6379 (redis)",
         "redis, database? (? = may have)",

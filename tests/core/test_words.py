@@ -132,7 +132,7 @@ def test_every_verdict_in_every_mode_has_words_and_only_a_full_pass_says_passed_
 def test_totals_leave_out_zeros_and_tell_the_products_failures_from_infrastructures() -> None:
     totals = TestTotals(passed=1204, failed=3, infrastructure_unavailable=212, retried=9, passed_on_retry=7)
     assert words.totals_line(totals) == (
-        "1,204 passed, 3 failed (product), 212 infrastructure unavailable; 9 run again, 7 of them passed"
+        "1,204 passed, 3 failed (product), 212 held back or lost; 9 run again, 7 of them passed"
     )
     assert words.totals_line(TestTotals()) == "no tests"
 

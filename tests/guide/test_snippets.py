@@ -178,7 +178,7 @@ def test_what_only_infrastructure_failed_is_run_again_after_the_guides_delays(te
         done = team.bash("pytest tests/integration/test_asks.py", TEST_RETRY_ATTEMPTS="3", TEST_RETRY_DELAY="0.2")
         assert "resilience: waiting for backend_api" in done.stdout, pattern + done.stdout + done.stderr
         assert done.returncode == 1, pattern
-        assert "1 infrastructure unavailable" in done.stdout, pattern
+        assert "1 held back or lost" in done.stdout, pattern
 
 
 def test_the_words_of_a_retryable_pattern_make_no_bug_an_outage(team: GuideTeam, lab: Lab) -> None:
@@ -295,7 +295,7 @@ def test_troubleshooting_too_many_skipped(team: GuideTeam, lab: Lab) -> None:
     done = team.bash(text(24))
     assert "SKIPPED" not in done.stdout, done.stdout + done.stderr
     assert "test_orders FAILED" in done.stdout
-    assert "1 infrastructure unavailable" in done.stdout
+    assert "1 held back or lost" in done.stdout
 
 
 DOUBLE = """#!/bin/sh

@@ -33,7 +33,7 @@ def test_a_running_suite_shows_bar_counts_and_failures() -> None:
     )
     for part in (
         "5 of 10",
-        "3 passed, 1 failed, 1 infrastructure unavailable",
+        "3 passed, 1 failed, 1 held back or lost",
         "test_x",
         "width:30.00%",
         "width:20.00%",

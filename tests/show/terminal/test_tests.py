@@ -34,7 +34,7 @@ def test_what_was_lost_is_counted_by_its_reason() -> None:
         for n in range(3)
     ]
     text = show(*lost, TestOutcome(id="x", outcome=Outcome.STAND_IN_GAP, reason="no pgvector"))
-    assert "3 infrastructure unavailable: needs redis" in text
+    assert "3 held back or lost: needs redis" in text
     assert "1 stand-in gap: no pgvector" in text
 
 
