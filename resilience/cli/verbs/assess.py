@@ -147,7 +147,7 @@ def _show(
         return
     unwell = any(result.fault is not None for result in health.services)
     loud = any(not notice.quiet for notice in told)
-    what = "the text to paste, and all that each service said" if loud else "all that each service said, and its hints"
+    what = "the text to paste, what each service said" if loud else "all that each service said, and its hints"
     more = next_steps.Step("resilience assess --details", what)
     terminal.show_assessment(
         health, decision, steps=[*steps, *([more] if unwell and settings.source else [])], notices=told, notes=notes

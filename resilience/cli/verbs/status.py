@@ -184,11 +184,11 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
     out = terminal.out
     if hand_over:
         for sentence in _sentences(document, now):
-            _say(sentence)
+            terminal.say(sentence)
     else:
         terminal.headline(out, _staging(document["staging"], now), _fallback(document, now))
         if document["applied"] is not None and document["applied"]["status"] == "unfinished":
-            _say(f"Last step done: {document['applied']['steps'][-1]['what']}")
+            terminal.say(f"Last step done: {document['applied']['steps'][-1]['what']}")
     for stand_in in local.status(settings):
         out.print(terminal.stand_in_line(stand_in))
     if names := _teaching(settings):
@@ -199,12 +199,12 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
     if warning := local.warning(settings):
         out.print(f"[yellow]{warning}[/yellow]")
     if not hand_over:
-        _say(_lock(document["lock"]))
+        terminal.say(_lock(document["lock"]))
     if document["outage"]:
         _show_outage(document["outage"], now, paste=hand_over)
     if document["latest_run"]:
         if not hand_over:
-            _say(f"Latest run: {_latest(document['latest_run'], now)}")
+            terminal.say(f"Latest run: {_latest(document['latest_run'], now)}")
         if "verdict" in document["latest_run"]:
             terminal.show_report(Path(document["latest_run"]["folder"]) / "report.html")
     terminal.show_steps([next_steps.Step(**step) for step in document["steps"]])
@@ -235,7 +235,10 @@ def _latest(latest: Mapping[str, Any], now: datetime) -> str:
     if "verdict" not in latest:
         return f"{latest['folder']}: {latest['error']}"
     mode = records.TestExecutionMode(latest["mode"]) if latest["mode"] else None
-    what = words.verdict_phrase(records.Verdict(latest["verdict"]), mode)
+    # What was known is below in a report, and not here.
+    what = words.verdict_phrase(records.Verdict(latest["verdict"]), mode).removesuffix(
+        "; what was known until then is below"
+    )
     if latest["killed_in"]:
         what = f"killed in {latest['killed_in']}"
     if host := latest["elsewhere"]:
@@ -244,10 +247,10 @@ def _latest(latest: Mapping[str, Any], now: datetime) -> str:
 
 
 def _show_outage(outage: Mapping[str, Any], now: datetime, *, paste: bool) -> None:
-    _say(f"Outage: {outage['incident']}, since {_when(outage['since'], now)}")
+    terminal.say(f"Outage: {outage['incident']}, since {_when(outage['since'], now)}")
     for label, value in (("Cost so far", outage["cost"]), ("Before", outage["again"])):
         if value:
-            _say(f"{label}: {value}")
+            terminal.say(f"{label}: {value}")
     notices = tuple(codec.from_json(codec.to_json(one), records.Notice) for one in outage["escalation"])
     terminal.show_notices(notices, paste=paste)
 
@@ -286,7 +289,3 @@ def _sentences(document: Mapping[str, Any], now: datetime) -> Iterator[str]:
 def _when(at: str, now: datetime) -> str:
     moment = datetime.fromisoformat(at)
     return f"{moments.clock(moment, now=now)}, {moments.ago(moment, now=now)}"
-
-
-def _say(line: str) -> None:
-    terminal.out.print(line, markup=False, soft_wrap=True)

@@ -173,7 +173,8 @@ def _reasons(health: InfrastructureHealth, notices: Sequence[Notice], notes: Seq
     if others := also_possible(health.causes):
         parts.append(_Part(5, others, head="Also possible: "))
     for number, (line, notice) in enumerate(zip(escalation_lines(notices), notices, strict=True)):
-        parts.append(_Part(2 if number else 0, line, style="dim" if notice.quiet else LOOKS[Tone.BAD].terminal))
+        style = "dim" if notice.quiet else LOOKS[Tone.BAD].terminal
+        parts.append(_Part(2 if number else 0, line, style=style, whole=not number))
     return [*parts, *(_Part(0, note, whole=True) for note in notes)]
 
 

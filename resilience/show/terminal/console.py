@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from resilience.host.streams import let_go as let_go, written
+from resilience.show.terminal.wrapping import sentence_lines
 
 
 class _Console(Console):
@@ -28,10 +29,18 @@ err = _Console(stderr=True, highlight=False, soft_wrap=False)
 
 
 def headline(console: Console, *lines: str) -> None:
-    """Print the lines that must be read first; they wrap at words and are never cut."""
+    """Print the lines that must be read first, their noun in capitals bold; they wrap at words and are never cut."""
     for line in lines:
-        head, colon, rest = line.partition(":")
-        console.print(f"[bold]{escape(head)}{colon}[/bold]{escape(rest)}", soft_wrap=not console.is_terminal)
+        text = Text(line)
+        if noun := re.match(r"\s*[A-Z][A-Z ]+(\([^)]*\))?:", line):
+            text.stylize("bold", 0, noun.end())
+        say(text, console=console)
+
+
+def say(text: Text | str, *, style: str = "", console: Console = out) -> None:
+    """Print a sentence as it stands; on a terminal it wraps at words, what goes on indented."""
+    for line in sentence_lines(Text(text, style=style) if isinstance(text, str) else text, console):
+        console.print(line, soft_wrap=True)
 
 
 def show_report(page: Path, *, label: str = "Report: ", console: Console = out) -> None:

@@ -11,39 +11,39 @@ from rich.text import Text
 from resilience.core.marks import LOOKS, Tone
 from resilience.core.records import Applied, Decision, EnvChange, Plan, Restored, StandIn
 from resilience.core.words import seconds, tests_line
-from resilience.show.terminal.console import headline, out
-from resilience.show.terminal.wrapping import command_lines, sentence_lines, width_of
+from resilience.show.terminal.console import headline, out, say
+from resilience.show.terminal.wrapping import command_lines, width_of
 
 
 def show_decision(decision: Decision, *, console: Console = out) -> None:
     headline(console, tests_line(decision))
     for reason in decision.reasons:
-        _say(console, Text(f"  · {reason}"))
+        say(Text(f"  · {reason}"), console=console)
     for service, reason in decision.held.items():
-        _say(console, Text(f"  · held back, need {service}: {reason}"))
+        say(Text(f"  · held back, need {service}: {reason}"), console=console)
 
 
 def show_plan(plan: Plan, *, console: Console = out) -> None:
     """Print what apply would do, in the words it uses while doing it."""
-    _say(console, Text.assemble(("PLAN", "bold"), f" (mode {plan.mode.value}; nothing has been changed)"))
+    say(Text.assemble(("PLAN", "bold"), f" (mode {plan.mode.value}; nothing has been changed)"), console=console)
     for number, step in enumerate(plan.steps, 1):
-        _say(console, Text(f"  {number}. {step}"))
+        say(f"  {number}. {step}", console=console)
     changes = [change for change in plan.changes if change.before != change.after]
     if changes:
-        _say(console, Text.assemble(("Variables", "bold"), f" in {plan.env_file} (profile {plan.profile})"))
+        say(Text.assemble(("Variables", "bold"), f" in {plan.env_file} (profile {plan.profile})"), console=console)
     for change in changes:
         _show_change(change, console)
     if plan.commands:
-        _say(console, Text("Tests that will run", style="bold"))
+        say(Text("Tests that will run", style="bold"), console=console)
         for command in plan.commands:
             _commands(console, command.command)
             if command.select:
-                _say(console, Text(f"    only: {command.select}"))
+                say(Text(f"    only: {command.select}"), console=console)
     for marker, reason in plan.held_markers.items():
-        _say(console, Text.assemble("  held back, marked ", (marker, "bold"), f": {reason}"))
+        say(Text.assemble("  held back, marked ", (marker, "bold"), f": {reason}"), console=console)
     _list(console, "Undo", plan.undo)
     if plan.by_hand:
-        _say(console, Text("By hand, without this tool", style="bold"))
+        say(Text("By hand, without this tool", style="bold"), console=console)
         _commands(console, *plan.by_hand)
     _list(console, "Note", plan.notes)
 
@@ -60,11 +60,6 @@ def _show_change(change: EnvChange, console: Console) -> None:
         console.print(part, soft_wrap=True)
 
 
-def _say(console: Console, text: Text) -> None:
-    for line in sentence_lines(text, console):
-        console.print(line, soft_wrap=True)
-
-
 def _commands(console: Console, *commands: str) -> None:
     for command in commands:
         for line in command_lines(command, console):
@@ -73,9 +68,9 @@ def _commands(console: Console, *commands: str) -> None:
 
 def _list(console: Console, title: str, lines: Sequence[str]) -> None:
     if lines:
-        _say(console, Text(title, style="bold"))
+        say(Text(title, style="bold"), console=console)
         for line in lines:
-            _say(console, Text(f"  · {line}"))
+            say(Text(f"  · {line}"), console=console)
 
 
 def show_applied(applied: Applied, *, console: Console = out) -> None:

@@ -26,7 +26,7 @@ def test_assess_and_status_show_an_escalation_until_somebody_takes_it(
     memory.record(settings_of(team), an_incident(), [down])
     said = type_in("assess")
     assert "ESCALATE: critical services down for 31 minutes (limit 30): backend_api" in said.out
-    assert "resilience assess --details   the text to paste, and all that each service said" in said.out
+    assert "resilience assess --details   the text to paste, what each service said" in said.out
     said = type_in("assess", "--details")
     assert "ESCALATE: critical services down for 31 minutes (limit 30): backend_api" in said.out
     assert "  **Escalation:** " in said.out

@@ -27,6 +27,20 @@ def test_a_headline_is_never_cut_and_a_bracket_in_it_is_text() -> None:
     assert " ".join(printed(lambda console: headline(console, line), width=60).split()) == " ".join(line.split())
 
 
+def test_only_the_noun_of_a_headline_is_bold_and_what_goes_on_is_indented() -> None:
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer, width=40, height=24, force_terminal=True, highlight=False, _environ={"TERM": "xterm"}
+    )
+    headline(
+        console, "TESTS: PRODUCT FAILURES (mode degraded); and NOT A FULL RUN", "       The failures are the product's."
+    )
+    first, second, third = buffer.getvalue().splitlines()
+    assert first.startswith("\x1b[1mTESTS:\x1b[0m PRODUCT FAILURES")
+    assert second.startswith("  ")
+    assert third == "       The failures are the product's."
+
+
 LINK = "\x1b]8;"
 
 
