@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.cli.demand import on_demand
 from resilience.cli.ends import EndedBySignalError
 from resilience.core.errors import LockedError, RecordError
+from resilience.show import sticky
 
 with on_demand():
     from resilience.core import mode
@@ -18,6 +20,7 @@ with on_demand():
     from resilience.host import lock
     from resilience.runs import ending, runbook
     from resilience.settings import build
+    from resilience.show import terminal
 
 if TYPE_CHECKING:
     from resilience.core.records import Decision, InfrastructureHealth, TestExecutionMode
@@ -55,12 +58,21 @@ def applied_or_new_run(settings: Settings, slug: str, *, applies: bool = False) 
 def working_on(settings: Settings, slug: str, *, applies: bool = False) -> Iterator[Run]:
     """Open the applied run or make a new one, and write its end where it breaks off, with a report; see `runs.ending`.
 
-    After a signal the last line also says what is applied and not undone: nobody looks for that in a report. The error goes
-    on to `cli.ends`, which says it. Who has written the end of the run itself calls `signals.let_none_in` before.
+    After a signal it says where the report is, and the last line also says what is applied and not undone: nobody looks
+    for that in a report. The error goes on to `cli.ends`, which says it. Who has written the end of the run itself calls
+    `signals.let_none_in` before.
     """
     make = partial(applied_or_new_run, settings, slug, applies=applies)
-    with saying_what_is_due(settings), ending.making(make) as run:
-        yield run
+    page: Path | None = None
+    try:
+        with saying_what_is_due(settings), ending.making(make) as run:
+            page = run.folder / "report.html"
+            yield run
+    except EndedBySignalError:
+        sticky.end()
+        if page is not None and page.is_file():
+            terminal.show_report(page, console=terminal.err)
+        raise
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Step:
 
 PLAN = Step("resilience plan", "shows what apply would do")
 RESTORE = Step("resilience restore", "puts everything back")
-RECOVER = Step("resilience recover", "waits until staging is back, restores, runs the full suite")
+RECOVER = Step("resilience recover", "waits for staging, restores, tests in full")
 TEST = Step("resilience test", "runs the tests, and says what they proved")
 RULES: Sequence[tuple[Callable[[Situation], bool], Callable[[Situation], Sequence[Step]], str]] = (
     (
@@ -80,7 +80,7 @@ RULES: Sequence[tuple[Callable[[Situation], bool], Callable[[Situation], Sequenc
     ),
     (
         lambda it: bool(it.fallback) and it.staging is ConnectivityStatus.AVAILABLE,
-        lambda it: (Step("resilience recover", "looks until staging stays well, restores, runs the full suite"),),
+        lambda it: (Step("resilience recover", "looks until it stays well, restores, tests"),),
         "it is applied, and no longer needed",
     ),
     (lambda it: bool(it.fallback), lambda it: (TEST, RECOVER), "it is applied, and still needed"),

@@ -33,6 +33,7 @@ def test_ctrl_c_is_answered_at_once_and_the_report_is_written(team: Path, stagin
     (record,) = runs(team)
     assert json.loads(record.read_text())["verdict"] == "interrupted"
     assert (record.parent / "report.html").is_file()
+    assert f"Report: {record.parent / 'report.html'}" in terminal.above
 
 
 @pytest.mark.slow

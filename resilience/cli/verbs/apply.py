@@ -60,8 +60,8 @@ def apply(
             return None
         numbers = itertools.count(1)
         return await run.apply(
-            on_step=lambda what: tell.print(f"  {next(numbers)}. {what}", markup=False, soft_wrap=True),
-            on_progress=lambda what: tell.print(f"     · {what}", markup=False, soft_wrap=True),
+            on_step=lambda what: terminal.say(f"  {next(numbers)}. {what}", console=tell),
+            on_progress=lambda what: terminal.say(f"     · {what}", console=tell),
             fresh=fresh,
             take_over=take_over,
         )

@@ -154,13 +154,25 @@ def _latest_run(settings: Settings, *, locked: bool) -> dict[str, Any] | None:
         "run": incident.run,
         "folder": str(folder),
         "verdict": incident.verdict.value,
-        "mode": incident.decision.mode.value if incident.decision is not None else None,
+        "said": _said(incident),
         "started_at": incident.started_at.isoformat(timespec="seconds"),
         "exit_code": incident.exit_code,
         "stages": stages,
         "killed_in": begun[0] if begun and not locked else "",
         "elsewhere": owner.elsewhere(incident),
     }
+
+
+def _said(incident: records.Incident) -> str:
+    """Return what a run came to, in the words of its report; one that tested nothing says how staging was."""
+    tested = incident.tests or incident.critical_tests or incident.full_tests
+    blocked = incident.decision is not None and incident.decision.blocked
+    judged = incident.verdict in (records.Verdict.UNKNOWN, records.Verdict.INFRASTRUCTURE_UNAVAILABLE)
+    if judged and tested is None and not blocked:
+        return f"no test was run; {words.run_code_phrase(incident)}"
+    mode = incident.decision.mode if incident.decision is not None else None
+    # What was known until then is below in a report, and not here.
+    return words.verdict_phrase(incident.verdict, mode).removesuffix("; what was known until then is below")
 
 
 def _steps(
@@ -234,11 +246,7 @@ def _latest(latest: Mapping[str, Any], now: datetime) -> str:
     """Return the latest run and what it came to, in the words of its report."""
     if "verdict" not in latest:
         return f"{latest['folder']}: {latest['error']}"
-    mode = records.TestExecutionMode(latest["mode"]) if latest["mode"] else None
-    # What was known is below in a report, and not here.
-    what = words.verdict_phrase(records.Verdict(latest["verdict"]), mode).removesuffix(
-        "; what was known until then is below"
-    )
+    what = latest["said"]
     if latest["killed_in"]:
         what = f"killed in {latest['killed_in']}"
     if host := latest["elsewhere"]:

@@ -11,7 +11,7 @@ from resilience.core.marks import OUTCOMES
 from resilience.core.records import Incident, Outcome, Recovery, TestSuiteResult
 from resilience.core.words import both_codes_line, recovery_line, result_lines
 from resilience.host.demand import on_demand
-from resilience.show.terminal.console import headline, out
+from resilience.show.terminal.console import headline, out, say
 
 with on_demand():
     # The room's door loads this file for a look as well, which has no tests to group.
@@ -55,4 +55,4 @@ def show_recovery(recovery: Recovery, *, console: Console = out) -> None:
 def show_codes(incident: Incident, *, console: Console = out) -> None:
     """Print the exit codes of a command and of its run where they differ; one alone is told by the shell."""
     if line := both_codes_line(incident):
-        console.print(line, markup=False, soft_wrap=True)
+        say(line, console=console)

@@ -299,6 +299,19 @@ def test_the_local_time_stands_beside_utc(
     assert f"{began:%H:%M} UTC ({day}{local:%H:%M} here)" in text
 
 
+async def test_a_run_that_only_applied_is_not_said_to_have_passed_or_failed(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = await applied(team)
+    try:
+        run.finish()
+        text = shown(team, capsys)
+        assert f"Latest run: {run.incident.run}: no test was run; staging is unavailable" in text
+        assert "PASS" not in text
+    finally:
+        await end(team)
+
+
 async def test_the_latest_run_is_said_in_the_words_of_its_report(
     team: Team, capsys: pytest.CaptureFixture[str]
 ) -> None:
