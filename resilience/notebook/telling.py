@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
 from resilience.core.records import Incident, StageName, StageStatus
 from resilience.core.words import listing, recovery_line, seconds, staging_line, tests_line, totals_line
-from resilience.show import sticky
+from resilience.show import sticky, terminal
 
 COUNTS = "tests: "
 """How a line of counters begins, by which it is told from what the tests print themselves."""
@@ -52,8 +51,7 @@ class Teller:
         text = f"{seconds(elapsed):>8}  {name}: {told or moment.status.value.replace('_', ' ')}"
         if moment.text:
             text += f" ({moment.text.splitlines()[0]})"
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        terminal.say(text, console=terminal.err)
 
     def _say(self, moment: Moment, name: str) -> None:
         """Say the stage and how far it is; once tests are counted, what they print themselves would only flicker."""

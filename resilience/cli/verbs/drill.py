@@ -115,7 +115,7 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
         events.append(event)
         broken = event.kind is records.EventKind.LAB_FAULT
         what = "the drill breaks " if broken else "the drill repairs " if ": " in event.what else ""
-        sys.stderr.write(f"{words.seconds(monotonic() - began):>8}  {what}{event.what}\n")
+        terminal.say(f"{words.seconds(monotonic() - began):>8}  {what}{event.what}", console=terminal.err)
 
     async with labs.Lab(scenario, world, on_event=happened) as lab:
         settings = replace(lab.settings, outputs=outputs, drill=scenario.name)
@@ -139,17 +139,16 @@ async def _drill(scenario: Scenario, world: Path, outputs: Path) -> int:
         return records.ExitCode.worst(executed.exit_code)
     incident = run.refresh()
     for line in differences.planted_lines(scenario.expect, incident):
-        terminal.err.print(line, markup=False, soft_wrap=True)
+        terminal.say(line, console=terminal.err)
     unlike = differences.differences(scenario.expect, incident)
     for difference in unlike:
-        terminal.err.print(f"Not as the scenario expects: {difference}", style="red", markup=False, soft_wrap=True)
+        terminal.say(f"Not as the scenario expects: {difference}", style="red", console=terminal.err)
     told = "as expected" if not unlike else f"NOT as expected ({words.plural(len(unlike), 'difference')})"
-    terminal.err.print(
+    terminal.say(
         f"DRILL {scenario.name}: {told}, in {words.seconds(monotonic() - began)} "
         f"(as a run it would have ended with exit code {code})",
         style="bold red" if unlike else "bold green",
-        markup=False,
-        soft_wrap=True,
+        console=terminal.err,
     )
     return 1 if unlike else 0
 
