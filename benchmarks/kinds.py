@@ -143,19 +143,24 @@ def thousand(count: int) -> bool:
     server = context.Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
     ports = ours.recv()
-    found = {}
-    for what in ("bare", "probe_all"):
+    found: dict[str, dict[str, float]] = {}
+    for what in ("bare", "probe_all") * 3:  # in turn, as the machine is not the same from one second to the next
         argv = (sys.executable, __file__, "--measure", what, json.dumps(ports), str(count))
-        found[what] = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+        one = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+        before = found.setdefault(what, one)
+        found[what] = {"mb": max(one["mb"], before["mb"])} | {
+            name: min(one[name], before[name]) for name in ("wall_s", "cpu_s")
+        }
     server.terminate()
     server.join(5)
     ratio = found["probe_all"]["wall_s"] / found["bare"]["wall_s"]
     good = ratio <= MOST_RATIO and found["probe_all"]["mb"] <= MOST_MB
-    print(f"{count} services of {len(GREETED)} kinds, best of 4, each way in a process of its own")
+    print(f"{count} services of {len(GREETED)} kinds, best of 12, each way in three processes of its own")
     for what, one in found.items():
         print(f"  {what:12} {one['wall_s'] * 1000:8.0f} ms   CPU {one['cpu_s'] * 1000:6.0f} ms   {one['mb']:5.0f} MB")
     word = "ok" if good else "OVER"
-    print(f"  ratio {ratio:.2f} (at most {MOST_RATIO}), {found['probe_all']['mb']:.0f} MB (at most {MOST_MB})   {word}")
+    cpu = found["probe_all"]["cpu_s"] / found["bare"]["cpu_s"]
+    print(f"  ratio {ratio:.2f} (at most {MOST_RATIO}), of CPU {cpu:.2f}; at most {MOST_MB} MB   {word}")
     return good
 
 

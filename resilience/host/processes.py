@@ -22,6 +22,7 @@ PASSED_ON = (
     *("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "RESILIENCE_STATE"),
 )
 """What a server gets of our environment: never a secret of the team's."""
+_KEPT = (sys.executable, "-I", "-S", KEEPER)
 SIGINT, SIGTERM, SIGQUIT = int(signal.SIGINT), int(signal.SIGTERM), int(getattr(signal, "SIGQUIT", signal.SIGTERM))
 
 
@@ -41,13 +42,15 @@ class Launch:
     """Names what the server was configured with: another digest means another server."""
 
     def command(self) -> list[str]:
-        """Return the argv of the launcher, bound to the calling process as the parent."""
-        drop = ["--drop", self.drop_root] if self.drop_root else []
-        return [
-            *(sys.executable, "-I", "-S", LAUNCHER),
-            *("--parent", str(os.getpid()), "--death-signal", str(self.stop_signals[0]), *drop),
-            *("--", *self.argv),
-        ]
+        """Return the argv of the launcher, bound to the calling process as the parent.
+
+        A keeper binds itself, unless it is not to run as root: only the launcher can see to that.
+        """
+        bound = ("--parent", str(os.getpid()), "--death-signal", str(self.stop_signals[0]))
+        if self.argv[: len(_KEPT)] == _KEPT and not self.drop_root:
+            return [*_KEPT, *bound, *self.argv[len(_KEPT) :]]
+        drop = ("--drop", self.drop_root) if self.drop_root else ()
+        return [sys.executable, "-I", "-S", LAUNCHER, *bound, *drop, "--", *self.argv]
 
     def environment(self) -> dict[str, str]:
         return {**minimal_environment(), **self.env}
@@ -71,7 +74,7 @@ def as_bytes(text: str) -> bytes:
 
 def kept(argv: Sequence[str], log: Path) -> tuple[str, ...]:
     """Return the argv under which a command has a bounded log and leaves nothing running when it ends."""
-    return (sys.executable, "-I", "-S", KEEPER, "--log", str(log), "--limit", str(LOG_LIMIT), "--", *argv)
+    return (*_KEPT, "--log", str(log), "--limit", str(LOG_LIMIT), "--", *argv)
 
 
 def spawn(launch: Launch) -> subprocess.Popen[bytes]:

@@ -106,7 +106,9 @@ class Start:
                 left = max(0.1, min(self.ground.patience_s, until - time.monotonic()))
                 probed = replace(stand_ins_of(place.kind).probed(service, place), timeout_s=left)
                 # On a thread: to find who listens takes 20 ms, in which the others that come up beside it would wait.
-                whose = asyncio.to_thread(witness.refuse_other, service, place.port, others=self._others())
+                whose = asyncio.to_thread(
+                    witness.refuse_other, service, place.port, others=self._others(), own=process.pid
+                )
                 seen, _ = await asyncio.gather(witness.look(probed), whose)
                 if seen is not None and seen.fault is None:
                     self._refuse_ended(process)

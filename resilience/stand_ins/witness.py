@@ -23,14 +23,15 @@ async def look(service: Service) -> Observation:
         return await probe(service, context=context, target="stand_in")
 
 
-def refuse_other(service: Service, port: int, *, others: Mapping[str, int]) -> None:
+def refuse_other(service: Service, port: int, *, others: Mapping[str, int], own: int = 0) -> None:
     """Raise StandInError where the port is held by one of `others`, by name and pid, or by a process that came of it.
 
-    Only what is known to be another's is refused: a container's forwarder is not below the command that asked for it.
+    `own` is the pid of the command that is to hold it, which is asked first with what came of it. Only what is known to be
+    another's is refused: a container's forwarder is not below the command that asked for it.
     """
     if not others:
         return
-    who = listener(port)
+    who = listener(port, descendants(own) if own else ())
     above = {who.pid, *ancestors(who.pid)} if who.pid else set()
     taker = next((name for name, pid in others.items() if pid in above), "")
     if taker:
@@ -38,6 +39,16 @@ def refuse_other(service: Service, port: int, *, others: Mapping[str, int]) -> N
             f"{service.name}: its port {port} is taken by {who}, which is of another stand-in: {taker}.",
             hint="does that one's command take its own port from {port}?",
         )
+
+
+def descendants(pid: int) -> list[int]:
+    """Return this pid and those of the processes below it; as far as /proc tells, and it alone elsewhere."""
+    found = [pid]
+    for one in found:
+        with contextlib.suppress(OSError, ValueError):
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
 
 
 def ancestors(pid: int | None) -> list[int]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from resilience.host.processes import KEEPER
+from resilience.host.processes import KEEPER, LAUNCHER, Launch, kept
 from tests.kits.stand_in_kit import eventually, processes_naming
 
 
@@ -82,3 +82,30 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX" and os.kill(pid, 0) is None
     except OSError:
         return False
+
+
+def test_it_ends_with_the_parent_that_it_is_bound_to_and_does_not_begin_without_it(tmp_path: Path) -> None:
+    """It is started in the launcher's place, and so sees to that itself."""
+    launch = Launch(
+        name="x", argv=kept(("sleep", "600"), tmp_path / "log"), cwd=str(tmp_path), log=str(tmp_path / "log")
+    )
+    argv = launch.command()
+    assert argv[3] == KEEPER
+    assert f"{os.getpid()}" == argv[argv.index("--parent") + 1]
+    stranger = [*argv]
+    stranger[argv.index("--parent") + 1] = "1"
+    refused = subprocess.run(stranger, capture_output=True, text=True, timeout=20, check=False)
+    assert "the process that asked for this server is gone" in refused.stderr
+    lines = "import os, subprocess, sys; subprocess.Popen(sys.argv[1:]); sys.stdin.read()"
+    bound = [arg.replace(str(os.getpid()), "{parent}") if arg == str(os.getpid()) else arg for arg in argv]
+    script = lines.replace("sys.argv[1:]", "[arg.replace('{parent}', str(os.getpid())) for arg in sys.argv[1:]]")
+    with subprocess.Popen((sys.executable, "-c", script, *bound), stdin=subprocess.PIPE) as parent:
+        assert eventually(lambda: bool(processes_naming(tmp_path)))
+        parent.kill()
+    assert eventually(lambda: not processes_naming(tmp_path))
+
+
+def test_one_that_is_not_to_run_as_root_is_left_to_the_launcher(tmp_path: Path) -> None:
+    argv = kept(("true",), tmp_path / "log")
+    launch = Launch(name="x", argv=argv, cwd=str(tmp_path), log=str(tmp_path / "log"), drop_root=str(tmp_path))
+    assert launch.command()[3] == LAUNCHER

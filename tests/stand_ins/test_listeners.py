@@ -19,3 +19,9 @@ def test_a_listener_is_named() -> None:
 def test_where_nobody_is_seen_nobody_is_named() -> None:
     assert listener(free_ports(1)[0]) == Listener()
     assert str(Listener()) == "a process that this user may not see"
+
+
+def test_those_who_are_likely_are_asked_first_and_a_wrong_guess_hides_nobody() -> None:
+    with listening() as port:
+        assert listener(port, [os.getpid()]).pid == os.getpid()
+        assert listener(port, [2**22 + 1, os.getppid()]).pid == os.getpid()
