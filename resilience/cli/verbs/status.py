@@ -205,7 +205,7 @@ def show(document: Mapping[str, Any], settings: Settings, *, hand_over: bool = F
         out.print(terminal.stand_in_line(stand_in))
     if names := _teaching(settings):
         for line in store.lines(store.Store(settings.state), names, now, settings.teach.stale_days):
-            _say(line)
+            terminal.say(line)
     if document["applied"] is not None and document["applied"]["dead_stand_ins"]:
         out.print(f"[red]Died since: {', '.join(document['applied']['dead_stand_ins'])}[/red]")
     if warning := local.warning(settings):
