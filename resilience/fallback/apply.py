@@ -149,7 +149,13 @@ def _begin(
         journals.check_unedited(earlier)
     tell(words_to_note(files_written(places)))
     journal = journals.begin(
-        places.state, origin, mode=plan.mode.value, paths=places.env_files, names=tuple(values), on_step=say
+        places.state,
+        origin,
+        mode=plan.mode.value,
+        paths=places.env_files,
+        root=places.root,
+        names=tuple(values),
+        on_step=say,
     )
     return _Attempt(journal=journal, text=text, count=len(values), same=False, first=earlier is None)
 

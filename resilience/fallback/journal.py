@@ -71,6 +71,9 @@ class Journal:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     exported: bool = False
+    root: str = ""
+    """The repository's root, and below it `state`, where this was written; empty in the journal of an older version."""
+    state: str = ""
     schema: int = 1
 
     @property
@@ -88,17 +91,42 @@ OnStep = Callable[[str], None]
 
 
 def load(state: Path) -> Journal | None:
-    """Return what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal."""
+    """Return what is applied or half-applied in this checkout, or None. Raises RecordError for a damaged journal.
+
+    Where the checkout was moved or copied since, the paths below its root are those of where it is now.
+    """
     path = state / FILE
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        return codec.from_json(data, Journal, source=path)
+        return _where_it_is_now(codec.from_json(data, Journal, source=path), state)
     except RecordError as exc:
         exc.hint = exc.hint or f"what apply changed must be put back by hand (from git or a backup), then: rm {path}"
         raise
+
+
+def _where_it_is_now(journal: Journal, state: Path) -> Journal:
+    """Let paths below the root follow the state folder: those of a copy would lead an undo into the checkout it was made of."""
+    before, now = Path(journal.state), state
+    same = before == now or before.resolve() == now.resolve()
+    if same or not journal.root or not before.is_relative_to(journal.root):
+        return journal
+    inner = before.relative_to(journal.root)
+    root = now.parents[len(inner.parts) - 1] if inner.parts else now
+    if root / inner != now:
+        return journal
+
+    def moved(path: str) -> str:
+        return (
+            str(root / Path(path).relative_to(journal.root))
+            if path and Path(path).is_relative_to(journal.root)
+            else path
+        )
+
+    files = tuple(replace(file, path=moved(file.path), real=moved(file.real)) for file in journal.files)
+    return replace(journal, root=str(root), state=str(now), folder=moved(journal.folder), files=files)
 
 
 def variables_before(state: Path, env_file: Path) -> dict[str, str]:
@@ -172,6 +200,7 @@ def begin(
     *,
     mode: str,
     paths: Iterable[Path],
+    root: Path | None = None,
     names: Sequence[str] = (),
     on_step: OnStep | None = None,
 ) -> Journal:
@@ -200,6 +229,8 @@ def begin(
         endpoints=origin.endpoints or (earlier.endpoints if earlier else {}),
         names=tuple(sorted({*names, *(earlier.names if earlier else ())})),
         exported=earlier.exported if earlier else False,
+        root=str(root) if root else "",
+        state=str(state),
         steps=earlier.steps if earlier else (),
     )
     return step(state, journal, "noted what is there now", on_step=on_step)
@@ -315,6 +346,7 @@ def close(state: Path) -> None:
         (state / FILE).unlink()
         sync_folder(state)
     remove_asides(state / FILE)
+    originals.forget_all(state)
 
 
 def _keep_edit(path: Path, file: originals.UndoFile) -> list[str]:

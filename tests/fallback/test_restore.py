@@ -123,6 +123,40 @@ def test_without_its_undo_data_what_was_written_is_neither_called_restored_nor_n
     assert settings.env_file.read_text() == "MINE=1\n"
 
 
+@pytest.mark.parametrize("how", ["copied", "moved"])
+def test_in_a_checkout_that_was_copied_or_moved_while_applied_its_own_files_are_put_back(
+    tmp_path: Path, how: str
+) -> None:
+    """`cp -r` takes the undo data along: restore in the copy put back the file of the checkout that was copied."""
+    old, new = tmp_path / "old", tmp_path / "far" / "new"
+    first, second = config(old), config(new)
+    first.env_file.parent.mkdir(parents=True)
+    first.env_file.write_text("MINE=1\n")
+    elsewhere = tmp_path / "elsewhere.env"
+    apply_values(
+        replace(first, env_target=elsewhere), {"A": "1"}, origin=replace(ORIGIN, folder=old / "outputs" / "run")
+    )
+    written = first.env_file.read_bytes()
+    new.parent.mkdir()
+    if how == "copied":
+        shutil.copytree(old, new)
+    else:
+        old.rename(new)
+    noted = journal.load(second.state)
+    assert noted is not None
+    assert noted.folder == str(new / "outputs" / "run")
+    assert [file.path for file in noted.files] == [str(second.env_file), str(elsewhere)]
+    restored = put_back(second)
+    assert restored.identical
+    assert second.env_file.read_text() == "MINE=1\n"
+    assert not elsewhere.exists()
+    assert not list(second.state.glob("*original*"))
+    if how == "copied":
+        assert first.env_file.read_bytes() == written
+        put_back(first)
+        assert first.env_file.read_text() == "MINE=1\n"
+
+
 def test_restore_runs_only_on_the_host_where_apply_ran(tmp_path: Path) -> None:
     settings = config(tmp_path)
     same = {"A": "1", APPLIED: ORIGIN.run}
