@@ -346,8 +346,9 @@ def _held(
     if not wishes.skip_on_failure or not wishes.resilience_enabled:
         return {}
     held = {}
+    results = {result.name: result for result in health.services}
     for service in services:
-        result = health.result(service.name)
+        result = results.get(service.name)
         if result is None or service.name in stand_ins:
             continue
         if result.status in _DEAD:

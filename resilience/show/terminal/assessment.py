@@ -104,20 +104,21 @@ def _rows(results: Sequence[ConnectivityResult], width: int) -> list[Text]:
     shown = list(results)
     folded: list[ConnectivityResult] = []
     if len(shown) > MOST:
-        folded = [result for result in shown if result.status in _QUIET and not result.flapping]
-        shown = [result for result in shown if result not in folded]
+        folded = [result for result in results if result.status in _QUIET and not result.flapping]
+        shown = [result for result in results if result.status not in _QUIET or result.flapping]
     names = [result.name + ("*" if result.critical else "") for result in shown]
     words = [STATUSES[result.status].signed + (" (flapping)" if result.flapping else "") for result in shown]
     times = [seconds(result.response_time_s) for result in shown]
     ends = [result.endpoint for result in shown]
     wide = width >= 110
+    name_w, word_w, time_w, end_w = (max(map(len, column), default=0) for column in (names, words, times, ends))
     lines = []
     for result, name, word, took, end in zip(shown, names, words, times, ends, strict=True):
-        line = Text(f"{name:<{max(map(len, names))}}  ")
-        line.append(f"{word:<{max(map(len, words))}}", style=STATUSES[result.status].look.terminal)
-        line.append(f"  {took:>{max(map(len, times))}}")
+        line = Text(f"{name:<{name_w}}  ")
+        line.append(f"{word:<{word_w}}", style=STATUSES[result.status].look.terminal)
+        line.append(f"  {took:>{time_w}}")
         if wide:
-            line.append(f"  {end:<{max(map(len, ends))}}")
+            line.append(f"  {end:<{end_w}}")
         line.append(f"  {_found(result)}" if _found(result) else "")
         line.rstrip()
         lines.append(_cut(line, width))

@@ -155,3 +155,19 @@ def test_only_their_owner_reads_what_is_kept_of_a_checkout(type_in: Type, team: 
         assert data.stat().st_mode & 0o077 == 0
     finally:
         assert type_in("restore").code == 0
+
+
+def test_a_command_that_is_edited_after_apply_is_the_one_that_runs(
+    type_in: Type, team: Path, staging: SmallStaging
+) -> None:
+    with_stand_in(team)
+    staging.status = 503
+    assert type_in("apply").code == 0
+    try:
+        config = team / "resilience.toml"
+        config.write_text(config.read_text().replace('tests"]', 'tests -k test_one"]'))
+        said = type_in("test", "--json")
+        assert said.json["commands"][0]["command"].endswith("tests -k test_one")
+        assert (said.json["totals"]["passed"], said.json["totals"]["deselected"]) == (1, 1)
+    finally:
+        assert type_in("restore").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -152,6 +153,19 @@ def test_of_more_than_eight_services_the_well_share_one_line_with_their_number()
     assert len(lines) <= 22
     assert sum(line.startswith("the_sick_one") for line in lines) == 1
     assert sum(line.startswith("● 200 available: service_number_0, ") for line in lines) == 1
+
+
+@pytest.mark.parametrize("status", [S.NOT_CONFIGURED, S.UNAVAILABLE], ids=lambda status: status.value)
+def test_the_work_for_a_screen_grows_with_the_number_of_services_and_not_with_its_square(status: S) -> None:
+    """Five thousand of which thirteen were asked took 44 s to show, as each was compared with each."""
+
+    def calls(count: int) -> int:
+        found = staging(count, status)
+        profile = cProfile.Profile()
+        profile.runcall(terminal.show_assessment, found, None, steps=(), console=Console(file=io.StringIO(), width=80))
+        return sum(row.callcount for row in profile.getstats())
+
+    assert calls(800) < 2.5 * calls(400)
 
 
 def test_elsewhere_than_on_a_terminal_nothing_is_cut_wrapped_or_left_out() -> None:
