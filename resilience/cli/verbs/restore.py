@@ -13,6 +13,7 @@ from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, TakeOver, Verbose
 from resilience.cli.output import builtins_of, leave, log_to_stderr, print_json
+from resilience.cli.runs import saying_what_is_due
 from resilience.core.errors import ResilienceError, UsageError
 from resilience.show import sticky
 
@@ -66,7 +67,8 @@ def restore(
             return await run.restore(force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
         return await runbook.restore(settings, force=force, keep_stand_ins=keep_stand_ins, take_over=take_over)
 
-    restored = asyncio.run(go())
+    with saying_what_is_due(settings):
+        restored = asyncio.run(go())
     files.sweep(within_s=ENDS_WITHIN_S)
     # What was applied may belong to another run than the newest.
     for folder in (run.folder if run is not None else None, _latest(settings)):

@@ -162,3 +162,26 @@ def test_a_signal_in_the_middle_of_apply_puts_the_files_back_and_its_last_line_s
     assert "unfinished here" in type_in("assess").out
     assert type_in("restore").code == 0
     assert not processes_naming(team.parent / "xdg")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_in_the_middle_of_restore_says_in_its_last_line_that_it_is_still_due(
+    type_in: Type, team: Path, staging: SmallStaging, name: str, code: int
+) -> None:
+    with_stand_in(team)
+    staging.status = 503
+    env = team / ".env.test.active"
+    env.write_bytes(b"MINE=1\n")
+    assert type_in("apply").code == 0
+    program = (
+        f"import signal, sys\nsys.argv = ['resilience', 'restore']\nfrom resilience.fallback import journal\n"
+        f"before = journal.restore_files\n"
+        f"def hit(*args, **more):\n    signal.raise_signal(signal.{name})\n    return before(*args, **more)\n"
+        f"journal.restore_files = hit\nfrom resilience.cli import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=team, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "resilience restore" in done.stderr.splitlines()[-1], done.stderr
+    assert type_in("restore").code == 0
+    assert env.read_bytes() == b"MINE=1\n"
+    assert not processes_naming(team.parent / "xdg")
