@@ -77,6 +77,12 @@ def kept(argv: Sequence[str], log: Path) -> tuple[str, ...]:
     return (*_KEPT, "--log", str(log), "--limit", str(LOG_LIMIT), "--", *argv)
 
 
+def bound(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return the argv under which a command ends with this process, also where that is killed (Linux)."""
+    parent = ("--parent", str(os.getpid()), "--death-signal", str(SIGTERM))
+    return (sys.executable, "-I", "-S", LAUNCHER, *parent, "--", *argv)
+
+
 def spawn(launch: Launch) -> subprocess.Popen[bytes]:
     """Start the server, in a process group of its own, writing to its log.
 

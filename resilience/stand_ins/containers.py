@@ -291,13 +291,18 @@ class ContainerStart:
         return health.get("Status", "") in ("", "none", "healthy")
 
     async def _ask(self, *words: str, compose: bool = False, bounded: bool = True) -> tuple[int, str]:
-        """Ask the engine, with the environment that the team's own file may read. Not `bounded`: the caller does it."""
+        """Ask the engine, with the environment that the team's own file may read. Not `bounded`: the caller does it.
+
+        What fetches and makes ends with us, however we end: else it made a container after all had been put back.
+        """
         one, timeout_s = self.container, LOOK_S if bounded else 86400.0
         head = ("compose", "--project-name", one.project, "--file", one.file) if compose else ()
         environment = {**os.environ, **filled(self.wanted)}
         cwd = Path(one.file).parent if compose else self.ground.checkout.root
         try:
-            return await processes.run((self.engine, *head, *words), timeout_s=timeout_s, cwd=cwd, env=environment)
+            argv = (self.engine, *head, *words)
+            asked = argv if bounded else processes.bound(argv)
+            return await processes.run(asked, timeout_s=timeout_s, cwd=cwd, env=environment)
         except TimeoutError:
             raise StandInError(f"{self.engine} {words[0]} did not answer within {timeout_s:g} s") from None
 

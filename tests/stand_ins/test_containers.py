@@ -299,6 +299,25 @@ async def test_a_start_that_is_killed_in_the_middle_leaves_a_record_by_which_its
     assert docker.containers == {}
 
 
+async def test_the_engines_command_that_would_make_a_container_ends_with_the_start_that_is_killed(
+    docker: DockerDouble, tmp_path: Path
+) -> None:
+    """It went on, fetched an image, and made a container that nobody knew of any more."""
+    one = image(free_ports(1)[0])
+    port, settings = endpoint(one).port, checkout(tmp_path, [one])
+    docker.set(hangs="run")
+    started = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), str(port)])
+    try:
+        assert eventually(lambda: bool(processes_naming(Path(f"127.0.0.1:{port}:"))), within_s=20.0)
+    finally:
+        started.kill()
+        started.wait(10)
+    assert eventually(lambda: not processes_naming(Path(f"127.0.0.1:{port}:")))
+    docker.set(hangs="")
+    assert await local.stop(settings) == ("redis",)
+    assert docker.containers == {}
+
+
 def test_what_could_be_started_is_said_without_asking_the_engine(docker: DockerDouble, tmp_path: Path) -> None:
     one = image(free_ports(1)[0])
     assert local.availability([one], checkout(tmp_path, [one]))[0].usable
