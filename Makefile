@@ -52,7 +52,7 @@ lint: $(STAMP)
 
 coverage: $(STAMP)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -x; code=$$?; $(BIN)/coverage combine -q; $(BIN)/coverage report --format=total; exit $$code
+	@$(BIN)/coverage run -m pytest -q -x $(WORKERS); code=$$?; $(BIN)/coverage combine -q; $(BIN)/coverage report --format=total; exit $$code
 
 bench: $(STAMP)
 	@code=0; for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || code=1; done; exit $$code
