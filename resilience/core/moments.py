@@ -21,7 +21,7 @@ def clock(at: datetime, *, now: datetime, zone: tzinfo | None = None) -> str:
 
 
 def ago(at: datetime, *, now: datetime) -> str:
-    """Return 'just now', '42 min ago' or '5.0 h ago'; days from two on."""
+    """Return 'just now', '42 min ago' or '5 h ago'; days from two on."""
     passed = max(0.0, (now - at).total_seconds())
     if passed < 10:
         return "just now"

@@ -69,14 +69,14 @@ def seconds(value: float | None) -> str:
 
 
 def brief(total_s: float) -> str:
-    """Return how long something lasted, as people say it: '45 s', '42 min' or '5.0 h'; nothing is less than '0 s'.
+    """Return how long something lasted, as people say it: '45 s', '42 min', '5 h' or '5.5 h'; nothing is less than '0 s'.
 
     A clock that was set back in between would say so.
     """
     total_s = max(0.0, total_s)
     if total_s < 120:
         return f"{total_s:.0f} s"
-    return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
+    return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f}".removesuffix(".0") + " h"
 
 
 def fault_phrase(result: ConnectivityResult) -> str:

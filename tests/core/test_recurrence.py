@@ -27,7 +27,7 @@ def said(*past: PastIncident, services: tuple[str, ...] = ("database",), cause: 
 def test_the_third_time_says_how_the_last_ended() -> None:
     older = replace(PAST, id="o", began_at=AT - timedelta(days=80), ended_by="it came back by itself")
     assert said(PAST, older) == (
-        "third time in 90 days for database; the last began 2026-11-12 03:14 UTC and lasted 5.0 h; "
+        "third time in 90 days for database; the last began 2026-11-12 03:14 UTC and lasted 5 h; "
         "last ended by: restarted the connector (ana)"
     )
 
@@ -50,9 +50,9 @@ def test_where_no_cause_was_named_the_services_must_be_the_same() -> None:
 
 
 def test_the_cost_of_an_outage_names_only_what_there_was() -> None:
-    assert cost(PAST, AT) == "outage 5.0 h"
+    assert cost(PAST, AT) == "outage 5 h"
     dear = replace(PAST, fallback_s=3 * 3600, held_back=1204, ended_at=None, began_at=AT - timedelta(minutes=30))
-    assert cost(dear, AT) == "outage 30 min, tests ran for 3.0 h in a mode other than full, 1,204 tests held back"
+    assert cost(dear, AT) == "outage 30 min, tests ran for 3 h in a mode other than full, 1,204 tests held back"
 
 
 def test_a_clock_that_was_set_back_makes_no_outage_of_less_than_nothing() -> None:

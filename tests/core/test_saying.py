@@ -80,8 +80,8 @@ def test_the_hand_over_says_how_it_stands_what_was_done_and_what_to_type() -> No
 def test_the_hand_over_keeps_what_people_wrote_however_much_the_runbook_did_after_it() -> None:
     note = TimelineEvent(at=AT - timedelta(hours=9), what="note", detail="called ana", kind=EventKind.BY_HAND)
     done = tuple(TimelineEvent(at=AT + timedelta(seconds=n), what=f"step {n}") for n in range(40))
-    text = hand_over(replace(LASTING, timeline=done), (note,), now=AT, cost="outage 9.0 h")
+    text = hand_over(replace(LASTING, timeline=done), (note,), now=AT, cost="outage 9 h")
     assert "called ana" in text
     assert "step 39" in text
     assert "step 20" not in text
-    assert "Cost: outage 9.0 h." in text
+    assert "Cost: outage 9 h." in text

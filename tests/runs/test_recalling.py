@@ -82,7 +82,7 @@ def test_an_outage_that_is_over_is_told_from_its_beginning_in_an_earlier_run(
     staging.status = 200
     assert type_in("run", "--apply").code in (0, 1)
     for reader in ("team", "exec"):
-        assert "2.0 h" in type_in("say", "--for", reader).out
+        assert "2 h" in type_in("say", "--for", reader).out
 
 
 def test_what_is_written_of_a_run_does_not_depend_on_when_it_is_written(team: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_is_written_of_a_run_does_not_depend_on_when_it_is_written(team: Pa
         assert facts_of_run(kept, run) == (("Cost so far", "outage 30 min"),)
     now = recalled_here(settings, run)
     assert now is not None
-    assert now.cost == "outage 5.0 h"
+    assert now.cost == "outage 5 h"
 
 
 def test_a_run_without_an_outage_has_no_past(team: Path) -> None:

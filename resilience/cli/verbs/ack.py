@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
 
 with on_demand():
+    from resilience.core import moments
     from resilience.runs import people
     from resilience.show import terminal
 
@@ -40,5 +42,5 @@ def ack(
     if minutes == 0:
         terminal.out.print("Taken back: escalations go out again.", markup=False)
         return
-    until = f"until {done.until:%Y-%m-%d %H:%M} UTC" if done.until else "until it ends"
+    until = f"until {moments.clock(done.until, now=datetime.now(UTC))}" if done.until else "until it ends"
     terminal.out.print(f"Acknowledged by {done.by}: no escalation goes out {until}.", markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment
 
 with on_demand():
+    from resilience.core import moments, next_steps
     from resilience.runs import people
     from resilience.show import terminal
 
@@ -36,5 +37,5 @@ def note(
     moment = people.when(at, datetime.now(UTC))
     incident = people.note(settings, text, at=moment)
     where = f"the timeline of {incident}" if incident else "the timeline; no outage is known that lasts"
-    terminal.out.print(f"{moment:%Y-%m-%d %H:%M:%S} UTC: noted on {where}.", markup=False, soft_wrap=True)
-    terminal.out.print("Next: resilience report   (writes the report with it)", markup=False)
+    terminal.say(f"{moments.clock(moment, now=datetime.now(UTC))}: noted on {where}.")
+    terminal.show_steps([next_steps.Step("resilience report", "writes the report with it")])

@@ -59,7 +59,9 @@ def recover(
     def tell(check: RecoveryCheck) -> None:
         want = settings.recovery.good
         state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
-        console.print(f"{check.at:%H:%M:%SZ} {state}", markup=False)
+        terminal.say(f"{check.at:%H:%M:%SZ} {state}", console=console)
+        if check.in_a_row >= want:
+            sticky.say("staging is back: restoring, then the tests" if run_tests else "staging is back: restoring")
 
     with sticky.line("waiting until staging stays well") as line, working_on(settings, "recover") as run:
         code = asyncio.run(
