@@ -70,7 +70,7 @@ def spent(incident: PastIncident) -> str:
     if incident.fallback_s >= 1:
         parts.append(f"tests ran for {brief(incident.fallback_s)} in a mode other than full")
     if incident.held_back:
-        parts.append(f"{plural(incident.held_back, 'test')} held back")
+        parts.append(f"{plural(incident.held_back, 'test')} held back or lost")
     return ", ".join(parts)
 
 

@@ -52,7 +52,7 @@ def test_where_no_cause_was_named_the_services_must_be_the_same() -> None:
 def test_the_cost_of_an_outage_names_only_what_there_was() -> None:
     assert cost(PAST, AT) == "outage 5 h"
     dear = replace(PAST, fallback_s=3 * 3600, held_back=1204, ended_at=None, began_at=AT - timedelta(minutes=30))
-    assert cost(dear, AT) == "outage 30 min, tests ran for 3 h in a mode other than full, 1,204 tests held back"
+    assert cost(dear, AT) == "outage 30 min, tests ran for 3 h in a mode other than full, 1,204 tests held back or lost"
 
 
 def test_a_clock_that_was_set_back_makes_no_outage_of_less_than_nothing() -> None:
