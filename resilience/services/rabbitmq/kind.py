@@ -98,6 +98,9 @@ KIND = Kind(
         ("amqp", "ConnectionForced"): C.APP_SHUTDOWN,
     },
     vague={
+        ("pika", "AMQPConnectorStackTimeout"): C.PROTO_SILENT,
+        ("pika", "AMQPConnectorSocketConnectError"): C.TCP_REFUSED,
+        ("pika", "AMQPConnectorException"): C.PROTO_CLOSED,
         ("pika", "AMQPConnectionError"): C.PROTO_CLOSED,
         ("pika", "ConnectionClosed"): C.PROTO_CLOSED,
         ("aiormq", "AMQPConnectionError"): C.PROTO_CLOSED,

@@ -36,6 +36,17 @@ def test_pikas_errors_are_read() -> None:
         assert classify(error, Phase.QUERY, kinds=(KIND,)).code is meaning
 
 
+def test_what_pika_says_of_a_broker_that_does_not_answer_is_read() -> None:
+    """Of a mute one it was internal: nothing was known of the service whose broker hung."""
+    workflow = pytest.importorskip("pika.adapters.utils.connection_workflow")
+    for error, meaning in (
+        (workflow.AMQPConnectorStackTimeout("Timeout during AMQP handshake"), C.PROTO_SILENT),
+        (workflow.AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "refused")), C.TCP_REFUSED),
+        (workflow.AMQPConnectorTransportSetupError(OSError("x")), C.PROTO_CLOSED),
+    ):
+        assert classify(error, kinds=(KIND,)).code is meaning, error
+
+
 def test_a_broker_that_blocks_whoever_publishes_is_overloaded() -> None:
     assert KIND.findings({"alarms": "none"}) is None
     found = KIND.findings({"blocked": "low on disk"})
