@@ -39,6 +39,7 @@ _ROOMS = {
     "resilience.runs.configuration": ("load_settings",),
     "resilience.runs.runbook": ("Run", "open_run"),
     "resilience.notebook.opening": ("open_notebook",),
+    "resilience.notebook.trends": ("open_trends",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         validate_infrastructure_health as validate_infrastructure_health,
     )
     from resilience.notebook.opening import open_notebook as open_notebook
+    from resilience.notebook.trends import open_trends as open_trends
     from resilience.runs.configuration import load_settings as load_settings
     from resilience.runs.runbook import Run as Run, open_run as open_run
 

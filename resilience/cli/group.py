@@ -39,6 +39,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "note": "Put a note on the timeline of the incident.",
         "ack": "Acknowledge the outage that lasts: its escalations stop.",
         "report": "Write the report of a run again, from its records.",
+        "history": "Availability, outages and flaky tests over a period.",
         "publish": "Write a run onto its issue: one comment, edited, and news.",
     },
     "All stages, or without a person": {

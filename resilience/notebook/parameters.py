@@ -163,6 +163,18 @@ PARAMETERS: tuple[Parameter, ...] = (
         help="True writes the run onto its issue at the end, where [publish] allows it; "
         "in JupyterLab a button shows the exact text first",
     ),
+    Parameter(
+        name="since",
+        kind=Kind.TEXT,
+        default="30 days",
+        help="the first day of the period as 2026-10-01, or how long it is, such as 30 days or 6 weeks; all takes everything",
+    ),
+    Parameter(
+        name="until",
+        kind=Kind.TEXT,
+        default="",
+        help="the last day of the period as 2026-10-31, in UTC; empty is today",
+    ),
 )
 """Every parameter of every notebook; a notebook declares those it needs, with the same default and help."""
 

@@ -1,8 +1,9 @@
 """Keep samples, runs and incidents of all runs in SQLite, so that a report shows the outage and not only this run of it.
 
-Times are microseconds since 1970. Per service and minute a log-scaled histogram is kept as samples are written: merging two is
-adding counts, so p95 of a day of a million samples is read from 1,440 rows a service. Words (service, status, fault) are kept
-once, by number; numbers of an enum would change their meaning when one is added.
+Times are microseconds since 1970. Per service and minute, and per service and day, counts and a log-scaled histogram are kept as
+samples are written: merging two is adding counts, so a percentile of any period is read from the sum and is never one of
+percentiles. Words (service, status, fault, a test's id) are kept once, by number; numbers of an enum would change their meaning
+when one is added.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,12 +36,14 @@ from resilience.core.records import (
 from resilience.core.tasks import ACKNOWLEDGED
 from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
+from resilience.report.view.modes import applied_here
 from resilience.runs import pruning
 from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 from resilience.runs.memory import LOOKS
+from resilience.runs.noted import note_tests
 
-VERSION = 2
+VERSION = 3
 """`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
 TAKEN_BACK = "acknowledgement taken back"
@@ -48,6 +51,8 @@ TAKEN_BACK = "acknowledgement taken back"
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
 _MINUTE = 60_000_000
+_A_DAY = 1440
+"""Minutes."""
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
 _KNOWN = (*_ANSWERED, ConnectivityStatus.UNAVAILABLE)
@@ -94,6 +99,19 @@ _MIGRATIONS = (
     CREATE INDEX outbox_by_state ON outbox (state, channel, id);
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE day (
+        environment INTEGER NOT NULL, service INTEGER NOT NULL, day INTEGER NOT NULL,
+        samples INTEGER NOT NULL, lost INTEGER NOT NULL, max_us INTEGER NOT NULL, counts BLOB NOT NULL,
+        PRIMARY KEY (environment, service, day)
+    ) WITHOUT ROWID;
+    CREATE TABLE noted (
+        run INTEGER NOT NULL, test INTEGER NOT NULL, what TEXT NOT NULL, PRIMARY KEY (run, test, what)
+    ) WITHOUT ROWID;
+    ALTER TABLE run ADD COLUMN revision TEXT NOT NULL DEFAULT '';
+    ALTER TABLE incident ADD COLUMN detected_us INTEGER;
+    ALTER TABLE incident ADD COLUMN applied_us INTEGER
+    """,
 )
 
 
@@ -137,8 +155,10 @@ class History:
     acknowledged row. WAL needs a local disk.
     """
 
-    def __init__(self, path: Path | str, *, busy_timeout_s: float = BUSY_S) -> None:
+    def __init__(self, path: Path | str, *, busy_timeout_s: float = BUSY_S, redact: Callable[[str], str] = str) -> None:
         """Open the file, or make it. `busy_timeout_s`: how long a transaction waits for another process that writes.
+
+        `redact` is what the ids of tests go through, in which a parameter may be a secret.
 
         Only a file that is no database is set aside; one that is locked or on a full disk is whole, and is left alone.
         """
@@ -151,6 +171,7 @@ class History:
         self.spool = self.path.with_name("history-spool")
         self.notes: list[str] = []
         self._busy_s = busy_timeout_s
+        self._redact = redact
         self._words: dict[str, int] = {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +213,20 @@ class History:
                 for statement in step.split(";"):
                     if statement.strip():
                         self._db.execute(statement)
+            if version < 3:
+                self._days_of_minutes()
             self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _days_of_minutes(self) -> None:
+        """Make the days of what a file without them has kept by minute; that is done once, when it is first opened by us."""
+        days: dict[tuple[int, int, int], _Sums] = {}
+        for environment, service, day, *figures in self._db.execute(
+            "SELECT environment, service, minute / ?, samples, lost, max_us, counts FROM minute", (_A_DAY,)
+        ):
+            days.setdefault((environment, service, day), _Sums()).merge(*figures)
+        self._db.executemany(
+            "INSERT INTO day VALUES (?, ?, ?, ?, ?, ?, ?)", ((*key, *sums.row) for key, sums in days.items())
+        )
 
     def _set_aside(self) -> None:
         """Rename the damaged file with its WAL, so that somebody may still mend it.
@@ -221,6 +255,15 @@ class History:
     def db(self) -> sqlite3.Connection:
         """The connection, for what else is kept in this file (`runs.keeping`); written to inside `writing` alone."""
         return self._db
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Let several queries see one state of the file, whoever writes meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield self._db
+        finally:
+            self._db.execute("ROLLBACK")
 
     def writing(self) -> contextlib.AbstractContextManager[None]:
         """Return the context of one transaction that writes. Raises sqlite3.Error."""
@@ -269,6 +312,7 @@ class History:
             )
             environment = self._word(incident.environment)
             self._roll_up(environment, fresh)
+            note_tests(self._db, run, incident, number_of=lambda text: self._word(self._redact(text)))
             self._reached(incident, fresh)
             self._incident(run, environment, incident, fresh)
         return len(fresh)
@@ -299,12 +343,14 @@ class History:
             incident.exit_code,
             str(mode),
             int(incident.tests is not None or was_blocked(incident)),
+            incident.commit,
         )
         self._db.execute(
-            "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (host, name) DO UPDATE SET"
+            "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested,"
+            " revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (host, name) DO UPDATE SET"
             " finished_us = coalesce(excluded.finished_us, finished_us), verdict = excluded.verdict,"
-            " exit_code = coalesce(excluded.exit_code, exit_code), mode = excluded.mode, tested = excluded.tested",
+            " exit_code = coalesce(excluded.exit_code, exit_code), mode = excluded.mode, tested = excluded.tested,"
+            " revision = excluded.revision",
             row,
         )
         found = self._db.execute("SELECT id FROM run WHERE host = ? AND name = ?", row[:2]).fetchone()
@@ -353,27 +399,28 @@ class History:
             )
 
     def _roll_up(self, environment: int, fresh: Iterable[tuple[int, Sample]]) -> None:
-        """Add new samples of staging to the figures of their minutes; what is not known counts neither way.
+        """Add new samples of staging to the figures of their minutes and days; what is not known counts neither way.
 
-        A minute is merged with what is there, as its samples may come in several batches, or from another host: sums are
+        A row is merged with what is there, as its samples may come in several batches, or from another host: sums are
         added, the highest stays exact, and the histograms' counts are added bucket by bucket.
         """
-        minutes: dict[tuple[str, int], _Minute] = {}
+        minutes: dict[tuple[str, int], _Sums] = {}
+        days: dict[tuple[str, int], _Sums] = {}
         for at, sample in fresh:
             if sample.target == "staging" and sample.status in _KNOWN:
-                minutes.setdefault((sample.service, at // _MINUTE), _Minute()).add(sample)
-        for (service, number), minute in minutes.items():
-            where = (environment, self._word(service), number)
-            before = self._db.execute(
-                "SELECT samples, lost, max_us, counts FROM minute WHERE environment = ? AND service = ? AND minute = ?",
-                where,
-            ).fetchone()
-            if before is not None:
-                minute.merge(*before)
-            self._db.execute(
-                "INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*where, minute.samples, minute.lost, minute.highest, pack(minute.counts)),
-            )
+                minute = at // _MINUTE
+                minutes.setdefault((sample.service, minute), _Sums()).add(sample)
+                days.setdefault((sample.service, minute // _A_DAY), _Sums()).add(sample)
+        for table, rows in (("minute", minutes), ("day", days)):
+            for (service, number), sums in rows.items():
+                where = (environment, self._word(service), number)
+                before = self._db.execute(
+                    f"SELECT samples, lost, max_us, counts FROM {table} WHERE environment = ? AND service = ? AND {table} = ?",  # noqa: S608 - our own names
+                    where,
+                ).fetchone()
+                if before is not None:
+                    sums.merge(*before)
+                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", (*where, *sums.row))  # noqa: S608 - as above
 
     def _reached(self, incident: Incident, fresh: Iterable[tuple[int, Sample]]) -> None:
         """Note when each service last answered this host in its network; "never yet reached" is told by that."""
@@ -409,13 +456,21 @@ class History:
                 f"-{run}" if incident.drill else ""
             )
             row = (name, environment, started, max(bad))
-            self._db.execute("INSERT OR IGNORE INTO incident VALUES (?, ?, ?, NULL, ?)", row)
+            self._db.execute(
+                "INSERT OR IGNORE INTO incident (id, environment, opened_us, last_bad_us) VALUES (?, ?, ?, ?)", row
+            )
         elif bad:
             self._db.execute(
                 "UPDATE incident SET opened_us = min(opened_us, ?), last_bad_us = max(last_bad_us, ?) WHERE id = ?",
                 (started, max(bad), name),
             )
         self._db.execute("UPDATE run SET incident = ? WHERE id = ? AND incident IS NULL", (name, run))
+        for column, at in (("detected_us", _detected(incident)), ("applied_us", _applied(incident))):
+            if at is not None:
+                self._db.execute(
+                    f"UPDATE incident SET {column} = min(coalesce({column}, ?), ?) WHERE id = ?",  # noqa: S608 - our own names
+                    (at, at, name),
+                )
         recovery = incident.recovery
         if recovery is not None and recovery.recovered:
             back = recovery.first_good_at or recovery.started_at + timedelta(seconds=recovery.duration_s)
@@ -666,31 +721,28 @@ class History:
         )
 
     def days(self, environment: str, *, until: datetime, days: int = 30) -> tuple[Day, ...]:
-        """Return availability and p95 of each service on each of the last days that have samples.
+        """Return availability, p50 and p95 of each service on each of the last days that have samples, by service.
 
-        Days are UTC's, the one of `until` the last. Read from the minutes, 1,440 rows a service and day, not from samples:
-        so a p95 is that of its bucket, at most 9 % too high, and days stay when their samples were pruned.
+        Days are UTC's, the one of `until` the last. A percentile is that of its bucket, at most 9 % too high, and days stay
+        when their samples were pruned.
         """
-        since = (until - timedelta(days=days - 1)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        last = micros(until) // _MINUTE // _A_DAY
         rows = self._db.execute(
-            "SELECT service.text, minute / 1440, samples, lost, max_us, counts FROM minute"
-            " JOIN word AS service ON service.id = minute.service JOIN word AS place ON place.id = minute.environment"
-            " WHERE place.text = ? AND minute >= ? AND minute <= ? ORDER BY service.text, minute",
-            (environment, micros(since) // _MINUTE, micros(until) // _MINUTE),
-        )
-        table: dict[tuple[str, int], _Minute] = {}
-        for service, day, *figures in rows:
-            table.setdefault((service, day), _Minute()).merge(*figures)
+            "SELECT service.text, day, samples, lost, max_us, counts FROM day"
+            " JOIN word AS service ON service.id = day.service JOIN word AS place ON place.id = day.environment"
+            " WHERE place.text = ? AND day > ? AND day <= ? ORDER BY service.text, day",
+            (environment, last - days, last),
+        ).fetchall()
         return tuple(
             Day(
-                day=f"{moment(day * 1440 * _MINUTE):%Y-%m-%d}",
+                day=f"{moment(day * _A_DAY * _MINUTE):%Y-%m-%d}",
                 service=service,
-                availability=1 - sums.lost / sums.samples,
-                p95_s=percentile_of(sums.counts, 0.95, sums.highest),
-                samples=sums.samples,
+                availability=1 - lost / samples,
+                p50_s=percentile_of(found := unpack(counts), 0.50, highest),
+                p95_s=percentile_of(found, 0.95, highest),
+                samples=samples,
             )
-            for (service, day), sums in sorted(table.items())
-            if sums.samples
+            for service, day, samples, lost, highest, counts in rows
         )
 
     def prune(
@@ -708,8 +760,8 @@ class History:
 
 
 @dataclass(slots=True)
-class _Minute:
-    """What one service did in one minute. `lost` had no answer; `highest` and the buckets are of those that answered."""
+class _Sums:
+    """What one service did in a minute or on a day. `lost` had no answer; `highest` and the buckets are of those that answered."""
 
     samples: int = 0
     lost: int = 0
@@ -724,6 +776,10 @@ class _Minute:
             self.highest = max(self.highest, took)
             self.counts[bucket_of(took)] = self.counts.get(bucket_of(took), 0) + 1
 
+    @property
+    def row(self) -> tuple[int, int, int, bytes]:
+        return self.samples, self.lost, self.highest, pack(self.counts)
+
     def merge(self, samples: int, lost: int, highest: int, counts: bytes) -> None:
         self.samples += samples
         self.lost += lost
@@ -737,6 +793,20 @@ def _bad_times(incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> list[
     bad = [at for at, sample in fresh if sample.target == "staging" and sample.status in _BAD]
     health = incident.health
     return bad or ([micros(health.started_at)] if health is not None and health.overall_status in _BAD else [])
+
+
+def _detected(incident: Incident) -> int | None:
+    """Return when the first look that said so was over; None where staging was well. As the report counts it."""
+    health = incident.health
+    if health is None or health.overall_status not in _BAD:
+        return None
+    return micros(health.started_at + timedelta(seconds=health.duration_s))
+
+
+def _applied(incident: Incident) -> int | None:
+    """Return when a fallback was there that the tests could go on with; None for none. As the report counts it."""
+    applied = applied_here(incident)
+    return None if applied is None or applied.failed else micros(applied.applied_at)
 
 
 def _bad_since(looks: Iterable[tuple[int, str, str]], good: int) -> int | None:

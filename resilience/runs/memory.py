@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from resilience.core.errors import RecordError
 from resilience.core.records import Incident, Sample, TestExecutionMode
+from resilience.core.redact import Redactor
 from resilience.core.settings import Settings
 from resilience.host.demand import on_demand
 from resilience.host.files import make_private_folder, write_atomically
@@ -76,7 +77,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _file(settings: Settings) -> Path:
+def history_file(settings: Settings) -> Path:
     """A drill's outages are not the team's: they have a history of their own."""
     return settings.outputs / ("drills.sqlite" if settings.drill else "history.sqlite")
 
@@ -90,7 +91,7 @@ def history(settings: Settings, **limits: float) -> History | None:
     from resilience.runs.history import History, HistoryError
 
     try:
-        return History(_file(settings), **limits)
+        return History(history_file(settings), redact=Redactor(settings.secrets).text, **limits)
     except (OSError, HistoryError):
         return None
 
@@ -118,7 +119,7 @@ def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) ->
 
 def has_history(settings: Settings) -> bool:
     """Say whether there is a history here, without making one."""
-    return _file(settings).exists()
+    return history_file(settings).exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@
 | --- | --- |
 | samples of a run outside every incident | `keep_days` |
 | samples of a run of an incident | four times as long: the next outage is read beside the last one |
-| figures by minute, for the charts by day | three times as long |
-| runs and incidents | for good: a row each, and the record |
+| figures by minute | three times as long |
+| tests that were not plainly passed | three times as long |
+| figures by day, runs and incidents | for good: a row each, and the record |
 
 Above `MAX_BYTES` the oldest samples go first, those of incidents last. It works in small transactions and stops when its time
 is over, as it runs at the end of a report and must keep nobody waiting; the next report goes on where it stopped.
@@ -51,8 +52,9 @@ def prune(
         if time.monotonic() >= until:
             break
     with _transaction(database):
-        oldest = micros(now - timedelta(days=MINUTES * keep_days)) // _MINUTE
-        database.execute("DELETE FROM minute WHERE minute < ?", (oldest,))
+        oldest = micros(now - timedelta(days=MINUTES * keep_days))
+        database.execute("DELETE FROM minute WHERE minute < ?", (oldest // _MINUTE,))
+        database.execute("DELETE FROM noted WHERE run IN (SELECT id FROM run WHERE started_us < ?)", (oldest,))
     while time.monotonic() < until and _used_bytes(database) > max_bytes:
         removed = _remove(database, _oldest(database))
         if not removed:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -45,17 +46,49 @@ def svg(figure: Figure) -> str:
     return re.sub(r"(\d\.\d\d)\d+", r"\1", text)
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as PNG at 160 dpi, with a palette of 96 colours to keep it small."""
+def png(figure: Figure, *, any_ground: bool = False) -> bytes:
+    """Return a figure as PNG at 160 dpi, with a palette of 96 colours to keep it small.
+
+    `any_ground`: without paper, and with ink that can be read on white and on black, as a notebook's theme may be either and
+    what is saved is opened in both. The figure is changed by it.
+    """
     canvas: Any = FigureCanvasAgg(figure)
     figure.set_dpi(160)
+    if any_ground:
+        _recolour(figure)
     canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
     out = io.BytesIO()
+    if any_ground:
+        image.quantize(colors=128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            out, "PNG", optimize=True, dpi=(160, 160)
+        )
+        return out.getvalue()
+    image = image.convert("RGB")
     image.quantize(colors=96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         out, "PNG", optimize=True, dpi=(160, 160)
     )
     return out.getvalue()
+
+
+_ANY_GROUND = {INK: "#767b82", SOFT: "#767b82", GRID: "#80808055", PAPER: "#00000000", BLUE: "#1f87d0"}
+"""Colour → what takes its place where the ground may be white or black: contrast of 4:1 and more on either."""
+
+
+def _recolour(figure: Figure) -> None:
+    """Put the colours of `_ANY_GROUND` into the place of those that stand for the page's."""
+    figure.set_facecolor(_ANY_GROUND[PAPER])
+    for artist in figure.findobj():
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            read, write = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+            if read is None or write is None:
+                continue
+            try:
+                found = to_hex(read())
+            except (TypeError, ValueError):
+                continue  # of many things at once, or none
+            if found in _ANY_GROUND and to_rgba(read())[3]:
+                write(_ANY_GROUND[found])
 
 
 def inline(svg: str, prefix: str) -> str:

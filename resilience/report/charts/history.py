@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
         for axes in (first, second):
             axes.set_xlim(-0.6, len(days) - 0.4)
             axes.set_xticks(places, labels)
-        _availability(first, own)
+        draw_availability(first, {number: day for number, day in enumerate(own) if day is not None})
         _p95(second, own, low, high)
         sheet.text(
             0.08, y + row / 2, short(service, 13), fontsize=frame.font, fontweight="bold", color=INK, va="center"
@@ -61,14 +61,14 @@ def _range(view: View) -> tuple[float, float]:
     return low, max(high, low * 10)
 
 
-def _availability(axes: Any, own: Sequence[Day | None]) -> None:
+def draw_availability(axes: Any, own: Mapping[int, Day]) -> None:
+    """Draw a bar a day, at its place, in the colour of a status; what few lost of many probes would else not be seen."""
     axes.set_ylim(0, 1.0)
     axes.set_yticks([0, 1], ["0", "100 %"])
-    for number, day in enumerate(own):
-        if day is not None:
-            told = f"{day.service} on {day.day}: {percent(day.availability)} of {plural(day.samples, 'probe')} answered"
-            says = told + (f", p95 {seconds(day.p95_s)}" if day.p95_s is not None else "")
-            bar(axes, (number - 0.4, 0), 0.8, max(day.availability, 0.02), STATUSES[_status(day)], says=says)
+    for number, day in own.items():
+        told = f"{day.service} on {day.day}: {percent(day.availability)} of {plural(day.samples, 'probe')} answered"
+        says = told + (f", p95 {seconds(day.p95_s)}" if day.p95_s is not None else "")
+        bar(axes, (number - 0.4, 0), 0.8, max(day.availability, 0.02), STATUSES[_status(day)], says=says)
 
 
 def _p95(axes: Any, own: Sequence[Day | None], low: float, high: float) -> None:

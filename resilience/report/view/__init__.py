@@ -60,7 +60,7 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One service on one day of the history: share of samples that were answered, and their p95.
+    """One service on one day of the history: share of samples that were answered, and how fast.
 
     `day` is a date of UTC as 2026-11-22, `availability` 0 to 1. A day without samples has no record.
     """
@@ -70,6 +70,7 @@ class Day:
     availability: float
     p95_s: float | None
     samples: int
+    p50_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

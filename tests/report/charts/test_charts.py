@@ -22,8 +22,8 @@ from resilience.report.series import Columns
 from resilience.report.view import Section, View, build
 from tests.kits import incident_factory as factory
 
-HELPERS = {"__init__", "axes", "canvas", "chart", "files", "lines"}
-"""Files of the folder that draw no chart."""
+HELPERS = {"__init__", "axes", "canvas", "chart", "files", "lines", "trends"}
+"""Files of the folder that draw no chart of a run."""
 
 
 @pytest.fixture(scope="module")

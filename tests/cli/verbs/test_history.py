@@ -1,0 +1,45 @@
+"""What the history says over a period can be asked for on a terminal and as one JSON document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.kits.small_staging import SmallStaging
+from tests.kits.typing_in import Type
+
+
+def test_looks_and_their_outage_are_told_over_a_period(type_in: Type, team: Path, staging: SmallStaging) -> None:
+    """The bad look comes first: a staging that is well makes no history where there is none."""
+    staging.status = 503
+    assert type_in("assess").code == 20
+    staging.status = 200
+    assert type_in("assess").code == 0
+    told = type_in("history")
+    assert told.code == 0, told.err
+    assert "backend_api" in told.out
+    assert "Outages: 1 outage, 1 without a proved end; median time to detect" in told.out
+    document = type_in("history", "--since", "7 days", "--json").json
+    assert document["schema"] == 1
+    (service,) = document["services"]
+    assert (service["service"], service["samples"]) == ("backend_api", 2)
+    assert sum(day["samples"] for day in document["days"]) == 2
+    assert [outage["services"] for outage in document["incidents"]] == [["backend_api"]]
+
+
+def test_where_nobody_looked_it_says_so_and_makes_no_history(type_in: Type, team: Path) -> None:
+    told = type_in("history", "--since", "all")
+    assert told.code == 0
+    assert "nobody looked" in told.out
+    assert not list(team.rglob("history.sqlite"))
+
+
+def test_a_period_that_is_none_is_refused(type_in: Type, team: Path) -> None:
+    type_in("history", "--since", "soon").complains("since 'soon'", "Hint: ")
+
+
+def test_a_damaged_history_is_left_as_it_is_by_who_only_reads(type_in: Type, team: Path) -> None:
+    path = team / "outputs" / "history.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no database at all" * 100)
+    told = type_in("history")
+    assert "Traceback" not in told.err
