@@ -475,9 +475,9 @@ class Notebook(Steps):
         telling = _telling()
         to = telling.target(self.settings)
         body = telling.compose(self.run.folder, self.settings, url=telling.report_url(os.environ)).body
-        self._section("report").show(f"<pre>{escape(body)}</pre>", body)
+        self._section("report").show(f"<pre>{escape(body)}</pre>", f"The text to be written:\n{body}")
         return (
-            f"This writes the text above onto issue {to.issue} of {to.repository}, and news of it where there is any."
+            f"This writes the text below onto issue {to.issue} of {to.repository}, and news of it where there is any."
         )
 
     async def _publish(self, section: str = "report") -> None:

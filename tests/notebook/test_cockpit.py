@@ -321,6 +321,7 @@ async def test_publishing_shows_the_exact_text_first_and_writes_nothing_where_no
         assert "no repository is configured" in section.html
         cockpit.run.settings = replace(cockpit.settings, issue="1278", publish=PublishSettings(repository="octo/shop"))
         button(section, "Publish…").click()
+        assert section.said == "The text to be written:"
         shown = unescape(section.html).removeprefix("<pre>").removesuffix("</pre>")
         assert double.requests == []
         button(section, "Yes, do it").click()
