@@ -40,7 +40,7 @@ def words(*typed: str) -> list[str]:
     ("typed", "found"),
     [
         ([""], [*VERBS]),
-        (["re"], ["recover", "restore", "report", "resume"]),
+        (["re"], ["recover", "restore", "report", "resume", "rehearse"]),
         (["nonsense", ""], []),
         (["services", ""], ["up", "down", "status", "kinds"]),
         (["services", "nonsense", ""], []),
