@@ -89,6 +89,12 @@ async def go_through_a_notebook() -> None:
     assert_type(await runbook.report(), tuple[Path, ...])
 
 
+def explore_the_history() -> None:
+    trends = resilience.open_trends(globals())
+    assert_type(trends.trends.lines, tuple[str, ...])
+    assert_type(trends.chart("days"), None)
+
+
 def tell_what_went_wrong(error: ResilienceError) -> str:
     if isinstance(error, SettingsError):
         return assert_type(error.found, str)

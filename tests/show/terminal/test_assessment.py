@@ -165,6 +165,7 @@ def test_the_work_for_a_screen_grows_with_the_number_of_services_and_not_with_it
         profile.runcall(terminal.show_assessment, found, None, steps=(), console=Console(file=io.StringIO(), width=80))
         return sum(row.callcount for row in profile.getstats())
 
+    calls(20)  # what is loaded on first use counts for neither
     assert calls(800) < 2.5 * calls(400)
 
 
