@@ -23,6 +23,11 @@ class Kind(StrEnum):
     RECOVERED = "recovered"
     ISSUE = "issue"
 
+    @property
+    def said(self) -> str:
+        """Return what people call it: "sticky" is our word alone."""
+        return "the incident's comment" if self is Kind.STICKY else f'the notice "{self.value}"'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:

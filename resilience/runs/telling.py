@@ -152,7 +152,7 @@ def compose(folder: Path, settings: Settings, *, url: str = "", public: bool = F
     )
     check = check_run(view.incident, text, report_url=url)
     for draft in made:
-        _scan(redactor, draft.body(draft.mark), f"the comment {draft.mark.kind.value}")
+        _scan(redactor, draft.body(draft.mark), draft.mark.kind.said)
     if check is not None:
         _scan(redactor, json.dumps(check), "the check")
     return Composed(incident=view.incident, drafts=made, check=check)
@@ -299,7 +299,7 @@ class _Posting:
             names = f"{CHANNEL}:{self._settings.publish.repository}#{number}:{draft.mark.incident}"
             self._keeping.keep({names: done.mark.incident})
         self._outcome.warnings += [one for one in done.warnings if one not in self._outcome.warnings]
-        self._outcome.sent.append(f"{draft.mark.kind.value}: {done.comment.url}")
+        self._outcome.sent.append(f"{draft.mark.kind.said}: {done.comment.url}")
 
     async def _issue(self, told: Mapping[str, Any], draft: Draft) -> int:
         """Return the number of the issue, found or made where none is named; its state and label are seen to with the sticky."""

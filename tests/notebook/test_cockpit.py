@@ -327,7 +327,7 @@ async def test_publishing_shows_the_exact_text_first_and_writes_nothing_where_no
         button(section, "Yes, do it").click()
         await done(cockpit)
         assert double.on()[0]["body"] == shown
-        assert "Published sticky" in section.html
+        assert "Published the incident's comment" in unescape(section.html)
 
 
 async def test_the_report_is_written_by_a_click(cockpit: Notebook) -> None:
@@ -403,4 +403,4 @@ async def test_the_parameter_publish_writes_the_end_onto_the_issue_where_no_runn
             headless.finish()
         assert [one["body"].count("PRODUCT FAILURES") for one in double.on()] == ([1] if alone else [])
     if alone:
-        assert "Published sticky" in headless.sections["publish"].html
+        assert "Published the incident's comment" in unescape(headless.sections["publish"].html)
