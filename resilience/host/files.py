@@ -155,13 +155,22 @@ def _owner(folder: Path, pid: int) -> psutil.Process | None:
 
 
 def _is_without_starter(process: psutil.Process) -> bool:
-    """Say whether this is a kernel (jupyter_client names its own process to it) of which that process is gone."""
+    """Say whether this is a kernel (jupyter_client names its own process to it) of which that process is gone.
+
+    One that has ended since it was looked at counts as well: its folder is to be looked at once more.
+    """
     import psutil  # as above
 
-    with suppress(psutil.Error, OSError):
-        starter = process.environ().get("JPY_PARENT_PID", "")
-        return starter.isdigit() and not psutil.pid_exists(int(starter))
-    return False
+    try:
+        environ = process.environ()
+        if not environ and process.status() == psutil.STATUS_ZOMBIE:
+            return True
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.Error, OSError):
+        return False
+    starter = environ.get("JPY_PARENT_PID", "")
+    return starter.isdigit() and not psutil.pid_exists(int(starter))
 
 
 def sync_folder(folder: Path) -> None:

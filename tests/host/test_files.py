@@ -10,10 +10,19 @@ import tempfile
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from resilience.core.errors import SettingsError
-from resilience.host.files import make_folder, read_env_file, remove_asides, scratch, sweep, write_atomically
+from resilience.host.files import (
+    _is_without_starter,
+    make_folder,
+    read_env_file,
+    remove_asides,
+    scratch,
+    sweep,
+    write_atomically,
+)
 
 
 def asides(folder: Path) -> list[str]:
@@ -147,6 +156,15 @@ def test_the_scratch_folder_goes_of_who_was_killed_and_not_yet_reaped(
         dead.kill()
         os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
         assert sweep() == (left,)
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_looked_at_again() -> None:
+    """The folder of a kernel that ended between the two looks stayed: it seemed to be somebody's who has a starter."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        process = psutil.Process(ended.pid)
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert _is_without_starter(process), "a zombie has no environment"
+    assert _is_without_starter(process)
 
 
 def test_a_kernel_whose_starter_was_killed_is_waited_for_and_its_folder_goes(

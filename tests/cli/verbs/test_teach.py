@@ -52,6 +52,7 @@ def answered(document: object) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_tests_teach_staging_dies_and_they_pass_on_what_it_said_in_any_order_and_number_of_workers(
     type_in: Type, team: Path, staging: Staging
 ) -> None:
