@@ -98,7 +98,7 @@ def test_an_outage_from_its_first_run_to_its_end(team: Path, staging: SmallStagi
         type_in("test", code=20)
         type_in("note", "called the provider")
         escalated = type_in("publish")
-        assert "Published escalated" in escalated
+        assert 'Published the notice "escalated"' in escalated
         assert kinds(double) == ["sticky", "opened", "escalated"]
         assert ["@shop-oncall" in Tags(gfm(one["body"])).loose for one in double.on()] == [False, False, True]
         assert "OPENED" in type_in("watch", "--rounds", "3")
@@ -106,7 +106,7 @@ def test_an_outage_from_its_first_run_to_its_end(team: Path, staging: SmallStagi
         type_in("ack", "on it", "--for", "60")
         assert "NOT ESCALATED (acknowledged by" in type_in("assess", code=20)
         staging.status = 200
-        assert "Published recovered" not in type_in("publish")
+        assert 'Published the notice "recovered"' not in type_in("publish")
         type_in("run", "--apply", "-p", "publish=true")
         type_in("publish")
         type_in("watch", "--rounds", "5")
