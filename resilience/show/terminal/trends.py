@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from resilience.core.trends import TIMES, IncidentTimes, ServiceFigures, TestCounts
 from resilience.core.words import brief, seconds
+from resilience.host.demand import on_demand
 from resilience.show.terminal.console import headline, out
+
+with on_demand():
+    # The room's door loads this file for a look as well, which has no period to tell of.
+    from resilience.core import trends
+
+if TYPE_CHECKING:
+    from resilience.core.trends import IncidentTimes, ServiceFigures, TestCounts
 
 MOST = 10
 """Rows of a table; how many more there are is said."""
@@ -36,11 +44,11 @@ def show_trends(
     )
     _table(
         console,
-        ("outage", *(verb for verb, _ in TIMES), "services"),
+        ("outage", *(verb for verb, _ in trends.TIMES), "services"),
         [
             (
                 f"{one.opened_at:%Y-%m-%d %H:%M}",
-                *("–" if (value := getattr(one, name)) is None else brief(value) for _, name in TIMES),
+                *("–" if (value := getattr(one, name)) is None else brief(value) for _, name in trends.TIMES),
                 ", ".join(one.services),
             )
             for one in reversed(incidents)
