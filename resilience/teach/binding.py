@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from resilience.teach.exchange import SHARED, Place, canonical, places
+from resilience.teach.exchange import SHARED, Place, canonical, places, same
 from resilience.teach.replay import Bound, Recorded, body_places, said
 
 _LEAST = 8
@@ -61,7 +61,7 @@ def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object]
     pairs: dict[tuple[object, object], list[Place]] = defaultdict(list)
     for place, value in asked.items():
         # What the lesson before bound was kept with that lesson's value, which is compared like any other.
-        if before[place] != value:
+        if not same(before[place], value):
             pairs[before[place], value].append(place)
     bounds = []
     for (old, new), where in pairs.items():
@@ -83,7 +83,7 @@ def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object]
             bounds.append(Bound(variable=number, asked=(), answered=back))
             told |= set(back)
     now, then = said(mine.exchange.answer), said(theirs.exchange.answer)
-    moment = tuple(place for place, value in now.items() if place not in told and then.get(place) != value)
+    moment = tuple(place for place, value in now.items() if place not in told and not same(then.get(place), value))
     if ("status",) in moment:
         return None
     return replace(mine, bound=tuple(bounds), volatile=moment)

@@ -216,17 +216,24 @@ def scalars(value: Any, at: Place = ()) -> Iterable[tuple[Place, Any]]:
         yield at, value
 
 
+def same(one: Any, other: Any) -> bool:
+    """Say whether two scalars are the same in JSON, where true is not 1 and 1 is not 1.0, as they are to Python."""
+    return type(one) is type(other) and bool(one == other)
+
+
 def difference(wanted: Canon, found: Canon) -> str:
     """Return the first thing by which two requests differ, in words; empty where they are the same."""
+    if wanted.key == found.key:
+        return ""
     for name in ("method", "path", "query", "headers", "body"):
         ours, theirs = getattr(wanted, name), getattr(found, name)
-        if ours == theirs:
+        if ours == theirs and name != "body":
             continue
         if name in ("method", "path"):
             return f"{name} {_told(theirs, name)} was recorded"
         mine, other = places(wanted), places(found)
         for place in sorted({*mine, *other}, key=str):
-            if place[0] == name and mine.get(place, _NOTHING) != other.get(place, _NOTHING):
+            if place[0] == name and not same(mine.get(place, _NOTHING), other.get(place, _NOTHING)):
                 where = ".".join(map(str, place))
                 if place not in other:
                     return f"{where} was not there"

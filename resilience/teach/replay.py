@@ -24,6 +24,7 @@ from resilience.teach.exchange import (
     is_json,
     media_type,
     places,
+    same,
     scalars,
 )
 
@@ -314,7 +315,7 @@ def body_places(answer: Answer) -> dict[Place, Any]:
 def differing(one: Mapping[Place, Any], other: Mapping[Place, Any]) -> str:
     """Return the first place at which two answers differ, in words; empty where they do not."""
     for place in sorted({*one, *other}, key=str):
-        if one.get(place, _NOTHING) != other.get(place, _NOTHING):
+        if not same(one.get(place, _NOTHING), other.get(place, _NOTHING)):
             return ".".join(map(str, place))
     return ""
 
@@ -328,7 +329,7 @@ def _fits(entry: _Entry, canon: Canon, run: _Run) -> bool:
     now: dict[int, Any] = {}
     for place, value in theirs.items():
         if place not in free:
-            if mine[place] != value:
+            if not same(mine[place], value):
                 return False
             continue
         known = run.variables.get(free[place], now.get(free[place], _NOTHING))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from resilience.teach.exchange import Answer, Asked, Exchange
-from resilience.teach.replay import Hit, Miss, Recorded, Replay, Whose, differing, said
+from resilience.teach.replay import Bound, Hit, Miss, Recorded, Replay, Whose, differing, said
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -92,5 +93,23 @@ def test_two_answers_are_the_same_by_status_headers_and_every_scalar_of_their_bo
         Answer(status=200, headers=JSON, body=one.body),
         Answer(status=200, headers=one.headers, body=b'{"a": 1.0, "b": [null]}'),
         Answer(status=200, headers=one.headers, body=b"[]"),
+        Answer(status=200, headers=one.headers, body=b'{"a": true, "b": []}'),
+        Answer(status=200, headers=one.headers, body=b'{"a": 1.0, "b": []}'),
     ):
         assert differing(said(one), said(other))
+
+
+def test_true_is_not_one_where_another_field_is_made_up_anew() -> None:
+    """They are equal to Python, and staging may refuse the one: a changed field would have got the recorded answer."""
+    bound = (Bound(variable=1, asked=(("body", "json", "name"),), answered=(("body", "name"),)),)
+    made = recorded(1, "POST", "/a", '{"name": "name-0001"}', bound=bound)
+    body = b'{"name": "name-0001", "active": true}'
+    taught = replace(
+        made, exchange=replace(made.exchange, asked=Asked(method="POST", path="/a", headers=JSON, body=body))
+    )
+    for active, found in (("true", Hit), ("1", Miss), ("1.0", Miss)):
+        sent = f'{{"name": "name-0002", "active": {active}}}'.encode()
+        answer = Replay([taught]).answer(
+            Asked(method="POST", path="/a", headers=JSON, body=sent), Whose(owner="test t", attempt=1)
+        )
+        assert isinstance(answer, found), active
