@@ -286,7 +286,11 @@ _WEAKER = frozenset({"echo", "contract"})
 
 
 def _recorded(case: Case) -> list[Answer]:
-    return [answer for answer in case.scene.answers_to(case.test) if answer.source == "recorded"]
+    return [answer for answer in case.scene.answers_to(case.test) if answer.source in _SAID]
+
+
+_SAID = frozenset({"recorded", "contract"})
+"""What staging itself said, of one request or of all."""
 
 
 def _on_recordings(case: Case) -> Judged:
@@ -297,8 +301,8 @@ def _on_recordings(case: Case) -> Judged:
             service=None, fault=None,
         )  # fmt: skip
     return _judged(
-        case, Outcome.UNDECIDED, 5, f"it was given recorded answers of {answer.service}, and nobody knows whether it ever passed "
-        "on them: resilience rehearse, while staging is well", service=answer.service,
+        case, Outcome.UNDECIDED, 5, f"it was given {answer.source} answers of {answer.service}, and nobody knows whether it ever "
+        "passed on them: resilience rehearse, while staging is well", service=answer.service,
     )  # fmt: skip
 
 

@@ -194,6 +194,10 @@ ROWS: Mapping[str, Row] = {
         exc=AssertionError("x"), test="a::t", rule=5, outcome=UNDECIDED, again=False,
         scene={"answers": (Answer(service="backend_api", at=99.9, source="recorded", test="a::t"),)},
     ),
+    "a failure on what the contract refused, never seen to pass": Row(
+        exc=AssertionError("x"), test="a::t", rule=5, outcome=UNDECIDED, again=False,
+        scene={"answers": (Answer(service="backend_api", at=99.9, source="contract", test="a::t"),)},
+    ),
     "a failure on recorded answers on which it passed": Row(
         exc=AssertionError("x"), test="a::t", rule=5, outcome=FAILED, again=False,
         scene={
