@@ -103,6 +103,7 @@ KEYS = {
     "mock_routes": '["GET /orders 200"]',
     "echo": '"ping"',
     "teach": '["traffic"]',
+    "teach_contract": '"/docs/openapi.json"',
     "teach_routes": '["/orders"]',
     "require": '"recorded"',
     "build_from": '"header:X-Version"',

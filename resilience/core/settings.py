@@ -114,7 +114,9 @@ class Service:
     """Cloud SQL Auth Proxy's /readiness."""
     write_check: bool = False
     teach: tuple[str, ...] = ()
-    """What staging teaches its stand-in while it is well: traffic."""
+    """What staging teaches its stand-in while it is well: traffic, contract."""
+    teach_contract: str = "/openapi.json"
+    """Where the service says its own OpenAPI document."""
     teach_routes: tuple[str, ...] = ()
     """Paths, with their queries, that a lesson asks by GET."""
     require: str = "any"

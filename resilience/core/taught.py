@@ -30,8 +30,8 @@ class Fidelity:
 class Taught:
     """One generation of what staging taught of a service.
 
-    `source`: traffic (of tests that passed), routes (GETs of a lesson) or har (imported). `damaged` says what is wrong with
-    it: it is served to nobody then. `gaps` are what it cannot answer, known since it was taught.
+    `source`: traffic (of tests that passed), routes (GETs of a lesson), har (imported) or contract (an OpenAPI document).
+    `damaged` says what is wrong with it: it is served to nobody then. `gaps` are what it cannot answer, known since it was taught.
     """
 
     service: str
@@ -48,6 +48,8 @@ class Taught:
     """Why it is older than was wanted, such as a lesson that failed since; empty: it is not."""
     damaged: str = ""
     fidelity: Fidelity | None = None
+    operations: int = 0
+    """How many operations its contract knows."""
     personal: Mapping[str, int] = field(default_factory=dict)
     """What of people is in it, by sort: e-mail addresses are kept as they are."""
 
@@ -72,7 +74,8 @@ def freshness(at: datetime, now: datetime, stale_days: float) -> str:
 
 def said(taught: Taught, now: datetime, stale_days: float) -> str:
     """Return one line for plan, status and report: "backend_api taught 2 h ago (60 tests, 134 answers), fidelity 94 %"."""
-    what = f"{taught.tests} tests, {taught.exchanges} answers" if taught.tests else f"{taught.exchanges} answers"
+    counts = f"{taught.tests} tests, {taught.exchanges} answers" if taught.tests else f"{taught.exchanges} answers"
+    what = f"contract of {taught.operations} operations" if taught.operations else counts
     parts = [f"{taught.service} taught {age(taught.at, now)} ago ({what})"]
     if taught.fidelity is not None:
         f = taught.fidelity

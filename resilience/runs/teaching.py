@@ -1,4 +1,4 @@
-"""Let staging teach its stand-ins while it is well: by the team's tests, by GETs of its own, or by a file of recordings."""
+"""Let staging teach its stand-ins while it is well: by the team's tests, by GETs, by its contract, or by a file of recordings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from time import monotonic
 
 from resilience.core.errors import ResilienceError, UsageError
@@ -30,19 +31,23 @@ from resilience.runs.looking import look
 from resilience.runs.testing import SuiteOptions
 from resilience.suite.records import WORKERS, Door
 from resilience.teach import key as keys
-from resilience.teach.asking import ask, build_of
+from resilience.teach.asking import ask, build_of, contract_of
 from resilience.teach.exchange import Exchange
 from resilience.teach.har import imported
 from resilience.teach.keeping import keep
 from resilience.teach.lesson import Lesson, masker_of, teach, unwell_before
+from resilience.teach.mask import Masker
+from resilience.teach.openapi import ContractError
 from resilience.teach.recorder import Heard
 from resilience.teach.recording import RecorderError, Recording
-from resilience.teach.store import Generation, Store
-from resilience.teach.ways import address_of, origin_of, refused
+from resilience.teach.store import CONTRACT, Generation, Store
+from resilience.teach.ways import address_of, origin_of, refused, unreachable
 
 LESSON_S = 600.0
 """Seconds that a lesson's own GETs may take in all."""
 TRAFFIC = "traffic"
+Documents = Mapping[str, bytes | str]
+"""Service → the contract it gave out, or why there is none."""
 _WELL = ConnectivityStatus.AVAILABLE
 Say = Callable[[str], None]
 
@@ -74,6 +79,17 @@ def teachable(settings: Settings, names: Sequence[str] = ()) -> tuple[Service, .
         said = "; ".join(reasons.values()) or "no service has it in its table"
         raise UsageError(f"no service teaches traffic: {said}.", hint='teach = ["traffic"] below [[service]]')
     return found
+
+
+def contracted(settings: Settings, names: Sequence[str] = ()) -> tuple[Service, ...]:
+    """Return the services that teach their contract, of these names where some are given."""
+    return tuple(
+        service
+        for service in settings.services
+        if CONTRACT in service.teach
+        and (not names or service.name in names)
+        and not unreachable(service, settings.deny_hosts)
+    )
 
 
 def needed_by(services: Iterable[Service], settings: Settings) -> tuple[str, ...]:
@@ -188,9 +204,11 @@ async def _learn(
             if sample.at >= began and sample.service in names and sample.status is not _WELL
         }
     )
+    documents: Documents = {}
     try:
         if bad:
             raise NotWellError(f"{', '.join(bad)} turned bad in the middle of the lesson.")
+        documents = await _documents(settings, contracted(settings, [one.name for one in services]))
         await well_now(settings, services)
     except NotWellError as exc:
         why = f"nothing was learned: {exc}"
@@ -217,6 +235,9 @@ async def _learn(
         made = await asyncio.to_thread(teach, store, lesson, masker)
         notes.append(_told(service.name, made, store))
         generations += [made] if made is not None else []
+    agreed = await _agree(settings, store, documents, masker, began)
+    generations += agreed.generations
+    notes += agreed.notes
     if kept.gaps:
         notes.append(f"not learned: {kept.gaps[0]}" + (f", and {len(kept.gaps) - 1} more" if kept.gaps[1:] else ""))
     return Learned(generations=tuple(generations), notes=tuple(notes))
@@ -249,25 +270,68 @@ def _all_stale(store: Store, services: Iterable[Service], why: str) -> None:
 
 
 async def teach_routes(settings: Settings, names: Sequence[str] = (), say: Say = lambda _: None) -> Learned:
-    """Ask staging's `teach_routes` by GET, one after the other, and learn the answers; the scheduled job's lesson.
+    """Ask staging's `teach_routes` by GET, one after the other, and for contracts, and learn them; the scheduled job's lesson.
 
-    What is not a 2xx, 3xx or 4xx is not learned. Raises UsageError where no service has routes, NotWellError and LockedError.
+    What is not a 2xx, 3xx or 4xx is not learned. Raises UsageError where no service has routes or a contract, NotWellError and
+    LockedError.
     """
-    services = [service for service in teachable(settings, names) if service.teach_routes]
+    agreeing = contracted(settings, names)
+    wanted = any(one.teach_routes and (TRAFFIC in one.teach or one.name in names) for one in settings.services)
+    asked = teachable(settings, names) if wanted or not agreeing else ()
+    routed = [service for service in asked if service.teach_routes]
+    services = [one for one in settings.services if one in routed or one in agreeing]
     if not services:
-        raise UsageError("no service that teaches has teach_routes.", hint='teach_routes = ["/api/products"]')
+        raise UsageError(
+            "no service that teaches has teach_routes or a contract.", hint='teach_routes = ["/api/products"]'
+        )
     store = Store(settings.state)
     with store.lesson():
         await until_well(settings, services, say)
         until = monotonic() + LESSON_S
         began = datetime.now(UTC)
-        answers = {service.name: await ask(service, settings.root, until, settings.deadlines) for service in services}
+        answers = {service.name: await ask(service, settings.root, until, settings.deadlines) for service in routed}
+        documents = await _documents(settings, agreeing)
         try:
             await well_now(settings, services)
         except NotWellError as exc:
             _all_stale(store, services, str(exc))
             raise
-        return await _write(settings, store, services, answers, "routes", began)
+        learned = await _write(settings, store, routed, answers, "routes", began)
+        masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, ())
+        agreed = await _agree(settings, store, documents, masker, began)
+    return Learned(generations=(*learned.generations, *agreed.generations), notes=(*learned.notes, *agreed.notes))
+
+
+async def _documents(settings: Settings, services: Iterable[Service]) -> Documents:
+    """Ask each of these services for its contract."""
+    return {service.name: await contract_of(service, settings.root) for service in services}
+
+
+async def _agree(settings: Settings, store: Store, documents: Documents, masker: Masker, began: datetime) -> Learned:
+    """Write the contracts that were given out; one that was not, or is none, leaves the one before."""
+    generations, notes = [], list[str]()
+    for name, data in documents.items():
+        if isinstance(data, str):
+            notes.append(f"{name}: {data}")
+            continue
+        service = settings.service(name)
+        build = await build_of(service, settings.root) if service is not None else ""
+        try:
+            # By name, as it brings openapi-core, a second of imports that a lesson without a contract does without.
+            teach_contract = resolve_name("resilience.teach.agreement:teach_contract")
+            made = await asyncio.to_thread(teach_contract, store, name, data, masker, at=began, build=build)
+        except ContractError as exc:
+            notes.append(f"{name}: its contract was not learned: {exc}")
+            continue
+        against = (
+            f", contradicted {len(gaps)} times: resilience taught {name}" if (gaps := made.manifest["gaps"]) else ""
+        )
+        told = made.manifest["contract"]
+        notes.append(
+            f"{name}: learned its contract of {told['operations']} operations (generation {made.number}){against}"
+        )
+        generations.append(made)
+    return Learned(generations=tuple(generations), notes=tuple(notes))
 
 
 async def learn_file(settings: Settings, name: str, data: bytes) -> Learned:

@@ -105,6 +105,7 @@ def read_service(
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
         teach=_teach(table),
+        teach_contract=_teach_contract(table),
         teach_routes=_teach_routes(table),
         require=_word(table, "require", ("any", "recorded")),
         build_from=_build_from(table),
@@ -444,9 +445,9 @@ def _mock_routes(table: Table) -> tuple[str, ...]:
     return routes
 
 
-TAUGHT = ("traffic",)
+TAUGHT = ("traffic", "contract")
 """What a service can be asked to teach."""
-_NOT_YET = ("schema", "seed", "contract")
+_NOT_YET = ("schema", "seed")
 
 
 def _teach(table: Table) -> tuple[str, ...]:
@@ -467,6 +468,14 @@ def _teach_routes(table: Table) -> tuple[str, ...]:
             "teach_routes", found=repr(bad)[:60], expected='paths such as "/api/products?page=1", asked by GET'
         )
     return routes
+
+
+def _teach_contract(table: Table) -> str:
+    """Return where the contract is: a path alone, for a document of another address would not be this service's."""
+    path = table.text("teach_contract", "/openapi.json", filled=True)
+    if not re.fullmatch(r"/[^\s#]*", path):
+        raise table.error("teach_contract", found=repr(path[:60]), expected='a path such as "/openapi.json"')
+    return path
 
 
 def _build_from(table: Table) -> str:

@@ -127,7 +127,7 @@ def _item(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[str
 def _taught(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return what makes a mock say what staging taught; nothing, and as a gap why, where no byte of it may be served."""
     service = wanted.service
-    if "traffic" not in service.teach or wanted.place.kind.doubles is None:
+    if not service.teach or wanted.place.kind.doubles is None:
         return {}
     found, key = Store(ground.checkout.state).current(service.name), None
     whole = [one for one in found if not one.problem]

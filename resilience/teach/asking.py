@@ -1,4 +1,4 @@
-"""Turn a service's routes into its answers of now, and its health check into which build of it answers."""
+"""Turn a service's routes into its answers of now, and what it says of itself into its contract and its build."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from resilience.teach.recorder import BODY_AT_MOST
 from resilience.teach.ways import address_of
 
 _AGENT = "resilience-teach"
+_CONTRACT_S = 30.0
 _NOT_KEPT = frozenset({"content-length", "date", "connection", "keep-alive", "transfer-encoding"})
 
 
@@ -60,9 +62,7 @@ async def _get(http: aiohttp.ClientSession, service: Service, route: str) -> Exc
     headers = {"Accept": "*/*", **{name: value.reveal() for name, value in service.headers.items()}}
     began = time.time()
     async with http.get(url, headers=headers, allow_redirects=False) as answer:
-        body = await answer.content.read(BODY_AT_MOST + 1)
-        while len(body) <= BODY_AT_MOST and (more := await answer.content.read(BODY_AT_MOST + 1 - len(body))):
-            body += more
+        body = await _read(answer)
         path, _, query = route.partition("?")
         if len(body) > BODY_AT_MOST:
             return f"GET {path}: its body is above {BODY_AT_MOST >> 20} MiB"
@@ -81,6 +81,35 @@ async def _get(http: aiohttp.ClientSession, service: Service, route: str) -> Exc
             began=began,
             ended=time.time(),
         )
+
+
+async def contract_of(service: Service, root: Path) -> bytes | str:
+    """Return the bytes of a service's contract, or why there are none."""
+    url = URL(f"{address_of(service)}{service.teach_contract}", encoded=True)
+    where = service.teach_contract.partition("?")[0]
+    headers = {"Accept": "application/json, */*", **{name: value.reveal() for name, value in service.headers.items()}}
+    try:
+        async with (
+            asyncio.timeout(_CONTRACT_S),
+            _client(service, root) as http,
+            http.get(url, headers=headers, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                return f"its contract was not given out: status {answer.status} at {where}"
+            data = await _read(answer)
+            if len(data) > BODY_AT_MOST:
+                return f"its contract at {where} is above {BODY_AT_MOST >> 20} MiB"
+            return decoded(data, [answer.headers.get("Content-Encoding", "")])
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, zlib.error) as exc:
+        return f"its contract was not given out: {type(exc).__name__} at {where}"
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer, and of one that is too large a byte more than is kept."""
+    body = await answer.content.read(BODY_AT_MOST + 1)
+    while len(body) <= BODY_AT_MOST and (more := await answer.content.read(BODY_AT_MOST + 1 - len(body))):
+        body += more
+    return body
 
 
 async def build_of(service: Service, root: Path) -> str:

@@ -16,7 +16,7 @@ from resilience.teach.exchange import SHARED, Exchange
 from resilience.teach.key import mark
 from resilience.teach.mask import Masker, people_in, tokens_in
 from resilience.teach.replay import Hit, Recorded, Replay, Whose, differing, said
-from resilience.teach.store import Generation, Store
+from resilience.teach.store import CONTRACT, Generation, Store
 
 TOKENS = "tokens.json"
 _SECRET_LEAST = 6
@@ -91,7 +91,7 @@ def previous(store: Store, service: str, source: str) -> tuple[Recorded, ...]:
 def recordings_of(generation: Generation) -> tuple[Recorded, ...]:
     """Return the recordings of a generation, each byte checked. Raises StoreError, ValueError, LookupError or TypeError."""
     files = {name: generation.read(name) for name in generation.manifest["files"]}
-    return har.read(files)
+    return har.read(files) if generation.source != CONTRACT else ()
 
 
 def unwell_before(store: Store, services: Collection[str]) -> frozenset[str]:

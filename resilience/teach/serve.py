@@ -1,30 +1,46 @@
 """Turn requests of tests into what staging answered to them while it was well; what it was not asked then is a loud miss.
 
+Where staging gave out its contract, a request that nobody recorded and that this does not allow is refused as it says.
+
 It imitates a service in the process of the mocks, in the place of the mock that would only echo. Health checks and what is dialled
 stay the mock's own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from resilience.core.errors import ResilienceError
 from resilience.host.under_way import under_way
-from resilience.services.mocking import MARK, MISS, RECORDED, SYNTHETIC, Config, Imitation, Mock, port_of
+from resilience.services.mocking import (
+    CONTRACT as SAYS_CONTRACT,
+    MARK,
+    MISS,
+    RECORDED,
+    SYNTHETIC,
+    Config,
+    Imitation,
+    Mock,
+    port_of,
+)
 from resilience.services.tokens import Keys
 from resilience.teach.exchange import Answer, Asked
 from resilience.teach.lesson import TOKENS, recordings_of
 from resilience.teach.mask import PSEUDONYM, TOKEN, Masker, Token
 from resilience.teach.recorder import scrubbed
 from resilience.teach.replay import NOBODY, Hit, Miss, Recorded, Replay, Whose
-from resilience.teach.store import Generation, check, read_generation
+from resilience.teach.store import CONTRACT, CONTRACT_FILE, Generation, check, read_generation
 
 MISSED = 501
 """Not Implemented: no real answer of a backend says it by chance."""
@@ -32,6 +48,7 @@ _HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "te", "trailer"}
 )
 _MANY_TOKENS = 10_000
+_MINUTE = "%Y-%m-%dT%H:%MZ"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +61,10 @@ class _Service:
     recorded_at: Mapping[int, str]
     generation: Mapping[int, int]
     origin: str
+    contract: Generation | None = None
+    """Where its contract lies."""
+    rules: Any = None
+    """The contract itself, once a request had no recording: to read it takes a second."""
 
 
 class Taught(Imitation):
@@ -59,6 +80,7 @@ class Taught(Imitation):
         self.services: dict[str, _Service] = {}
         self.issued: dict[str, tuple[str, float]] = {}
         """Tokens that were given out here, of any service → their placeholder, and when they end."""
+        self._reading = asyncio.Lock()
         self._under_way = Path(config.under_way) if config.under_way else None
         for mock in config.services:
             if mock.taught:
@@ -70,17 +92,20 @@ class Taught(Imitation):
         tokens: dict[str, Token] = {}
         at: dict[int, str] = {}
         generation_of: dict[int, int] = {}
+        contract: Generation | None = None
         for folder in mock.taught:
             generation = check(read_generation(Path(folder)))
             if generation.problem:
                 raise ValueError(f"{mock.name}: {generation.problem}")
+            if generation.source == CONTRACT:
+                contract = generation
             tokens |= tokens_of(generation)
             for one in recordings_of(generation):
                 number = len(recordings) + 1
                 recordings.append(
                     Recorded(number=number, exchange=one.exchange, bound=one.bound, volatile=one.volatile)
                 )
-                at[number] = generation.at.strftime("%Y-%m-%dT%H:%MZ")
+                at[number] = generation.at.strftime(_MINUTE)
                 generation_of[number] = generation.number
         masker = Masker(key=bytes.fromhex(mock.teach_key), seen=_pseudonyms(recordings), own=self._placeholder)
         return _Service(
@@ -90,6 +115,7 @@ class Taught(Imitation):
             recorded_at=at,
             generation=generation_of,
             origin=mock.origin,
+            contract=contract,
         )
 
     def _placeholder(self, token: str) -> str | None:
@@ -113,7 +139,32 @@ class Taught(Imitation):
             response = mock.health()
             response.headers[MARK] = f"{mock.name}; {SYNTHETIC}"
             return response
-        return _missed(found, mock)
+        refused = await self._refused(asked, service, mock) if service.contract is not None else None
+        return refused or _missed(found, mock)
+
+    async def _refused(self, asked: Asked, service: _Service, mock: Mock) -> web.Response | None:
+        """Return how the service's contract refuses a request that nobody recorded; None where it does not."""
+        at = service.contract
+        assert at is not None
+        async with self._reading:
+            if service.rules is None:
+                try:
+                    service.rules = await asyncio.to_thread(_rules_of, at)
+                except ResilienceError:
+                    service.contract = (
+                        None  # its bytes have changed since the start: a miss says less, and nothing wrong
+                    )
+                    return None
+        refusal = await asyncio.to_thread(service.rules.refusal, asked)
+        if refusal is None:
+            return None
+        body = {
+            "error": f"the contract of {mock.name} does not allow it: {refusal.why}",
+            "mock": True,
+            "contract": {"operation": refusal.operation, "refused": refusal.why},
+        }
+        told = f"at={at.at.strftime(_MINUTE)}; gen={at.number}"
+        return web.json_response(body, status=refusal.status, headers={MARK: f"{mock.name}; {SAYS_CONTRACT}; {told}"})
 
     def _whose(self, request: web.Request) -> Whose:
         """Return who asks: the test under way in the process to which this port belongs."""
@@ -207,6 +258,12 @@ def _missed(miss: Miss, mock: Mock) -> web.Response:
         "miss": {"asked": miss.asked, "key": miss.key, "reason": miss.reason, "nearest": miss.nearest, "differs": miss.differs},
     }  # fmt: skip
     return web.json_response(body, status=MISSED)
+
+
+def _rules_of(generation: Generation) -> Any:
+    """Return the contract that a generation holds, its bytes checked. Raises StoreError and ContractError."""
+    # By name, as it brings openapi-core, a second of imports that a stand-in does without until a request was not recorded.
+    return resolve_name("resilience.teach.contract:Contract")(json.loads(generation.read(CONTRACT_FILE)))
 
 
 def tokens_of(generation: Generation) -> dict[str, Token]:

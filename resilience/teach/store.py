@@ -27,6 +27,9 @@ from resilience.host.files import make_private_folder, sync_folder, write_atomic
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+CONTRACT = "contract"
+"""The source of a generation that holds an OpenAPI document, and no recordings."""
+CONTRACT_FILE = "contract.json"
 KEEP = 3
 """So many generations of one source are kept."""
 _ASIDE = re.compile(r"\.new-(\d+)-[0-9a-f]+")
@@ -106,8 +109,13 @@ class Store:
                 if _ASIDE.fullmatch(aside.name):
                     shutil.rmtree(aside, ignore_errors=True)
 
-    def write(self, service: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Generation:
-        """Write a generation and return it. Raises StoreError where the disk does not take it: then nothing changed."""
+    def write(
+        self, service: str, manifest: Mapping[str, Any], files: Mapping[str, bytes], *, renews: bool = True
+    ) -> Generation:
+        """Write a generation and return it. Raises StoreError where the disk does not take it: then nothing changed.
+
+        `renews`: what the service says is as new as this, and so no longer stale.
+        """
         above = self.folder / service
         aside = above / f".new-{os.getpid()}-{os.urandom(4).hex()}"
         try:
@@ -131,8 +139,9 @@ class Store:
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
-            with suppress(FileNotFoundError):
-                (above / "stale.json").unlink()
+            if renews:
+                with suppress(FileNotFoundError):
+                    (above / "stale.json").unlink()
         except OSError as exc:
             raise StoreError(
                 f"what {service} taught could not be written: {exc.strerror}; the generation before stands.",
@@ -257,6 +266,7 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
                 stale=stale if current else "",
                 damaged=checked.problem,
                 fidelity=rehearsal_of(one)[0],
+                operations=int(manifest.get("contract", {}).get("operations", 0)) if known else 0,
                 personal={str(name): int(count) for name, count in manifest.get("personal", {}).items()},
             )
         )

@@ -26,6 +26,15 @@ class Way:
 
 def refused(service: Service, deny_hosts: Sequence[str]) -> str:
     """Return why a service cannot be recorded; empty where it can."""
+    if why := unreachable(service, deny_hosts):
+        return why
+    if not service.staging_exports:
+        return f"{service.name}: no export leads tests to it, so they would pass by the recorder"
+    return ""
+
+
+def unreachable(service: Service, deny_hosts: Sequence[str]) -> str:
+    """Return why a service cannot be asked for anything that its stand-in could say; empty where it can."""
     doubles = service.kind.doubles
     if doubles is None or not doubles.recordable:
         return f"{service.name}: a service of type {service.type} teaches no traffic"
@@ -34,8 +43,6 @@ def refused(service: Service, deny_hosts: Sequence[str]) -> str:
     host = url_parts(service.url, service.kind).host
     if any(fnmatch.fnmatch(host.lower(), pattern.lower()) for pattern in deny_hosts):
         return f"{service.name}: {host} is in [safety] deny_hosts"
-    if not service.staging_exports:
-        return f"{service.name}: no export leads tests to it, so they would pass by the recorder"
     return ""
 
 

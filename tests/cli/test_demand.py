@@ -25,6 +25,7 @@ except SystemExit:
 HEAVY = {
     "rich.console", "msgspec", "psutil", "dotenv", "sqlite3", "xml.etree.ElementTree", "asyncpg", "redis", "websockets",
     "aiohttp", "jinja2", "papermill", "nbclient", "pandas", "matplotlib", "ipywidgets",
+    "openapi_core", "genson",
     "resilience.core.records", "resilience.core.settings", "resilience.core.kind", "resilience.services.registry",
     "resilience.settings.build", "resilience.stand_ins.starting", "resilience.fallback.journal", "resilience.suite.testrun",
     "resilience.runs.runbook", "resilience.runs.stages", "resilience.show.terminal", "resilience.notebook.headless",

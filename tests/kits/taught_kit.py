@@ -23,6 +23,7 @@ from resilience.core.secret import Secret
 from resilience.host import under_way
 from resilience.services.mocking import Config as MockConfig, Mock
 from resilience.stand_ins.mocks import Mocks
+from resilience.teach.agreement import teach_contract
 from resilience.teach.keeping import keep
 from resilience.teach.lesson import Lesson, masker_of, teach, unwell_before
 from resilience.teach.recorder import Config, Heard, Recorder, Upstream
@@ -33,6 +34,38 @@ from tests.kits.ports import free_ports
 KEY = b"the key of a test, long enough"
 JWT_KEY = "staging's own, of thirty-two bytes or more"
 USERS = {"alice": "wonderland-9", "bob": "builder-77"}
+
+
+def contract() -> dict[str, Any]:
+    """Return the OpenAPI document of the small shop, of a part of what it has."""
+    item = {
+        "type": "object", "required": ["name"],
+        "properties": {"name": {"type": "string", "minLength": 1, "example": "lamp"}, "stock": {"type": "integer"}},
+    }  # fmt: skip
+    told = {"description": "as it says"}
+    key = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^item-"}}
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}}}
+    page = {"name": "page", "in": "query", "schema": {"type": "integer", "minimum": 1}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "shop", "version": "1"},
+        "servers": [{"url": "https://staging.example"}],
+        "components": {
+            "schemas": {"Item": item},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+        "paths": {
+            "/items": {
+                "get": {"parameters": [page], "responses": {"200": told}},
+                "post": {"requestBody": body, "responses": {"201": told, "422": told}},
+            },
+            "/items/{id}": {
+                "get": {"parameters": [key], "responses": {"200": told, "404": told}},
+                "put": {"parameters": [key], "requestBody": body, "responses": {"200": told, "422": told}},
+            },
+            "/me": {"get": {"security": [{"bearer": []}], "responses": {"200": told, "401": told}}},
+        },
+    }
 
 
 class Staging:
@@ -49,6 +82,7 @@ class Staging:
         """Set when an answer that waits for `hang` was asked for."""
         self.asked: list[str] = []
         self.port = 0
+        self.contract: dict[str, Any] | None = contract()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Staging]:
@@ -57,10 +91,11 @@ class Staging:
             "GET /health", "GET /items", "POST /items", "GET /items/{id}", "DELETE /items/{id}", "PUT /items/{id}",
             "GET /counter", "GET /gzip", "GET /events", "GET /binary", "GET /nothing", "GET /pieces", "POST /upload",
             "POST /login", "GET /me", "POST /token", "GET /jwks", "GET /moved", "GET /absolute", "GET /big",
-            "GET /teapot", "POST /echo", "GET /opaque", "POST /opaque", "GET /time", "GET /slow", "POST /search", "GET /break",
+            "GET /openapi.json", "GET /teapot", "POST /echo", "GET /opaque", "POST /opaque",
+            "GET /time", "GET /slow", "POST /search", "GET /break",
         ):  # fmt: skip
             method, path = route.split()
-            app.router.add_route(method, path, getattr(self, f"_{path.split('/')[1]}"))
+            app.router.add_route(method, path, getattr(self, f"_{path.split('/')[1].partition('.')[0]}"))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -108,6 +143,11 @@ class Staging:
         if request.method == "PUT":
             self.items[key] |= await request.json()
         return web.json_response(self.items[key])
+
+    async def _openapi(self, request: web.Request) -> web.StreamResponse:
+        if self.contract is None:
+            return web.json_response({"detail": "not found"}, status=404)
+        return web.json_response(self.contract)
 
     async def _counter(self, _: web.Request) -> web.StreamResponse:
         self.count += 1
@@ -269,6 +309,14 @@ class Lessons:
                 unwell=kept.unwell, origin=self.staging.origin,
             )  # fmt: skip
             return teach(self.store, lesson, masker_of(KEY, self.secrets, exchanges))
+
+    def agree(self, document: dict[str, Any] | bytes | None = None) -> Generation:
+        """Learn the contract that staging gives out now, or another document."""
+        given = self.staging.contract if document is None else document
+        data = given if isinstance(given, bytes) else json.dumps(given).encode()
+        masker = masker_of(KEY, self.secrets, ())
+        with self.store.lesson():
+            return teach_contract(self.store, "api", data, masker, at=datetime.now(UTC), build="7")
 
     @asynccontextmanager
     async def stand_in(self) -> AsyncIterator[Mocks]:

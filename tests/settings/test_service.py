@@ -248,6 +248,10 @@ def test_what_a_service_teaches_is_off_until_asked() -> None:
     asked = 'teach = ["traffic"]\nteach_routes = ["/a?b=c"]\nrequire = "recorded"\nbuild_from = "json:info.build"\n'
     [service] = settings(TEACHING + asked).services
     assert (service.teach, service.teach_routes) == (("traffic",), ("/a?b=c",))
+    assert service.teach_contract == "/openapi.json"
+    [service] = settings(TEACHING + 'teach = ["contract"]\nteach_contract = "/docs/v1.yaml"\n').services
+    assert (service.teach, service.teach_contract) == (("contract",), "/docs/v1.yaml")
+    [service] = settings(TEACHING + asked).services
     assert (service.require, service.build_from) == ("recorded", "json:info.build")
 
 
@@ -256,6 +260,8 @@ def test_what_a_service_teaches_is_off_until_asked() -> None:
     [
         ('teach = ["trafic"]', "traffic"),
         ('teach = ["seed"]', "not built yet"),
+        ('teach_contract = "https://elsewhere/openapi.json"', "a path"),
+        ('teach_contract = ""', "a teach_contract"),
         ('teach_routes = ["POST /orders"]', "asked by GET"),
         ('teach_routes = ["http://elsewhere/x"]', "paths"),
         ('require = "record"', "recorded"),

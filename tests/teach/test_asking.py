@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
@@ -11,7 +12,7 @@ import pytest
 from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Service
 from resilience.services.registry import KINDS
-from resilience.teach.asking import ask, build_of
+from resilience.teach.asking import ask, build_of, contract_of
 from tests.kits.taught_kit import Staging
 
 
@@ -57,3 +58,19 @@ async def test_a_lesson_has_an_end(staging: Staging, tmp_path: Path) -> None:
 )
 async def test_the_build_is_what_the_health_check_says(staging: Staging, tmp_path: Path, told: str, build: str) -> None:
     assert await build_of(service(staging, build_from=told), tmp_path) == build
+
+
+async def test_a_contract_is_given_out_or_it_is_said_why_not(staging: Staging, tmp_path: Path) -> None:
+    data = await contract_of(service(staging), tmp_path)
+    assert isinstance(data, bytes)
+    assert json.loads(data) == staging.contract
+    staging.contract = None
+    assert await contract_of(service(staging), tmp_path) == (
+        "its contract was not given out: status 404 at /openapi.json"
+    )  # fmt: skip
+    moved = service(staging, teach_contract="/moved?token=abc")
+    assert await contract_of(moved, tmp_path) == "its contract was not given out: status 302 at /moved"
+    assert "above 8 MiB" in await contract_of(service(staging, teach_contract="/big?bytes=9000000"), tmp_path)
+    packed = await contract_of(service(staging, teach_contract="/gzip"), tmp_path)
+    assert isinstance(packed, bytes)
+    assert packed.startswith(b'{"packed"')

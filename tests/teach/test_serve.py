@@ -361,3 +361,44 @@ async def test_health_is_staging_where_a_test_asked_and_the_mocks_own_elsewhere(
         with lab.test("a::t"):
             answer = await http.get("/health")
     assert (source(answer), answer.json()["mock"]) == ("synthetic", True)
+
+
+async def test_a_recording_comes_before_the_contracts_refusal_and_that_before_a_miss(lab: Lessons) -> None:
+    async def recorded(http: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await http.get("/items", params={"page": 0})]
+
+    await taught(lab, recorded)
+    lab.agree()
+    async with lab.stand_in() as mocks, client(mocks.mock("api").port) as http:
+        with lab.test("a::t"):
+            asked = [
+                await http.get("/items", params={"page": 0}),
+                await http.get("/items", params={"page": -1}),
+                await http.post("/items", json={"stock": 1}),
+                await http.post("/items", json={"name": "lamp"}),
+                await http.get("/health"),
+            ]
+        told = [one[1] for one in mocks.mock("api").told]
+    assert [(source(one), one.status_code) for one in asked] == [
+        ("recorded", 200), ("contract", 400), ("contract", 422), ("miss", 501), ("synthetic", 200),
+    ]  # fmt: skip
+    assert told == ["recorded", "contract", "contract", "miss", "synthetic"]
+    refused = asked[2]
+    assert refused.headers["X-Resilience-Mock"].startswith("api; contract; at=20")
+    assert refused.headers["X-Resilience-Mock"].endswith("; gen=2")
+    assert refused.json()["contract"] == {"operation": "POST /items", "refused": "body.name: required"}
+
+
+async def test_a_contract_alone_refuses_and_misses_and_makes_nothing_up(lab: Lessons) -> None:
+    lab.agree()
+    async with lab.stand_in() as mocks, client(mocks.mock("api").port) as http:
+        assert source(await http.get("/items", params={"page": 0})) == "contract"
+        assert source(await http.get("/items", params={"page": 1})) == "miss"
+
+
+async def test_a_contract_whose_bytes_changed_while_it_was_served_refuses_nothing(lab: Lessons) -> None:
+    made = lab.agree()
+    async with lab.stand_in() as mocks, client(mocks.mock("api").port) as http:
+        file = made.folder / "contract.json"
+        file.write_bytes(file.read_bytes().replace(b'"minimum": 1', b'"minimum": 9'))
+        assert source(await http.get("/items", params={"page": 3})) == "miss"

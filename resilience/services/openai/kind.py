@@ -12,7 +12,10 @@ KIND = Kind(
     title="OpenAI-compatible",
     schemes={"https": Scheme(port=443, tls=True), "http": Scheme(port=80, local=True)},
     url_prefix="openai+",
-    keys=("headers", "expect_status", "expect_body", "expect_json", "teach", "teach_routes", "require", "build_from"),
+    keys=(
+        *("headers", "expect_status", "expect_body", "expect_json"),
+        *("teach", "teach_contract", "teach_routes", "require", "build_from"),
+    ),
     templates=(
         Template(
             name="llm_service",

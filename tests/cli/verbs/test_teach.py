@@ -276,3 +276,50 @@ def test_who_teaches_nothing_is_told_what_to_write(type_in: Type, team: Path, li
     assert line in text
     config.write_text("\n".join(one for one in text.splitlines() if not one.startswith(line.rstrip("\n"))) + "\n")
     type_in("teach").complains(said)
+
+
+def test_a_contract_is_taught_and_what_it_forbids_is_refused_and_counted(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    config = team / "resilience.toml"
+    config.write_text(config.read_text().replace('teach = ["traffic"]', 'teach = ["traffic", "contract"]'))
+    (team / "tests" / "test_shop.py").write_text(
+        SUITE.partition("def test_flow")[0]
+        + textwrap.dedent("""
+            def test_refused():
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    ask("/items", {"stock": 1})
+                assert refused.value.code == 422
+                refused.value.close()
+        """)
+    )
+    said = type_in("teach")
+    assert said.code == 0, said.err
+    assert "backend_api: learned its contract of 5 operations (generation 2)" in said.out
+    assert "contract of 5 operations" in type_in("taught").out
+    staging.broken = 1_000_000
+    try:
+        type_in("apply")
+        weak = type_in("test", "--json")
+        config.write_text(config.read_text().replace("build_from", 'require = "recorded"\nbuild_from'))
+        strict = type_in("test", "--json")
+    finally:
+        type_in("restore")
+    assert outcomes(weak.json) == {"test_refused": "passed"}, weak.err
+    assert answered(weak.json) == {"contract": 1}
+    assert outcomes(strict.json) == {"test_refused": "stand_in_gap"}, strict.err
+
+
+def test_a_contract_that_is_not_given_out_is_said_and_the_rest_is_learned(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    config = team / "resilience.toml"
+    config.write_text(config.read_text().replace('teach = ["traffic"]', 'teach = ["traffic", "contract"]'))
+    staging.contract = None
+    said = type_in("teach")
+    assert said.code == 0
+    assert "backend_api: its contract was not given out: status 404 at /openapi.json" in said.out
+    assert "learned 3 answers" in said.out
+    config.write_text(config.read_text().replace('teach = ["traffic", "contract"]', 'teach = ["contract"]'))
+    config.write_text("".join(line for line in config.read_text().splitlines(True) if "teach_routes" not in line))
+    assert type_in("teach").code == 30
