@@ -37,6 +37,10 @@ _STANDSTILL_S = 5.0
 """How much longer than the longest deadline the event loop may stand still before it is interrupted."""
 _AT_ONCE = 16
 """Probes started per turn of the event loop: a thousand starts in one turn would count as their slowness."""
+_FILES_EACH = 4
+"""Open files that one probe may need at the same time: its connection, a second look, and what a driver adds."""
+_FILES_SPARED = 256
+"""Open files left to the rest of the process, or half of the limit where that is less."""
 
 
 def load(kinds: Iterable[Kind]) -> None:
@@ -79,6 +83,11 @@ class _Seen:
     expected: str
     found: str
     facts: dict[str, str]
+
+
+async def _look_in(room: asyncio.Semaphore, service: Service, context: ProbeContext, target: Target) -> _Seen:
+    async with room:
+        return await _look(service, context, target)
 
 
 async def _look(service: Service, context: ProbeContext, target: Target) -> _Seen:
@@ -253,13 +262,13 @@ async def probe_all(
 ) -> tuple[Observation, ...]:
     """Look at all services at once, in the time of the slowest; in their order, those without URL left out.
 
-    A watchdog interrupts a probe that keeps the event loop
-    from running 5 s longer than the longest deadline; then all that ran into a deadline meanwhile is `internal`, as
-    it proves nothing.
+    Where the limit on open files does not allow all at once, as many as it does, the others as soon as one ends: a
+    deadline begins with its own look. A watchdog interrupts a probe that keeps the event loop from running 5 s longer
+    than the longest deadline; then all that ran into a deadline meanwhile is `internal`, as it proves nothing.
     """
     asked = [s for s in services if (s.url if target == "staging" else s.local)]
     load({service.kind for service in asked})
-    _allow_files(len(asked))
+    room = asyncio.Semaphore(_allow_files(len(asked)))
     own = context or ProbeContext()
     longest = max((s.timeout_s for s in asked), default=0.0)
     try:
@@ -267,7 +276,7 @@ async def probe_all(
             tasks = []
             try:
                 for number, service in enumerate(asked):
-                    tasks.append(asyncio.ensure_future(_look(service, own, target)))
+                    tasks.append(asyncio.ensure_future(_look_in(room, service, own, target)))
                     if number % _AT_ONCE == _AT_ONCE - 1:
                         await asyncio.sleep(0)
                 looked = await asyncio.gather(*tasks)
@@ -290,20 +299,24 @@ def _stood_still(seen: Observation, where: str) -> Observation:
     return replace(seen, fault=fault(FaultCode.INTERNAL, seen.fault.phase, detail))
 
 
-def _allow_files(count: int) -> None:
-    """Raise the soft limit on open files where this many probes at once would meet it.
+def _allow_files(count: int) -> int:
+    """Raise the soft limit on open files where this many probes at once would meet it; return how many it now allows.
 
-    Four a probe and 256 to spare. A limit that may not be raised is left: the probes that meet it say so.
+    A probe that finds no file free would say of a service what is true of this machine.
     """
-    with suppress(ImportError, ValueError, OSError):
+    try:
         import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 4 * count + 256
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(
-                resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-            )
+    except ImportError:  # Windows has no such limit on sockets
+        return count
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_EACH * count + _FILES_SPARED
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return count
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
+    return max(1, min(count, (soft - min(_FILES_SPARED, soft // 2)) // _FILES_EACH))
 
 
 async def control(

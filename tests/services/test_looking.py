@@ -59,6 +59,33 @@ def test_hostile_answers_stay_under_150_mb() -> None:
     assert megabytes < 150
 
 
+def test_where_few_files_may_be_open_services_wait_for_each_other_and_none_is_called_unwell() -> None:
+    pytest.importorskip("resource")
+    done = run("""
+        import asyncio, resource, subprocess, sys
+        from resilience.services.looking import probe_all
+        from tests.kits.kinds import ServiceType
+        from tests.kits.servers.looking import service
+
+        server = (
+            "import asyncio\\n"
+            "from tests.kits.servers import fakes\\n"
+            "async def main():\\n"
+            "    async with fakes.serve(fakes.says(fakes.http(200, b'ok'))) as port:\\n"
+            "        print(port, flush=True)\\n"
+            "        await asyncio.get_running_loop().run_in_executor(None, input)\\n"
+            "asyncio.run(main())"
+        )
+        child = subprocess.Popen([sys.executable, "-c", server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        port = int(child.stdout.readline())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 64))
+        seen = asyncio.run(probe_all([service(ServiceType.HTTP, f"http://127.0.0.1:{port}/")] * 300))
+        child.communicate("\\n")
+        print(len(seen), [str(o.fault) for o in seen if o.fault])
+    """)
+    assert done.stdout.strip() == "300 []", done.stdout + done.stderr
+
+
 async def test_a_hundred_black_holes_cost_their_deadline_once() -> None:
     with fakes.black_hole() as port:
         loop = asyncio.get_running_loop()
