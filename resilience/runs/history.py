@@ -12,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -307,7 +307,7 @@ class History:
             run = self._run(incident)
             fresh = self._fresh(run, samples)
             self._db.executemany(
-                f"INSERT OR IGNORE INTO sample VALUES ({', '.join('?' * (8 + len(PHASES)))})",  # noqa: S608 - question marks
+                f"INSERT INTO sample VALUES ({', '.join('?' * (8 + len(PHASES)))}) ON CONFLICT DO NOTHING",  # noqa: S608 - question marks
                 self._rows(run, fresh),
             )
             environment = self._word(incident.environment)
@@ -320,7 +320,7 @@ class History:
     def _word(self, text: str) -> int:
         number = self._words.get(text)
         if number is None:
-            self._db.execute("INSERT OR IGNORE INTO word (text) VALUES (?)", (text,))
+            self._db.execute("INSERT INTO word (text) VALUES (?) ON CONFLICT DO NOTHING", (text,))
             number = int(self._db.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()[0])
             self._words[text] = number
         return number
@@ -348,8 +348,8 @@ class History:
         self._db.execute(
             "INSERT INTO run (host, name, environment, network, started_us, finished_us, verdict, exit_code, mode, tested,"
             " revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (host, name) DO UPDATE SET"
-            " finished_us = coalesce(excluded.finished_us, finished_us), verdict = excluded.verdict,"
-            " exit_code = coalesce(excluded.exit_code, exit_code), mode = excluded.mode, tested = excluded.tested,"
+            " finished_us = coalesce(excluded.finished_us, run.finished_us), verdict = excluded.verdict,"
+            " exit_code = coalesce(excluded.exit_code, run.exit_code), mode = excluded.mode, tested = excluded.tested,"
             " revision = excluded.revision",
             row,
         )
@@ -412,15 +412,27 @@ class History:
                 minutes.setdefault((sample.service, minute), _Sums()).add(sample)
                 days.setdefault((sample.service, minute // _A_DAY), _Sums()).add(sample)
         for table, rows in (("minute", minutes), ("day", days)):
-            for (service, number), sums in rows.items():
-                where = (environment, self._word(service), number)
-                before = self._db.execute(
-                    f"SELECT samples, lost, max_us, counts FROM {table} WHERE environment = ? AND service = ? AND {table} = ?",  # noqa: S608 - our own names
-                    where,
-                ).fetchone()
-                if before is not None:
-                    sums.merge(*before)
-                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", (*where, *sums.row))  # noqa: S608 - as above
+            self._merge(table, environment, rows)
+
+    def _merge(self, table: str, environment: int, rows: Mapping[tuple[str, int], _Sums]) -> None:
+        """Merge sums into the rows of a table, minute or day: one query a service, as one a row is slow in another host's database."""
+        by_service: dict[str, dict[int, _Sums]] = {}
+        for (service, number), sums in rows.items():
+            by_service.setdefault(service, {})[number] = sums
+        for service, found in by_service.items():
+            where = (environment, self._word(service))
+            for number, *before in self._db.execute(
+                f"SELECT {table}, samples, lost, max_us, counts FROM {table}"  # noqa: S608 - our own names
+                f" WHERE environment = ? AND service = ? AND {table} BETWEEN ? AND ?",
+                (*where, min(found), max(found)),
+            ):
+                if number in found:
+                    found[number].merge(*before)
+            self._db.executemany(
+                f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (environment, service, {table}) DO UPDATE SET"  # noqa: S608 - as above
+                " samples = excluded.samples, lost = excluded.lost, max_us = excluded.max_us, counts = excluded.counts",
+                [(*where, number, *sums.row) for number, sums in found.items()],
+            )
 
     def _reached(self, incident: Incident, fresh: Iterable[tuple[int, Sample]]) -> None:
         """Note when each service last answered this host in its network; "never yet reached" is told by that."""
@@ -430,7 +442,7 @@ class History:
                 last[sample.service] = at
         self._db.executemany(
             "INSERT INTO reached VALUES (?, ?, ?, ?) ON CONFLICT (host, network, service)"
-            " DO UPDATE SET at_us = max(at_us, excluded.at_us)",
+            " DO UPDATE SET at_us = excluded.at_us WHERE reached.at_us < excluded.at_us",
             [(incident.vantage.host, incident.vantage.network, self._word(name), at) for name, at in last.items()],
         )
 
@@ -457,26 +469,30 @@ class History:
             )
             row = (name, environment, started, max(bad))
             self._db.execute(
-                "INSERT OR IGNORE INTO incident (id, environment, opened_us, last_bad_us) VALUES (?, ?, ?, ?)", row
+                "INSERT INTO incident (id, environment, opened_us, last_bad_us) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                row,
             )
         elif bad:
             self._db.execute(
-                "UPDATE incident SET opened_us = min(opened_us, ?), last_bad_us = max(last_bad_us, ?) WHERE id = ?",
-                (started, max(bad), name),
+                "UPDATE incident SET opened_us = ? WHERE id = ? AND opened_us > ?", (started, name, started)
+            )
+            self._db.execute(
+                "UPDATE incident SET last_bad_us = ? WHERE id = ? AND last_bad_us < ?", (max(bad), name, max(bad))
             )
         self._db.execute("UPDATE run SET incident = ? WHERE id = ? AND incident IS NULL", (name, run))
         for column, at in (("detected_us", _detected(incident)), ("applied_us", _applied(incident))):
             if at is not None:
                 self._db.execute(
-                    f"UPDATE incident SET {column} = min(coalesce({column}, ?), ?) WHERE id = ?",  # noqa: S608 - our own names
-                    (at, at, name),
+                    f"UPDATE incident SET {column} = ? WHERE id = ? AND coalesce({column}, ?) >= ?",  # noqa: S608 - our own names
+                    (at, name, at, at),
                 )
         recovery = incident.recovery
         if recovery is not None and recovery.recovered:
             back = recovery.first_good_at or recovery.started_at + timedelta(seconds=recovery.duration_s)
             self._db.execute(
-                "UPDATE incident SET closed_us = max(?, opened_us) WHERE id = ? AND closed_us IS NULL",
-                (micros(back), name),
+                "UPDATE incident SET closed_us = CASE WHEN opened_us > ? THEN opened_us ELSE ? END"
+                " WHERE id = ? AND closed_us IS NULL",
+                (micros(back), micros(back), name),
             )
         elif _is_full_pass(incident):
             self._db.execute(
@@ -549,7 +565,7 @@ class History:
         """
         rows = self._db.execute(
             "SELECT name, started_us, host, verdict, mode FROM run JOIN word ON word.id = environment"
-            " WHERE ? IS NULL OR text = ? ORDER BY started_us DESC, run.id DESC LIMIT ?",
+            " WHERE CAST(? AS TEXT) IS NULL OR text = ? ORDER BY started_us DESC, run.id DESC LIMIT ?",
             (environment, environment, limit),
         )
         return tuple(_past(row) for row in reversed(rows.fetchall()))
@@ -572,7 +588,7 @@ class History:
         """Return the incidents, oldest first."""
         rows = self._db.execute(
             "SELECT incident.id, text, opened_us, closed_us, (SELECT count(*) FROM run WHERE run.incident = incident.id)"
-            " FROM incident JOIN word ON word.id = environment WHERE ? IS NULL OR text = ? ORDER BY opened_us",
+            " FROM incident JOIN word ON word.id = environment WHERE CAST(? AS TEXT) IS NULL OR text = ? ORDER BY opened_us",
             (environment, environment),
         )
         return tuple(
@@ -653,7 +669,7 @@ class History:
     def reached(self, host: str, network: str | None = None) -> frozenset[str]:
         """Return the services of staging ever reached from this host, in this network where one is given."""
         rows = self._db.execute(
-            "SELECT DISTINCT text FROM reached JOIN word ON word.id = service WHERE host = ? AND (? IS NULL OR network = ?)",
+            "SELECT DISTINCT text FROM reached JOIN word ON word.id = service WHERE host = ? AND (CAST(? AS TEXT) IS NULL OR network = ?)",
             (host, network, network),
         )
         return frozenset(name for (name,) in rows)
@@ -693,7 +709,7 @@ class History:
         A run without tests neither counts nor breaks the row. It looks back at 100 runs at most.
         """
         rows = self._db.execute(
-            "SELECT verdict FROM run JOIN word ON word.id = environment WHERE text = ? AND tested AND finished_us IS NOT NULL"
+            "SELECT verdict FROM run JOIN word ON word.id = environment WHERE text = ? AND tested <> 0 AND finished_us IS NOT NULL"
             " AND name <> ? ORDER BY started_us DESC, run.id DESC LIMIT 100",
             (environment, except_run),
         )

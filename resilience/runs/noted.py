@@ -42,5 +42,6 @@ def note_tests(database: sqlite3.Connection, run: int, incident: Incident, *, nu
     }
     database.execute("DELETE FROM noted WHERE run = ?", (run,))
     database.executemany(
-        "INSERT OR IGNORE INTO noted VALUES (?, ?, ?)", [(run, number_of(name), what) for name, what in sorted(found)]
+        "INSERT INTO noted VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [(run, number_of(name), what) for name, what in sorted(found)],
     )

@@ -279,7 +279,7 @@ def _since(opened: int, at: int | None) -> float | None:
 
 _TESTED = (
     "run.environment = (SELECT id FROM word WHERE text = ?) AND run.started_us >= ? AND run.started_us < ?"
-    " AND run.tested AND run.finished_us IS NOT NULL"
+    " AND run.tested <> 0 AND run.finished_us IS NOT NULL"
 )
 
 
@@ -299,17 +299,17 @@ def _tests(database: sqlite3.Connection, environment: str, first: int, until: in
     last: dict[str, int] = {}
     for test, what, runs, at in database.execute(
         "SELECT word.text, what, count(*), max(run.started_us) FROM run JOIN noted ON noted.run = run.id"  # noqa: S608 - our own text
-        f" JOIN word ON word.id = noted.test WHERE {_TESTED} GROUP BY noted.test, what",
+        f" JOIN word ON word.id = noted.test WHERE {_TESTED} GROUP BY word.text, what",
         where,
     ):
         counts.setdefault(test, {})[what] = runs
         last[test] = max(last.get(test, 0), at)
     for test, changed in database.execute(
-        f"WITH full AS (SELECT run.id AS run, revision FROM run WHERE {_TESTED} AND mode = 'full' AND revision <> ''),"  # noqa: S608 - our own text
-        " size AS (SELECT revision, count(*) AS runs FROM full GROUP BY revision HAVING runs > 1),"
-        " some AS (SELECT test, full.revision, count(*) AS failed, runs FROM size JOIN full USING (revision)"
-        " JOIN noted ON noted.run = full.run WHERE what = ? GROUP BY test, full.revision HAVING failed < runs)"
-        " SELECT word.text, count(*) FROM some JOIN word ON word.id = test GROUP BY test",
+        f"WITH whole AS (SELECT run.id AS run, revision FROM run WHERE {_TESTED} AND mode = 'full' AND revision <> ''),"  # noqa: S608 - our own text
+        " size AS (SELECT revision, count(*) AS runs FROM whole GROUP BY revision HAVING count(*) > 1),"
+        " parts AS (SELECT test, whole.revision AS revision FROM size JOIN whole ON whole.revision = size.revision"
+        " JOIN noted ON noted.run = whole.run WHERE what = ? GROUP BY test, whole.revision, runs HAVING count(*) < runs)"
+        " SELECT word.text, count(*) FROM parts JOIN word ON word.id = test GROUP BY word.text",
         (*where, FAILED),
     ):
         counts[test]["changed"] = changed
