@@ -9,7 +9,6 @@ when one is added.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.escalation import Suites, suites_in_a_row, was_blocked
 from resilience.core.records import (
@@ -37,14 +35,15 @@ from resilience.core.tasks import ACKNOWLEDGED
 from resilience.report.series import PHASES, micros, moment
 from resilience.report.view import Day, PastRun
 from resilience.report.view.modes import applied_here
-from resilience.runs import pruning
+from resilience.runs import pruning, spool
+from resilience.runs.database import Database
 from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 from resilience.runs.memory import LOOKS
 from resilience.runs.noted import note_tests
 
 VERSION = 3
-"""`user_version` of the file; `_MIGRATIONS[n]` leads from n to n + 1."""
+"""`user_version` of the file; `MIGRATIONS[n]` leads from n to n + 1."""
 BUSY_S = 5.0
 TAKEN_BACK = "acknowledgement taken back"
 """What a timeline says of an ack that ends as it begins."""
@@ -56,9 +55,11 @@ _A_DAY = 1440
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
 _KNOWN = (*_ANSWERED, ConnectivityStatus.UNAVAILABLE)
-_PHASE_COLUMNS = ", ".join(f"{name}_us" for name in PHASES)
+_PHASES_US = tuple(f"{name}_us" for name in PHASES)
+_PHASE_COLUMNS = ", ".join(_PHASES_US)
+SAMPLE_COLUMNS = ("run", "target", "service", "at_us", "status", "took_us", "fault", "stage", *_PHASES_US)
 
-_MIGRATIONS = (
+MIGRATIONS = (
     f"""
     CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
     CREATE TABLE incident (
@@ -187,7 +188,7 @@ class History:
 
     def _open(self) -> None:
         """Connect and bring the file up to date. Raises HistoryError for a file of a newer version, sqlite3.Error."""
-        self._db = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)
+        self._db: Database = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)
         try:
             self._db.execute(f"PRAGMA busy_timeout = {int(self._busy_s * 1000)}")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -209,7 +210,7 @@ class History:
     def _migrate(self) -> None:
         with self._writing():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
-            for step in _MIGRATIONS[version:]:
+            for step in MIGRATIONS[version:]:
                 for statement in step.split(";"):
                     if statement.strip():
                         self._db.execute(statement)
@@ -252,12 +253,12 @@ class History:
         self.close()
 
     @property
-    def db(self) -> sqlite3.Connection:
+    def db(self) -> Database:
         """The connection, for what else is kept in this file (`runs.keeping`); written to inside `writing` alone."""
         return self._db
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Database]:
         """Let several queries see one state of the file, whoever writes meanwhile."""
         self._db.execute("BEGIN")
         try:
@@ -298,7 +299,7 @@ class History:
                 self._take_spool()
         except sqlite3.Error as exc:
             self.notes.append(f"{self.path.name}: {exc}; kept in {self.spool.name} until it can be written")
-            self._put_spool(samples, incident)
+            spool.put(self.spool, samples, incident)
             return 0
         return added
 
@@ -306,16 +307,19 @@ class History:
         with self._writing():
             run = self._run(incident)
             fresh = self._fresh(run, samples)
-            self._db.executemany(
-                f"INSERT INTO sample VALUES ({', '.join('?' * (8 + len(PHASES)))}) ON CONFLICT DO NOTHING",  # noqa: S608 - question marks
-                self._rows(run, fresh),
-            )
+            self._add(self._rows(run, fresh))
             environment = self._word(incident.environment)
             self._roll_up(environment, fresh)
             note_tests(self._db, run, incident, number_of=lambda text: self._word(self._redact(text)))
             self._reached(incident, fresh)
             self._incident(run, environment, incident, fresh)
         return len(fresh)
+
+    def _add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
+        self._db.executemany(
+            f"INSERT INTO sample VALUES ({', '.join('?' * len(SAMPLE_COLUMNS))}) ON CONFLICT DO NOTHING",  # noqa: S608 - question marks
+            rows,
+        )
 
     def _word(self, text: str) -> int:
         number = self._words.get(text)
@@ -415,7 +419,10 @@ class History:
             self._merge(table, environment, rows)
 
     def _merge(self, table: str, environment: int, rows: Mapping[tuple[str, int], _Sums]) -> None:
-        """Merge sums into the rows of a table, minute or day: one query a service, as one a row is slow in another host's database."""
+        """Merge sums into the rows of a table, minute or day.
+
+        One question a service: one a row is slow where the database is on another host.
+        """
         by_service: dict[str, dict[int, _Sums]] = {}
         for (service, number), sums in rows.items():
             by_service.setdefault(service, {})[number] = sums
@@ -511,36 +518,12 @@ class History:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def _put_spool(self, samples: Sequence[Sample], incident: Incident) -> None:
-        """Keep what could not be written in a file of its own, on disk before this returns, for the next `record`."""
-        self.spool.mkdir(parents=True, exist_ok=True)
-        stem = f"{time.time_ns()}-{os.getpid()}"
-        body = b"".join(codec.to_json(record, indent=0) + b"\n" for record in (incident, *samples))
-        aside = self.spool / f".{stem}.part"
-        with aside.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.spool / f"{stem}.jsonl")
-
     def _take_spool(self) -> None:
-        """Record what was kept while the history could not be written.
-
-        A file that cannot be read is set aside with a note.
-        """
-        for path in sorted(self.spool.glob("*.jsonl")):
-            head, _, rest = path.read_bytes().partition(b"\n")
-            try:
-                incident = codec.from_json(head, Incident, source=path.name)
-                samples = [codec.from_json(line, Sample, source=path.name) for line in rest.splitlines() if line]
-            except RecordError as exc:
-                path.rename(path.with_suffix(".unread"))
-                self.notes.append(str(exc))
-                continue
+        """Record what was kept while the history could not be written."""
+        for path, samples, incident in spool.taken(self.spool, self.notes):
             self._record(samples, incident)
-            path.unlink()
-        with contextlib.suppress(OSError):
-            self.spool.rmdir()
+            path.unlink(missing_ok=True)
+        spool.tidy(self.spool)
 
     def import_folder(self, outputs: Path) -> int:
         """Take the runs in another host's outputs folder; return how many samples were new. Doing it twice adds nothing.
@@ -669,7 +652,8 @@ class History:
     def reached(self, host: str, network: str | None = None) -> frozenset[str]:
         """Return the services of staging ever reached from this host, in this network where one is given."""
         rows = self._db.execute(
-            "SELECT DISTINCT text FROM reached JOIN word ON word.id = service WHERE host = ? AND (CAST(? AS TEXT) IS NULL OR network = ?)",
+            "SELECT DISTINCT text FROM reached JOIN word ON word.id = service"
+            " WHERE host = ? AND (CAST(? AS TEXT) IS NULL OR network = ?)",
             (host, network, network),
         )
         return frozenset(name for (name,) in rows)

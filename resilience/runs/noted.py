@@ -5,10 +5,10 @@ What passed at once is not kept: a suite of 20,000 tests would be 20,000 rows a 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 from resilience.core.records import Incident, Outcome
+from resilience.runs.database import Database
 
 PASSED_LATER = "passed_later"
 """Failed, and passed on a later round of the same run."""
@@ -25,7 +25,7 @@ KEPT = {
 WORDS = (PASSED_LATER, *dict.fromkeys(KEPT.values()))
 
 
-def note_tests(database: sqlite3.Connection, run: int, incident: Incident, *, number_of: Callable[[str], int]) -> None:
+def note_tests(database: Database, run: int, incident: Incident, *, number_of: Callable[[str], int]) -> None:
     """Keep what the tests of a run that is over came to, in the place of what was kept of it before.
 
     A test may be kept as several things: held back in the outage, and failed in the full suite after it. `number_of` gives

@@ -14,13 +14,13 @@ is over, as it runs at the end of a report and must keep nobody waiting; the nex
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from resilience.report.series import micros
+from resilience.runs.database import Database
 
 MAX_BYTES = 256 * 1024 * 1024
 """About four million samples: a look every 10 s at seven services for two months."""
@@ -33,7 +33,7 @@ _MINUTE = 60_000_000
 
 
 def prune(
-    database: sqlite3.Connection,
+    database: Database,
     *,
     keep_days: float,
     now: datetime,
@@ -68,7 +68,7 @@ def prune(
     return gone
 
 
-def _too_old(database: sqlite3.Connection, keep_days: float, now: datetime) -> list[int]:
+def _too_old(database: Database, keep_days: float, now: datetime) -> list[int]:
     """Return the runs whose samples are older than they are kept, the oldest first."""
     rows = database.execute(
         "SELECT id FROM run WHERE started_us < CASE WHEN incident IS NULL THEN ? ELSE ? END"
@@ -78,7 +78,7 @@ def _too_old(database: sqlite3.Connection, keep_days: float, now: datetime) -> l
     return [run for (run,) in rows]
 
 
-def _oldest(database: sqlite3.Connection) -> int | None:
+def _oldest(database: Database) -> int | None:
     """Return the run whose samples are to go first: the oldest of no incident, else the oldest; never the newest run."""
     row = database.execute(
         "SELECT id FROM run WHERE EXISTS (SELECT 1 FROM sample WHERE sample.run = run.id)"
@@ -88,7 +88,7 @@ def _oldest(database: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _empty(database: sqlite3.Connection, run: int, until: float) -> int:
+def _empty(database: Database, run: int, until: float) -> int:
     gone = 0
     while removed := _remove(database, run):
         gone += removed
@@ -97,7 +97,7 @@ def _empty(database: sqlite3.Connection, run: int, until: float) -> int:
     return gone
 
 
-def _remove(database: sqlite3.Connection, run: int | None) -> int:
+def _remove(database: Database, run: int | None) -> int:
     """Remove one chunk of a run's samples; return how many."""
     with _transaction(database):
         return database.execute(
@@ -107,17 +107,17 @@ def _remove(database: sqlite3.Connection, run: int | None) -> int:
         ).rowcount
 
 
-def _used_bytes(database: sqlite3.Connection) -> int:
+def _used_bytes(database: Database) -> int:
     pages, size = (int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
     return (pages - _free_pages(database)) * size
 
 
-def _free_pages(database: sqlite3.Connection) -> int:
+def _free_pages(database: Database) -> int:
     return int(database.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 @contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+def _transaction(database: Database) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

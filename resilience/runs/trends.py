@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,6 +17,7 @@ from resilience.core.trends import IncidentTimes, ServiceFigures, TestCounts, in
 from resilience.report.series import micros, moment
 from resilience.report.view import Day
 from resilience.runs import memory
+from resilience.runs.database import Database
 from resilience.runs.histogram import PER_OCTAVE
 from resilience.runs.history import History
 from resilience.runs.noted import FAILED
@@ -164,7 +164,7 @@ def _number(day: date) -> int:
     return (day - FIRST).days
 
 
-def _days(database: sqlite3.Connection, environment: str, period: Period) -> tuple[ByDay, ByDay]:
+def _days(database: Database, environment: str, period: Period) -> tuple[ByDay, ByDay]:
     """Return the rows by service and day, and their sums by service.
 
     Histograms are merged as whole arrays: a loop over the buckets of a year of 200 services takes ten times as long.
@@ -235,7 +235,7 @@ def _figures(owner: Any, columns: Sequence[Any], histograms: tuple[Any, Any, Any
     }
 
 
-def _incidents(database: sqlite3.Connection, environment: str, first: int, until: int) -> tuple[IncidentTimes, ...]:
+def _incidents(database: Database, environment: str, first: int, until: int) -> tuple[IncidentTimes, ...]:
     """Return the outages that began in the period, oldest first, each time counted from its first bad sample."""
     rows = database.execute(
         "SELECT incident.id, opened_us, closed_us, detected_us, applied_us,"
@@ -283,12 +283,12 @@ _TESTED = (
 )
 
 
-def _runs(database: sqlite3.Connection, environment: str, first: int, until: int) -> int:
+def _runs(database: Database, environment: str, first: int, until: int) -> int:
     found = database.execute(f"SELECT count(*) FROM run WHERE {_TESTED}", (environment, first, until))  # noqa: S608 - our own text
     return int(found.fetchone()[0])
 
 
-def _tests(database: sqlite3.Connection, environment: str, first: int, until: int) -> tuple[TestCounts, ...]:
+def _tests(database: Database, environment: str, first: int, until: int) -> tuple[TestCounts, ...]:
     """Return the tests that were anything but plainly passed in the period, flaky and then often held back ones first.
 
     A test that failed in one full run of a commit and not in another changed without a change of the code. A run that

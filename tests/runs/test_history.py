@@ -25,6 +25,7 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.runs.history import History, HistoryError
+from resilience.runs.shared import SharedHistory
 from tests.kits import incident_factory as factory
 
 START = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
@@ -49,9 +50,14 @@ def sample(at: datetime, *, bad: bool = False, service: str = "database", second
     )
 
 
-@pytest.fixture
-def kept(tmp_path: Path):
-    with History(tmp_path / "history.sqlite") as found:
+@pytest.fixture(params=["a file", "PostgreSQL"])
+def kept(tmp_path: Path, request: pytest.FixtureRequest):
+    """The history as one checkout has it, and as hosts share it: what holds of one holds of the other."""
+    if request.param == "a file":
+        with History(tmp_path / "history.sqlite") as found:
+            yield found
+        return
+    with request.getfixturevalue("shared_database")() as url, SharedHistory(url) as found:
         yield found
 
 
