@@ -258,6 +258,8 @@ class Maintenance:
 class HistorySettings:
     keep_days: float = 90.0
     """Days that samples are kept in `history.sqlite`; those of an incident longer."""
+    shared: Secret = _NONE
+    """URL of the PostgreSQL in which hosts share their history (RESILIENCE_HISTORY); empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

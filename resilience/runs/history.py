@@ -220,11 +220,11 @@ class History:
 
     def _days_of_minutes(self) -> None:
         """Make the days of what a file without them has kept by minute; that is done once, when it is first opened by us."""
-        days: dict[tuple[int, int, int], _Sums] = {}
+        days: dict[tuple[int, int, int], Sums] = {}
         for environment, service, day, *figures in self._db.execute(
             "SELECT environment, service, minute / ?, samples, lost, max_us, counts FROM minute", (_A_DAY,)
         ):
-            days.setdefault((environment, service, day), _Sums()).merge(*figures)
+            days.setdefault((environment, service, day), Sums()).merge(*figures)
         self._db.executemany(
             "INSERT INTO day VALUES (?, ?, ?, ?, ?, ?, ?)", ((*key, *sums.row) for key, sums in days.items())
         )
@@ -307,21 +307,23 @@ class History:
         with self._writing():
             run = self._run(incident)
             fresh = self._fresh(run, samples)
-            self._add(self._rows(run, fresh))
-            environment = self._word(incident.environment)
+            self.add(self._rows(run, fresh))
+            environment = self.number_of(incident.environment)
             self._roll_up(environment, fresh)
-            note_tests(self._db, run, incident, number_of=lambda text: self._word(self._redact(text)))
+            note_tests(self._db, run, incident, number_of=lambda text: self.number_of(self._redact(text)))
             self._reached(incident, fresh)
             self._incident(run, environment, incident, fresh)
         return len(fresh)
 
-    def _add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
+    def add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
+        """Add samples as rows of `SAMPLE_COLUMNS`, inside `writing`; those that are there stay as they are."""
         self._db.executemany(
             f"INSERT INTO sample VALUES ({', '.join('?' * len(SAMPLE_COLUMNS))}) ON CONFLICT DO NOTHING",  # noqa: S608 - question marks
             rows,
         )
 
-    def _word(self, text: str) -> int:
+    def number_of(self, text: str) -> int:
+        """Return the number of this word, given to it now where it has none; inside `writing`."""
         number = self._words.get(text)
         if number is None:
             self._db.execute("INSERT INTO word (text) VALUES (?) ON CONFLICT DO NOTHING", (text,))
@@ -339,7 +341,7 @@ class History:
         row = (
             incident.vantage.host,
             incident.run,
-            self._word(incident.environment),
+            self.number_of(incident.environment),
             incident.vantage.network,
             micros(incident.started_at),
             micros(incident.finished_at) if incident.finished_at else None,
@@ -373,7 +375,7 @@ class History:
             first, last = min(at for at, _ in found), max(at for at, _ in found)
             rows = self._db.execute(
                 "SELECT at_us FROM sample WHERE run = ? AND target = ? AND service = ? AND at_us BETWEEN ? AND ?",
-                (run, self._word(target), self._word(service), first, last),
+                (run, self.number_of(target), self.number_of(service), first, last),
             )
             known = {at for (at,) in rows}
             for pair in found:
@@ -383,7 +385,7 @@ class History:
         return fresh
 
     def _rows(self, run: int, fresh: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int | None, ...]]:
-        word = self._word
+        word = self.number_of
         for at, sample in fresh:
             p = sample.phases
             yield (
@@ -408,26 +410,27 @@ class History:
         A row is merged with what is there, as its samples may come in several batches, or from another host: sums are
         added, the highest stays exact, and the histograms' counts are added bucket by bucket.
         """
-        minutes: dict[tuple[str, int], _Sums] = {}
-        days: dict[tuple[str, int], _Sums] = {}
+        minutes: dict[tuple[str, int], Sums] = {}
+        days: dict[tuple[str, int], Sums] = {}
         for at, sample in fresh:
             if sample.target == "staging" and sample.status in _KNOWN:
                 minute = at // _MINUTE
-                minutes.setdefault((sample.service, minute), _Sums()).add(sample)
-                days.setdefault((sample.service, minute // _A_DAY), _Sums()).add(sample)
+                took, lost = _us(sample.response_time_s), sample.status is ConnectivityStatus.UNAVAILABLE
+                minutes.setdefault((sample.service, minute), Sums()).count(took, lost=lost)
+                days.setdefault((sample.service, minute // _A_DAY), Sums()).count(took, lost=lost)
         for table, rows in (("minute", minutes), ("day", days)):
-            self._merge(table, environment, rows)
+            self.merge(table, environment, rows)
 
-    def _merge(self, table: str, environment: int, rows: Mapping[tuple[str, int], _Sums]) -> None:
+    def merge(self, table: str, environment: int, rows: Mapping[tuple[str, int], Sums]) -> None:
         """Merge sums into the rows of a table, minute or day.
 
         One question a service: one a row is slow where the database is on another host.
         """
-        by_service: dict[str, dict[int, _Sums]] = {}
+        by_service: dict[str, dict[int, Sums]] = {}
         for (service, number), sums in rows.items():
             by_service.setdefault(service, {})[number] = sums
         for service, found in by_service.items():
-            where = (environment, self._word(service))
+            where = (environment, self.number_of(service))
             for number, *before in self._db.execute(
                 f"SELECT {table}, samples, lost, max_us, counts FROM {table}"  # noqa: S608 - our own names
                 f" WHERE environment = ? AND service = ? AND {table} BETWEEN ? AND ?",
@@ -450,7 +453,7 @@ class History:
         self._db.executemany(
             "INSERT INTO reached VALUES (?, ?, ?, ?) ON CONFLICT (host, network, service)"
             " DO UPDATE SET at_us = excluded.at_us WHERE reached.at_us < excluded.at_us",
-            [(incident.vantage.host, incident.vantage.network, self._word(name), at) for name, at in last.items()],
+            [(incident.vantage.host, incident.vantage.network, self.number_of(name), at) for name, at in last.items()],
         )
 
     def _incident(self, run: int, environment: int, incident: Incident, fresh: Sequence[tuple[int, Sample]]) -> None:
@@ -760,7 +763,7 @@ class History:
 
 
 @dataclass(slots=True)
-class _Sums:
+class Sums:
     """What one service did in a minute or on a day. `lost` had no answer; `highest` and the buckets are of those that answered."""
 
     samples: int = 0
@@ -768,11 +771,12 @@ class _Sums:
     highest: int = 0
     counts: dict[int, int] = field(default_factory=dict)
 
-    def add(self, sample: Sample) -> None:
+    def count(self, took: int | None, *, lost: bool) -> None:
+        """Count one sample that took so many microseconds."""
         self.samples += 1
-        if sample.status is ConnectivityStatus.UNAVAILABLE:
+        if lost:
             self.lost += 1
-        elif (took := _us(sample.response_time_s)) is not None:
+        elif took is not None:
             self.highest = max(self.highest, took)
             self.counts[bucket_of(took)] = self.counts.get(bucket_of(took), 0) + 1
 

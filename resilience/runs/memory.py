@@ -20,6 +20,7 @@ with on_demand():
     import importlib.metadata
 
     from resilience.core import codec
+    from resilience.runs import forwarding
 
 if TYPE_CHECKING:
     from resilience.runs.history import History
@@ -107,7 +108,13 @@ def quietly() -> Iterator[None]:
 
 
 def record(settings: Settings, incident: Incident, samples: Sequence[Sample]) -> bool:
-    """Add samples to the history, and say whether they are in it; one that cannot be written keeps nobody from working."""
+    """Add samples to the history, and say whether they are in it; one that cannot be written keeps nobody from working.
+
+    Where hosts share one, it is told as well, or as soon as it answers.
+    """
+    if settings.history.shared:
+        with suppress(OSError):
+            forwarding.pass_on(settings, samples, incident)
     kept = history(settings)
     if kept is None:
         return False

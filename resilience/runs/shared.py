@@ -108,7 +108,7 @@ class SharedHistory(History):
         """Add samples and what is known of their run; return how many were new. Raises HistoryError."""
         return self._record(samples, incident)
 
-    def _add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
+    def add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
         """Send the samples by COPY into a table of this connection, and take over from there what is not kept yet."""
         self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS coming (LIKE {SCHEMA}.sample) ON COMMIT DELETE ROWS")
         self._postgres.copy("coming", SAMPLE_COLUMNS, rows)

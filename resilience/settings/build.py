@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from resilience.core.errors import NotConfiguredError, did_you_mean
+from resilience.core.errors import NotConfiguredError, SettingsError, did_you_mean
 from resilience.core.kind import Kind, Kinds
 from resilience.core.records import TestExecutionMode
 from resilience.core.secret import Secret
@@ -18,7 +20,7 @@ from resilience.core.settings import (
     Settings,
     TeachSettings,
 )
-from resilience.core.urls import url_parts
+from resilience.core.urls import is_loopback, url_parts
 from resilience.settings.secrets import all_secrets
 from resilience.settings.service import read_service, stand_in_names
 from resilience.settings.tables import Table, parse
@@ -107,8 +109,6 @@ def build(
     modes.only(*(mode.value for mode in TestExecutionMode))
     recovery, recovery_default = document.table("recovery"), RecoverySettings()
     recovery.only("good", "interval_s", "dwell_s", "commands")
-    history = document.table("history")
-    history.only("keep_days")
     target = runbook.text("env_target")
     alerts, watch = read_alerts(document.table("alerts"), variables), read_watch(document.table("watch"), variables)
     return Settings(
@@ -140,7 +140,7 @@ def build(
         watch=watch,
         maintenance=read_maintenance(document.tables("maintenance"), services),
         teach=_teach(document.table("teach")),
-        history=HistorySettings(keep_days=history.number("keep_days", HistorySettings().keep_days)),
+        history=_history(document.table("history"), environ.get("RESILIENCE_HISTORY", ""), services),
         deny_hosts=_hosts(document.table("safety"), "deny_hosts"),
         control_targets=_hosts(document.table("control"), "targets"),
         wishes=read_wishes(variables, services),
@@ -242,6 +242,37 @@ def _teach(table: Table) -> TeachSettings:
         stale_days=table.number("stale_days", default.stale_days),
         delete_after_days=table.number("delete_after_days", default.delete_after_days),
     )
+
+
+def _history(table: Table, shared: str, services: Sequence[Service]) -> HistorySettings:
+    """Read how long samples are kept, and the variable that names the database in which hosts share theirs.
+
+    That is never a database which is itself judged here, or stands in for one: its outage would take along what is known
+    of it, and looking back would be load on what is looked at. Raises SettingsError, without the URL.
+    """
+    table.only("keep_days")
+    keep_days = table.number("keep_days", HistorySettings().keep_days)
+    if not shared:
+        return HistorySettings(keep_days=keep_days)
+    url = urlsplit(shared)
+    if not re.fullmatch(r"postgres(ql)?", url.scheme) or not url.hostname:
+        raise SettingsError(
+            name="RESILIENCE_HISTORY",
+            found=f"a URL with the scheme {url.scheme or 'of none'!r} and {'a' if url.hostname else 'no'} host",
+            expected="the URL of a PostgreSQL",
+            hint="export RESILIENCE_HISTORY=postgresql://USER:PASSWORD@HOST/DATABASE, or unset RESILIENCE_HISTORY",
+        )
+    host = "127.0.0.1" if is_loopback(url.hostname) else url.hostname.lower()
+    address = f"{host}:{url.port or 5432}"
+    for service in services:
+        if address in {_address(where, service.kind) for where in (service.url, service.local) if where}:
+            raise SettingsError(
+                name="RESILIENCE_HISTORY",
+                found=f"({address}, the address of the service {service.name}, which is judged here)",
+                expected="a database of its own",
+                hint="unset RESILIENCE_HISTORY, or name another server",
+            )
+    return HistorySettings(keep_days=keep_days, shared=Secret(shared))
 
 
 def _mode(table: Table) -> ModeSettings:
