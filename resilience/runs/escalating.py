@@ -71,9 +71,11 @@ def notices_of_look(settings: Settings, health: InfrastructureHealth) -> tuple[N
 def note_look(settings: Settings, health: InfrastructureHealth, *, run: str = "") -> None:
     """Keep a look that belongs to no run in the history: an escalation's clock counts from it. Never in the way of the look.
 
-    A staging that is well makes no history where there is none. `run` names a watch, whose looks belong together.
+    A staging that is well makes no history where there is none, unless hosts share one. `run` names a watch, whose looks
+    belong together.
     """
-    if not any(result.status in _UNWELL for result in health.services) and not memory.has_history(settings):
+    well = not any(result.status in _UNWELL for result in health.services)
+    if well and not settings.history.shared and not memory.has_history(settings):
         return
     incident = look_incident(settings, health, run=run)
     with memory.quietly():

@@ -252,6 +252,10 @@ class History:
     ) -> None:
         self.close()
 
+    def is_in(self, path: Path) -> bool:
+        """Say whether this history is kept in that file."""
+        return self.path.exists() and path.exists() and self.path.samefile(path)
+
     @property
     def db(self) -> Database:
         """The connection, for what else is kept in this file (`runs.keeping`); written to inside `writing` alone."""

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -103,6 +104,9 @@ class SharedHistory(History):
             self._words.clear()
             raise
         self._db.execute("COMMIT")
+
+    def is_in(self, path: Path) -> bool:
+        return False
 
     def record(self, samples: Sequence[Sample], incident: Incident) -> int:
         """Add samples and what is known of their run; return how many were new. Raises HistoryError."""

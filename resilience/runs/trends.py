@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from resilience.core.settings import Settings
 from resilience.core.trends import IncidentTimes, ServiceFigures, TestCounts, incidents_line, services_line, tests_line
 from resilience.report.series import micros, moment
 from resilience.report.view import Day
-from resilience.runs import memory
+from resilience.runs import histories, memory
 from resilience.runs.database import Database
 from resilience.runs.histogram import PER_OCTAVE
 from resilience.runs.history import History
@@ -62,6 +62,8 @@ class Trends:
     incidents: tuple[IncidentTimes, ...]
     tests: tuple[TestCounts, ...]
     runs: int
+    why: str = ""
+    """Why these are not of the history that hosts share, where they share one."""
 
     @property
     def is_empty(self) -> bool:
@@ -131,10 +133,11 @@ def trends_of(settings: Settings, since: str, until: str) -> Trends:
     """
     period = period_of(since, until, today=datetime.now(UTC).date())
     path = memory.history_file(settings)
-    if not path.exists():
-        path = Path(":memory:")
-    with History(path) as kept:
-        return read_trends(kept, settings.environment, period)
+    if not path.exists() and not settings.history.shared:
+        with History(Path(":memory:")) as none:
+            return read_trends(none, settings.environment, period)
+    with histories.chosen(settings) as here:
+        return replace(read_trends(here.history, settings.environment, period), why=here.why)
 
 
 def read_trends(kept: History, environment: str, period: Period) -> Trends:

@@ -27,7 +27,7 @@ from resilience.host.lock import locked
 from resilience.publish.alerts import beat, channels, send
 from resilience.publish.outbox import PutOffError, RefusedError
 from resilience.report.exports.prometheus import metrics
-from resilience.runs import memory
+from resilience.runs import forwarding, memory
 from resilience.runs.escalating import look_incident, note_look, remember_facts, so_far
 from resilience.runs.history import History
 from resilience.runs.keeping import Keeping
@@ -188,6 +188,7 @@ class Watcher:
         remember_facts(self.settings, incident)
         with suppress(sqlite3.Error, OSError):
             kept.record((), incident)
+            forwarding.pass_on(self.settings, (), incident)
 
     async def _send(self, keeping: Keeping) -> None:
         """Send what waits, each channel in its order; a channel that fails keeps its letters and stops no other."""

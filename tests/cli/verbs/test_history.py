@@ -43,3 +43,38 @@ def test_a_damaged_history_is_left_as_it_is_by_who_only_reads(type_in: Type, tea
     path.write_bytes(b"no database at all" * 100)
     told = type_in("history")
     assert "Traceback" not in told.err
+
+
+def test_a_history_is_carried_to_another_checkout_and_twice_adds_nothing(
+    type_in: Type, team: Path, staging: SmallStaging, tmp_path: Path
+) -> None:
+    staging.status = 503
+    assert type_in("assess").code == 20
+    copy = tmp_path / "copy.sqlite"
+    assert type_in("history", "export", str(copy)).out.endswith("1 run, 1 sample, 1 outage of history.sqlite\n")
+    type_in("history", "export", str(copy)).complains("is there already", "Hint: ")
+    (team / "outputs" / "history.sqlite").unlink()
+    assert type_in("history", "import", str(copy)).out.endswith("1 run, 1 sample, 1 outage new in history.sqlite\n")
+    assert type_in("history", "import", str(copy)).out.endswith("0 runs, 0 samples, 0 outages new in history.sqlite\n")
+    (service,) = type_in("history", "--json").json["services"]
+    assert service["samples"] == 1
+
+
+def test_what_is_no_history_is_refused_by_name(
+    type_in: Type, team: Path, staging: SmallStaging, tmp_path: Path
+) -> None:
+    staging.status = 503
+    assert type_in("assess").code == 20
+    (tmp_path / "text").write_text("no history")
+    type_in("history", "import", str(tmp_path / "text")).complains("text is no history", "Hint: ")
+    type_in("history", "import", str(tmp_path / "away")).complains("No such file", "Hint: ")
+    type_in("history", "import", str(team / "outputs" / "history.sqlite")).complains("own history", "Hint: ")
+
+
+def test_samples_are_forgotten_by_age_and_their_figures_stay(type_in: Type, team: Path, staging: SmallStaging) -> None:
+    staging.status = 503
+    assert type_in("assess").code == 20
+    assert type_in("history", "prune").out == "0 samples forgotten in history.sqlite\n"
+    assert type_in("history", "prune", "--keep-days", "0").out == "1 sample forgotten in history.sqlite\n"
+    (service,) = type_in("history", "--json").json["services"]
+    assert service["samples"] == 1
