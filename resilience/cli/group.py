@@ -46,7 +46,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "run": "All stages without a person; always leaves a report.",
         "resume": "Continue a run at the stage that failed.",
         "watch": "Look every five minutes; print and alert only what changes.",
-        "sync": "Send what waits for another host: the shared history.",
+        "sync": "Send what waits for another host: reports, the shared history.",
         "schedule": "Print the files with which a scheduler looks at staging.",
         "notebook": "Open a copy of the notebooks in JupyterLab.",
     },

@@ -16,11 +16,11 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json, Verbose
 from resilience.cli.output import builtins_of, log_to_stderr, print_json
 from resilience.core.errors import ResilienceError
-from resilience.core.words import plural
 
 with on_demand():
     import sqlite3
 
+    from resilience.core import words
     from resilience.runs import histories, trends
     from resilience.show import terminal
 
@@ -123,8 +123,8 @@ def prune(
     settings = settings_from(config, environment)
     with _readable():
         gone, name = histories.prune(settings, settings.history.keep_days if keep_days is None else keep_days)
-    sys.stdout.write(f"{plural(gone, 'sample')} forgotten in {name}\n")
+    sys.stdout.write(f"{words.plural(gone, 'sample')} forgotten in {name}\n")
 
 
 def _said(new: Merged) -> str:
-    return f"{plural(new.runs, 'run')}, {plural(new.samples, 'sample')}, {plural(new.incidents, 'outage')}"
+    return f"{words.plural(new.runs, 'run')}, {words.plural(new.samples, 'sample')}, {words.plural(new.incidents, 'outage')}"

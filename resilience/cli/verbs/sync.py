@@ -10,9 +10,9 @@ from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json
 from resilience.cli.output import builtins_of, leave, print_json
 from resilience.core.errors import UsageError
-from resilience.core.words import plural
 
 with on_demand():
+    from resilience.core import words
     from resilience.runs import forwarding
 
 app = verb()
@@ -20,7 +20,7 @@ app = verb()
 
 @app.command()
 def sync(config: Config = "", environment: Environment = "", as_json: Json = False) -> None:
-    """Send what waits for another host, such as the shared history.
+    """Send what waits for another host: reports, the shared history.
 
     \b
       resilience sync
@@ -38,5 +38,5 @@ def sync(config: Config = "", environment: Environment = "", as_json: Json = Fal
 
 
 def _said(done: forwarding.Forwarded) -> str:
-    taken = f"shared history: {plural(done.records, 'record')} sent, {plural(done.samples, 'sample')} new"
+    taken = f"shared history: {words.plural(done.records, 'record')} sent, {words.plural(done.samples, 'sample')} new"
     return f"{taken}; {done.waiting} wait: {done.why}" if done.waiting else f"{taken}; nothing waits"
