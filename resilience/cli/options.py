@@ -34,6 +34,6 @@ ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit 0, and say in 
 Parameters = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", help="name=value for the notebooks. May be given again.")
 ]
-Out = Annotated[str, typer.Option("--out", help="Where runs go, instead of outputs/.")]
+Out = Annotated[str, typer.Option("--out", help="Where runs go, instead of outputs/; run: also s3://BUCKET/FOLDER.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Stand-ins with empty data.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser when it is written.")]

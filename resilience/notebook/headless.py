@@ -21,7 +21,7 @@ from resilience.host.lock import holder
 from resilience.notebook.engine import Executed, execute, known_parameters
 from resilience.notebook.passed import ParameterValues, parse
 from resilience.notebook.telling import Teller, came_of
-from resilience.runs import telling
+from resilience.runs import telling, uploading
 from resilience.runs.ending import leave_report, making, recording_the_end
 from resilience.runs.runbook import Run, settle_latest
 from resilience.settings.build import require_configured
@@ -55,7 +55,8 @@ def run_all(
 
     `publish` is the issue to write the run onto ("" for the configured one, as the parameter of that name says it), None
     for none; what goes wrong with that is said and changes no code. `parameters` are those of the notebooks, `out` a
-    folder in place of the configured one. The report's path is the last line on stdout, alone, for scripts.
+    folder in place of the configured one, or the URL of a store to which the run is copied when it is over. The report's
+    path is the last line on stdout, alone, for scripts.
     """
     if fail_on and fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: unknown.", hint=did_you_mean(fail_on, FAIL_ON))
@@ -66,7 +67,8 @@ def run_all(
             raise LockedError(
                 f"another run holds the lock: {who}.", hint="wait, or hand over: resilience run --take-over"
             )
-    if out:
+    store = uploading.check(out) if uploading.is_store(out) else ""
+    if out and not store:
         settings = replace(settings, outputs=Path(out).expanduser().resolve())
     given = {"apply": apply, **(parameters or {})}
     if _checked(given).get("publish") and publish is None:
@@ -74,10 +76,15 @@ def run_all(
         telling.target(settings)
     settle_latest(settings)
     with making(partial(Run.create, settings, slug=slug, apply=apply, parameters=given)) as run:
+        if store:
+            uploading.promise(settings, run.incident.run, run.folder, store)
         executed = asyncio.run(go(run, given, total_timeout_s=total_timeout_s, stage_timeout_s=stage_timeout_s))
-    code = conclude(run, executed, fail_on=fail_on, for_good=ends_the_process and publish is None)
+    ends_here = publish is None and not uploading.waiting(settings)
+    code = conclude(run, executed, fail_on=fail_on, for_good=ends_the_process and ends_here)
     if publish is not None:
         _publish(run, publish)
+    for line in uploading.lines(uploading.send(settings)):
+        terminal.err.print(line, markup=False, soft_wrap=True)
     return code
 
 

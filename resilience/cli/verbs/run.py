@@ -19,7 +19,7 @@ from resilience.core.errors import UsageError
 
 with on_demand():
     from resilience.notebook import headless
-    from resilience.runs import telling
+    from resilience.runs import telling, uploading
 
 
 app = verb()
@@ -74,7 +74,7 @@ def run(
             publish=issue if publish else None,
             ends_the_process=True,
         )
-    outputs = Path(out).expanduser().resolve() if out else settings.outputs
+    outputs = Path(out).expanduser().resolve() if out and not uploading.is_store(out) else settings.outputs
     tell_actions((outputs / "latest").resolve())
     open_report((outputs / "latest").resolve() / "report.html", wanted=opens)
     leave(code, exit_zero)
