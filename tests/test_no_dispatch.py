@@ -20,6 +20,7 @@ ALLOWED = {
     "lab/": "the drill is a world of its own, with the guide's services by their names",
     "runs/looking.py": "the path that a test asked for is asked for again over HTTP, whatever the service's own probe speaks",
     "runs/memory.py": "packages whose versions a report names",
+    "runs/uploading.py": "the scheme of URLs of object stores",
     "stand_ins/mocks.py": "the word of HTTP's Upgrade header",
     "suite/blocks.py": "modules of client libraries, by whose errors' texts a status is read",
     "suite/pytest_plugin.py": "generated tables, which a test compares, and the guide's markers",
