@@ -58,7 +58,7 @@ class Scene:
     ended: float = 0.0
     """When the execution's process ended; 0: not known."""
     known: Mapping[Pair, str] = field(default_factory=dict)
-    """Addresses of no configured service that the environment, compose or settings files name → where."""
+    """Addresses of no configured service that the environment, env, CI, compose or settings files name → where."""
     refusing: frozenset[Pair] = frozenset()
     """Those of them, and of the stand-ins that do not run, that refused our own look, just now."""
     passed: Mapping[str, int] = field(default_factory=dict)
@@ -345,10 +345,27 @@ def _lacking(case: Case) -> Endpoint | None:
     return next((one for one in standing if one.service in case.used), None)
 
 
+def _lacks(case: Case) -> bool:
+    """Whether a stand-in said that something is missing in it, or no in words without a code while it was well."""
+    unsaid = case.reading.answered and case.red is None
+    missing = bool(case.reading.gap) or case.reading.code is C.APP_NO_DB or unsaid
+    return missing and not case.reading.assertion and _lacking(case) is not None
+
+
 def _gap(case: Case) -> Judged:
+    """Return what a lack of a stand-in is: a gap, unless somebody prepared it, or nobody knows what it lacks.
+
+    libpq hands a connection's refusal on in words alone: the database or the role that only staging has, or a slip of the code's.
+    """
     endpoint = _lacking(case)
     assert endpoint is not None
-    told = f"(SQLSTATE {case.reading.gap})"
+    if case.reading.answered:
+        return _judged(
+            case, Outcome.UNDECIDED, 6, f"the stand-in for {endpoint.service} refused it without a code: it may lack the "
+            "database or the role, or the code be wrong", service=endpoint.service, again=True,
+            needs=frozenset({endpoint.service}),
+        )  # fmt: skip
+    told = f"(SQLSTATE {case.reading.gap})" if case.reading.gap else "(no such database)"
     if endpoint.prepared:
         return _judged(
             case, Outcome.UNDECIDED, 6, f"the stand-in for {endpoint.service} was prepared and lacks it {told}: "
@@ -534,8 +551,7 @@ RULES: tuple[Rule, ...] = (
         reason="the product was never told what staging would have said, so that its answer proves nothing",
     ),
     Rule(
-        number=6, what="a relation, extension or function is missing on a stand-in",
-        fits=lambda c: bool(c.reading.gap) and not c.reading.assertion and _lacking(c) is not None, judge=_gap,
+        number=6, what="a database, relation, extension or function is missing on a stand-in", fits=_lacks, judge=_gap,
         reason="a stand-in that nobody prepared lacks what staging has; one that was prepared may tell of a misspelt name",
     ),
     Rule(

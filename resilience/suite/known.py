@@ -23,9 +23,17 @@ _PORTLESS = re.compile(
 )
 _BARE = re.compile(r"^(\[[0-9a-fA-F:]+\]|[\w.\-]+):(\d{2,5})$")
 _ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*[=:]\s*['\"]?([^'\"#\n]*)", re.M)
-_PUBLISHED = re.compile(r"^\s*-\s*['\"]?(?:[\d.]+:)?(\d{2,5}):\d{2,5}(?:/tcp)?['\"]?\s*$", re.M)
+_PUBLISHED = re.compile(
+    r"(?:^\s*-\s*|\s(?:-p|--publish)[\s=]\s*|[\[,]\s*(?=['\"]))['\"]?(?:[\d.]+:)?(\d{2,5}):\d{2,5}(?:/tcp)?(?=['\"]|\s|$)",
+    re.M,
+)
+"""A port of the host in a list of a compose or CI file, one a line or in brackets, or given to `docker run`."""
 _ENV_FILES = (".env*", ".envs/.*/.*", ".envs/*/*", "config/.env*")
-_COMPOSE_FILES = ("*compose*.yml", "*compose*.yaml", "docker/*compose*.y*ml")
+_COMPOSE_FILES = ("*compose*.yml", "*compose*.yaml", "*/*compose*.y*ml")
+_CI_FILES = (
+    ".github/workflows/*.y*ml", ".gitlab-ci*.yml", ".circleci/config.yml", "azure-pipelines*.yml", ".travis.yml",
+    "bitbucket-pipelines.yml", ".drone.yml", ".woodpecker.y*ml", "Jenkinsfile",
+)  # fmt: skip
 _SETTINGS_FILES = (
     "settings*.py", "config*.py", "*/settings*.py", "config/*.toml", "config/*.y*ml", "*.ini", "*.toml", "conftest.py",
     "tests/conftest.py", "config/*.json",
@@ -36,7 +44,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def known_addresses(environ: Mapping[str, str], root: Path) -> dict[Pair, str]:
-    """Return address → where it is named: the environment first, then env, compose and settings files of the repository.
+    """Return address → where it is named: the environment first, then env, CI, compose and settings files of the repository.
 
     A server that is named there and refuses is somebody's outage; a port that is named nowhere is a slip of the code's.
     """
@@ -46,7 +54,10 @@ def known_addresses(environ: Mapping[str, str], root: Path) -> dict[Pair, str]:
     for path in _files(root, _ENV_FILES):
         values = dict(_ASSIGNED.findall(_text(path)))
         _add(found, ((pair, f"{path.relative_to(root)}: {name}") for pair, name in _of_values(values)))
-    for path in _files(root, _COMPOSE_FILES):
+    for path in _files(root, _CI_FILES):
+        values = {name: value.strip() for name, value in _ASSIGNED.findall(_text(path))}
+        _add(found, ((pair, f"{path.relative_to(root)}: {name}") for pair, name in _of_values(values)))
+    for path in (*_files(root, _COMPOSE_FILES), *_files(root, _CI_FILES)):
         text = _text(path)
         published = (((host, int(port)), path.name) for port in _PUBLISHED.findall(text) for host in _LOCAL)
         _add(found, published)

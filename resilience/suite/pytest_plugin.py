@@ -381,10 +381,11 @@ _HOLDERS = ((), ("pool",), ("conn",), ("_conn",), ("connection_key",))
 def _addresses(exc):
     """Return [host, port] pairs that the exception or the client's own frames name; nothing but hosts and ports is read.
 
-    What the exception says of itself comes first: a frame may hold addresses of other connections as well.
+    What the exception says of itself comes first: a frame may hold addresses of other connections as well. Where servers were
+    asked for the address of another one in vain, they alone are what failed.
     """
     found = []
-    for host, port in (*_named_by(exc), *_named_in_frames(exc)):
+    for host, port in _asked(exc) or (*_named_by(exc), *_named_in_frames(exc)):
         if isinstance(host, bytes):
             host = host.decode("utf-8", "replace")
         if isinstance(host, (list, tuple)) and len(host) == 1:
@@ -415,6 +416,20 @@ def _named_by(exc):
     for arg in getattr(exc, "args", ())[:4]:
         if isinstance(arg, tuple) and len(arg) >= 2 and isinstance(arg[0], str) and _port(arg[1]):
             yield arg[0], arg[1]
+
+
+def _asked(exc):
+    """Return (host, port) of the sentinels that were asked, in the frame that raised it, where another server is."""
+    trace = getattr(exc, "__traceback__", None)
+    steps = 0
+    while trace is not None and trace.tb_next is not None and steps < 200:
+        steps += 1
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _CLIENTS:
+        return []
+    clients = getattr(trace.tb_frame.f_locals.get("self"), "__dict__", {}).get("sentinels")
+    told = [_attribute(one, "connection_pool", "connection_kwargs") for one in clients] if type(clients) is list else []
+    return [(one.get("host"), one.get("port")) for one in told if type(one) is dict]
 
 
 def _named_in_frames(exc):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from unittest.mock import Mock
 import httpx
 import pytest
 import redis
+import redis.asyncio.sentinel
+import redis.sentinel
 from _pytest.runner import SetupState
 
 from resilience.core.records import FaultCode, Outcome
@@ -23,6 +26,7 @@ from resilience.suite.events import Test
 from resilience.suite.evidence import RULES, Answer, Scene, case_of, judge_failure, judge_test, shared_look, told_by
 from resilience.suite.looks import Look, Looks
 from tests.kits.failures import fed, told
+from tests.kits.ports import free_port
 
 C = FaultCode
 INFRA, FAILED, GAP, UNDECIDED = (
@@ -39,6 +43,7 @@ REDIS = Endpoint(
 API = Endpoint(service="backend_api", kind=KINDS["http"], host="api.staging.test", port=80, deadline_s=2.0)
 LOCAL = Endpoint(service="database", kind=KINDS["postgresql"], host="127.0.0.1", port=5435, stand_in=True)
 IDLE = Endpoint(service="redis", kind=KINDS["redis"], host="127.0.0.1", port=6382, stand_in=True, idle=True)
+MYSQL_LOCAL = Endpoint(service="shop", kind=KINDS["mysql"], host="127.0.0.1", port=3307, stand_in=True)
 AT_DB: Mapping[str, Any] = {"spoke": (("10.52.0.3", 5432),)}
 
 
@@ -67,6 +72,13 @@ RED = (
 
 class Custom(Exception):
     """An exception of the product."""
+
+
+class Numbered(Exception):
+    """An error of MySQL's clients: its number comes first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(1049, text)
 
 
 def refused(text: str = "Connect call failed ('10.52.0.3', 5432)") -> OSError:
@@ -234,6 +246,25 @@ ROWS: Mapping[str, Row] = {
     "no table on a prepared stand-in": Row(
         exc=sqlstate("42P01"), endpoints=(DB, replace(LOCAL, prepared=True)), more={"spoke": (("127.0.0.1", 5435),)},
         rule=6, outcome=UNDECIDED, again=False,
+    ),
+    "a database that is not on a stand-in that nobody prepared": Row(
+        exc=sqlstate("3D000"), endpoints=(DB, LOCAL), more={"spoke": (("127.0.0.1", 5435),)}, rule=6, outcome=GAP, again=False
+    ),
+    "a database that is not on a prepared stand-in": Row(
+        exc=sqlstate("3D000"), endpoints=(DB, replace(LOCAL, prepared=True)), more={"spoke": (("127.0.0.1", 5435),)},
+        rule=6, outcome=UNDECIDED, again=False,
+    ),
+    "a database that is not on a stand-in of MySQL's": Row(
+        exc=of("pymysql.err", "OperationalError", "Unknown database", base=Numbered), endpoints=(DB, MYSQL_LOCAL),
+        more={"spoke": (("127.0.0.1", 3307),)}, rule=6, outcome=GAP, again=False,
+    ),
+    "a database that is not in staging's MySQL": Row(
+        exc=of("pymysql.err", "OperationalError", "Unknown database", base=Numbered),
+        endpoints=(replace(MYSQL_LOCAL, stand_in=False),), more={"spoke": (("127.0.0.1", 3307),)}, rule=9, outcome=FAILED,
+        again=False,
+    ),
+    "a wrong password at a stand-in": Row(
+        exc=sqlstate("28P01"), endpoints=(DB, LOCAL), more={"spoke": (("127.0.0.1", 5435),)}, rule=9, outcome=FAILED, again=False
     ),
     "no table on staging": Row(exc=sqlstate("42P01"), endpoints=(DB, LOCAL), more=AT_DB, rule=16, outcome=FAILED, again=False),
     "no table elsewhere": Row(
@@ -619,6 +650,61 @@ def test_libpq_says_by_its_connection_what_no_type_of_python_says() -> None:
     assert beside_slow.outcome is FAILED, "a slow server refuses nobody"
     red = Scene(endpoints=(DB, REDIS), looks=Looks((look("database", 100.0, C.APP_AUTH),)))
     assert judge_failure(replace(failure, chain=answered), red).rule == 11
+
+
+def test_what_libpq_was_refused_at_a_stand_in_without_a_code_is_undecided() -> None:
+    text = 'connection to server at "127.0.0.1", port 5435 failed: FATAL:  database "orders" does not exist'
+    failure = told(of("psycopg2", "OperationalError", text), spoke=(("127.0.0.1", 5435),))
+    assert failure.chain[0]["libpq"] == "answered"
+    judged = judge_failure(failure, Scene(endpoints=(DB, LOCAL), looks=Looks(GREEN)))
+    assert (judged.rule, judged.outcome, judged.again) == (6, UNDECIDED, True), (
+        "the stand-in may lack it, or the code be wrong"
+    )
+    unwell = judge_failure(
+        failure, Scene(endpoints=(DB, LOCAL), looks=Looks((look("database", 100.0, C.APP_STARTING),)))
+    )
+    assert unwell.rule == 11
+    staging = judge_failure(failure, Scene(endpoints=(replace(LOCAL, stand_in=False),), looks=Looks(GREEN)))
+    assert staging.outcome is FAILED
+
+
+def asked_sentinel(way: str, port: int) -> BaseException:
+    """The error of a client that asked a sentinel that is not there for the primary's address."""
+    options: dict[str, Any] = {"decode_responses": True, "socket_connect_timeout": 1}
+    try:
+        if way == "sync":
+            redis.sentinel.Sentinel([("localhost", port)], **options).discover_master("primary")
+        elif way == "sync client":
+            redis.sentinel.Sentinel([("localhost", port)], **options).master_for("primary").ping()
+        else:
+            asyncio.run(_ask_sentinel(port, client=way == "async client"))
+    except redis.ConnectionError as exc:
+        return exc
+    raise AssertionError("nobody listens there")
+
+
+async def _ask_sentinel(port: int, *, client: bool) -> None:
+    sentinel = redis.asyncio.sentinel.Sentinel([("localhost", port)], socket_connect_timeout=1)
+    if client:
+        await sentinel.master_for("primary").ping()
+    await sentinel.discover_master("primary")
+
+
+@pytest.mark.parametrize("way", ["sync", "sync client", "async", "async client"])
+def test_a_sentinel_that_is_not_there_is_not_the_redis_that_is(way: str) -> None:
+    port = free_port()
+    exc, there = asked_sentinel(way, port), ("localhost", port)
+    failure = told(exc, spoke=(("127.0.0.1", port), ("127.0.0.1", 6379)))
+    nowhere = judge_failure(failure, Scene(endpoints=(DB, REDIS), looks=Looks(GREEN)))
+    assert (nowhere.rule, nowhere.outcome, nowhere.service) == (8, FAILED, None), "a port that nobody names"
+    assert f"localhost:{port}" in nowhere.reason
+    scene = Scene(endpoints=(DB, REDIS), looks=Looks(GREEN), known={there: "ci.yml"}, refusing=frozenset({there}))
+    named = judge_failure(failure, scene)
+    assert (named.rule, named.outcome) == (8, UNDECIDED), "named, and dead for us as well: somebody's outage"
+    declared = Endpoint(service="sentinel", kind=KINDS["tcp"], host="localhost", port=port)
+    red = Looks((*GREEN, look("sentinel", 99.9, C.TCP_REFUSED)))
+    judged = judge_failure(failure, Scene(endpoints=(DB, REDIS, declared), looks=red))
+    assert (judged.rule, judged.outcome, judged.service) == (11, INFRA, "sentinel")
 
 
 def test_redis_errors_are_judged_by_what_redis_said() -> None:

@@ -37,6 +37,25 @@ def test_the_environment_names_them(environ: dict[str, str], pair: tuple[str, in
         (".envs/.local/.mail", "MAIL_HOST=mail\nMAIL_PORT=1025\n", ("mail", 1025)),
         ("docker-compose.yml", "services:\n  mail:\n    ports:\n      - '1025:25'\n", ("localhost", 1025)),
         ("conftest.py", "url = f'mysql+pymysql://{user}@localhost/{db_name}'\n", ("127.0.0.1", 3306)),
+        (
+            ".github/workflows/ci.yml",
+            "jobs:\n  a:\n    services:\n      s:\n        ports:\n          - 26379:26379\n",
+            ("localhost", 26379),
+        ),
+        (".github/workflows/ci.yaml", "env:\n  BROKER_URL: amqp://guest@127.0.0.1:5672//\n", ("localhost", 5672)),
+        (
+            ".github/workflows/test.yml",
+            "      - run: docker run -d --publish 1025:25 -p 127.0.0.1:8025:8025 mail\n",
+            ("localhost", 8025),
+        ),
+        (".gitlab-ci.yml", 'variables:\n  MQ_HOST: mq\n  MQ_PORT: "5672"\n', ("mq", 5672)),
+        (
+            ".circleci/config.yml",
+            "    environment:\n      CACHE: 'memcached.local:11211'\n",
+            ("memcached.local", 11211),
+        ),
+        ("azure-pipelines.yml", "    ports: ['1433:1433', \"8081:80\"]\n", ("127.0.0.1", 8081)),
+        ("tests/docker-compose.yml", "services:\n  mail:\n    ports:\n      - '1025:25'\n", ("localhost", 1025)),
         ("settings.py", 'BROKER = "amqp://mq:5672//"\n', ("mq", 5672)),
     ],
 )
