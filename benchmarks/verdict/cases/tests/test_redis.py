@@ -9,6 +9,7 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from shop import settings
 
@@ -364,3 +365,40 @@ def test_expects_an_error(cache):
 
 def test_default_stock():
     assert stock_or_zero(settings.REDIS_URL, 3) == 33
+
+
+def test_primary_of_the_sentinels():
+    sentinel = Sentinel([(settings.REDIS.hostname, 26379)], **OPTIONS)
+    assert sentinel.master_for("shop", password=settings.REDIS.password).get("stock:1") == "10"
+
+
+def test_primary_after_a_read(cache):
+    assert cache.get("stock:1") == "10"
+    assert Sentinel([(settings.REDIS.hostname, 26379)], **OPTIONS).discover_master("shop")[1] == settings.REDIS.port
+
+
+def test_primary_of_itself():
+    here = (settings.REDIS.hostname, settings.REDIS.port)
+    sentinel = Sentinel([here], sentinel_kwargs={**OPTIONS, "password": settings.REDIS.password})
+    sentinel.discover_master("shop")
+
+
+def test_primary_or_the_server():
+    try:
+        client = Sentinel([(settings.REDIS.hostname, 26379)], **OPTIONS).master_for("shop")
+        client.ping()
+    except MasterNotFoundError:
+        client = redis.Redis.from_url(settings.REDIS_URL, **OPTIONS)
+    assert client.get("stock:1") == "10"
+
+
+def test_primary_or_the_server_at_once():
+    try:
+        stock = Sentinel([(settings.REDIS.hostname, 26379)], **OPTIONS).master_for("shop").get("stock:1")
+    except redis.ConnectionError:
+        stock = redis.Redis.from_url(settings.REDIS_URL, **OPTIONS).get("stock:1")
+    assert stock == "10"
+
+
+def test_replica_of_nobody():
+    Sentinel([(settings.REDIS.hostname, 26379)], **OPTIONS).slave_for("shop").get("stock:1")

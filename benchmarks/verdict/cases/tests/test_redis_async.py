@@ -4,6 +4,7 @@ import contextlib
 import pytest
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -151,3 +152,18 @@ async def test_swallowed_then_wrong(client):
     with contextlib.suppress(RedisConnectionError):
         await client.get("stock:1")
     assert sum([10, 20, 30]) == 61
+
+
+async def test_primary_of_the_sentinels(client):
+    await client.ping()
+    sentinel = Sentinel([(settings.REDIS.hostname, 26379)], socket_connect_timeout=1)
+    await sentinel.master_for("shop").get("stock:1")
+
+
+async def test_primary_or_the_server():
+    try:
+        stock = await Sentinel([("localhost", 26379)]).master_for("shop").get("stock:1")
+    except RedisConnectionError:
+        async with redis.from_url(settings.REDIS_URL, decode_responses=True) as client:
+            stock = await client.get("stock:1")
+    assert stock == "10"
