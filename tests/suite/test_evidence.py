@@ -13,9 +13,12 @@ from unittest.mock import Mock
 import httpx
 import pytest
 import redis
+import redis.asyncio.retry
 import redis.asyncio.sentinel
 import redis.sentinel
 from _pytest.runner import SetupState
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from resilience.core.records import FaultCode, Outcome
 from resilience.services.registry import KINDS
@@ -26,7 +29,7 @@ from resilience.suite.events import Test
 from resilience.suite.evidence import RULES, Answer, Scene, case_of, judge_failure, judge_test, shared_look, told_by
 from resilience.suite.looks import Look, Looks
 from tests.kits.failures import fed, told
-from tests.kits.ports import free_port
+from tests.kits.ports import free_port, free_ports
 
 C = FaultCode
 INFRA, FAILED, GAP, UNDECIDED = (
@@ -668,26 +671,40 @@ def test_what_libpq_was_refused_at_a_stand_in_without_a_code_is_undecided() -> N
     assert staging.outcome is FAILED
 
 
-def asked_sentinel(way: str, port: int) -> BaseException:
-    """The error of a client that asked a sentinel that is not there for the primary's address."""
-    options: dict[str, Any] = {"decode_responses": True, "socket_connect_timeout": 1}
+ONCE: Mapping[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 1}
+AT_ONCE: Mapping[str, Any] = {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0), "socket_connect_timeout": 1}
+
+
+def asked_sentinel(way: str, port: int, then: int | None = None) -> BaseException:
+    """The error of a client that asked a sentinel that is not there for the primary, and `then` spoke to a server itself."""
     try:
-        if way == "sync":
-            redis.sentinel.Sentinel([("localhost", port)], **options).discover_master("primary")
-        elif way == "sync client":
-            redis.sentinel.Sentinel([("localhost", port)], **options).master_for("primary").ping()
-        else:
-            asyncio.run(_ask_sentinel(port, client=way == "async client"))
+        if way.startswith("async"):
+            asyncio.run(_ask_sentinel(port, then, client=way == "async client"))
+        sentinel = redis.sentinel.Sentinel([("localhost", port)], sentinel_kwargs=dict(ONCE), **ONCE)
+        try:
+            if way == "sync client":
+                sentinel.master_for("primary").ping()
+            sentinel.discover_master("primary")
+        except redis.ConnectionError:
+            if then is None:
+                raise
+            redis.Redis(port=then, **ONCE).ping()
     except redis.ConnectionError as exc:
         return exc
     raise AssertionError("nobody listens there")
 
 
-async def _ask_sentinel(port: int, *, client: bool) -> None:
-    sentinel = redis.asyncio.sentinel.Sentinel([("localhost", port)], socket_connect_timeout=1)
-    if client:
-        await sentinel.master_for("primary").ping()
-    await sentinel.discover_master("primary")
+async def _ask_sentinel(port: int, then: int | None, *, client: bool) -> None:
+    sentinel = redis.asyncio.sentinel.Sentinel([("localhost", port)], sentinel_kwargs=dict(AT_ONCE), **AT_ONCE)
+    try:
+        if client:
+            await sentinel.master_for("primary").ping()
+        await sentinel.discover_master("primary")
+    except redis.ConnectionError:
+        if then is None:
+            raise
+        async with redis.asyncio.Redis(port=then, **AT_ONCE) as server:
+            await server.ping()
 
 
 @pytest.mark.parametrize("way", ["sync", "sync client", "async", "async client"])
@@ -705,6 +722,15 @@ def test_a_sentinel_that_is_not_there_is_not_the_redis_that_is(way: str) -> None
     red = Looks((*GREEN, look("sentinel", 99.9, C.TCP_REFUSED)))
     judged = judge_failure(failure, Scene(endpoints=(DB, REDIS, declared), looks=red))
     assert (judged.rule, judged.outcome, judged.service) == (11, INFRA, "sentinel")
+
+
+@pytest.mark.parametrize("way", ["sync client", "async client"])
+def test_a_fallback_behind_a_sentinel_that_is_not_there_is_about_the_server_that_it_fell_back_to(way: str) -> None:
+    sentinel, server = free_ports(2)
+    failure = told(asked_sentinel(way, sentinel, server), spoke=(("127.0.0.1", server),))
+    scene = Scene(endpoints=(DB, replace(REDIS, port=server)), looks=Looks(RED))
+    judged = judge_failure(failure, scene)
+    assert (judged.rule, judged.outcome, judged.service) == (11, INFRA, "redis")
 
 
 def test_redis_errors_are_judged_by_what_redis_said() -> None:

@@ -160,11 +160,11 @@ KIND = Kind(
         ("redis", "AskError"): C.APP_CLUSTER_MOVED,
         ("redis", "TryAgainError"): C.APP_CLUSTER_TRYAGAIN,
         ("redis", "InvalidResponse"): C.PROTO_WRONG,
+    },
+    vague={
         # No sentinel could say where the server is: what was not reached is the sentinels.
         ("redis", "MasterNotFoundError"): C.TCP_REFUSED,
         ("redis", "SlaveNotFoundError"): C.TCP_REFUSED,
-    },
-    vague={
         ("redis", "ConnectionError"): C.PROTO_CLOSED,
         ("redis", "TimeoutError"): C.PROTO_SILENT,
         ("redis", "ResponseError"): C.APP_ERROR,
