@@ -27,6 +27,21 @@ class Fidelity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What staging was found to say otherwise than it taught, in words; `since` when the first of it was seen.
+
+    `added` breaks no test; `unchecked` could not be asked now. `checked` counts what was compared.
+    """
+
+    at: datetime
+    checked: int
+    drift: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taught:
     """One generation of what staging taught of a service.
 
@@ -48,6 +63,8 @@ class Taught:
     """Why it is older than was wanted, such as a lesson that failed since; empty: it is not."""
     damaged: str = ""
     fidelity: Fidelity | None = None
+    drift: Drift | None = None
+    """Of the newest generation of a service: what the last check found that has changed since."""
     operations: int = 0
     """How many operations its contract knows."""
     personal: Mapping[str, int] = field(default_factory=dict)
@@ -80,6 +97,9 @@ def said(taught: Taught, now: datetime, stale_days: float) -> str:
     if taught.fidelity is not None:
         f = taught.fidelity
         parts.append(f"fidelity {f.percent} %: {f.same} of {f.ran}, {f.gaps} gaps, {f.differ} differ")
+    if taught.drift is not None and taught.drift.drift:
+        first, more = taught.drift.drift[0], len(taught.drift.drift) - 1
+        parts.append(f"staging has changed since: {first}" + (f", and {more} more" if more else ""))
     if taught.damaged:
         parts.append(f"damaged: {taught.damaged}")
     elif freshness(taught.at, now, stale_days) == "stale" or taught.stale:

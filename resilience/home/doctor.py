@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from resilience import stand_ins as local
@@ -19,6 +20,7 @@ from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.records import ConnectivityResult, ConnectivityStatus
 from resilience.core.redact import Redactor
 from resilience.core.settings import Service, Settings
+from resilience.core.taught import freshness, said
 from resilience.core.urls import url_parts
 from resilience.fallback import journal
 from resilience.home.collecting import collect
@@ -29,6 +31,7 @@ from resilience.host.platforms import support_of
 from resilience.runs.folder import INCIDENT, read_incident
 from resilience.services.standing_in import stand_ins_of
 from resilience.settings.environment import CONFIG_NAMES, shipped
+from resilience.teach.store import Store, taught_of
 
 _ASK_S = 5.0
 """Deadline of one question to a command, such as docker's."""
@@ -69,6 +72,7 @@ def diagnose(
         _system(),
         _engine(),
         _jupyter(),
+        *_taught(settings),
         _drilled(settings),
         _control(settings),
     )
@@ -437,6 +441,26 @@ def _jupyter() -> Finding:
         what="JupyterLab",
         found="not installed; headless runs do without (by hand: pipx inject resilience-runbook 'jupyterlab>=4.2')",
     )
+
+
+def _taught(settings: Settings) -> Iterator[Finding]:
+    """Say for each service that teaches what is taught of it, and name what is missing, stale, damaged or has changed since."""
+    now, kept = datetime.now(UTC), Store(settings.state)
+    for service in (one for one in settings.services if one.teach):
+        what = f"taught {service.name}"
+        again = "resilience test --teach" if "traffic" in service.teach else "resilience teach"
+        current = [one for one in taught_of(kept, service.name) if one.current]
+        if not current:
+            yield Finding(
+                what=what, found="nothing yet", expected="what it says while it is well", hint=again, ok=False
+            )
+        for one in current:
+            line = said(one, now, settings.teach.stale_days).removeprefix(f"{service.name} taught ")
+            worn = one.stale or freshness(one.at, now, settings.teach.stale_days) == "stale"
+            changed = one.drift is not None and bool(one.drift.drift)
+            well = not (one.damaged or worn or changed)
+            expected, hint = ("", "") if well else ("what staging says now", "resilience taught; " + again)
+            yield Finding(what=what, found=line, expected=expected, hint=hint, ok=well)
 
 
 def _drilled(settings: Settings) -> Finding:

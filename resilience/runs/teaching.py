@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
@@ -23,9 +23,11 @@ from resilience.core.records import (
     TestSuiteResult,
 )
 from resilience.core.settings import Service, Settings
+from resilience.core.taught import Drift
 from resilience.fallback import journal as journals
 from resilience.host import under_way
-from resilience.runs import testing
+from resilience.runs import drifting, testing
+from resilience.runs.drifting import Documents
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import look
 from resilience.runs.testing import SuiteOptions
@@ -46,8 +48,6 @@ from resilience.teach.ways import address_of, origin_of, refused, unreachable
 LESSON_S = 600.0
 """Seconds that a lesson's own GETs may take in all."""
 TRAFFIC = "traffic"
-Documents = Mapping[str, bytes | str]
-"""Service → the contract it gave out, or why there is none."""
 _WELL = ConnectivityStatus.AVAILABLE
 Say = Callable[[str], None]
 
@@ -64,6 +64,10 @@ class Learned:
 
     generations: tuple[Generation, ...] = ()
     notes: tuple[str, ...] = ()
+    drift: Mapping[str, Drift] = field(default_factory=dict)
+    """Service → what staging was found to say otherwise than it had taught."""
+    asked: int = 1
+    """Of how many services something was to be learned."""
 
 
 def teachable(settings: Settings, names: Sequence[str] = ()) -> tuple[Service, ...]:
@@ -269,37 +273,59 @@ def _all_stale(store: Store, services: Iterable[Service], why: str) -> None:
         store.mark_stale(service.name, why)
 
 
-async def teach_routes(settings: Settings, names: Sequence[str] = (), say: Say = lambda _: None) -> Learned:
+async def teach_routes(
+    settings: Settings, names: Sequence[str] = (), say: Say = lambda _: None, *, learn: bool = True
+) -> Learned:
     """Ask staging's `teach_routes` by GET, one after the other, and for contracts, and learn them; the scheduled job's lesson.
 
-    What is not a 2xx, 3xx or 4xx is not learned. Raises UsageError where no service has routes or a contract, NotWellError and
-    LockedError.
+    First a sample of what was taught is compared with what staging says now; without `learn` that is all. What is not a 2xx, 3xx
+    or 4xx is not learned. Raises UsageError where there is nothing to ask for, NotWellError and LockedError.
     """
+    store = Store(settings.state)
+    known = drifting.comparable(settings, store, names)
     agreeing = contracted(settings, names)
     wanted = any(one.teach_routes and (TRAFFIC in one.teach or one.name in names) for one in settings.services)
-    asked = teachable(settings, names) if wanted or not agreeing else ()
+    asked = teachable(settings, names) if wanted or not (agreeing or known) else ()
     routed = [service for service in asked if service.teach_routes]
-    services = [one for one in settings.services if one in routed or one in agreeing]
-    if not services:
+    services = [one for one in settings.services if one in known or (learn and (one in routed or one in agreeing))]
+    if not services and learn:
         raise UsageError(
             "no service that teaches has teach_routes or a contract.", hint='teach_routes = ["/api/products"]'
         )
-    store = Store(settings.state)
+    if not services:
+        raise UsageError("nothing is taught that staging could be compared with.", hint="resilience teach")
     with store.lesson():
         await until_well(settings, services, say)
         until = monotonic() + LESSON_S
         began = datetime.now(UTC)
-        answers = {service.name: await ask(service, settings.root, until, settings.deadlines) for service in routed}
         documents = await _documents(settings, agreeing)
+        # Before anything new is learned, with which it would be compared.
+        drift = {
+            one.name: await drifting.compare(settings, store, one, documents.get(one.name), until) for one in known
+        }
+        answers = {
+            service.name: await ask(service, settings.root, until, settings.deadlines)
+            for service in (routed if learn else ())
+        }
         try:
             await well_now(settings, services)
         except NotWellError as exc:
-            _all_stale(store, services, str(exc))
+            if learn:
+                _all_stale(store, [one for one in services if one in routed or one in agreeing], str(exc))
             raise
-        learned = await _write(settings, store, routed, answers, "routes", began)
-        masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, ())
-        agreed = await _agree(settings, store, documents, masker, began)
-    return Learned(generations=(*learned.generations, *agreed.generations), notes=(*learned.notes, *agreed.notes))
+        for name, found in drift.items():
+            store.note_drift(name, found)
+        learned = Learned(notes=tuple(line for name, found in drift.items() for line in drifting.told(name, found)))
+        if learn:
+            masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, ())
+            for more in (
+                await _write(settings, store, routed, answers, "routes", began),
+                await _agree(settings, store, documents, masker, began),
+            ):
+                learned = Learned(
+                    generations=(*learned.generations, *more.generations), notes=(*learned.notes, *more.notes)
+                )
+    return replace(learned, drift=drift, asked=len(services) if learn and (routed or agreeing) else 0)
 
 
 async def _documents(settings: Settings, services: Iterable[Service]) -> Documents:

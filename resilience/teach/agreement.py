@@ -10,7 +10,7 @@ from resilience.teach.exchange import Exchange
 from resilience.teach.key import mark
 from resilience.teach.lesson import recordings_of
 from resilience.teach.mask import PSEUDONYM, Masker
-from resilience.teach.openapi import ContractError, canonical, digest, operations, parsed
+from resilience.teach.openapi import ContractError, canonical, digest, masked, operations, parsed
 from resilience.teach.replay import Recorded
 from resilience.teach.store import CONTRACT, CONTRACT_FILE, Generation, Store
 
@@ -25,9 +25,9 @@ def teach_contract(store: Store, service: str, data: bytes, masker: Masker, *, a
     served all the same, since staging itself said it. Raises ContractError for what is none, StoreError.
     """
     document = parsed(data)
-    masked = _masked(document, masker)
-    contract = Contract(masked)
-    kept = canonical(masked)
+    hidden = masked(document, masker.text)
+    contract = Contract(hidden)
+    kept = canonical(hidden)
     if masker.secrets is not None and masker.secrets.leaks(kept) is not None:
         raise ContractError("a secret is in it, of a form in which it cannot be masked.")
     found = list(dict.fromkeys(filter(None, map(contract.contradicted, _exchanges(store, service)))))
@@ -50,14 +50,6 @@ def teach_contract(store: Store, service: str, data: bytes, masker: Masker, *, a
         "proof": {"scanned": len(kept)},
     }
     return store.write(service, manifest, {CONTRACT_FILE: kept}, renews=False)
-
-
-def _masked(value: Any, masker: Masker) -> Any:
-    if isinstance(value, dict):
-        return {name: _masked(inner, masker) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner, masker) for inner in value]
-    return masker.text(value) if isinstance(value, str) else value
 
 
 def _exchanges(store: Store, service: str) -> list[Exchange]:

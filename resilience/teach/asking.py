@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from resilience.core.settings import Deadlines, Service
-from resilience.teach.exchange import Answer, Asked, Exchange
+from resilience.teach.exchange import Answer, Asked, Exchange, is_of_the_way
 from resilience.teach.keeping import decoded
 from resilience.teach.recorder import BODY_AT_MOST
 from resilience.teach.ways import address_of
@@ -45,8 +45,8 @@ async def ask(
                 break
             try:
                 async with asyncio.timeout(deadlines.staging_connection_s):
-                    one = await _get(http, service, route)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
+                    one = await _get(http, service, route, {"Accept": "*/*"})
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError, zlib.error) as exc:
                 gaps.append(f"GET {route.partition('?')[0]}: {type(exc).__name__}: it was not answered")
                 continue
             if isinstance(one, str):
@@ -56,10 +56,34 @@ async def ask(
     return tuple(found), tuple(gaps)
 
 
-async def _get(http: aiohttp.ClientSession, service: Service, route: str) -> Exchange | str:
+async def ask_again(
+    service: Service, root: Path, sample: Sequence[Asked], until: float, deadlines: Deadlines
+) -> tuple[Answer | str, ...]:
+    """Return the answer of now to each of these GETs, or why it could not be had: an outage and a time-out are no answer."""
+    found: list[Answer | str] = []
+    async with _client(service, root) as http:
+        for asked in sample:
+            if monotonic() >= until:
+                found.append(f"GET {asked.path}: the time for a lesson was over")
+                continue
+            headers = {name: value for name, value in asked.headers if not is_of_the_way(name)}
+            target = f"{asked.path}?{asked.query}" if asked.query else asked.path
+            try:
+                async with asyncio.timeout(deadlines.staging_connection_s):
+                    one = await _get(http, service, target, headers)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError, zlib.error) as exc:
+                found.append(f"GET {asked.path}: {type(exc).__name__}")
+                continue
+            found.append(one if isinstance(one, str) else one.answer)
+    return tuple(found)
+
+
+async def _get(http: aiohttp.ClientSession, service: Service, route: str, headers: Mapping[str, str]) -> Exchange | str:
     """Return the answer to one GET, or why it is not learned: an outage is not, nor what is too large. Redirects are answers."""
     url = URL(f"{address_of(service)}{route}", encoded=True)
-    headers = {"Accept": "*/*", **{name: value.reveal() for name, value in service.headers.items()}}
+    own = {name.lower() for name in service.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in own}
+    headers |= {name: value.reveal() for name, value in service.headers.items()}
     began = time.time()
     async with http.get(url, headers=headers, allow_redirects=False) as answer:
         body = await _read(answer)

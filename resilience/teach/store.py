@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import LockedError, ResilienceError
-from resilience.core.taught import Fidelity, Taught, said
+from resilience.core.settings import Settings
+from resilience.core.taught import Drift, Fidelity, Taught, said
 from resilience.host.files import make_private_folder, sync_folder, write_atomically
 
 FORMAT = 1
@@ -206,6 +207,33 @@ class Store:
         }
         write_atomically(generation.folder / "rehearsal.json", _canonical(told), mode=0o600)
 
+    def note_drift(self, service: str, found: Drift) -> None:
+        """Write beside what a service taught how staging was found to differ from it."""
+        told = {
+            "at": found.at.isoformat(timespec="seconds"),
+            "since": found.since.isoformat(timespec="seconds") if found.since else "",
+            "checked": found.checked,
+            "drift": list(found.drift),
+            "added": list(found.added),
+            "unchecked": list(found.unchecked),
+        }
+        write_atomically(self.folder / service / "drift.json", _canonical(told), mode=0o600)
+
+    def drift(self, service: str) -> Drift | None:
+        """Return what the last check found; None where there was none."""
+        try:
+            told = json.loads((self.folder / service / "drift.json").read_bytes())
+            return Drift(
+                at=datetime.fromisoformat(told["at"]),
+                since=datetime.fromisoformat(told["since"]) if told["since"] else None,
+                checked=int(told["checked"]),
+                drift=tuple(map(str, told["drift"])),
+                added=tuple(map(str, told["added"])),
+                unchecked=tuple(map(str, told["unchecked"])),
+            )
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     def delete(self, service: str = "") -> tuple[str, ...]:
         """Remove all that a service taught, or all there is; return the services whose folders went."""
         gone = tuple(name for name in self.services() if not service or name == service)
@@ -244,8 +272,8 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
     """Return what is known of each generation of a service, the newest first; `verify` checks the old ones' bytes as well."""
     generations = store.generations(service)
     newest = {one.source: one.number for one in generations}
-    stale = store.stale(service)
-    found = []
+    stale, drift = store.stale(service), store.drift(service)
+    found: list[Taught] = []
     for one in reversed(generations):
         current = newest[one.source] == one.number
         checked = check(one) if verify or current else one
@@ -264,6 +292,7 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
                 current=current,
                 gaps=tuple(map(str, manifest.get("gaps", ()))),
                 stale=stale if current else "",
+                drift=None if found else drift,
                 damaged=checked.problem,
                 fidelity=rehearsal_of(one)[0],
                 operations=int(manifest.get("contract", {}).get("operations", 0)) if known else 0,
@@ -276,6 +305,12 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
 def lines(store: Store, services: Iterable[str], now: datetime, stale_days: float) -> tuple[str, ...]:
     """Return a line for what is current of each service: its age, its amount, its fidelity, and what is wrong with it."""
     return tuple(said(one, now, stale_days) for service in services for one in taught_of(store, service) if one.current)
+
+
+def standing(settings: Settings, now: datetime) -> tuple[str, ...]:
+    """Return `lines` of all services that teach; none, and nothing is read, where none does."""
+    names = [service.name for service in settings.services if service.teach]
+    return lines(Store(settings.state), names, now, settings.teach.stale_days) if names else ()
 
 
 def check(generation: Generation) -> Generation:

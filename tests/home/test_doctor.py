@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from resilience.core.records import ConnectivityResult, ConnectivityStatus, FaultCode, Phase, Phases
+from resilience.core.taught import Drift
 from resilience.home.doctor import Finding, diagnose
 from resilience.home.init import inspect_repository, write
 from resilience.runs.configuration import load_settings
 from resilience.runs.folder import write_incident
 from resilience.services.postgresql.stand_in import find_binaries
+from resilience.teach.store import Store
 from tests.kits import incident_factory
 from tests.kits.kinds import ServiceType
 from tests.kits.repository import SECRET, environ, full_of_things, put
@@ -189,3 +191,34 @@ def test_doctor_names_a_second_configuration_which_is_not_read(repository: Path)
     [finding] = [one for one in diagnose(settings, environ={}) if one.what == "configuration" and not one.ok]
     assert finding.found == "resilience.toml; config/runbook.toml is there as well, and is not read"
     assert finding.hint == "mv config/runbook.toml config/runbook.toml.old"
+
+
+TEACHES = """
+[[service]]
+name = "backend_api"
+type = "http"
+url = "http://127.0.0.1:1/health"
+teach = ["traffic", "contract"]
+"""
+
+
+def test_doctor_says_what_is_taught_and_what_of_it_is_stale_or_has_changed_since(repository: Path) -> None:
+    put(repository / "resilience.toml", TEACHES)
+    settings = load_settings(cwd=repository, environ=environ(repository))
+
+    def taught() -> Finding:
+        return by_what(diagnose(settings, environ=environ(repository)))["taught backend_api"]
+
+    assert (taught().ok, taught().found, taught().hint) == (False, "nothing yet", "resilience test --teach")
+    store, now = Store(settings.state), datetime.now(UTC)
+    with store.lesson():
+        store.write("backend_api", {"at": now.isoformat(), "source": "traffic", "exchanges": 3}, {"a": b""})
+    assert taught().ok
+    assert taught().found == "0 min ago (3 answers)"
+    store.note_drift("backend_api", Drift(at=now, since=now, checked=1, drift=("GET /a: body.b is gone",)))
+    assert not taught().ok
+    assert "staging has changed since: GET /a: body.b is gone" in taught().found
+    assert taught().hint == "resilience taught; resilience test --teach"
+    store.note_drift("backend_api", Drift(at=now, checked=1))
+    store.mark_stale("backend_api", "it turned bad")
+    assert "stale: it turned bad" in taught().found

@@ -81,6 +81,8 @@ class Staging:
         self.slow = asyncio.Event()
         """Set when an answer that waits for `hang` was asked for."""
         self.asked: list[str] = []
+        self.retyped = False
+        """Whether the total of a page is a text, as after a change of staging."""
         self.port = 0
         self.contract: dict[str, Any] | None = contract()
 
@@ -134,7 +136,8 @@ class Staging:
         if not key:
             page = int(request.query.get("page", 1))
             every = list(self.items.values())
-            return web.json_response({"page": page, "items": every[(page - 1) * 2 : page * 2], "total": len(every)})
+            total = str(len(every)) if self.retyped else len(every)
+            return web.json_response({"page": page, "items": every[(page - 1) * 2 : page * 2], "total": total})
         if key not in self.items:
             return web.json_response({"detail": "not found"}, status=404)
         if request.method == "DELETE":

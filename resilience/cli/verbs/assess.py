@@ -139,7 +139,7 @@ def _show(
             changes=decision is not None and planning.changes_anything(decision),
         )
     )
-    notes = [*([found.applied] if found.applied else []), *_taught(settings)]
+    notes = [*([found.applied] if found.applied else []), *store.standing(settings, datetime.now(UTC))]
     if details:
         terminal.show_health(health, decision)
         terminal.show_notices(told)
@@ -152,14 +152,6 @@ def _show(
     terminal.show_assessment(
         health, decision, steps=[*steps, *([more] if unwell and settings.source else [])], notices=told, notes=notes
     )
-
-
-def _taught(settings: Settings) -> tuple[str, ...]:
-    """Return what stand-ins were taught, how long ago and how well, where a service teaches at all."""
-    names = [service.name for service in settings.services if service.teach]
-    if not names:
-        return ()
-    return store.lines(store.Store(settings.state), names, datetime.now(UTC), settings.teach.stale_days)
 
 
 def _watch(settings: Settings, interval_s: float, critical: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from resilience.cli.arguments import mode_from, settings_from
 from resilience.cli.demand import on_demand
@@ -16,6 +17,7 @@ with on_demand():
     from resilience.core import words
     from resilience.runs import runbook
     from resilience.show import terminal
+    from resilience.teach import store
 
 
 app = verb()
@@ -46,4 +48,6 @@ def plan(
     else:
         terminal.headline(terminal.out, words.staging_line(health), words.tests_line(decision))
         terminal.show_plan(made)
+        for line in store.standing(settings, datetime.now(UTC)):
+            terminal.out.print(line, markup=False, soft_wrap=True)
     leave(runbook.exit_code_of(health.overall_status))

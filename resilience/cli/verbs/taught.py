@@ -21,7 +21,7 @@ with on_demand():
 
 if TYPE_CHECKING:
     from resilience.core.settings import Settings
-    from resilience.core.taught import Taught
+    from resilience.core.taught import Drift, Taught
     from resilience.teach.store import Store
 
 
@@ -78,6 +78,15 @@ def _delete(kept: Store, settings: Settings, service: str, as_json: bool) -> Non
         sys.stdout.write(f"deleted what was taught of: {', '.join(gone) or 'nothing was there'}\n")
 
 
+def _show_drift(drift: Drift) -> None:
+    for line in drift.drift:
+        sys.stdout.write(f"  changed since: {line}\n")
+    for line in drift.added:
+        sys.stdout.write(f"  added since: {line}\n")
+    for line in drift.unchecked:
+        sys.stdout.write(f"  {line}\n")
+
+
 def _show(found: list[Taught], settings: Settings) -> None:
     """Print a line a generation, the newest first, and below it what it cannot answer and what of people it holds."""
     now = datetime.now(UTC)
@@ -90,6 +99,8 @@ def _show(found: list[Taught], settings: Settings) -> None:
         )
         for gap in one.gaps if one.current else ():
             sys.stdout.write(f"  gap: {gap}\n")
+        if one.drift is not None:
+            _show_drift(one.drift)
         if one.current and one.personal:
             told = ", ".join(f"{count} {name}" for name, count in one.personal.items())
             sys.stdout.write(f"  of people: {told}\n")

@@ -13,7 +13,7 @@ from resilience.cli.arguments import settings_from
 from resilience.cli.demand import on_demand
 from resilience.cli.group import verb
 from resilience.cli.options import Config, Environment, Json
-from resilience.cli.output import leave, print_json
+from resilience.cli.output import builtins_of, leave, print_json
 from resilience.core.errors import UsageError
 
 with on_demand():
@@ -35,6 +35,9 @@ def teach(
     har: Annotated[
         str, typer.Option("--har", help="Learn from this HAR of a browser, for the one service named.")
     ] = "",
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Only compare staging with what it taught; learn nothing.")
+    ] = False,
     config: Config = "",
     environment: Environment = "",
     as_json: Json = False,
@@ -44,9 +47,12 @@ def teach(
     \b
       resilience teach                                  all that have teach_routes
       resilience teach backend_api --har session.har    what a browser saved
+      resilience teach --drift                          has staging changed since?
     """
     settings = settings_from(config, environment)
     names = list(services or ())
+    if har and drift:
+        raise UsageError("--har and --drift: one of them was expected.", hint="resilience teach --drift")
     if har:
         if len(names) != 1:
             raise UsageError(
@@ -54,9 +60,9 @@ def teach(
             )
         learned = asyncio.run(teaching.learn_file(settings, names[0], _bytes_of(har)))
     else:
-        learned = asyncio.run(teaching.teach_routes(settings, names, _say))
+        learned = asyncio.run(teaching.teach_routes(settings, names, _say, learn=not drift))
     _tell(learned, as_json)
-    leave(0 if learned.generations else 30)
+    leave(0 if learned.generations or not learned.asked else 30)
 
 
 def _bytes_of(name: str) -> bytes:
@@ -76,7 +82,8 @@ def _tell(learned: Learned, as_json: bool) -> None:
             {"service": one.service, "generation": one.number, **{name: one.manifest[name] for name in _TOLD}}
             for one in learned.generations
         ]
-        print_json({"schema": 1, "taught": taught, "notes": list(learned.notes)})
+        found = {name: builtins_of(one) for name, one in learned.drift.items()}
+        print_json({"schema": 1, "taught": taught, "drift": found, "notes": list(learned.notes)})
     else:
         sys.stdout.write("".join(f"{note}\n" for note in learned.notes))
 

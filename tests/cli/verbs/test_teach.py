@@ -323,3 +323,27 @@ def test_a_contract_that_is_not_given_out_is_said_and_the_rest_is_learned(
     config.write_text(config.read_text().replace('teach = ["traffic", "contract"]', 'teach = ["contract"]'))
     config.write_text("".join(line for line in config.read_text().splitlines(True) if "teach_routes" not in line))
     assert type_in("teach").code == 30
+
+
+def test_staging_is_compared_with_what_it_taught_and_nothing_is_learned(
+    type_in: Type, team: Path, staging: Staging
+) -> None:
+    nothing = type_in("teach", "--drift")
+    assert nothing.code == 2
+    assert "nothing is taught that staging could be compared with" in nothing.err
+    assert type_in("teach").code == 0
+    well = type_in("teach", "--drift")
+    assert (well.code, well.out) == (0, "backend_api: compared 3 answers with what was taught: nothing has changed\n")
+    staging.retyped = True
+    said = type_in("teach", "--drift", "--json")
+    assert said.json["drift"]["backend_api"]["drift"] == ["GET /items: body.total was number, is string"]
+    assert said.json["taught"] == []
+    assert "  changed since: GET /items: body.total was number, is string\n" in type_in("taught").out
+    for verb in ("status", "plan", "assess"):
+        assert "staging has changed since: GET /items: body.total was number" in type_in(verb).out, verb
+    assert [one.number for one in store().generations("backend_api")] == [1]
+    staging.broken = 100
+    assert type_in("teach", "--drift").code == 20
+    assert store().stale("backend_api") == ""
+    both = type_in("teach", "backend_api", "--har", "x", "--drift")
+    assert both.code == 2
