@@ -113,7 +113,8 @@ def in_xml(text: str, replace: Replace) -> str:
         return "<masked/>"
 
     def attribute(match: re.Match[str]) -> str:
-        return f'="{_bare(replace("", match[0].lstrip("= \n\t")[1:-1], False))}"'
+        value = match[0][1:].strip()[1:-1]
+        return f'="{_bare(replace("", value, False))}"'
 
     told = [
         _ATTRIBUTE.sub(attribute, piece) if at % 2 else _bare(replace("", piece, False)) if piece.strip() else piece

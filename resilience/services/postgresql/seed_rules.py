@@ -1,14 +1,14 @@
 """Turn the texts of `seed` and `mask` into rules, or say what is wrong with them and what to write instead.
 
-    users where id < 200                    rows of a table: the text behind `where` is SQL for staging
-    orders where placed > '2026-01-01' limit 50
-    countries                               all of it
-    orders.user_ref -> users.id             a foreign key that the schema does not declare
-    lines(order_no, shop) -> orders(no, shop)
+users where id < 200                    rows of a table: the text behind `where` is SQL for staging
+orders where placed > '2026-01-01' limit 50
+countries                               all of it
+orders.user_ref -> users.id             a foreign key that the schema does not declare
+lines(order_no, shop) -> orders(no, shop)
 
-    "users.email" = "email"                 how a column is masked; "keep" is the only word that leaves it as it is
-    "countries.*" = "keep"                  every column of a table
-    "users.profile->status" = "keep"        a field anywhere inside JSON
+"users.email" = "email"                 how a column is masked; "keep" is the only word that leaves it as it is
+"countries.*" = "keep"                  every column of a table
+"users.profile->status" = "keep"        a field anywhere inside JSON
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _row_rule(text: str) -> RowRule:
     """Read `TABLE [where SQL] [limit N]`. What SQL is, staging's parser says; here only what would change the statement."""
     match = _ROWS.fullmatch(text)
     if match is None or "\0" in text:
-        raise ValueError(f'seed rule "{text}" cannot be read; write "users where id < 200", "users limit 50" or "users"')
+        raise ValueError(
+            f'seed rule "{text}" cannot be read; write "users where id < 200", "users limit 50" or "users"'
+        )
     where = (match["where"] or "").strip()
     if match["where"] is not None and not where:
         raise ValueError(f'seed rule "{text}" has nothing behind where; write "{match[1]} where id < 200"')
