@@ -190,6 +190,7 @@ class _Types:
             top=_TOPS.get(name, 0),
             labels=self._labels.get(oid, ()),
             domain=domain,
+            folded=name == "citext",
             default=_constant(row["value"]),
             few=int(row["few"] or 0),
         )

@@ -47,7 +47,6 @@ LEDGERS: Mapping[str, frozenset[str]] = {
     "yoyo_migrations": frozenset(),
     "_yoyo_migration": frozenset({"username", "hostname"}),
     "aerich": frozenset({"content"}),
-    "migrations": frozenset(),
     "typeorm_metadata": frozenset(),
     "doctrine_migration_versions": frozenset(),
     "_sqlx_migrations": frozenset(),
@@ -60,6 +59,8 @@ LEDGERS: Mapping[str, frozenset[str]] = {
 
 Without these rows every migration would run again on a schema that has them all."""
 LEDGER = "ledger of migrations"
+_BY_COLUMNS = (frozenset({"id", "migration", "batch"}), frozenset({"id", "timestamp", "name"}))
+"""Columns of the ledgers that are called `migrations` (Laravel, TypeORM): the name alone could be anybody's table."""
 
 
 class RuleError(ValueError):
@@ -86,6 +87,7 @@ class Group:
     bounds: Bounds = field(default_factory=Bounds)
     unique: bool = False
     joined: bool = False
+    folded: bool = False
     default: str | None = None
     nullable: bool = True
 
@@ -126,7 +128,7 @@ def decide(schema: Schema, tables: Iterable[str], masks: Iterable[MaskRule], sam
         groups.append(group)
         for name in names:
             column = _column(schema, name)
-            kept = said.get(name, "") == "keep" or _ledger_keeps(name, said)
+            kept = said.get(name, "") == "keep" or _ledger_keeps(schema, name, said)
             kind = "keep" if kept or group.kind == "keep" else group.kind
             proposal = "" if kind == "keep" else _proposal(schema, name, column, group)
             found[name] = Masked(kind=kind, group=len(groups) - 1, fields=fields.get(name, {}), proposal=proposal)
@@ -153,9 +155,9 @@ def _said(schema: Schema, masks: Iterable[MaskRule]) -> tuple[dict[Name, str], d
     return whole | single, fields
 
 
-def _ledger_keeps(name: Name, said: Mapping[Name, str]) -> bool:
-    table = name[0].partition(".")[2]
-    return name not in said and table in LEDGERS and name[1] not in LEDGERS[table]
+def _ledger_keeps(schema: Schema, name: Name, said: Mapping[Name, str]) -> bool:
+    table = schema.tables[name[0]]
+    return name not in said and is_taken_whole(table) and name[1] not in LEDGERS.get(table.name, ())
 
 
 def _ends(key: ForeignKey) -> list[Name]:
@@ -205,7 +207,7 @@ def _group(
     columns = [(name, _column(schema, name)) for name in names]
     tied = [name for name in names if name in joined]
     kept = [name for name in tied if said.get(name) == "keep"]
-    open_ends = [name for name in tied if name not in kept and not _ledger_keeps(name, said)]
+    open_ends = [name for name in tied if name not in kept and not _ledger_keeps(schema, name, said)]
     rules = sorted({said[name] for name in names if name in said} - {"keep"})
     if len(rules) > 1 and tied:
         raise RuleError(f"{_list(names)} are tied by a foreign key and masked as {' and '.join(rules)}: choose one")
@@ -227,6 +229,7 @@ def _group(
         bounds=bounds,
         unique=unique,
         joined=bool(tied),
+        folded=any(column.folded for _, column in columns),
         default=next(iter(defaults)) if len(defaults) == 1 else None,
         nullable=all(column.nullable for _, column in columns),
     )
@@ -306,11 +309,14 @@ def _proposal(schema: Schema, name: Name, column: Column, group: Group) -> str:
 class Assigner:
     """Gives the values of one group their fakes, and other ones to those that a constraint refused.
 
-    Values are given in order, so that the same values always get the same fakes, whatever rows they stand in.
+    Values are given in order, so that the same values always get the same fakes, whatever rows they stand in. `column` is the one
+    whose values have values inside, `fields` what rules say of those.
     """
 
     fakes: Fakes
     group: Group
+    column: Column | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
     affixes: tuple[str, str] = ("", "")
     made: dict[str, str | None] = field(default_factory=dict)
     _owner: dict[str, str] = field(default_factory=dict)
@@ -318,6 +324,10 @@ class Assigner:
 
     @property
     def shapes(self) -> tuple[tuple[str, int], ...]:
+        if self.group.kind == "null":
+            return ()
+        if self.column is not None:
+            return (("inside", 0), ("inside", 1), ("inside", 2))
         shapes = steps(self.group.kind, self.group.bounds.choices)
         if self.group.bounds.choices and self.group.kind != "choice":
             shapes += (("choice", 0),)
@@ -332,7 +342,7 @@ class Assigner:
 
     def refuse(self, value: str) -> bool:
         """Give another fake to a value whose fake a constraint refused; False when there is no other left, and it became NULL."""
-        shape, salt = self._at[value]
+        shape = self._at[value][0]
         if shape >= len(self.shapes):
             return False
         held = self.made[value]
@@ -345,7 +355,7 @@ class Assigner:
     @property
     def lost(self) -> int:
         """So many values have no fake that fits."""
-        return sum(1 for value in self.made.values() if value is None)
+        return 0 if self.group.kind == "null" else sum(1 for value in self.made.values() if value is None)
 
     def _give(self, value: str) -> None:
         """Find the next fake that, in a unique group, no other value has; NULL after the last shape."""
@@ -366,9 +376,21 @@ class Assigner:
     def _make(self, kind: str, value: str, attempt: int) -> str:
         if kind == "default":
             return self.group.default or ""
+        if kind == "inside" and self.column is not None:
+            return inner(self.column, self.group.kind, self.fields, value, self.fakes, self.group.bounds, attempt)
+        told = value.casefold() if self.group.folded else value
         if kind == "affixed":
-            return self.fakes.fake("code", value, attempt + 3, replace(self.group.bounds, affixes=self.affixes))
-        return self.fakes.fake(kind, value, attempt, self.group.bounds)
+            return self.fakes.fake("code", told, attempt + 3, replace(self.group.bounds, affixes=self.affixes))
+        return self.fakes.fake(kind, told, attempt, self.group.bounds)
+
+
+def compared(column: Column, value: str) -> str:
+    """Return a value so that two are equal where the server says so: citext without case, numbers without their last zeros."""
+    if column.folded:
+        return value.casefold()
+    if column.family == "number" and "." in value and value[-1:] == "0":
+        return value.rstrip("0").rstrip(".")
+    return value
 
 
 def affixes_of(values: Iterable[str], checks: str) -> tuple[str, str]:
@@ -388,12 +410,16 @@ def _common(values: Sequence[str], checks: str, way: int) -> str:
     return ""
 
 
-def inner(column: Column, masked: Masked, value: str, fakes: Fakes, bounds: Bounds, attempt: int = 0) -> str:
-    """Return a value with values inside, each of those masked by what its own name and looks say. Raises ValueError."""
-    kind = masked.kind
+def inner(
+    column: Column, kind: str, fields: Mapping[str, str], value: str, fakes: Fakes, bounds: Bounds, attempt: int = 0
+) -> str:
+    """Return a value with values inside, each of those masked by what a rule, its own name and its looks say.
+
+    Numbers inside JSON are masked as columns are: where their name suggests a person. `kind` is that of an array's elements.
+    """
 
     def replace_one(name: str, told: str, number: bool) -> str:
-        by_rule = masked.fields.get(name, "")
+        by_rule = fields.get(name, "")
         if by_rule == "keep":
             return told
         if by_rule == "null":
@@ -408,7 +434,7 @@ def inner(column: Column, masked: Masked, value: str, fakes: Fakes, bounds: Boun
 
     def element(_name: str, told: str, _number: bool) -> str:
         if column.family in ("json", "hstore", "xml", "row", "words"):
-            return inner(replace(column, array=False), masked, told, fakes, bounds, attempt)
+            return inner(replace(column, array=False), kind, fields, told, fakes, bounds, attempt)
         own = kind if column.family != "text" else kind_of_value(told) or kind
         return fakes.fake(own, told, attempt, bounds)
 
@@ -419,7 +445,10 @@ def inner(column: Column, masked: Masked, value: str, fakes: Fakes, bounds: Boun
     if column.array:
         return nested.in_array(value, element)
     if column.family == "json":
-        return nested.in_json(value, replace_one, key=key)
+        try:
+            return nested.in_json(value, replace_one, key=key)
+        except ValueError:
+            return "{}"
     if column.family == "hstore":
         return nested.in_hstore(value, replace_one, key=key)
     if column.family == "xml":
@@ -427,8 +456,13 @@ def inner(column: Column, masked: Masked, value: str, fakes: Fakes, bounds: Boun
     if column.family == "words":
         return nested.in_vector_of_words(value, replace_one)
     if column.family == "range":
-        return nested.in_row(value, lambda _name, told, _number: fakes.fake(kind, told, 1, bounds))
+        return nested.in_row(value, lambda _name, told, _number: fakes.fake(_ends_kind(kind), told, 1, bounds))
     return nested.in_row(value, lambda _name, told, _number: fakes.fake(_field_kind(told), told, attempt, bounds))
+
+
+def _ends_kind(kind: str) -> str:
+    """Return the kind by which both ends of a range move alike, so that the lower stays below."""
+    return "shifted" if kind == "number" else kind
 
 
 def _field_kind(value: str) -> str:
@@ -441,4 +475,6 @@ def has_inside(column: Column) -> bool:
 
 def is_taken_whole(table: Table) -> bool:
     """Say whether a table is one in which a migration tool keeps what ran."""
-    return table.name in LEDGERS
+    return table.name in LEDGERS or (
+        table.name == "migrations" and frozenset(column.name for column in table.columns) in _BY_COLUMNS
+    )

@@ -24,6 +24,8 @@ class Column:
     labels: tuple[str, ...] = ()
     domain: str = ""
     default: str | None = None
+    folded: bool = False
+    """Case makes no difference: citext."""
     few: int = 0
     """So many different values there are, as the server's statistics say; 0: not few."""
 

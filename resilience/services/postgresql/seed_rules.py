@@ -183,3 +183,8 @@ def _pair(parts: list[str]) -> tuple[str, str]:
 def _plain(name: str) -> str:
     """Return an identifier as the catalog has it: folded to small letters where it stands without quotes."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def check(rules: Iterable[str], mask: Mapping[str, str]) -> None:
+    """Raise ValueError, in words, where a rule cannot be read; whether staging has what it names is seen at the lesson."""
+    read_rules(rules, mask)
