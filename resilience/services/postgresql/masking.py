@@ -346,7 +346,7 @@ class Assigner:
         if shape >= len(self.shapes):
             return False
         held = self.made[value]
-        if held is not None and self._owner.get(held.casefold()) == value:
+        if held is not None and self._owner.get(held.casefold()) == self._told(value):
             del self._owner[held.casefold()]
         self._at[value] = (shape + 1, 0)
         self._give(value)
@@ -364,7 +364,8 @@ class Assigner:
             kind, attempt = self.shapes[shape]
             while salt < TRIES:
                 fake = self._make(kind, value, attempt + 7 * salt)
-                if not self.group.unique or self._owner.setdefault(fake.casefold(), value) == value:
+                owner = self._owner.setdefault(fake.casefold(), self._told(value)) if self.group.unique else ""
+                if not self.group.unique or owner == self._told(value):
                     self._at[value] = (shape, salt)
                     self.made[value] = fake
                     return
@@ -373,12 +374,15 @@ class Assigner:
         self._at[value] = (shape, 0)
         self.made[value] = None
 
+    def _told(self, value: str) -> str:
+        return value.casefold() if self.group.folded else value
+
     def _make(self, kind: str, value: str, attempt: int) -> str:
         if kind == "default":
             return self.group.default or ""
         if kind == "inside" and self.column is not None:
             return inner(self.column, self.group.kind, self.fields, value, self.fakes, self.group.bounds, attempt)
-        told = value.casefold() if self.group.folded else value
+        told = self._told(value)
         if kind == "affixed":
             return self.fakes.fake("code", told, attempt + 3, replace(self.group.bounds, affixes=self.affixes))
         return self.fakes.fake(kind, told, attempt, self.group.bounds)

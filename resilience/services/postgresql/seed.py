@@ -31,11 +31,6 @@ from resilience.services.postgresql.schema import ForeignKey, Schema, Table
 from resilience.services.postgresql.seed_rules import SeedRules, check, read_rules
 
 __all__ = ["Seed", "SeedAsked", "SeedError", "SeedPlan", "TablePlan", "Taken", "check", "load", "mask", "plan", "take"]
-    "email": "e-mail addresses",
-    "card": "card numbers",
-    "iban": "account numbers",
-    "phone": "phone numbers",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
