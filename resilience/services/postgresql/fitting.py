@@ -160,12 +160,10 @@ class Fitting:
             for key in self.schema.keys:
                 if key.child not in left or not key.validated:
                     continue
-                parents = self._keys(key.parent, key.parent_columns, left.get(key.parent, []))
+                parents = set(self._keys(key.parent, key.parent_columns, left.get(key.parent, [])))
                 children = self._keys(key.child, key.columns, left[key.child])
                 kept = [
-                    at
-                    for at, told in zip(left[key.child], children, strict=True)
-                    if told is None or told in set_of(parents)
+                    at for at, told in zip(left[key.child], children, strict=True) if told is None or told in parents
                 ]
                 gone += len(left[key.child]) - len(kept)
                 left[key.child] = kept

@@ -19,6 +19,7 @@ from resilience.services.postgresql.seed_rules import MaskRule
 
 Name = tuple[str, str]
 """A column: its table's full name, and its own."""
+_WORD = 24
 TRIES = 40
 """So many fakes of one shape are tried for a value before the next shape."""
 _MASKED = frozenset({"text", "json", "words", "ip", "mac", "bytes", "xml", "hstore", "row", "enum", "vector", "other"})
@@ -130,7 +131,7 @@ def decide(schema: Schema, tables: Iterable[str], masks: Iterable[MaskRule], sam
             column = _column(schema, name)
             kept = said.get(name, "") == "keep" or _ledger_keeps(schema, name, said)
             kind = "keep" if kept or group.kind == "keep" else group.kind
-            proposal = "" if kind == "keep" else _proposal(schema, name, column, group)
+            proposal = "" if kind == "keep" else _proposal(schema, name, column, group, samples.get(name, ()))
             found[name] = Masked(kind=kind, group=len(groups) - 1, fields=fields.get(name, {}), proposal=proposal)
     return Masking(columns={name: masked for name, masked in found.items() if name[0] in taken}, groups=tuple(groups))
 
@@ -288,8 +289,11 @@ def listed(schema: Schema, columns: Sequence[tuple[Name, Column]]) -> tuple[str,
     return ()
 
 
-def _proposal(schema: Schema, name: Name, column: Column, group: Group) -> str:
-    """Return why a person may want to keep a masked column; empty where nothing speaks for it."""
+def _proposal(schema: Schema, name: Name, column: Column, group: Group, sample: Sequence[str]) -> str:
+    """Return why a person may want to keep a masked column; empty where nothing speaks for it.
+
+    Few values speak for it only where they are words, not sentences: a comment that is always the same may still name somebody.
+    """
     if column.labels:
         return "keep: an enum"
     if group.bounds.choices and listed(schema, [(name, column)]):
@@ -302,7 +306,8 @@ def _proposal(schema: Schema, name: Name, column: Column, group: Group) -> str:
     if group.joined:
         others = [f"{owner}.{other}" for owner, other in group.members if (owner, other) != name]
         return f"keep: a foreign key, with {', '.join(others)}" if others else ""
-    return f"keep: {column.few} different values" if column.few and column.family in ("text", "range", "number") else ""
+    few = column.few > 1 and not column.array and column.family == "text" and bool(sample)
+    return f"keep: {column.few} different values" if few and max(map(len, sample)) <= _WORD else ""
 
 
 @dataclass(slots=True)
