@@ -67,20 +67,24 @@ DATA = r"""
 insert into alembic_version values ('a1b2c3d4');
 insert into countries values ('DE', 'Germany'), ('CH', 'Switzerland');
 insert into teams (title, country) values ('Blue team', 'DE'), ('Red team', 'CH');
-insert into users (email, nick, full_name, first_name, last_name, phone, address, card, iban, ip, mac, avatar, password, born, salary,
- age, state, level, code, profile, settings, tags, logins, notes, search, home, team, invited_by)
+insert into users (email, nick, full_name, first_name, last_name, phone, address, card, iban, ip, mac, avatar, password, born,
+ salary, age, state, level, code, profile, settings, tags, logins, notes, search, home, team, invited_by)
 select case when i = 7 then 'wilhelmina.q@corporate-mail.test' else 'user' || i || '@staging.test' end,
  'Nick' || i, case when i = 7 then 'Wilhelmina Quartermaine' else 'Person Number' || i end,
  case when i = 7 then 'Wilhelmina' else 'Person' end, case when i = 7 then 'Quartermaine' else 'Number' || i end,
- case when i = 7 then '+49 171 5550123' else '+49 30 ' || 1000000 + i end, case when i = 7 then 'Elm Grove 17, 12345 Springfield' end,
+ case when i = 7 then '+49 171 5550123' else '+49 30 ' || 1000000 + i end,
+ case when i = 7 then 'Elm Grove 17, 12345 Springfield' end,
  case when i = 7 then '4539 1488 0343 6467' end, case when i = 7 then 'DE75512108001245126199' end,
  case when i = 7 then '203.0.113.77'::inet else ('10.1.' || i / 250 || '.' || i % 250)::inet end, '08:00:2b:01:02:03',
- convert_to('photo of Wilhelmina', 'UTF8'), 'pbkdf2_sha256$600000$saltsalt' || i || '$' || md5(i::text),
- date '1980-01-01' + i, 3000.50 + i, 20 + i % 60, 'paid', (array['bronze', 'silver', 'gold'])[1 + i % 3], 'CU-' || lpad(i::text, 6, '0'),
+ convert_to('photo of Wilhelmina', 'UTF8'),
+ 'pbkdf2_sha256$600000$saltsalt' || i || '$' || md5(i::text),
+ date '1980-01-01' + i, 3000.50 + i, 20 + i % 60, 'paid', (array['bronze', 'silver', 'gold'])[1 + i % 3],
+ 'CU-' || lpad(i::text, 6, '0'),
  jsonb_build_object('contact', jsonb_build_object('email', 'wilhelmina.q@corporate-mail.test', 'zip', 12345, 'age', 44),
   'status', 'active', 'api_token', 'sk-live0123456789abcdefghij', 'visits', 17),
  '{"a": "Elm Grove 17", "a": 2}', array['friend of Wilhelmina', null, 'vip, "gold"'], array['203.0.113.77'::inet],
- E'Called Wilhelmina\nat +49 171 5550123 \\ hunter2-unmasked', to_tsvector('simple', 'Wilhelmina Quartermaine'), point(48.137, 11.575),
+ E'Called Wilhelmina\nat +49 171 5550123 \\ hunter2-unmasked', to_tsvector('simple', 'Wilhelmina Quartermaine'),
+ point(48.137, 11.575),
  1 + i % 2, nullif(i - 1, 0)
 from generate_series(1, 40) i;
 update teams set lead = id * 20;

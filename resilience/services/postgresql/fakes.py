@@ -38,6 +38,7 @@ KINDS = (
 SHORT = 12
 """Texts below this length are permuted sign by sign: a hash of so few letters would let two of them meet."""
 _PERMUTED = 64
+_SMALL = 1 << 16
 LONGEST_TEXT = 4000
 LONGEST_BYTES = 1024
 _CONSONANTS = "bdfgklmnprstvz"
@@ -90,21 +91,34 @@ class Fakes:
         return int.from_bytes(self.digest(kind, value, attempt), "big") % size
 
     def permuted(self, kind: str, attempt: int, index: int, size: int) -> int:
-        """Return where a keyed permutation of `range(size)` puts an index.
+        """Return where a keyed permutation of `range(size)` puts an index; in a small space never where it was.
+
+        There it is the next place of a permuted circle (put in, one further, put back), which has no fixed point. In a large one
+        a value is its own fake so seldom that `fake` may take another attempt.
+        """
+        if size < 2:
+            return index
+        if size > _SMALL:
+            return self._walked(kind, attempt, index, size, 1)
+        further = (self._walked(kind, attempt, index, size, 1) + 1) % size
+        return self._walked(kind, attempt, further, size, -1)
+
+    def _walked(self, kind: str, attempt: int, index: int, size: int, way: int) -> int:
+        """Return where a permutation, or for way -1 its inverse, puts an index.
 
         A Feistel network of four rounds over the next even number of bits, walked until it lands inside: the standard way to
         permute a space of any size (cycle walking; NIST SP 800-38G does the same for its digits).
         """
-        if size < 2:
-            return index
         half = ((size - 1).bit_length() + 1) // 2
         mask, width = (1 << half) - 1, (half + 7) // 8
         while True:
             left, right = index >> half, index & mask
-            for turn in range(4):
-                seed = self.digest(f"{kind}/{size}/{turn}", str(right), attempt)
+            for turn in range(4)[::way]:
+                known = right if way > 0 else left
+                seed = self.digest(f"{kind}/{size}/{turn}", str(known), attempt)
                 stream = seed if width <= 32 else hashlib.shake_256(seed).digest(width)
-                left, right = right, left ^ (int.from_bytes(stream[:width], "big") & mask)
+                mixed = int.from_bytes(stream[:width], "big") & mask
+                left, right = (right, left ^ mixed) if way > 0 else (right ^ mixed, left)
             index = left << half | right
             if index < size:
                 return index
@@ -297,7 +311,7 @@ def _text(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
     stream = hashlib.shake_256(fakes.digest("text", value, attempt)).digest(2 * length)
     words: list[str] = []
     written = at = 0
-    while written < length:
+    while written <= length:
         syllables = stream[at] % 3 + 2
         word = _words(stream[at + 1 : at + 1 + 2 * syllables], syllables)
         words.append(word)

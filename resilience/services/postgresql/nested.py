@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 Replace = Callable[[str, str, bool], str]
 """Gets the name that an inner value has (empty: none), the value, and whether it is a number; returns what stands for it."""
-_JSON = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[{}\[\],:]|[a-z]+|\s+', re.S)
+_JSON = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[{}\[\],:]|true|false|null|\s+', re.S)
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^{},"\\\s](?:[^{},"\\]|\\.)*)', re.S)
 _HSTORE = re.compile(r'"((?:[^"\\]|\\.)*)"=>(?:"((?:[^"\\]|\\.)*)"|NULL)', re.S)
 _FIELD = re.compile(r'"((?:[^"]|"")*)"|([^()\[\],"]+)', re.S)
