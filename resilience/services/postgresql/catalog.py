@@ -91,6 +91,10 @@ where k.contype = 'f' and k.conparentid = 0 and OURS order by 2, 1""")
 _ROUTES = """
 select p.partrelid::int8 as table, p.partattrs::int2[]::int[] as columns, pg_get_partkeydef(p.partrelid) as text
 from pg_partitioned_table p"""
+_LISTS = """
+select p.partrelid::int8 as table, string_agg(pg_get_expr(c.relpartbound, c.oid), ' ' order by c.oid) as text
+from pg_partitioned_table p join pg_inherits i on i.inhparent = p.partrelid join pg_class c on c.oid = i.inhrelid
+where p.partstrat = 'l' group by 1"""
 _SEQUENCES = _sql("""
 select distinct on (c.oid) quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name, o.table, o.place,
  q.last_value::text as last
@@ -127,6 +131,10 @@ async def read_schema(connection: Any) -> Schema:
     uniques, primary = _indexes(await connection.fetch(_INDEXES), named, of_leaf)
     checks = _checks(await connection.fetch(_CHECKS), named, of_leaf)
     routed = _routes(await connection.fetch(_ROUTES), named)
+    for row in await connection.fetch(_LISTS):
+        # What its partitions list are the only values there are, as if a CHECK said so.
+        listed_by = Check(name="", columns=routed[row["table"]], text=row["text"])
+        checks.setdefault(row["table"], []).append(listed_by)
     tables: dict[int, Table] = {}
     for row in listed:
         oid = row["oid"]

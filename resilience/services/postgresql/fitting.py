@@ -97,7 +97,7 @@ class Fitting:
         }
         dirty = set(self.rows)
         for _ in range(ROUNDS):
-            touched: set[int] = set()
+            changed: set[tuple[int, str]] = set()
             for name in sorted(dirty):
                 table = self.schema.tables[name]
                 self.done[name] = self._rows(name)
@@ -105,29 +105,36 @@ class Fitting:
                     continue
                 kept = [at for at in range(len(self.done[name])) if at not in self._lost.get(name, ())]
                 for refused in await try_rows(scratch, table, [self.done[name][at] for at in kept]):
-                    touched |= self._refuse(name, kept[refused.row], refused)
-            if not touched:
+                    self._refuse(name, kept[refused.row], refused, changed)
+            if not changed:
                 break
+            touched = {group for group, _ in changed}
             dirty = {owner for group in touched for owner, _ in self._assigners[group].group.members} & set(self.rows)
         for name in self.rows:
             self.done[name] = self._rows(name)
 
-    def _refuse(self, name: str, row: int, refused: Refused) -> set[int]:
-        """Change the fakes that a constraint refused; a row in which none is left to change is lost. Return the groups changed."""
+    def _refuse(self, name: str, row: int, refused: Refused, changed: set[tuple[int, str]]) -> None:
+        """Change the fakes that a constraint refused, each value once a round; a row with none left to change is lost.
+
+        Of several columns those are changed that are at the earliest shape: so both ends of `low < high` come to the one shape in
+        which they move alike, in whatever order their rows are refused.
+        """
         culprits = self._culprits(name, refused)
-        changed, any_left = set(), False
+        open_ones = []
         for at, how in self._masked(name):
             value = self.rows[name][row][at]
-            if value is None or at not in culprits or how.group not in self._assigners:
-                continue
-            assigner = self._assigners[how.group]
-            if assigner.made[value] is not None:
-                assigner.refuse(value)
-                changed.add(how.group)
-                any_left = True
-        if not any_left:
+            assigner = self._assigners.get(how.group)
+            if value is not None and at in culprits and assigner is not None and assigner.made[value] is not None:
+                open_ones.append((assigner.shape(value), how.group, value))
+        if not open_ones:
             self._lost.setdefault(name, set()).add(row)
-        return changed
+        if any((group, value) in changed for _, group, value in open_ones):
+            return
+        first = min((shape for shape, _, _ in open_ones), default=0)
+        for shape, group, value in open_ones:
+            if shape == first:
+                changed.add((group, value))
+                self._assigners[group].refuse(value)
 
     def _culprits(self, name: str, refused: Refused) -> set[int]:
         """Return which columns a refused row's constraint speaks of; all where nothing says which."""

@@ -357,6 +357,10 @@ class Assigner:
         self._give(value)
         return self.made[value] is not None
 
+    def shape(self, value: str) -> int:
+        """Return how many shapes were refused for a value."""
+        return self._at[value][0]
+
     @property
     def lost(self) -> int:
         """So many values have no fake that fits."""

@@ -133,31 +133,45 @@ async def fetch(
 ) -> list[Row]:
     """Return rows as texts, in the order of their key. Raises SeedError where they are more bytes than allowed.
 
-    Of what is masked no more is read than a fake is made of.
+    Of what is masked no more is read than a fake is made of. A few rows at a time: asyncpg cannot end a COPY halfway.
     """
     columns = ", ".join(_read(column, column.name in masked) for column in table.columns) or "null"
     order = f" order by {_listed(table.primary)}" if table.primary else " order by ctid"
     found: list[Row] = []
     room = at_most
     for leaf, ctids in sorted(_by_leaf(places).items()):
-        data = bytearray()
-
-        async def take(part: bytes, data: bytearray = data, room: int = room) -> None:
-            data += part
-            if len(data) > room:
+        if len(ctids) > _AT_ONCE and table.primary:
+            listed = await connection.fetch(f"select ctid::text from only {table.leaves[leaf]} {_AT}{order}", ctids)  # noqa: S608 - names are quoted
+            ctids = [row["ctid"] for row in listed]
+        for at in range(0, len(ctids), _AT_ONCE):
+            kept = _Kept(room)
+            literal = "{" + ",".join(f'"{ctid}"' for ctid in ctids[at : at + _AT_ONCE]) + "}"
+            await connection.copy_from_query(
+                f"select {columns} from only {table.leaves[leaf]} where ctid = any('{literal}'::tid[]){order}",  # noqa: S608 - names are quoted, ctids the server's
+                output=kept.take,
+            )
+            room -= kept.size
+            if room < 0:
                 raise SeedError(
-                    f"the rows of {table.full} and those before it are more than {at_most} bytes may be.",
+                    f"the rows of {table.full}, and of the tables before it, are more than may be taken ({at_most} bytes left).",
                     hint="a narrower where, or a limit, in `seed`",
                 )
-
-        literal = "{" + ",".join(f'"{ctid}"' for ctid in ctids) + "}"
-        await connection.copy_from_query(
-            f"select {columns} from only {table.leaves[leaf]} where ctid = any('{literal}'::tid[]){order}",  # noqa: S608 - names are quoted, ctids the server's
-            output=take,
-        )
-        room -= len(data)
-        found += rows_of(bytes(data))
+            found += rows_of(bytes(kept.data))
     return found
+
+
+class _Kept:
+    """What a COPY wrote, up to a limit; the rest is only counted."""
+
+    def __init__(self, room: int) -> None:
+        self.data = bytearray()
+        self.size = 0
+        self._room = room
+
+    async def take(self, part: bytes) -> None:
+        self.size += len(part)
+        if self.size <= self._room:
+            self.data += part
 
 
 def _read(column: Column, masked: bool) -> str:

@@ -75,7 +75,8 @@ def test_no_two_short_values_meet(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        ("email", "Anna.Muster@corp.de"), ("phone", "+49 171 5550123"), ("card", "4539 1488 0343 6467"), ("card", "378282246310005"),
+        ("email", "Anna.Muster@corp.de"), ("phone", "+49 171 5550123"), ("card", "4539 1488 0343 6467"),
+        ("card", "378282246310005"),
         ("iban", "DE75 5121 0800 1245 1261 99"),
         ("uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
         ("url", "ftp://corp.de/anna?x=1"),
