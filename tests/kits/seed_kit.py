@@ -159,7 +159,7 @@ async def taught(connection: asyncpg.Connection, inside: asyncpg.Connection, ask
 
 
 def asked(*rules: str, mask: Mapping[str, str] | None = None, **more: Any) -> SeedAsked:
-    return SeedAsked(rules=rules, mask=mask or {}, key=KEY, **more)
+    return SeedAsked(**{"rules": rules, "mask": mask or {}, "key": KEY, **more})
 
 
 async def loaded(

@@ -133,7 +133,8 @@ async def _plan(connection: Any, asked: SeedAsked, rules: SeedRules, schema: Sch
             places={},
         )
     await connection.execute("set local enable_seqscan = on")
-    places = {name: tuple(sorted(found, key=_by_place)) for name, found in sorted(taking.rows.items()) if found}
+    places = {name: tuple(sorted(found, key=_by_place)) for name, found in sorted(taking.rows.items())}
+    places = {name: found for name, found in places.items() if found and schema.tables[name].columns}
     seen: dict[Name, Sequence[str]] = {}
     for name, told in places.items():
         table = schema.tables[name]
