@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.escalation import Suites, suites_in_a_row, was_blocked
@@ -371,22 +371,32 @@ class History:
 
         Service, target and time say which sample it is, within its run.
         """
-        by_line: dict[tuple[str, str], list[tuple[int, Sample]]] = {}
-        for sample in samples:
-            by_line.setdefault((sample.target, sample.service), []).append((micros(sample.at), sample))
+        told = [(micros(sample.at), sample) for sample in samples]
+        keys = [(self.number_of(sample.target), self.number_of(sample.service), at) for at, sample in told]
+        known = self._known(run, keys)
         fresh: list[tuple[int, Sample]] = []
-        for (target, service), found in by_line.items():
-            first, last = min(at for at, _ in found), max(at for at, _ in found)
-            rows = self._db.execute(
-                "SELECT at_us FROM sample WHERE run = ? AND target = ? AND service = ? AND at_us BETWEEN ? AND ?",
-                (run, self.number_of(target), self.number_of(service), first, last),
-            )
-            known = {at for (at,) in rows}
-            for pair in found:
-                if pair[0] not in known:
-                    known.add(pair[0])
-                    fresh.append(pair)
+        for key, pair in zip(keys, told, strict=True):
+            if key not in known:
+                known.add(key)
+                fresh.append(pair)
         return fresh
+
+    def _known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+        """Return samples of this run that are kept, of these (target, service, time) at least those that are.
+
+        By service and time, as a run may have a million others.
+        """
+        lines: dict[tuple[int, int], list[int]] = {}
+        for target, service, at in keys:
+            lines.setdefault((target, service), []).append(at)
+        return {
+            (*line, at)
+            for line, times in lines.items()
+            for (at,) in self._db.execute(
+                "SELECT at_us FROM sample WHERE run = ? AND target = ? AND service = ? AND at_us BETWEEN ? AND ?",
+                (run, *line, min(times), max(times)),
+            )
+        }
 
     def _rows(self, run: int, fresh: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int | None, ...]]:
         word = self.number_of
@@ -426,27 +436,28 @@ class History:
             self.merge(table, environment, rows)
 
     def merge(self, table: str, environment: int, rows: Mapping[tuple[str, int], Sums]) -> None:
-        """Merge sums into the rows of a table, minute or day.
+        """Merge sums into the rows of a table, minute or day."""
+        numbered = {(self.number_of(service), number): sums for (service, number), sums in rows.items()}
+        for service, number, *before in self._before(table, environment, numbered):
+            if (service, number) in numbered:
+                numbered[service, number].merge(*before)
+        self._db.executemany(
+            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (environment, service, {table}) DO UPDATE SET"  # noqa: S608 - our own names
+            " samples = excluded.samples, lost = excluded.lost, max_us = excluded.max_us, counts = excluded.counts",
+            [(environment, service, number, *sums.row) for (service, number), sums in numbered.items()],
+        )
 
-        One question a service: one a row is slow where the database is on another host.
-        """
-        by_service: dict[str, dict[int, Sums]] = {}
-        for (service, number), sums in rows.items():
-            by_service.setdefault(service, {})[number] = sums
-        for service, found in by_service.items():
-            where = (environment, self.number_of(service))
-            for number, *before in self._db.execute(
-                f"SELECT {table}, samples, lost, max_us, counts FROM {table}"  # noqa: S608 - our own names
+    def _before(self, table: str, environment: int, keys: Collection[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of these services and minutes (or days) that are kept, and perhaps some between."""
+        services: dict[int, list[int]] = {}
+        for service, number in keys:
+            services.setdefault(service, []).append(number)
+        for service, numbers in services.items():
+            yield from self._db.execute(
+                f"SELECT service, {table}, samples, lost, max_us, counts FROM {table}"  # noqa: S608 - our own names
                 f" WHERE environment = ? AND service = ? AND {table} BETWEEN ? AND ?",
-                (*where, min(found), max(found)),
-            ):
-                if number in found:
-                    found[number].merge(*before)
-            self._db.executemany(
-                f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (environment, service, {table}) DO UPDATE SET"  # noqa: S608 - as above
-                " samples = excluded.samples, lost = excluded.lost, max_us = excluded.max_us, counts = excluded.counts",
-                [(*where, number, *sums.row) for number, sums in found.items()],
-            )
+                (environment, service, min(numbers), max(numbers)),
+            ).fetchall()
 
     def _reached(self, incident: Incident, fresh: Iterable[tuple[int, Sample]]) -> None:
         """Note when each service last answered this host in its network; "never yet reached" is told by that."""

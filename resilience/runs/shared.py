@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,8 @@ SCHEMA = "resilience_history"
 """The schema that holds its tables, and nothing of anybody else's."""
 _LOCK = 0x7265_7369
 """Key of the advisory lock that one writer at a time holds, as SQLite's writers do."""
+_WORDS = 50_000
+"""So many words are read at once: names of services and statuses, and ids of tests."""
 _T = TypeVar("_T")
 
 ROLE = f"""\
@@ -111,6 +113,38 @@ class SharedHistory(History):
     def record(self, samples: Sequence[Sample], incident: Incident) -> int:
         """Add samples and what is known of their run; return how many were new. Raises HistoryError."""
         return self._record(samples, incident)
+
+    def number_of(self, text: str) -> int:
+        """Return the number of this word; the first brings those of all, as each alone is a question to another host."""
+        if not self._words:
+            rows = self._db.execute("SELECT text, id FROM word ORDER BY id LIMIT ?", (_WORDS,))
+            self._words = dict(map(tuple, rows))
+        return super().number_of(text)
+
+    def _known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+        columns = list(zip(*keys, strict=True))
+        if not columns:
+            return set()
+        rows = self._db.execute(
+            "SELECT sample.target, sample.service, sample.at_us FROM sample JOIN unnest(CAST(? AS BIGINT[]), CAST(? AS BIGINT[]),"
+            " CAST(? AS BIGINT[])) AS these (target, service, at_us) ON sample.run = ? AND sample.target = these.target"
+            " AND sample.service = these.service AND sample.at_us = these.at_us",
+            (*map(list, columns), run),
+        )
+        return set(map(tuple, rows))
+
+    def _before(self, table: str, environment: int, keys: Collection[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        columns = list(zip(*keys, strict=True))
+        if not columns:
+            return iter(())
+        return iter(
+            self._db.execute(
+                f"SELECT {table}.service, {table}.{table}, samples, lost, max_us, counts FROM {table} JOIN"  # noqa: S608 - our own names
+                " unnest(CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS these (service, number)"
+                f" ON {table}.environment = ? AND {table}.service = these.service AND {table}.{table} = these.number",
+                (*map(list, columns), environment),
+            )
+        )
 
     def add(self, rows: Iterable[tuple[int | None, ...]]) -> None:
         """Send the samples by COPY into a table of this connection, and take over from there what is not kept yet."""
