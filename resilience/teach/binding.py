@@ -1,8 +1,9 @@
 """Turn two lessons of the same tests into what is made up anew in each run, and what an answer has only of its moment.
 
 A scalar of eight characters or more that differs between the two in a request, and stands in the answer at the same places in
-both, is bound: a stand-in takes the test's own value there and says it back. What differs in an answer and is not bound is
-volatile.
+both, is bound: a stand-in takes the test's own value there and says it back. What staging gave, such as an id, and is sent back to
+it is never bound: the stand-in gives the recorded one, and any other is another request. What differs in an answer and is not bound
+is volatile.
 """
 
 from __future__ import annotations
@@ -26,33 +27,75 @@ def bound(recordings: Sequence[Recorded], before: Sequence[Recorded]) -> list[Re
     for one in recordings:
         new_by_owner[one.exchange.owner].append(one)
     found: dict[int, Recorded] = {one.number: one for one in recordings}
-    for owner, new in new_by_owner.items():
-        old = old_by_owner.get(owner, [])
-        if owner != SHARED and len(old) == len(new):
-            for one in _bound_in_order(new, old):
-                found[one.number] = one
+    pairs = [
+        (owner, new, old_by_owner[owner])
+        for owner, new in new_by_owner.items()
+        if owner != SHARED and len(old_by_owner.get(owner, ())) == len(new)
+    ]
+    to_all: _Given = set()
+    for owner, new, old in pairs:
+        if owner.startswith("fixture "):
+            for mine, theirs in zip(new, old, strict=True):
+                to_all |= _given(mine, theirs)
+    for _, new, old in pairs:
+        for one in _bound_in_order(new, old, to_all):
+            found[one.number] = one
     return list(found.values())
 
 
-def _bound_in_order(new: Sequence[Recorded], old: Sequence[Recorded]) -> list[Recorded]:
+_Given = set[tuple[type, object, object]]
+"""What staging gave in the lesson before, and what in this one in its place, with the type, since 1 is not true."""
+
+
+def _given(mine: Recorded, theirs: Recorded) -> _Given:
+    """Return what staging gave otherwise in two answers to one request."""
+    now, then = said(mine.exchange.answer), said(theirs.exchange.answer)
+    return {
+        (type(value), then[place], value)
+        for place, value in now.items()
+        if place in then and type(then[place]) is type(value) and not same(then[place], value)
+    }
+
+
+def _was_given(old: object, new: object, given: _Given) -> bool:
+    """Whether a value of a request is what staging gave before, or holds it, as a header does its token."""
+    if type(old) is not type(new):
+        return False
+    if (type(new), old, new) in given:
+        return True
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return False
+    for _, before, now in sorted(given, key=lambda pair: -len(str(pair[1]))):
+        if isinstance(before, str) and isinstance(now, str) and len(before) >= _LEAST:
+            old = old.replace(before, now)
+    return old == new
+
+
+def _bound_in_order(new: Sequence[Recorded], old: Sequence[Recorded], to_all: _Given) -> list[Recorded]:
     """Return one test's recordings with what is bound in them; as they were where the two lessons are not of the same requests.
 
-    A value that an earlier request of the test bound is known in later ones, such as an id of its own in a path.
+    A value that an earlier request of the test bound is known in later ones, such as an id of its own in a path. `to_all` is what
+    lasting fixtures were given.
     """
     variables: dict[tuple[object, object], int] = {}
+    given = set(to_all)
     found = []
     for mine, theirs in zip(new, old, strict=True):
-        made = _one(mine, theirs, variables)
+        made = _one(mine, theirs, variables, given)
         if made is None:
             return list(new)
         found.append(made)
+        given |= _given(mine, theirs)
     return found
 
 
-def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object], int]) -> Recorded | None:
+def _one(
+    mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object], int], given: _Given
+) -> Recorded | None:
     """Return a recording with what is bound and volatile in it; None where the two are not of the same request.
 
-    Each value that differs in the request must be long enough, and come back or be known from before: else it is another request.
+    Each value that differs in the request must be known from before, be what staging gave, or be long enough and come back: else
+    it is another request.
     """
     asked, before = places(canonical(mine.exchange.asked)), places(canonical(theirs.exchange.asked))
     if (mine.exchange.asked.method, set(asked)) != (theirs.exchange.asked.method, set(before)):
@@ -61,7 +104,11 @@ def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object]
     pairs: dict[tuple[object, object], list[Place]] = defaultdict(list)
     for place, value in asked.items():
         # What the lesson before bound was kept with that lesson's value, which is compared like any other.
-        if not same(before[place], value):
+        if same(before[place], value):
+            continue
+        if isinstance(value, list | dict) or isinstance(before[place], list | dict):
+            return None
+        if (before[place], value) in variables or not _was_given(before[place], value, given):
             pairs[before[place], value].append(place)
     bounds = []
     for (old, new), where in pairs.items():
@@ -70,8 +117,9 @@ def _one(mine: Recorded, theirs: Recorded, variables: dict[tuple[object, object]
         back = tuple(place for place, value in answer.items() if value == new and answer_before.get(place) == old)
         if not back and (old, new) not in variables:
             return None
+        first = (old, new) not in variables
         number = variables.setdefault((old, new), len(variables) + 1)
-        bounds.append(Bound(variable=number, asked=tuple(where), answered=back))
+        bounds.append(Bound(variable=number, asked=tuple(where), answered=back, before=str(old) if first else ""))
     told = {place for one in bounds for place in one.answered}
     for (old, new), number in variables.items():
         back = tuple(

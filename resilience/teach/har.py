@@ -71,10 +71,13 @@ def _entry(service: str, one: Recorded, blobs: dict[str, bytes]) -> dict[str, An
         "_ended": exchange.ended,
         "_volatile": [list(place) for place in one.volatile],
         "_bound": [
-            {"variable": b.variable, "asked": [list(p) for p in b.asked], "answered": [list(p) for p in b.answered]}
+            {
+                "variable": b.variable, "asked": [list(p) for p in b.asked], "answered": [list(p) for p in b.answered],
+                "before": b.before,
+            }
             for b in one.bound
         ],
-    }
+    }  # fmt: skip
     if asked.body:
         found["request"]["postData"] = _body(asked.body, asked.headers, blobs)
     return found
@@ -140,6 +143,7 @@ def _recorded(entry: Mapping[str, Any], files: Mapping[str, bytes]) -> Recorded:
                 variable=int(one["variable"]),
                 asked=tuple(tuple(place) for place in one["asked"]),
                 answered=tuple(tuple(place) for place in one["answered"]),
+                before=str(one.get("before", "")),
             )
             for one in entry["_bound"]
         ),

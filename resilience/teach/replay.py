@@ -39,11 +39,15 @@ _NOT_SAID = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A scalar that a test makes up anew in each run: where it stands in its request, and where in the answer it comes back."""
+    """A scalar that a test makes up anew in each run: where it stands in its request, and where in the answer it comes back.
+
+    `before` is what it was in the lesson before, where this request is the first with it; else empty.
+    """
 
     variable: int
     asked: tuple[Place, ...]
     answered: tuple[Place, ...] = ()
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,18 +329,48 @@ def _fits(entry: _Entry, canon: Canon, run: _Run) -> bool:
     mine, theirs = places(canon), places(entry.canon)
     if set(mine) != set(theirs) or canon.method != entry.canon.method:
         return False
-    free = {place: bound.variable for bound in entry.recorded.bound for place in bound.asked}
+    free = {place: bound for bound in entry.recorded.bound for place in bound.asked}
     now: dict[int, Any] = {}
     for place, value in theirs.items():
-        if place not in free:
+        bound = free.get(place)
+        if bound is None:
             if not same(mine[place], value):
                 return False
             continue
-        known = run.variables.get(free[place], now.get(free[place], _NOTHING))
+        known = run.variables.get(bound.variable, now.get(bound.variable, _NOTHING))
+        if known is _NOTHING and not _of_their_sort(mine[place], str(value), bound.before):
+            return False
         if known is not _NOTHING and known != mine[place]:
             return False
-        now[free[place]] = mine[place]
+        now[bound.variable] = mine[place]
     return True
+
+
+def _of_their_sort(value: Any, one: str, other: str) -> bool:
+    """Whether a value varies only as these two did, which two lessons saw; where they saw one, nothing is free.
+
+    As long as they were, of the letters, digits and signs they had, with the words up to the first and from the last sign that
+    both had: what staging says to a name that is longer, or empty, or of other letters, nobody has seen.
+    """
+    if not other or not isinstance(value, str):
+        return False
+    if not min(len(one), len(other)) <= len(value) <= max(len(one), len(other)):
+        return False
+    before, after = _alike(one, other), _alike(one[::-1], other[::-1])[::-1]
+    return value.startswith(before) and value.endswith(after) and _sorts(value) <= _sorts(one) | _sorts(other)
+
+
+def _alike(one: str, other: str) -> str:
+    """Return what both begin with, up to its last sign: a letter after it may be the same in both by chance."""
+    count = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    begin = one[:count]
+    while begin and begin[-1].isalnum():
+        begin = begin[:-1]
+    return begin
+
+
+def _sorts(text: str) -> set[str]:
+    return {"0" if c.isdigit() else "a" if c.islower() else "A" if c.isupper() else c for c in text}
 
 
 def _bind(entry: _Entry, canon: Canon, run: _Run) -> Answer:

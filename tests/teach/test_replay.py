@@ -101,7 +101,7 @@ def test_two_answers_are_the_same_by_status_headers_and_every_scalar_of_their_bo
 
 def test_true_is_not_one_where_another_field_is_made_up_anew() -> None:
     """They are equal to Python, and staging may refuse the one: a changed field would have got the recorded answer."""
-    bound = (Bound(variable=1, asked=(("body", "json", "name"),), answered=(("body", "name"),)),)
+    bound = (Bound(variable=1, asked=(("body", "json", "name"),), answered=(("body", "name"),), before="name-0000"),)
     made = recorded(1, "POST", "/a", '{"name": "name-0001"}', bound=bound)
     body = b'{"name": "name-0001", "active": true}'
     taught = replace(
