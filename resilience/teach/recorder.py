@@ -6,9 +6,9 @@ It reads one line of JSON from stdin and says on stdout, in one line, on which p
 stdin makes it write what it heard and end; the end of stdin, that is of whoever started it, makes it end and write nothing.
 Nothing it hears is ever on a disk: it is masked first, by whoever asked for it.
 
-Each port leads to one fixed upstream. Bodies pass as they are; of headers only those that name an address are turned, and cookies
-lose `Domain` and `Secure`, which a client on loopback would not send back. Where the upstream fails, the client's connection is
-reset.
+Each port leads to one fixed upstream. Bodies pass as they are; of headers only those that are an address of the upstream (in
+Location and Link also those that name one) are turned, for a client that follows it would pass us by. Cookies lose `Domain` and
+`Secure`, which a client on loopback would not send back. Where the upstream fails, the client's connection is reset.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _HOP = frozenset(
 )
 """Headers of one hop (RFC 9110, 7.6.1), and Host, which is the upstream's own."""
 _ADDRESSES = frozenset({"location", "content-location", "link"})
+_AFTER_ORIGIN = ("", "/", "?", "#")
 _SCRUB = re.compile(r";\s*(?:domain=[^;]*|secure)(?=;|$)", re.I)
 
 
@@ -299,9 +300,12 @@ class _Door:
     def _turned(self, name: str, value: str, request: web.Request, one: Heard) -> str:
         """Return a header as the client is told it: addresses of staging lead here, cookies come back over plain loopback."""
         low = name.lower()
-        if low in _ADDRESSES and str(self.origin.origin()) in value:
+        origin = str(self.origin.origin())
+        if (low in _ADDRESSES and origin in value) or (
+            value.startswith(origin) and value[len(origin) :][:1] in _AFTER_ORIGIN
+        ):
             one.notes.append(f"{name} turned")
-            return value.replace(str(self.origin.origin()), self._here(request))
+            return value.replace(origin, self._here(request))
         if low == "set-cookie":
             turned = scrubbed(value)
             if turned != value:

@@ -230,7 +230,8 @@ class Staging:
         return web.Response(status=302, headers={"Location": f"{self.origin}/gzip"})
 
     async def _absolute(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response({"next": f"{self.origin}/items?page=2"})
+        following = f"{self.origin}/items?page=2"
+        return web.json_response({"next": following}, headers={"Next-Page": following})
 
     async def _big(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
