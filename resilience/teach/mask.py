@@ -72,6 +72,8 @@ class Masker:
     seen: Collection[str] = ()
     tokens: dict[str, Token] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    sent: dict[str, str] = field(default_factory=dict)
+    """At replay: pseudonyms that a generation holds → what a request had in their place, which an answer may say back."""
     values: tuple[str, ...] = ()
     """The secrets themselves, longest first, for whole values and for texts."""
 
@@ -96,6 +98,8 @@ class Masker:
             return value
         found = f"mask-{hmac.new(self.key, value.encode('utf-8', 'surrogateescape'), hashlib.sha256).hexdigest()[:20]}"
         self.used.add(found)
+        if found in self.seen:
+            self.sent[found] = value
         return found
 
     def secret(self, value: str) -> str:

@@ -35,7 +35,7 @@ from resilience.services.mocking import (
     port_of,
 )
 from resilience.services.tokens import Keys
-from resilience.teach.exchange import Answer, Asked
+from resilience.teach.exchange import Answer, Asked, is_json, media_type
 from resilience.teach.lesson import TOKENS, recordings_of
 from resilience.teach.mask import PSEUDONYM, TOKEN, Masker, Token
 from resilience.teach.recorder import scrubbed
@@ -217,6 +217,8 @@ class Taught(Imitation):
             body = await self._own_keys(body)
         if b"mask-jwt-" in body:
             body = (await self._with_tokens(body.decode(), service)).encode()
+        if b"mask-" in body and service.masker.sent:
+            body = _said_back(body, service.masker.sent, as_json=is_json(media_type(answer.headers)))
         return body
 
     async def _own_keys(self, body: bytes) -> bytes:
@@ -248,6 +250,18 @@ class Taught(Imitation):
 
     def source(self, request: web.Request, response: web.StreamResponse) -> str:
         return response.headers.get(MARK, "").partition("; ")[2] or MISS
+
+
+def _said_back(body: bytes, sent: Mapping[str, str], *, as_json: bool) -> bytes:
+    """Return a body with the secrets that the client itself sent, in the places where staging said them back to it."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return body
+    for name in dict.fromkeys(PSEUDONYM.findall(text)):
+        if name in sent:
+            text = text.replace(name, json.dumps(sent[name])[1:-1] if as_json else sent[name])
+    return text.encode()
 
 
 def _missed(miss: Miss, mock: Mock) -> web.Response:

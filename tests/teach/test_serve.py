@@ -345,6 +345,23 @@ async def test_addresses_of_staging_in_headers_lead_to_the_stand_in_and_in_bodie
             assert made.headers["Location"].startswith(f"http://127.0.0.1:{mocks.mock('api').port}/items/")
 
 
+async def test_a_secret_that_the_test_itself_sent_is_said_back_and_stored_nowhere(lab: Lessons) -> None:
+    """Staging says back what it was told; a test that compares would fail on the pseudonym."""
+
+    async def ask(http: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await http.post("/echo", json={"name": "lamp", "password": 'swordfish "9"\n'})]
+
+    live = await taught(lab, ask)
+    (current,) = lab.store.current("api")
+    assert b"swordfish" not in (current.folder / "recordings.har").read_bytes()
+    found = await again(lab, ask)
+    assert [one.json() for one in found] == [one.json() for one in live]
+    async with lab.stand_in() as mocks, client(mocks.mock("api").port) as http:
+        with lab.test("a::t"):
+            other = await http.post("/echo", json={"name": "lamp", "password": "swordfish-8"})
+    assert source(other) == "miss"
+
+
 async def test_one_wrong_byte_and_nothing_is_served(lab: Lessons) -> None:
     await taught(lab, flow)
     (current,) = lab.store.current("api")
