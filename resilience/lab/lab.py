@@ -402,6 +402,8 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
         'type = "http"',
         'local = "${BACKEND_URL}/health"',
         'exports = { BACKEND_URL = "http://{host}:{port}" }',
+        'teach = ["traffic"]',
+        'teach_routes = ["/shop/catalogue", "/shop/catalogue/LAMP"]',
         "critical = true",
         'depends_on = ["database", "redis", "auth_service"]',
         'markers = ["real_services"]',
@@ -410,6 +412,7 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
         'type = "http"',
         'local = "${AUTH_SERVICE_URL}/health"',
         'exports = { AUTH_SERVICE_URL = "http://{host}:{port}" }',
+        'teach = ["traffic"]',
         'markers = ["real_auth"]',
     ),
     "websocket": (

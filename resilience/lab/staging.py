@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from resilience.lab.ports import free_port
 from resilience.lab.proxy import HEALTHY, Dial, FaultProxy
 from resilience.lab.scenario import CONTROL
+from resilience.lab.storefront import Storefront
 from resilience.services.postgresql.stand_in import PostgresServer, find_binaries
 from resilience.services.redis.stand_in import RedisServer
 
@@ -137,6 +138,7 @@ class Staging:
                 "GET /health": self._backend_health,
                 "GET /api/products": self._products,
                 "POST /api/orders": self._order,
+                **Storefront(self._subject).routes(),
             },
             "auth_service": {
                 "GET /health": self._well,
@@ -213,9 +215,7 @@ class Staging:
     async def _order(self, request: web.Request) -> web.StreamResponse:
         """Take an order from whoever shows a token of the auth service, in one transaction; never more than the stock."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        try:
-            jwt.decode(token if kind == "Bearer" else "", self._signing_key().public_key(), algorithms=["ES256"])
-        except jwt.PyJWTError:
+        if self._subject(token if kind == "Bearer" else "") is None:
             return web.json_response({"detail": "a token is needed"}, status=401)
         order = await request.json()
         try:
@@ -233,6 +233,13 @@ class Staging:
         except _DATABASE_GONE as exc:
             return web.json_response({"detail": f"database: {type(exc).__name__}"}, status=503)
         return web.json_response({"id": secrets.randbelow(10**6), "status": "paid"}, status=201)
+
+    def _subject(self, token: str) -> str | None:
+        """Return whose a token of the auth service is; None for one that is not good."""
+        try:
+            return str(jwt.decode(token, self._signing_key().public_key(), algorithms=["ES256"])["sub"])
+        except (jwt.PyJWTError, KeyError):
+            return None
 
     def _signing_key(self) -> Any:
         if self._key is None:

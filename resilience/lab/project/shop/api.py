@@ -17,7 +17,8 @@ def llm() -> httpx.Client:
     return httpx.Client(base_url=setting("LLM_URL"), timeout=5, trust_env=False)
 
 
-def token(scope: str = "orders") -> str:
-    with auth() as client:
-        answer = client.post("/token", data={"grant_type": "client_credentials", "client_id": "shop", "scope": scope})
+def token(scope: str = "orders", client: str = "shop") -> str:
+    form = {"grant_type": "client_credentials", "client_id": client, "scope": scope}
+    with auth() as http:
+        answer = http.post("/token", data=form)
     return str(answer.raise_for_status().json()["access_token"])
