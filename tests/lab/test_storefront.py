@@ -77,7 +77,7 @@ async def test_pages_ranges_and_tags_are_as_the_standards_have_them(shop: httpx.
 async def test_the_labs_staging_teaches_and_dies_and_its_tests_end_alike(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    """Two lessons of its 87 tests; then, on the stand-ins alone, in another order and by three processes: 95 % or more end alike."""
+    """Two lessons of its 87 tests; then, on the stand-ins alone, in another order and by three processes: 95 % end alike."""
     async with Lab("healthy", tmp_path / "lab", environ=environ) as lab:
 
         async def typed(*words: str) -> str:
