@@ -665,6 +665,8 @@ class Evidence:
     """The first look after it ended."""
     passed_there: int = 0
     """How many other tests of this round spoke to the service and passed."""
+    recordings: str = ""
+    """How it ended on recordings of the services it used, on which it had passed before: never the outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

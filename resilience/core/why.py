@@ -60,6 +60,8 @@ def _round(evidence: Evidence) -> list[str]:
             lines.append(f"  look {when:<7}{_look(look)}")
     if evidence.service:
         lines.append(f"  there     {plural(evidence.passed_there, 'other test')} of this round passed")
+    if evidence.recordings:
+        lines.append(f"  recorded  it {evidence.recordings}")
     return lines
 
 

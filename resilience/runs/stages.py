@@ -385,6 +385,8 @@ async def run_tests(
                         result = await run_and_learn(run, planned, decision, health, options, say=say)
                     else:
                         result = await testing.run_commands(run, planned, decision, health, options)
+                        if not run.applied_now:
+                            result = await testing.told_by_recordings(run.settings, result, planned)
             except TestRunInterrupted as exc:
                 run.save(tests=exc.partial)
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +42,7 @@ from resilience.teach.openapi import ContractError
 from resilience.teach.recorder import Heard
 from resilience.teach.recording import RecorderError, Recording
 from resilience.teach.store import CONTRACT, Generation, Store
-from resilience.teach.ways import address_of, origin_of, refused, unreachable
+from resilience.teach.ways import address_of, origin_of, refused, unreachable, workers_of
 
 LESSON_S = 600.0
 """Seconds that a lesson's own GETs may take in all."""
@@ -173,21 +172,25 @@ async def run_and_learn(
                 said = f"{exc} The tests were run once more, directly on staging."
                 return replace(again, notes=(said, *again.notes))
         learned = await _learn(run, store, services, heard, result, began)
+
+    def told() -> Mapping[str, Sequence[Exchange]]:
+        """Return what the tests that did not pass were told: what is learned is only of those that did."""
+        return keep(heard, {test.id for test in result.tests} - passed_in(result.tests)).exchanges
+
+    result = await testing.told_by_recordings(settings, result, planned, told)
     return replace(result, notes=(*learned.notes, *result.notes))
 
 
 def _through(recording: Recording, notes: Path) -> testing.Through:
     """Return how the tests are led to the recorder: by the environment of their process alone."""
     exports: dict[str, str] = {}
-    workers: dict[str, list[str]] = {}
     doors: list[Door] = []
     for way in recording.ways:
         exports |= way.exports
-        for one in way.workers:
-            for name, value in one.items():
-                workers.setdefault(name, []).append(value)
         doors += [Door(service=way.service, port=port) for port in way.ports]
-    return testing.Through(environ={**exports, WORKERS: json.dumps(workers)}, doors=tuple(doors), under_way=notes)
+    return testing.Through(
+        environ={**exports, WORKERS: workers_of(recording.ways)}, doors=tuple(doors), under_way=notes
+    )
 
 
 async def _learn(

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 
 from resilience import stand_ins as local
 from resilience.core import codec
@@ -43,6 +44,7 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
 from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
+from resilience.teach.exchange import Exchange
 from resilience.teach.store import Store, lines, rehearsal_of
 from resilience.teach.ways import led
 
@@ -185,6 +187,25 @@ async def run_commands(
         return replace(result, notes=(*told, *result.notes))
     finally:
         local.release(settings, run.incident.run)
+
+
+async def told_by_recordings(
+    settings: Settings,
+    result: TestSuiteResult,
+    planned: Sequence[PlannedCommand],
+    live: Callable[[], Mapping[str, Sequence[Exchange]]] | None = None,
+) -> TestSuiteResult:
+    """Return the result of tests on live staging, with what recordings tell of those that failed: did staging change, or our code?
+
+    `live` returns by service what these tests were told, where a recorder heard it.
+    """
+    failed = any(test.outcome in (Outcome.FAILED, Outcome.ERROR) and test.rounds for test in result.tests)
+    if not failed or not any(service.teach for service in settings.services):
+        return result
+    # By name, as it brings the server of recordings, which a run without failures does without.
+    look_again = resolve_name("resilience.runs.replaying:look_again")
+    found: TestSuiteResult = await look_again(settings, result, planned, live=live() if live is not None else None)
+    return found
 
 
 def _of_the_taught(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[str, ...]:

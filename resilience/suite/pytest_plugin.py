@@ -1302,7 +1302,9 @@ class Recorder:
         again = self.settings.get("again")
         if again is not None:
             key = hashlib.sha256(self.key.encode("utf-8", "replace")).hexdigest()[:16]
-            if key in again["seen"] or (self.worker and more.get("known")):
+            if again.get("every"):
+                self.only = (set(again["ids"][""]), ())
+            elif key in again["seen"] or (self.worker and more.get("known")):
                 self.only = (set(again["ids"].get(root, ())), tuple(again["prefixes"].get(root, ())))
 
     def arm(self):

@@ -23,6 +23,8 @@ class Request:
     commands: tuple[PlannedCommand, ...]
     mode: TestExecutionMode
     select: str = ""
+    only: tuple[str, ...] = ()
+    """Ids of the tests to run; none: all."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Marker → why its tests are held back."""
     dead: Mapping[str, str] = field(default_factory=dict)

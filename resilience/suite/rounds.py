@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,7 +92,7 @@ class Rounds:
 
     async def run(self) -> None:
         """Run the command; then, while there are attempts left, again what a second run settles, its services being well."""
-        first = await self._execute(self.turn, None)
+        first = await self._execute(self.turn, _only(self.tools.request.only))
         last = first
         if first.record.started:
             self._take(first)
@@ -489,6 +489,11 @@ def _ended_in_the_middle(code: int) -> Judged:
         )
     message = f"pytest ended in the middle of this test (exit code {code})"
     return Judged(outcome=Outcome.ERROR, rule=1, message=message, reason="crash")
+
+
+def _only(tests: Sequence[str]) -> dict[str, Any] | None:
+    """Return what a first run is restricted to, whatever session it turns out to be; None runs everything."""
+    return {"ids": {"": list(tests)}, "prefixes": {}, "seen": [], "every": True} if tests else None
 
 
 def _again(batch: Batch, seen: Collection[str]) -> dict[str, Any] | None:

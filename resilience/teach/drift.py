@@ -14,10 +14,21 @@ from typing import Any
 
 from genson import SchemaBuilder
 
-from resilience.teach.exchange import SHARED, Answer, Asked, Exchange, is_json, is_of_the_way, media_type, scalars
+from resilience.teach.exchange import (
+    SHARED,
+    Answer,
+    Asked,
+    Exchange,
+    canonical,
+    is_json,
+    is_of_the_way,
+    media_type,
+    same,
+    scalars,
+)
 from resilience.teach.mask import PSEUDONYM, TOKEN
 from resilience.teach.openapi import differences
-from resilience.teach.replay import Recorded
+from resilience.teach.replay import Recorded, said
 
 SAMPLE = 20
 """So many GETs of one service are asked in one check."""
@@ -212,3 +223,40 @@ def documents(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
 
 def _shortened(lines: list[str]) -> list[str]:
     return [*lines[:_TOLD], *([f"contract: {len(lines) - _TOLD} more changes"] if lines[_TOLD:] else [])]
+
+
+def first_difference(recorded: Sequence[Recorded], now: Sequence[Exchange]) -> str:
+    """Return the first answer to a test that is another than was recorded to the same request at this place; empty where none is.
+
+    Both are masked. A status, a field more or less and another type come before a mere value, such as the id of what was made; what
+    was of its moment does not count, and what the recordings lack is no difference of staging's.
+    """
+    by_key: dict[str, list[Recorded]] = {}
+    for one in sorted(recorded, key=lambda one: one.exchange.began):
+        by_key.setdefault(canonical(one.exchange.asked).key, []).append(one)
+    values = ""
+    for exchange in sorted(now, key=lambda one: one.began):
+        canon = canonical(exchange.asked)
+        if not (left := by_key.get(canon.key)):
+            continue
+        before = left.pop(0)
+        ours, theirs = said(before.exchange.answer, before.volatile), said(exchange.answer, before.volatile)
+        for place in sorted({*ours, *theirs}, key=lambda place: (place != ("status",), str(place))):
+            mine, other = ours.get(place, _NOTHING), theirs.get(place, _NOTHING)
+            if same(mine, other):
+                continue
+            line = f"{canon.shown}: {'.'.join(map(str, place))} was {_value(mine)}, is {_value(other)}"
+            if place == ("status",) or type(mine) is not type(other):
+                return line
+            values = values or line
+    return values
+
+
+_NOTHING = object()
+
+
+def _value(value: Any) -> str:
+    if value is _NOTHING:
+        return "not there"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,16 @@ def way(service: Service, ports: Mapping[str, int]) -> Way:
         workers=tuple(led(exports, parts, ports[name]) for name in ports if name),
         ports=tuple(ports.values()),
     )
+
+
+def workers_of(ways: Sequence[Way]) -> str:
+    """Return the variable that leads workers of pytest-xdist to ports of their own: JSON, variable → a value for each worker."""
+    found: dict[str, list[str]] = {}
+    for one in ways:
+        for values in one.workers:
+            for name, value in values.items():
+                found.setdefault(name, []).append(value)
+    return json.dumps(found)
 
 
 def led(exports: Mapping[str, Secret], parts: UrlParts, port: int) -> dict[str, str]:

@@ -35,6 +35,7 @@ def test_a_round_names_the_rule_the_sign_the_endpoint_and_the_looks_with_their_t
         before=well,
         during=red,
         passed_there=1,
+        recordings="fails on both",
     )
     text = "\n".join(why_lines(TestOutcome(id="a::b", outcome=Outcome.PASSED, where="a.py:3", evidence=(evidence,))))
     for part in (
@@ -46,6 +47,7 @@ def test_a_round_names_the_rule_the_sign_the_endpoint_and_the_looks_with_their_t
         "look before 03:14:07Z redis well",
         "look during 03:14:07Z redis unwell, tcp_refused",
         "1 other test of this round passed",
+        "recorded  it fails on both",
     ):
         assert part in text, text
 

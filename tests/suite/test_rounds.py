@@ -237,3 +237,10 @@ async def test_a_command_that_fails_without_a_failing_test_has_failed(
     assert result.commands[0].evidence == "exit code 7, although no test failed"
     original = await run(root, out, {"database": database}, f"{PYTEST} && exit 7", exit_code="original")
     assert original.exit_code == 7
+
+
+async def test_a_first_run_can_be_restricted_to_some_tests(root: Path, out: Path, database: LineServer) -> None:
+    write(root, test_a="def test_a(): assert 0\ndef test_b(): pass\n", test_c="def test_c(): pass\n")
+    result = await run(root, out, {"database": database}, attempts=0, only=("test_a.py::test_a", "test_c.py::test_c"))
+    ran = {name: outcome for name, outcome in by_id(result).items() if outcome is not Outcome.DESELECTED}
+    assert ran == {"test_a": Outcome.FAILED, "test_c": Outcome.PASSED}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resilience.teach.drift import Changes, compared, documents, sample
+from resilience.teach.drift import Changes, compared, documents, first_difference, sample
 from resilience.teach.exchange import Answer, Asked, Exchange
 from resilience.teach.replay import Recorded
 from tests.kits.taught_kit import contract
@@ -152,3 +152,25 @@ def test_of_a_contract_that_is_another_one_only_the_first_changes_are_told() -> 
     found = documents(contract(), other)
     assert len(found.added) == 11
     assert found.added[-1] == "contract: 20 more changes"
+
+
+def exchange(asked: Asked, told: Answer, began: float) -> Exchange:
+    return Exchange(asked=asked, answer=told, began=began, owner="test a")
+
+
+def test_the_first_difference_is_one_of_status_or_shape_before_one_of_a_value() -> None:
+    post = Asked(method="POST", path="/items", body=b"{}")
+    before = [
+        Recorded(number=1, exchange=exchange(post, answer({"id": "item-1"}, 201), 1.0)),
+        Recorded(number=2, exchange=exchange(GET, answer(PAGE), 2.0), volatile=(("body", "total"),)),
+        Recorded(number=3, exchange=exchange(GET, answer(PAGE), 3.0)),
+    ]
+    made = exchange(post, answer({"id": "item-7"}, 201), 11.0)
+    same = exchange(GET, answer({**PAGE, "total": 5}), 12.0)
+    assert first_difference(before, [same, made]) == 'POST /items: body.id was "item-1", is "item-7"'
+    gone = exchange(GET, answer({"total": 1}), 13.0)
+    assert first_difference(before, [made, same, gone]).startswith("GET /items: body.items.0.id was")
+    refused = exchange(GET, answer({"detail": "no"}, 403), 12.0)
+    assert first_difference(before, [made, refused]) == "GET /items: status was 200, is 403"
+    other = exchange(Asked(method="GET", path="/other"), answer({}), 12.0)
+    assert first_difference(before, [other]) == ""

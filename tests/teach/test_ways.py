@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from resilience.core.secret import Secret
 from resilience.core.settings import Service
 from resilience.core.urls import url_parts
 from resilience.services.registry import KINDS
-from resilience.teach.ways import address_of, led, origin_of, refused, way
+from resilience.teach.ways import Way, address_of, led, origin_of, refused, way, workers_of
 
 
 def service(url: str, kind: str = "http", **exports: str) -> Service:
@@ -59,3 +61,9 @@ def test_who_cannot_be_recorded_is_told_why(one: Service, deny: tuple[str, ...],
     found = refused(one, deny)
     assert said in found
     assert bool(found) is bool(said)
+
+
+def test_the_workers_variable_names_a_value_for_each_worker() -> None:
+    one = Way(service="a", exports={}, workers=({"A": "1"}, {"A": "2"}), ports=())
+    two = Way(service="b", exports={}, workers=({"B": "x"},), ports=())
+    assert json.loads(workers_of([one, two])) == {"A": ["1", "2"], "B": ["x"]}
