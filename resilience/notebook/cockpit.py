@@ -346,6 +346,7 @@ class Notebook(Steps):
             select=self.parameters.get("select", ""),
             on_progress=LiveProgress(section),
             total_timeout_s=minutes * 60 if minutes else None,
+            teach_if_well=bool(self.parameters.get("teach", False)),
         )
         section.show(views.tests_view(result), views.text(result))
 

@@ -102,6 +102,12 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="select", kind=Kind.TEXT, default="", help="a pytest marker expression that narrows the tests further"
     ),
     Parameter(
+        name="teach",
+        kind=Kind.FLAG,
+        default=False,
+        help="True records what a healthy staging says to tests that pass, for its stand-ins; else nothing is learned",
+    ),
+    Parameter(
         name="timeout_minutes",
         kind=Kind.DURATION,
         default=0.0,

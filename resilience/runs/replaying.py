@@ -1,4 +1,4 @@
-"""Run tests that failed on live staging once more on recordings on which they had passed, to tell staging's changes from our code's.
+"""Run tests that failed on live staging once more on recordings on which they had passed, and tell staging's changes from ours.
 
 What that tells is one line of evidence, and never the outcome. Live staging is not asked again: its variables are taken from the
 tests, and only the services that a test uses stand in, each with the generation on which this test passed.

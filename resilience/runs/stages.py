@@ -339,6 +339,7 @@ async def run_tests(
     folder: Path | None = None,
     take_over: bool = False,
     teach: bool = False,
+    teach_if_well: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> TestSuiteResult:
     """Stage 4: run the team's commands in the mode; an outage never looks like a bug, nor a bug like an outage.
@@ -348,7 +349,8 @@ async def run_tests(
     no command is known, UsageError for a selection that is none and for commands that are not there.
 
     With `teach` the tests go to staging through the recorder, and what those that passed were told is learned for its stand-ins;
-    NotWellError is raised where staging is not well enough for that, UsageError where a fallback is applied or nothing is to teach.
+    NotWellError is raised where staging is not well enough for that, UsageError where nothing is to teach. `teach_if_well` runs the
+    tests all the same then, learns nothing, and says why.
 
     `select` is a marker expression in place of the mode's; for the limits see `SuiteOptions`. Staging is sampled in
     the background meanwhile, so that the report can hold failures against it.
@@ -378,15 +380,14 @@ async def run_tests(
             run.save()
             try:
                 async with testing.sampling(run, StageName.RUN_TESTS.value):
-                    if teach:
+                    if teach or teach_if_well:
                         # Here, as it brings the recorder and an HTTP client.
-                        from resilience.runs.teaching import run_and_learn
+                        from resilience.runs import teaching
 
-                        result = await run_and_learn(run, planned, decision, health, options, say=say)
+                        learn = teaching.run_and_learn if teach else teaching.run_and_learn_if_well
+                        result = await learn(run, planned, decision, health, options, say=say)
                     else:
-                        result = await testing.run_commands(run, planned, decision, health, options)
-                        if not run.applied_now:
-                            result = await testing.told_by_recordings(run.settings, result, planned)
+                        result = await testing.run_and_look_again(run, planned, decision, health, options)
             except TestRunInterrupted as exc:
                 run.save(tests=exc.partial)
                 raise

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from time import monotonic
 
-from resilience.core.errors import ResilienceError, UsageError
+from resilience.core.errors import LockedError, ResilienceError, UsageError
 from resilience.core.records import (
     ConnectivityStatus,
     Decision,
@@ -179,6 +179,23 @@ async def run_and_learn(
 
     result = await testing.told_by_recordings(settings, result, planned, told)
     return replace(result, notes=(*learned.notes, *result.notes))
+
+
+async def run_and_learn_if_well(
+    run: RunFolder,
+    planned: Sequence[PlannedCommand],
+    decision: Decision,
+    health: InfrastructureHealth,
+    options: SuiteOptions,
+    *,
+    say: Say = lambda _: None,
+) -> TestSuiteResult:
+    """Run the tests and learn, or where staging cannot teach now, run them as ever and say why nothing was learned."""
+    try:
+        return await run_and_learn(run, planned, decision, health, options, say=say)
+    except (NotWellError, LockedError, UsageError) as exc:
+        result = await testing.run_and_look_again(run, planned, decision, health, options)
+        return replace(result, notes=(f"nothing was learned: {exc}", *result.notes))
 
 
 def _through(recording: Recording, notes: Path) -> testing.Through:

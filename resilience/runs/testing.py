@@ -189,6 +189,18 @@ async def run_commands(
         local.release(settings, run.incident.run)
 
 
+async def run_and_look_again(
+    run: RunFolder,
+    planned: Sequence[PlannedCommand],
+    decision: Decision,
+    health: InfrastructureHealth,
+    options: SuiteOptions,
+) -> TestSuiteResult:
+    """Run these commands; what fails on live staging is run once more on recordings, for one line of evidence."""
+    result = await run_commands(run, planned, decision, health, options)
+    return result if run.applied_now else await told_by_recordings(run.settings, result, planned)
+
+
 async def told_by_recordings(
     settings: Settings,
     result: TestSuiteResult,

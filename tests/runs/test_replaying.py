@@ -1,4 +1,4 @@
-"""Only a test that failed by itself, and all of whose services replay, is run once more; whole runs are in test_on_recordings.py."""
+"""Only a test that failed by itself, and all of whose services replay, is run once more; for runs see test_on_recordings.py."""
 
 from __future__ import annotations
 

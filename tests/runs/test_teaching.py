@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from resilience.core.errors import UsageError
 from resilience.core.records import Outcome, TestOutcome
 from resilience.runs.configuration import load_settings
+from resilience.runs.runbook import Run
 from resilience.runs.teaching import NotWellError, needed_by, passed_in, teachable, until_well
-from tests.kits.taught_kit import Staging, project
+from tests.kits.taught_kit import SUITE, Staging, project
 
 MORE = """depends_on = ["auth_service"]
 
@@ -68,3 +70,20 @@ def test_only_tests_that_passed_without_a_doubt_are_learned_from() -> None:
         TestOutcome(id="d", outcome=Outcome.XPASSED),
     )
     assert passed_in(tests) == {"a"}
+
+
+async def test_a_run_that_may_teach_runs_its_tests_where_staging_cannot_and_says_why(
+    staging: Staging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = SUITE.partition("def test_flow")[0] + "def test_answers():\n    assert ask('/items')[0] == 200\n"
+    monkeypatch.chdir(project(tmp_path / "team", staging, suite=suite))
+    monkeypatch.setenv("BACKEND_URL", staging.origin)
+    run = Run.create(load_settings(None), slug="teaches")
+    await run.assess()
+    run.choose_mode()
+    well = await run.run_tests(teach_if_well=True)
+    assert "backend_api: learned 1 answers of 1 tests (generation 1)" in well.notes
+    monkeypatch.setattr(run, "settings", replace(run.settings, services=()))
+    held = await run.run_tests(teach_if_well=True)
+    assert held.notes[0].startswith("nothing was learned: no service teaches traffic")
+    assert [test.outcome for test in (*well.tests, *held.tests)] == [Outcome.PASSED] * 2

@@ -347,3 +347,11 @@ def test_staging_is_compared_with_what_it_taught_and_nothing_is_learned(
     assert store().stale("backend_api") == ""
     both = type_in("teach", "backend_api", "--har", "x", "--drift")
     assert both.code == 2
+
+
+@pytest.mark.slow
+def test_a_headless_run_teaches_where_it_is_asked_to(type_in: Type, team: Path, staging: Staging) -> None:
+    said = type_in("run", "-p", "teach=True", "--apply")
+    assert said.code == 0, said.out + said.err
+    (made,) = store().generations("backend_api")
+    assert (made.source, len(made.manifest["tests"])) == ("traffic", 6)
