@@ -90,7 +90,6 @@ class Group:
     joined: bool = False
     folded: bool = False
     default: str | None = None
-    nullable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,38 +201,40 @@ def _group(
 ) -> Group:
     """Return what is made of columns that go together: the kind by rule, else by the values, else by a name, else by the type.
 
-    Any member that must be masked has all of them masked. A keep of some ends of a foreign key is refused: the rows would no longer
-    find each other.
+    Any member that must be masked has all of them masked.
     """
     columns = [(name, _column(schema, name)) for name in names]
-    tied = [name for name in names if name in joined]
-    kept = [name for name in tied if said.get(name) == "keep"]
-    open_ends = [name for name in tied if name not in kept and not _ledger_keeps(schema, name, said)]
     rules = sorted({said[name] for name in names if name in said} - {"keep"})
-    if len(rules) > 1 and tied:
-        raise RuleError(f"{_list(names)} are tied by a foreign key and masked as {' and '.join(rules)}: choose one")
-    masked = [column for name, column in columns if _must(column) and not (name in said and said[name] == "keep")]
-    if kept and open_ends and (masked or rules):
-        lines = ", ".join(f'"{table}.{column}" = "keep"' for table, column in open_ends)
-        raise RuleError(f"{_list(kept)} is kept, and a foreign key ties it to what is masked: add {lines}")
+    masked = any(_must(column) and said.get(name) != "keep" for name, column in columns)
+    tied = [name for name in names if name in joined]
     if not masked and not rules:
         return Group(kind="keep", members=tuple(names))
+    _refuse_parted(schema, tied, said, rules)
     kind = rules[0] if rules else _kind(columns, samples)
-    bounds = _bounds(schema, columns, kind)
+    bounds = _bounds(schema, columns)
     if not rules and bounds.choices and columns[0][1].family in ("text", "enum"):
         kind = "choice"
-    unique = any(column.name in unit for name, column in columns for unit in schema.tables[name[0]].uniques)
     defaults = {column.default for _, column in columns}
     return Group(
         kind=kind,
         members=tuple(names),
         bounds=bounds,
-        unique=unique,
+        unique=any(column.name in unit for name, column in columns for unit in schema.tables[name[0]].uniques),
         joined=bool(tied),
         folded=any(column.folded for _, column in columns),
         default=next(iter(defaults)) if len(defaults) == 1 else None,
-        nullable=all(column.nullable for _, column in columns),
     )
+
+
+def _refuse_parted(schema: Schema, tied: Sequence[Name], said: Mapping[Name, str], rules: Sequence[str]) -> None:
+    """Raise RuleError where a rule would have the ends of a foreign key no longer find each other: kept here, masked there."""
+    if len(rules) > 1 and tied:
+        raise RuleError(f"{_list(tied)} are tied by a foreign key and masked as {' and '.join(rules)}: choose one")
+    kept = [name for name in tied if said.get(name) == "keep"]
+    open_ends = [name for name in tied if name not in kept and not _ledger_keeps(schema, name, said)]
+    if kept and open_ends:
+        lines = ", ".join(f'"{table}.{column}" = "keep"' for table, column in open_ends)
+        raise RuleError(f"{_list(kept)} is kept, and a foreign key ties it to what is masked: add {lines}")
 
 
 def _list(names: Sequence[Name]) -> str:
@@ -262,7 +263,7 @@ def _kind(columns: Sequence[tuple[Name, Column]], samples: Samples) -> str:
     return kind_by_values(value for name, _ in columns for value in samples.get(name, ())) or next(iter(names), "text")
 
 
-def _bounds(schema: Schema, columns: Sequence[tuple[Name, Column]], kind: str) -> Bounds:
+def _bounds(schema: Schema, columns: Sequence[tuple[Name, Column]]) -> Bounds:
     """Return what every column of a group can hold: the shortest, the smallest, the labels and the values its CHECKs list."""
     lengths = [column.length for _, column in columns if column.length]
     tops = [column.top for _, column in columns if column.top]
