@@ -41,8 +41,10 @@ _PERMUTED = 64
 _SMALL = 1 << 16
 LONGEST_TEXT = 4000
 LONGEST_BYTES = 1024
-_CONSONANTS = "bdfgklmnprstvz"
-_VOWELS = "aeiou"
+_SYLLABLES = tuple(f"{first}{second}" for first in "bdfgklmnprstvz" for second in "aeiou")
+_BY_BYTE = tuple(_SYLLABLES[by % len(_SYLLABLES)] for by in range(256))
+_PROSE = tuple(f"{_SYLLABLES[by % len(_SYLLABLES)]}{' ' if by % 3 == 0 else ''}" for by in range(256))
+"""What a byte of a hash becomes in a name, and in a text of several words."""
 _SITE = "example.org"
 _ALGORITHM = re.compile(
     r"|\d{1,9}|v=\d+|[a-z]=\d+(?:,[a-z]=\d+)*|2[abxy]|1|5|6|y|argon2(?:id?|d)?|bcrypt\w*|pbkdf2\w*|scrypt|sha\d+|md5"
@@ -170,11 +172,7 @@ def _like(sign: str, by: int) -> str:
 
 
 def _words(seed: bytes, syllables: int) -> str:
-    stream = seed if len(seed) >= 2 * syllables else hashlib.shake_256(seed).digest(2 * syllables)
-    return "".join(
-        _CONSONANTS[stream[2 * at] % len(_CONSONANTS)] + _VOWELS[stream[2 * at + 1] % len(_VOWELS)]
-        for at in range(syllables)
-    )
+    return "".join([_BY_BYTE[by] for by in seed[:syllables]])
 
 
 def _as_written(found: str, value: str) -> str:
@@ -205,7 +203,7 @@ def _email(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
         return _username(fakes, folded, attempt, bounds)
     seed = fakes.digest("email", folded, attempt)
     number = int.from_bytes(seed[16:24], "big")
-    for local in (f"{_words(seed, 3)}.{_words(seed[6:], 3)}{number % 100_000:05d}", f"{number % (1 << 40):08x}"):
+    for local in (f"{_words(seed, 3)}.{_words(seed[3:], 3)}{number % 100_000:05d}", f"{number % (1 << 40):08x}"):
         if len(local) + len(_SITE) < bounds.length:
             return f"{local}@{_SITE}"
     return _code(fakes, folded, attempt, bounds)
@@ -220,7 +218,7 @@ def _phone(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
 
 def _address(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
     seed = fakes.digest("address", value, attempt)
-    found = f"{seed[31] + 1} {_words(seed, 4).capitalize()} {_words(seed[8:], 3).capitalize()} Street"
+    found = f"{seed[31] + 1} {_words(seed, 4).capitalize()} {_words(seed[4:], 3).capitalize()} Street"
     return found if len(found) <= bounds.length else _text(fakes, value, attempt, bounds)
 
 
@@ -308,18 +306,8 @@ def _text(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
     if len(value) < SHORT or len(value.split()) == 1:
         return _code(fakes, value, attempt, bounds)
     length = min(len(value), bounds.length, LONGEST_TEXT)
-    stream = hashlib.shake_256(fakes.digest("text", value, attempt)).digest(2 * length)
-    words: list[str] = []
-    written = at = 0
-    while written <= length:
-        syllables = stream[at] % 3 + 2
-        word = _words(stream[at + 1 : at + 1 + 2 * syllables], syllables)
-        words.append(word)
-        written += len(word) + 1
-        at += 1 + 2 * syllables
-        if at + 9 >= len(stream):
-            stream, at = hashlib.shake_256(stream).digest(2 * length + 16), 0
-    found = " ".join(words)[:length].capitalize()
+    stream = hashlib.shake_256(fakes.digest("text", value, attempt)).digest(length // 2 + 1)
+    found = "".join([_PROSE[by] for by in stream])[:length].capitalize()
     found = found[:-1] + "a" if found.endswith(" ") else found
     return _as_written(found, value)
 

@@ -12,7 +12,7 @@ from resilience.services.postgresql.fakes import Fakes
 from resilience.services.postgresql.looks import kind_of_value
 from resilience.services.postgresql.masking import Assigner, Masked, Masking, Name, affixes_of, compared, has_inside
 from resilience.services.postgresql.schema import Schema
-from resilience.services.postgresql.trying import Refused, try_rows
+from resilience.services.postgresql.trying import Refused, trial
 
 ROUNDS = 12
 """So often all is tried anew; there are fewer shapes than that."""
@@ -98,14 +98,15 @@ class Fitting:
         dirty = set(self.rows)
         for _ in range(ROUNDS):
             changed: set[tuple[int, str]] = set()
-            for name in sorted(dirty):
-                table = self.schema.tables[name]
-                self.done[name] = self._rows(name)
-                if (table.schema, table.name) not in there:
-                    continue
-                kept = [at for at in range(len(self.done[name])) if at not in self._lost.get(name, ())]
-                for refused in await try_rows(scratch, table, [self.done[name][at] for at in kept]):
-                    self._refuse(name, kept[refused.row], refused, changed)
+            async with trial(scratch) as trying:
+                for name in sorted(dirty):
+                    table = self.schema.tables[name]
+                    self.done[name] = self._rows(name)
+                    if (table.schema, table.name) not in there:
+                        continue
+                    kept = [at for at in range(len(self.done[name])) if at not in self._lost.get(name, ())]
+                    for refused in await trying.rows(table, [self.done[name][at] for at in kept]):
+                        self._refuse(name, kept[refused.row], refused, changed)
             if not changed:
                 break
             touched = {group for group, _ in changed}

@@ -15,6 +15,9 @@ import asyncpg
 from resilience.services.postgresql.rows import SeedError
 from resilience.services.postgresql.schema import quoted
 
+_AT_ONCE = 50
+"""So many foreign keys are asked in one statement."""
+
 
 async def load(connection: Any, manifest: Mapping[str, Any], read: Callable[[str], bytes]) -> tuple[str, ...]:
     """Load what a seed's manifest names and return the gaps: tables that the stand-in does not have.
@@ -25,8 +28,9 @@ async def load(connection: Any, manifest: Mapping[str, Any], read: Callable[[str
     gaps = []
     async with connection.transaction():
         await connection.execute("set local session_replication_role = replica")
+        there = await _relations(connection)
         for table in manifest["tables"]:
-            if await _is_there(connection, table["schema"], table["table"]):
+            if (table["schema"], table["table"]) in there:
                 await _copy(connection, table, read(table["file"]))
             else:
                 gaps.append(f"table {table['name']} is not here, so its {table['rows']} rows are not either")
@@ -34,36 +38,43 @@ async def load(connection: Any, manifest: Mapping[str, Any], read: Callable[[str
         if broken:
             raise SeedError(f"foreign keys that do not hold: {'; '.join(broken)}.", hint="resilience teach")
         for sequence in manifest["sequences"]:
-            await _set(connection, sequence)
+            if tuple(sequence["table"]) in there:
+                await _set(connection, sequence)
     return tuple(gaps)
 
 
 async def broken_keys(connection: Any, keys: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return each foreign key that some rows do not hold, with how many; those of tables that are not here are left out."""
+    there = await _relations(connection)
+    asked = [key for key in keys if tuple(key["child"]) in there and tuple(key["parent"]) in there]
     broken = []
-    for key in keys:
-        there = [await _is_there(connection, *key[end]) for end in ("child", "parent")]
-        if not all(there):
-            continue
-        child, parent = ((".".join(map(quoted, key[end]))) for end in ("child", "parent"))
-        pairs = list(zip(key["columns"], key["parent_columns"], strict=True))
-        given = " and ".join(f"c.{quoted(own)} is not null" for own, _ in pairs)
-        same = " and ".join(f"p.{quoted(theirs)} = c.{quoted(own)}" for own, theirs in pairs)
-        lost = await connection.fetchval(
-            f"select count(*) from {child} c where {given} and not exists (select from {parent} p where {same})"  # noqa: S608 - names are quoted
-        )
-        if lost:
-            broken.append(f"{key['name']} of {'.'.join(key['child'])} ({lost} rows)")
+    for at in range(0, len(asked), _AT_ONCE):
+        part = asked[at : at + _AT_ONCE]
+        counts = await connection.fetch(" union all ".join(_lost(place, key) for place, key in enumerate(part)))
+        for row in sorted(counts):
+            if row["lost"]:
+                key = part[row["place"]]
+                broken.append(f"{key['name']} of {'.'.join(key['child'])} ({row['lost']} rows)")
     return tuple(broken)
 
 
-async def _is_there(connection: Any, schema: str, table: str) -> bool:
-    found = await connection.fetchval(
-        "select true from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2",
-        schema,
-        table,
+def _lost(place: int, key: Mapping[str, Any]) -> str:
+    """Return the SQL that counts the rows whose key names nothing."""
+    child, parent = ((".".join(map(quoted, key[end]))) for end in ("child", "parent"))
+    pairs = list(zip(key["columns"], key["parent_columns"], strict=True))
+    given = " and ".join(f"c.{quoted(own)} is not null" for own, _ in pairs)
+    same = " and ".join(f"p.{quoted(theirs)} = c.{quoted(own)}" for own, theirs in pairs)
+    return (
+        f"select {place} as place, count(*) as lost from {child} c "  # noqa: S608 - names are quoted
+        f"where {given} and not exists (select from {parent} p where {same})"
     )
-    return bool(found)
+
+
+async def _relations(connection: Any) -> frozenset[tuple[str, str]]:
+    rows = await connection.fetch(
+        "select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+    )
+    return frozenset((row["schema"], row["name"]) for row in rows)
 
 
 async def _copy(connection: Any, table: Mapping[str, Any], data: bytes) -> None:
@@ -85,8 +96,7 @@ async def _copy(connection: Any, table: Mapping[str, Any], data: bytes) -> None:
 async def _set(connection: Any, sequence: Mapping[str, Any]) -> None:
     """Set a sequence to where staging's was; where that was not to be read, to the largest value that was loaded."""
     schema, table = sequence["table"]
-    name = await connection.fetchval("select to_regclass($1)::text", sequence["name"])
-    if name is None or not await _is_there(connection, schema, table):
+    if await connection.fetchval("select to_regclass($1)::text", sequence["name"]) is None:
         return
     last = sequence["last"]
     if last is None:

@@ -325,11 +325,15 @@ class Assigner:
     fields: Mapping[str, str] = field(default_factory=dict)
     affixes: tuple[str, str] = ("", "")
     made: dict[str, str | None] = field(default_factory=dict)
+    shapes: tuple[tuple[str, int], ...] = field(init=False)
+    """In which fakes are tried, one after the other."""
     _owner: dict[str, str] = field(default_factory=dict)
     _at: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    @property
-    def shapes(self) -> tuple[tuple[str, int], ...]:
+    def __post_init__(self) -> None:
+        self.shapes = self._shapes()
+
+    def _shapes(self) -> tuple[tuple[str, int], ...]:
         if self.group.kind == "null":
             return ()
         if self.column is not None:

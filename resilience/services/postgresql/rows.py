@@ -17,7 +17,8 @@ from resilience.services.postgresql.schema import Column, Schema, Table, quoted
 from resilience.services.postgresql.seed_rules import RowRule
 
 _AT_ONCE = 2000
-_SAMPLE = 200
+_SAMPLE = 60
+_TABLES_AT_ONCE = 50
 _AT = "where ctid = any($1::text[]::tid[])"
 _SETTINGS = """
 set local row_security = off; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD';
@@ -50,15 +51,23 @@ async def start(connection: Any, schema: Schema, table: Table, rule: RowRule, at
     where = f" where (\n{rule.where}\n)" if rule.where else ""
     order = f" order by {_listed(table.primary)}" if rule.limit and table.primary else ""
     limit = min(rule.limit or at_most + 1, at_most + 1)
-    found = await connection.fetch(
-        f"select tableoid::int8, ctid::text from {table.quoted}{where}{order} limit {limit}"  # noqa: S608 - see docstring
+    linked_here = linked(schema, table.full)
+    wanted = "".join(f", {quoted(column)}::text" for column in linked_here)
+    rows = await connection.fetch(
+        f"select tableoid::int8, ctid::text{wanted} from {table.quoted}{where}{order} limit {limit}"  # noqa: S608 - see docstring
     )
     owners = {leaf: one.full for one in schema.tables.values() for leaf in one.leaves}
-    places: dict[str, list[Place]] = {}
-    for leaf, ctid in found:
-        if leaf in owners:
-            places.setdefault(owners[leaf], []).append((leaf, ctid))
-    return {name: await read_links(connection, schema, schema.tables[name], told) for name, told in places.items()}
+    found: dict[str, list[Found]] = {}
+    elsewhere: dict[str, list[Place]] = {}
+    for row in rows:
+        owner = owners.get(row[0])
+        if owner == table.full:
+            found.setdefault(owner, []).append(Found(place=(row[0], row[1]), values=tuple(row[2:])))
+        elif owner is not None:
+            elsewhere.setdefault(owner, []).append((row[0], row[1]))
+    for name, places in elsewhere.items():
+        found[name] = await read_links(connection, schema, schema.tables[name], places)
+    return found
 
 
 async def read_links(connection: Any, schema: Schema, table: Table, places: Sequence[Place]) -> list[Found]:
@@ -103,28 +112,46 @@ async def look_up(
 
 
 async def samples(
-    connection: Any, table: Table, places: Iterable[Place], columns: Sequence[Column]
-) -> Mapping[str, tuple[str, ...]]:
-    """Return what stands in some columns of some of the rows, cut short: enough to see what sort it is."""
-    leaf, ctids = next(iter(_by_leaf(places).items()))
-    if not columns:
-        return {}
-    shown = ", ".join(f"left({quoted(column.name)}::text, 200)" for column in columns)
-    rows = await connection.fetch(
-        f"select {shown} from only {table.leaves[leaf]} {_AT}",  # noqa: S608 - names are quoted
-        ctids[:_SAMPLE],
-    )
-    return {column.name: tuple(row[at] for row in rows if row[at] is not None) for at, column in enumerate(columns)}
+    connection: Any, wanted: Sequence[tuple[Table, Sequence[Place], Sequence[Column]]]
+) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Return what stands in some columns of some rows of each table, cut short: enough to see what sort it is.
+
+    Many tables in one statement: each costs the server more to be asked than to answer.
+    """
+    asked = [(table, next(iter(_by_leaf(places).items())), columns) for table, places, columns in wanted if columns]
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for at in range(0, len(asked), _TABLES_AT_ONCE):
+        part = asked[at : at + _TABLES_AT_ONCE]
+        selects = [
+            f"select {place} as place, array[{', '.join(f'left({quoted(one.name)}::text, 200)' for one in columns)}] as told "  # noqa: S608 - names are quoted
+            f"from only {table.leaves[leaf]} where ctid = any(${place + 1}::text[]::tid[])"
+            for place, (table, (leaf, _), columns) in enumerate(part)
+        ]
+        rows = await connection.fetch(" union all ".join(selects), *[ctids[:_SAMPLE] for _, (_, ctids), _ in part])
+        for place, (table, _, columns) in enumerate(part):
+            told = [row["told"] for row in rows if row["place"] == place]
+            for number, column in enumerate(columns):
+                found[table.full, column.name] = tuple(row[number] for row in told if row[number] is not None)
+    return found
 
 
-async def size(connection: Any, table: Table, places: Iterable[Place]) -> int:
-    """Return about how many bytes the rows have, compressed values as they are stored."""
-    total = 0
-    for leaf, ctids in _by_leaf(places).items():
-        total += await connection.fetchval(
-            f"select coalesce(sum(pg_column_size(t.*)), 0)::int8 from only {table.leaves[leaf]} t {_AT}",  # noqa: S608 - names are quoted
-            ctids,
-        )
+async def sizes(connection: Any, wanted: Sequence[tuple[Table, Sequence[Place]]]) -> list[int]:
+    """Return about how many bytes the rows of each table have, compressed values as they are stored."""
+    total = [0] * len(wanted)
+    asked = [
+        (at, table.leaves[leaf], ctids)
+        for at, (table, places) in enumerate(wanted)
+        for leaf, ctids in _by_leaf(places).items()
+    ]
+    for start_at in range(0, len(asked), _TABLES_AT_ONCE):
+        part = asked[start_at : start_at + _TABLES_AT_ONCE]
+        selects = [
+            f"select {at} as place, sum(pg_column_size(t.*))::int8 as size from only {leaf} t "  # noqa: S608 - names are quoted
+            f"where ctid = any(${number + 1}::text[]::tid[])"
+            for number, (at, leaf, _) in enumerate(part)
+        ]
+        for row in await connection.fetch(" union all ".join(selects), *[ctids for _, _, ctids in part]):
+            total[row["place"]] += row["size"] or 0
     return total
 
 

@@ -25,7 +25,7 @@ from resilience.services.postgresql.copytext import Row, bytes_of
 from resilience.services.postgresql.fakes import Fakes
 from resilience.services.postgresql.fitting import LEAST_SECRET, Fitting
 from resilience.services.postgresql.loading import load
-from resilience.services.postgresql.masking import Masking, Name
+from resilience.services.postgresql.masking import Masking
 from resilience.services.postgresql.rows import SeedError
 from resilience.services.postgresql.schema import ForeignKey, Schema, Table
 from resilience.services.postgresql.seed_rules import SeedRules, check, read_rules
@@ -135,17 +135,20 @@ async def _plan(connection: Any, asked: SeedAsked, rules: SeedRules, schema: Sch
     await connection.execute("set local enable_seqscan = on")
     places = {name: tuple(sorted(found, key=_by_place)) for name, found in sorted(taking.rows.items())}
     places = {name: found for name, found in places.items() if found and schema.tables[name].columns}
-    seen: dict[Name, Sequence[str]] = {}
-    for name, told in places.items():
-        table = schema.tables[name]
-        texts = [column for column in table.columns if column.family == "text" and not column.array]
-        shown = await rows_of_staging.samples(connection, table, told, texts)
-        seen.update(((name, column), values) for column, values in shown.items())
-    decided = masking.decide(schema, places, rules.masks, seen)
-    tables = []
-    for name, told in places.items():
-        size = await rows_of_staging.size(connection, schema.tables[name], told)
-        tables.append(_table_plan(decided, name, len(told), size, taking.why[name]))
+    texts = [
+        (
+            schema.tables[name],
+            told,
+            [one for one in schema.tables[name].columns if one.family == "text" and not one.array],
+        )
+        for name, told in places.items()
+    ]
+    decided = masking.decide(schema, places, rules.masks, await rows_of_staging.samples(connection, texts))
+    sizes = await rows_of_staging.sizes(connection, [(schema.tables[name], told) for name, told in places.items()])
+    tables = [
+        _table_plan(decided, name, len(places[name]), size, taking.why[name])
+        for name, size in zip(places, sizes, strict=True)
+    ]
     columns = frozenset(f"{name}.{column.name}" for name in places for column in schema.tables[name].columns)
     known_tables = {one.rpartition(".")[0] for one in asked.known}
     new = tuple(sorted(one for one in columns - asked.known if one.rpartition(".")[0] in known_tables))

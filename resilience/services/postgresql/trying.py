@@ -7,7 +7,8 @@ each row tried by itself.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,39 +48,49 @@ class Refused:
     domain: str = ""
 
 
-class _RolledBack(Exception):
-    """No error: how asyncpg is told to roll back."""
+@asynccontextmanager
+async def trial(scratch: Any) -> AsyncIterator[Trial]:
+    """Try rows inside; when it ends, nothing of them is left."""
+    transaction = scratch.transaction()
+    await transaction.start()
+    try:
+        await scratch.execute(_QUIET)
+        yield Trial(scratch)
+    finally:
+        await transaction.rollback()
 
 
-async def try_rows(scratch: Any, table: Table, rows: Sequence[Row]) -> tuple[Refused, ...]:
-    """Return which of the rows the table refuses. Foreign keys are not asked, they are checked when all is loaded."""
-    try:
-        async with scratch.transaction():
-            await scratch.execute(_QUIET)
-            await copy_in(scratch, table, [column.name for column in table.columns], bytes_of(rows))
-            raise _RolledBack
-    except _RolledBack:
-        return ()
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
-        pass
-    refused: list[Refused] = []
-    try:
-        async with scratch.transaction():
-            await scratch.execute(_QUIET)
-            await scratch.execute(_FUNCTION)
-            for at in range(0, len(rows), _AT_ONCE):
-                statements = [_insert(table, row) for row in rows[at : at + _AT_ONCE]]
-                for row in await scratch.fetch("select * from pg_temp.resilience_try($1)", statements):
-                    told = Refused(
-                        row=at + row["place"] - 1,
-                        state=row["state"],
-                        constraint=row["constrained"] or "",
-                        column=row["named"] or "",
-                        domain=row["typed"] or "",
-                    )
-                    refused.append(told)
-            raise _RolledBack
-    except _RolledBack:
+class Trial:
+    """Tables of the scratch stand-in that take rows for a while."""
+
+    def __init__(self, scratch: Any) -> None:
+        self._scratch = scratch
+        self._has_function = False
+
+    async def rows(self, table: Table, rows: Sequence[Row]) -> tuple[Refused, ...]:
+        """Return which of the rows the table refuses. Foreign keys are not asked, they are checked when all is loaded."""
+        await self._scratch.execute("savepoint one_table")
+        try:
+            await copy_in(self._scratch, table, [column.name for column in table.columns], bytes_of(rows))
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
+            await self._scratch.execute("rollback to savepoint one_table")
+        else:
+            return ()
+        if not self._has_function:
+            await self._scratch.execute(_FUNCTION)
+            self._has_function = True
+        refused: list[Refused] = []
+        for at in range(0, len(rows), _AT_ONCE):
+            statements = [_insert(table, row) for row in rows[at : at + _AT_ONCE]]
+            for row in await self._scratch.fetch("select * from pg_temp.resilience_try($1)", statements):
+                told = Refused(
+                    row=at + row["place"] - 1,
+                    state=row["state"],
+                    constraint=row["constrained"] or "",
+                    column=row["named"] or "",
+                    domain=row["typed"] or "",
+                )
+                refused.append(told)
         return tuple(refused)
 
 

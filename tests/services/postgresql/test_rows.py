@@ -34,7 +34,7 @@ async def test_rows_of_partitions_and_of_tables_that_inherit_come_with_where_the
         assert found["public.orders"][0].values[0].startswith(("user", "wilhelmina"))  # type: ignore[union-attr]
         read = await rows.fetch(staging, schema.tables["public.orders"], places, frozenset(), 1 << 20)
         assert [row[0] for row in read] == [str(at) for at in range(1, 51)]
-        assert await rows.size(staging, schema.tables["public.orders"], places) > 50 * 40
+        assert (await rows.sizes(staging, [(schema.tables["public.orders"], places)]))[0] > 50 * 40
 
 
 async def test_more_bytes_than_allowed_are_refused_while_they_come(staging: asyncpg.Connection) -> None:

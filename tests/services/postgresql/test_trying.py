@@ -6,7 +6,7 @@ import asyncpg
 
 from resilience.services.postgresql.catalog import read_schema
 from resilience.services.postgresql.stand_in import PostgresServer
-from resilience.services.postgresql.trying import Refused, try_rows
+from resilience.services.postgresql.trying import Refused, trial
 
 TABLE = """
 create domain even as int check (value % 2 = 0);
@@ -26,14 +26,19 @@ async def test_each_row_that_is_refused_is_named_with_its_constraint(
         good, ["2", "bad", "2", "ok", "x"], ["3", "long", "2", "ok", "x"], ["4", "a", "3", "ok", "x"], ["5", "a", "2", "no", "x"],
             ["6", "a", "2", "ok", None], good,
     ]  # fmt: skip
-    assert await try_rows(empty, table, rows) == (
+    async with trial(empty) as trying:
+        first = await trying.rows(table, rows)
+        second = await trying.rows(table, [good, good])
+        third = await trying.rows(table, rows[1:2])
+    assert first == (
         Refused(row=1, state="23514", constraint="t_a_check"),
         Refused(row=2, state="22001"),
         Refused(row=3, state="23514", constraint="even_check", domain="even"),
         Refused(row=4, state="22P02"),
         Refused(row=5, state="23502", column="n"),
     )
-    assert await try_rows(empty, table, [good, good]) == ()
+    assert second == ()
+    assert third == (Refused(row=0, state="23514", constraint="t_a_check"),)
     assert await empty.fetchval("select count(*) from t") == 0
     log = staging_server.log.read_text()
     assert "Failing row" not in log
