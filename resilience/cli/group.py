@@ -51,7 +51,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "notebook": "Open a copy of the notebooks in JupyterLab.",
     },
     "While staging is well": {
-        "teach": "Let staging teach its stand-ins: routes by GET, or a HAR.",
+        "teach": "Let staging teach its stand-ins: routes, a HAR, databases.",
         "rehearse": "The tests on taught stand-ins, without staging: fidelity.",
         "taught": "What staging taught its stand-ins; --verify, --delete.",
     },

@@ -19,7 +19,7 @@ GROUP = "resilience.services"
 SHARED_KEYS = (
     *("headers", "expect_status", "expect_body", "expect_json", "mock_routes", "echo"),
     *("readiness_url", "write_check"),
-    *("teach", "teach_contract", "teach_routes", "require", "build_from"),
+    *("teach", "teach_contract", "teach_routes", "teach_from", "seed", "mask", "require", "build_from"),
 )
 """Keys of `[[service]]` that several kinds may take; each is a field of `Service`."""
 Facts = Mapping[str, str]
@@ -133,6 +133,10 @@ class Doubles:
     """What starts, proves, asks and counts them; see `resilience.services.standing_in`."""
     recordable: bool = False
     """Whether what it says over HTTP can be recorded while staging is well, and said again by its mock."""
+    teaches: tuple[str, ...] = ()
+    """What else than traffic staging can teach it, such as `schema`."""
+    lessons: str = ""
+    """What holds those lessons; see `resilience.services.teaching`."""
     install: str = ""
     """What to type where no server can be started."""
     unavailable: str = ""

@@ -114,9 +114,15 @@ class Service:
     """Cloud SQL Auth Proxy's /readiness."""
     write_check: bool = False
     teach: tuple[str, ...] = ()
-    """What staging teaches its stand-in while it is well: traffic, contract."""
+    """What staging teaches its stand-in while it is well: traffic, contract, schema, seed."""
     teach_contract: str = "/openapi.json"
     """Where the service says its own OpenAPI document."""
+    teach_from: Secret = field(default_factory=lambda: Secret(""))
+    """URL of a replica that lessons read in staging's place."""
+    seed: tuple[str, ...] = ()
+    """Rules that name the rows to take."""
+    mask: Mapping[str, str] = field(default_factory=dict)
+    """Column → how its values are masked; `keep` is the only way to keep one."""
     teach_routes: tuple[str, ...] = ()
     """Paths, with their queries, that a lesson asks by GET."""
     require: str = "any"

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+DATABASE = "database"
+"""The source of a generation that a stand-in is loaded with; all others are said again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
@@ -45,7 +48,8 @@ class Drift:
 class Taught:
     """One generation of what staging taught of a service.
 
-    `source`: traffic (of tests that passed), routes (GETs of a lesson), har (imported) or contract (an OpenAPI document).
+    `source`: traffic (of tests that passed), routes (GETs of a lesson), har (imported), contract (an OpenAPI document) or
+    database (its schema and rows).
     `damaged` says what is wrong with it: it is served to nobody then. `gaps` are what it cannot answer, known since it was taught.
     """
 
@@ -62,6 +66,10 @@ class Taught:
     stale: str = ""
     """Why it is older than was wanted, such as a lesson that failed since; empty: it is not."""
     damaged: str = ""
+    what: str = ""
+    """What it holds, where that is no answers: 50 tables and 9 views of PostgreSQL 15.18."""
+    of_the_code: tuple[str, ...] = ()
+    """By what the code's own schema differs from it, as the latest `prepare` showed."""
     fidelity: Fidelity | None = None
     drift: Drift | None = None
     """Of the newest generation of a service: what the last check found that has changed since."""
@@ -92,7 +100,7 @@ def freshness(at: datetime, now: datetime, stale_days: float) -> str:
 def said(taught: Taught, now: datetime, stale_days: float) -> str:
     """Return one line for plan, status and report: "backend_api taught 2 h ago (60 tests, 134 answers), fidelity 94 %"."""
     counts = f"{taught.tests} tests, {taught.exchanges} answers" if taught.tests else f"{taught.exchanges} answers"
-    what = f"contract of {taught.operations} operations" if taught.operations else counts
+    what = taught.what or (f"contract of {taught.operations} operations" if taught.operations else counts)
     parts = [f"{taught.service} taught {age(taught.at, now)} ago ({what})"]
     if taught.fidelity is not None:
         f = taught.fidelity
@@ -100,6 +108,9 @@ def said(taught: Taught, now: datetime, stale_days: float) -> str:
     if taught.drift is not None and taught.drift.drift:
         first, more = taught.drift.drift[0], len(taught.drift.drift) - 1
         parts.append(f"staging has changed since: {first}" + (f", and {more} more" if more else ""))
+    if taught.of_the_code:
+        more = len(taught.of_the_code) - 1
+        parts.append(f"schema drifted from the code: {taught.of_the_code[0]}" + (f", and {more} more" if more else ""))
     if taught.damaged:
         parts.append(f"damaged: {taught.damaged}")
     elif freshness(taught.at, now, stale_days) == "stale" or taught.stale:

@@ -30,6 +30,7 @@ from resilience.host import seen
 from resilience.host.platforms import support_of
 from resilience.runs.folder import INCIDENT, read_incident
 from resilience.services.standing_in import stand_ins_of
+from resilience.services.teaching import lessons_of
 from resilience.settings.environment import CONFIG_NAMES, shipped
 from resilience.teach.store import Store, taught_of
 
@@ -69,6 +70,7 @@ def diagnose(
         *_said_commands(settings),
         *_unreached(settings),
         *_extensions(settings),
+        *_lessons(settings),
         _system(),
         _engine(),
         _jupyter(),
@@ -397,6 +399,18 @@ def _extensions(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _lessons(settings: Settings) -> Iterator[Finding]:
+    """Name what a service is asked to teach and nobody can read."""
+    for service in (one for one in settings.services if one.teach):
+        try:
+            if (lessons := lessons_of(service.kind)) is not None:
+                lessons.check(service)
+        except ValueError as exc:
+            yield Finding(
+                what=f"lessons of {service.name}", found=str(exc), expected="rules that can be read", ok=False
+            )
+
+
 def _runs(word: str, settings: Settings, environ: Mapping[str, str]) -> bool:
     if word in ("cd", "set", "export", "source", ".", "exec", "eval", "test", "[", "if", "for", "while", "(", "{"):
         return True
@@ -458,7 +472,7 @@ def _taught(settings: Settings) -> Iterator[Finding]:
             line = said(one, now, settings.teach.stale_days).removeprefix(f"{service.name} taught ")
             worn = one.stale or freshness(one.at, now, settings.teach.stale_days) == "stale"
             changed = one.drift is not None and bool(one.drift.drift)
-            well = not (one.damaged or worn or changed)
+            well = not (one.damaged or worn or changed or one.of_the_code)
             expected, hint = ("", "") if well else ("what staging says now", "resilience taught; " + again)
             yield Finding(what=what, found=line, expected=expected, hint=hint, ok=well)
 

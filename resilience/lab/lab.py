@@ -22,7 +22,7 @@ from resilience.core.errors import RunbookError
 from resilience.core.records import EventKind, TimelineEvent
 from resilience.core.settings import Settings
 from resilience.core.variables import APPLIED, GUIDE
-from resilience.lab.ports import free_port
+from resilience.host.free_ports import free_port
 from resilience.lab.proxy import Dial, Mode
 from resilience.lab.reaper import Reaper
 from resilience.lab.scenario import CONTROL, NETWORK, NETWORK_SERVICES, At, Scenario, Step

@@ -20,7 +20,7 @@ import jwt
 from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from resilience.lab.ports import free_port
+from resilience.host.free_ports import free_port
 from resilience.lab.proxy import HEALTHY, Dial, FaultProxy
 from resilience.lab.scenario import CONTROL
 from resilience.lab.storefront import Storefront

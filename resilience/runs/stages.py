@@ -56,6 +56,7 @@ from resilience.runs.looking import check_endpoints, look, samples_of
 from resilience.runs.recalling import facts_of_run
 from resilience.runs.tasks import with_tasks
 from resilience.runs.testing import SuiteOptions
+from resilience.teach.store import Store, lines
 
 if TYPE_CHECKING:
     from resilience.suite.records import Progress
@@ -198,7 +199,9 @@ def _planned(
     decision: Decision, health: InfrastructureHealth, settings: Settings, placement: local.Placement, run: str = ""
 ) -> Plan:
     before = journals.variables_before(settings.state, settings.env_file)
-    notes = tuple(placement.why.values())
+    taught = [one.name for one in settings.services if one.teach and one.name in decision.stand_ins]
+    known = lines(Store(settings.state), taught, datetime.now(UTC), settings.teach.stale_days) if taught else ()
+    notes = (*placement.why.values(), *known)
     return planned_for(decision, health, settings.planning, before=before, run=run, environ=os.environ, notes=notes)
 
 

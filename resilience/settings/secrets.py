@@ -29,7 +29,7 @@ def all_secrets(services: Sequence[Service], variables: Variables, more: Iterabl
 
 def _of_service(service: Service) -> Iterator[str]:
     """Return what its URLs, headers and `env` hold: passwords, a user that is a token, secret parameters, header values."""
-    for url in filter(None, (service.url, service.local)):
+    for url in filter(None, (service.url, service.local, service.teach_from)):
         parts = url_parts(url, service.kind)
         yield parts.password.reveal()
         if not parts.password and service.kind.user_is_secret:

@@ -68,7 +68,9 @@ def read_service(
     headers, header_unset = _headers(table, variables)
     url, unset = _staging_url(table, kind, variables, local_names)
     readiness, readiness_unset = _side_url(table, "readiness_url", kind, variables, kinds)
-    unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset)))
+    replica, replica_unset = _side_url(table, "teach_from", kind, variables, kinds)
+    unset = tuple(dict.fromkeys((*unset, *header_unset, *readiness_unset, *replica_unset)))
+    teach = _teach(table, kind)
     found = _local_url(table, kind, variables)
     exports = _exports(table, kind, variables, found)
     return Service(
@@ -104,8 +106,11 @@ def read_service(
         echo=table.text("echo"),
         readiness_url=readiness,
         write_check=table.flag("write_check", False),
-        teach=_teach(table),
+        teach=teach,
         teach_contract=_teach_contract(table),
+        teach_from=Secret("" if unset else replica),
+        seed=_seed(table, teach),
+        mask=_mask(table, teach),
         teach_routes=_teach_routes(table),
         require=_word(table, "require", ("any", "recorded")),
         build_from=_build_from(table),
@@ -119,7 +124,7 @@ def read_service(
 def _url_names(table: Table) -> tuple[str, ...]:
     """Return the variables in what says how to reach staging, whether they are set or not."""
     headers = table.values.get("headers")
-    texts = [table.text("url"), table.text("readiness_url")]
+    texts = [table.text("url"), table.text("readiness_url"), table.text("teach_from")]
     texts += [str(value) for value in headers.values()] if isinstance(headers, dict) else []
     return tuple(dict.fromkeys(match[1] for text in texts for match in VARIABLE.finditer(text)))
 
@@ -445,19 +450,38 @@ def _mock_routes(table: Table) -> tuple[str, ...]:
     return routes
 
 
-TAUGHT = ("traffic", "contract")
-"""What a service can be asked to teach."""
-_NOT_YET = ("schema", "seed")
+TRAFFIC = ("traffic", "contract")
+"""What a service that speaks HTTP can be asked to teach; what another can, its kind says."""
 
 
-def _teach(table: Table) -> tuple[str, ...]:
-    words = table.texts("teach")
-    if bad := next((word for word in words if word not in TAUGHT), None):
-        hint = "it is planned, and not built yet" if bad in _NOT_YET else did_you_mean(bad, TAUGHT)
-        raise table.error(
-            "teach", found=repr(bad[:40]), expected=" or ".join(f'"{word}"' for word in TAUGHT), hint=hint
-        )
+def _teach(table: Table, kind: Kind) -> tuple[str, ...]:
+    """Return what the service teaches, of what its kind can be taught."""
+    words, doubles = table.texts("teach"), kind.doubles
+    known = (TRAFFIC if doubles and doubles.recordable else ()) + (doubles.teaches if doubles else ())
+    if bad := next((word for word in words if word not in known), None):
+        expected = " or ".join(f'"{word}"' for word in known) or f"nothing: a {kind.title} teaches nothing"
+        raise table.error("teach", found=repr(bad[:40]), expected=expected, hint=did_you_mean(bad, known))
     return tuple(dict.fromkeys(words))
+
+
+def _seed(table: Table, teach: Sequence[str]) -> tuple[str, ...]:
+    """Return the rules that name rows. Rules that are not asked for, and a seed without rules, are each half a configuration."""
+    rules = table.texts("seed")
+    if rules and "seed" not in teach:
+        raise table.error("seed", found="rules", expected='"seed" in its teach', hint='teach = ["schema", "seed"]')
+    if "seed" in teach and not rules:
+        raise table.error(
+            "seed", found="nothing", expected="rules that name rows", hint='seed = ["users where id < 200"]'
+        )
+    return rules
+
+
+def _mask(table: Table, teach: Sequence[str]) -> dict[str, str]:
+    """Return how columns are masked, where anything is."""
+    masks = table.mapping("mask")
+    if masks and "seed" not in teach:
+        raise table.error("mask", found="columns", expected='"seed" in its teach', hint='teach = ["schema", "seed"]')
+    return masks
 
 
 def _teach_routes(table: Table) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resilience.stand_ins.forgetting import forget as forget
     from resilience.stand_ins.holding import folder as folder, hold as hold, release as release, warning as warning
     from resilience.stand_ins.offers import availability as availability
     from resilience.stand_ins.ports import Placement as Placement, foreseen as foreseen, placed as placed
@@ -24,6 +25,7 @@ _DOORS = {
     "availability": "offers",
     "connections": "usage",
     "folder": "holding",
+    "forget": "forgetting",
     "foreseen": "ports",
     "hold": "holding",
     "placed": "ports",
@@ -37,8 +39,8 @@ _DOORS = {
 
 __all__ = [
     "Placement",
-    *("answers", "availability", "connections", "folder", "foreseen", "hold", "placed", "release", "start", "status"),
-    *("stop", "warning", "workers"),
+    *("answers", "availability", "connections", "folder", "foreseen", "forget", "hold", "placed", "release", "start"),
+    *("status", "stop", "warning", "workers"),
 ]
 
 

@@ -12,7 +12,7 @@ from resilience.core.records import StandIn
 from resilience.core.settings import Service
 from resilience.services.place import port_open
 from resilience.services.standing_in import Server, Wanted, stand_ins_of
-from resilience.stand_ins import comparing, containers, lease, own, own_rules, prepare as preparing
+from resilience.stand_ins import comparing, containers, lease, loaded as loading, own, own_rules, prepare as preparing
 from resilience.stand_ins.checkout import Checkout
 from resilience.stand_ins.endpoints import endpoint
 from resilience.stand_ins.ground import Say, SupervisedGround
@@ -199,7 +199,9 @@ async def _finished(ground: SupervisedGround, provided: Provided, exports: Mappi
     )
     prepared = time.monotonic()
     try:
-        gaps = [*server.gaps, *await _prepared(ground, service, exports)]
+        loaded = await loading.load(ground, provided.wanted, server)
+        gaps = [*server.gaps, *loaded.gaps, *await _prepared(ground, service, exports)]
+        gaps += await loading.drifted(ground, provided.wanted, loaded)
         _refuse_another_localhost(provided.wanted, server)
         async with asyncio.timeout(ground.deadlines.fallback_activation_s + 2.0):
             await preparing.ask(service, place)

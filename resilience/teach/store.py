@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,8 @@ KEEP = 3
 """So many generations of one source are kept."""
 _ASIDE = re.compile(r"\.new-(\d+)-[0-9a-f]+")
 _NUMBER = re.compile(r"\d{4,}")
+_BESIDE = ("rehearsal.json", "code.json")
+"""What is learned of a generation after it was written."""
 
 
 class StoreError(ResilienceError):
@@ -203,7 +205,7 @@ class Store:
             "gaps": fidelity.gaps,
             "differ": fidelity.differ,
             "passed": sorted(passed),
-            "of": str(generation.manifest.get("digest", "")) or _digest(generation.manifest),
+            "of": _mark(generation),
         }
         write_atomically(generation.folder / "rehearsal.json", _canonical(told), mode=0o600)
 
@@ -234,6 +236,16 @@ class Store:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
+    def note_code(self, generation: Generation, changes: Sequence[str]) -> None:
+        """Write beside a generation by what the code's own schema differs from it; none: it does not."""
+        told = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "changes": list(changes),
+            "of": _mark(generation),
+        }
+        with suppress(OSError):
+            write_atomically(generation.folder / "code.json", _canonical(told), mode=0o600)
+
     def delete(self, service: str = "") -> tuple[str, ...]:
         """Remove all that a service taught, or all there is; return the services whose folders went."""
         gone = tuple(name for name in self.services() if not service or name == service)
@@ -254,7 +266,7 @@ def rehearsal_of(generation: Generation) -> tuple[Fidelity | None, frozenset[str
     """Return how the tests ended on this very generation, and which passed; nothing where nobody rehearsed on it."""
     try:
         told = json.loads((generation.folder / "rehearsal.json").read_bytes())
-        if told["of"] != (generation.manifest.get("digest") or _digest(generation.manifest)):
+        if told["of"] != _mark(generation):
             return None, frozenset()
         fidelity = Fidelity(
             at=datetime.fromisoformat(told["at"]),
@@ -266,6 +278,19 @@ def rehearsal_of(generation: Generation) -> tuple[Fidelity | None, frozenset[str
         return fidelity, frozenset(map(str, told["passed"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None, frozenset()
+
+
+def of_the_code(generation: Generation) -> tuple[str, ...]:
+    """Return by what the code's own shape differed from this very generation when it was last prepared; none where it did not."""
+    try:
+        told = json.loads((generation.folder / "code.json").read_bytes())
+        return tuple(map(str, told["changes"])) if told["of"] == _mark(generation) else ()
+    except (OSError, ValueError, LookupError, TypeError):
+        return ()
+
+
+def _mark(generation: Generation) -> str:
+    return str(generation.manifest.get("digest", "")) or _digest(generation.manifest)
 
 
 def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taught, ...]:
@@ -296,6 +321,8 @@ def taught_of(store: Store, service: str, *, verify: bool = False) -> tuple[Taug
                 damaged=checked.problem,
                 fidelity=rehearsal_of(one)[0],
                 operations=int(manifest.get("contract", {}).get("operations", 0)) if known else 0,
+                what=str(manifest.get("what", "")),
+                of_the_code=of_the_code(one) if current else (),
                 personal={str(name): int(count) for name, count in manifest.get("personal", {}).items()},
             )
         )
@@ -321,7 +348,7 @@ def check(generation: Generation) -> Generation:
     there = {
         file.relative_to(generation.folder).as_posix()
         for file in generation.folder.rglob("*")
-        if file.is_file() and file.name not in (MANIFEST, "rehearsal.json")
+        if file.is_file() and file.name not in (MANIFEST, *_BESIDE)
     }
     if there != set(files):
         first = sorted(there ^ set(files))[0]

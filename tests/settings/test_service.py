@@ -259,7 +259,7 @@ def test_what_a_service_teaches_is_off_until_asked() -> None:
     ("line", "said"),
     [
         ('teach = ["trafic"]', "traffic"),
-        ('teach = ["seed"]', "not built yet"),
+        ('teach = ["schema"]', '"traffic" or "contract" was expected'),
         ('teach_contract = "https://elsewhere/openapi.json"', "a path"),
         ('teach_contract = ""', "a teach_contract"),
         ('teach_routes = ["POST /orders"]', "asked by GET"),
@@ -272,6 +272,21 @@ def test_what_cannot_be_taught_is_refused_by_its_key(line: str, said: str) -> No
     with pytest.raises(SettingsError, match=line.partition(" ")[0]) as refused_by:
         settings(TEACHING + line + "\n")
     assert said in f"{refused_by.value} {refused_by.value.hint}"
+
+
+DATA = DATABASE.replace("[[service]]", "[[service]]\n{}", 1)
+
+
+def test_a_database_teaches_its_schema_from_a_replica_whose_password_is_a_secret() -> None:
+    replica = 'teach = ["schema"]\nteach_from = "postgresql://r:${REPLICA_PW}@replica.example/app"'
+    found = settings(DATA.replace("{}", replica, 1), {**STAGING, "REPLICA_PW": "of-the-replica-1"})
+    [service] = found.services
+    assert service.teach == ("schema",)
+    assert service.teach_from.reveal() == "postgresql://r:of-the-replica-1@replica.example/app"
+    assert "of-the-replica-1" in {secret.reveal() for secret in found.secrets}
+    assert "of-the-replica-1" not in repr(service)
+    [without] = settings(DATA.replace("{}", replica, 1), STAGING).services
+    assert without.unset == ("REPLICA_PW",)
 
 
 def test_a_database_teaches_no_traffic() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,9 @@ from resilience.cli.output import builtins_of, leave, print_json
 from resilience.core.errors import UsageError, did_you_mean
 
 with on_demand():
+    from resilience import stand_ins
     from resilience.core import taught as teaching
+    from resilience.fallback import journal
     from resilience.teach import key, store
 
 if TYPE_CHECKING:
@@ -68,14 +71,27 @@ def _names(kept: Store, settings: Settings, service: str) -> tuple[str, ...]:
 
 
 def _delete(kept: Store, settings: Settings, service: str, as_json: bool) -> None:
+    _refuse_in_use(settings)
     with kept.lesson():
+        loaded = [one for one in settings.services if not service or one.name == service]
+        loaded = [one for one in loaded if any(g.source == teaching.DATABASE for g in kept.generations(one.name))]
+        others = [one for one in settings.services if one not in loaded]
         gone = kept.delete(service)
+        forgotten = asyncio.run(stand_ins.forget(settings, loaded, keep=None if service else others))
     if not kept.services():
         key.delete(settings.data)
     if as_json:
-        print_json({"schema": 1, "deleted": list(gone)})
+        print_json({"schema": 1, "deleted": list(gone), "data_deleted": list(forgotten)})
     else:
         sys.stdout.write(f"deleted what was taught of: {', '.join(gone) or 'nothing was there'}\n")
+        if forgotten:
+            sys.stdout.write(f"deleted the data and logs of the stand-ins of: {', '.join(forgotten)}\n")
+
+
+def _refuse_in_use(settings: Settings) -> None:
+    """Raise UsageError where a fallback is applied: its stand-ins hold what would be deleted."""
+    if journal.load(settings.state) is not None:
+        raise UsageError("a fallback is applied: its stand-ins hold what was taught.", hint="resilience restore")
 
 
 def _show_drift(drift: Drift) -> None:

@@ -1,4 +1,4 @@
-"""Let staging teach its stand-ins, by GETs of its own routes or by a file of recordings."""
+"""Let staging teach its stand-ins, by GETs of its own routes, by a file of recordings, or by the schema of its databases."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from resilience.cli.output import builtins_of, leave, print_json
 from resilience.core.errors import UsageError
 
 with on_demand():
-    from resilience.runs import teaching
+    from resilience.runs import teaching, teaching_data
 
 if TYPE_CHECKING:
+    from resilience.core.settings import Settings
     from resilience.runs.teaching import Learned
 
 
@@ -38,21 +39,32 @@ def teach(
     drift: Annotated[
         bool, typer.Option("--drift", help="Only compare staging with what it taught; learn nothing.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what a lesson would take of databases, and keep nothing.")
+    ] = False,
     config: Config = "",
     environment: Environment = "",
     as_json: Json = False,
 ) -> None:
-    """Let staging teach its stand-ins: routes by GET, or a HAR.
+    """Let staging teach its stand-ins: routes, a HAR, databases.
 
     \b
-      resilience teach                                  all that have teach_routes
-      resilience teach backend_api --har session.har    what a browser saved
-      resilience teach --drift                          has staging changed since?
+      resilience teach                          routes, contracts, databases
+      resilience teach database --plan          what it would take, masked how
+      resilience teach backend_api --har FILE   what a browser saved
+      resilience teach --drift                  has staging changed since?
     """
     settings = settings_from(config, environment)
     names = list(services or ())
-    if har and drift:
-        raise UsageError("--har and --drift: one of them was expected.", hint="resilience teach --drift")
+    if (har and drift) or (plan and (har or drift)):
+        raise UsageError("--har, --drift and --plan: one of them was expected.", hint="resilience teach --drift")
+    if plan:
+        lines = asyncio.run(teaching_data.plan(settings, _databases(settings, names)))
+        if as_json:
+            print_json({"schema": 1, "plan": list(lines)})
+        else:
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+        leave(0)
     if har:
         if len(names) != 1:
             raise UsageError(
@@ -60,9 +72,39 @@ def teach(
             )
         learned = asyncio.run(teaching.learn_file(settings, names[0], _bytes_of(har)))
     else:
-        learned = asyncio.run(teaching.teach_routes(settings, names, _say, learn=not drift))
+        learned = asyncio.run(_learned(settings, names, learn=not drift))
     _tell(learned, as_json)
     leave(0 if learned.generations or not learned.asked else 30)
+
+
+async def _learned(settings: Settings, names: list[str], *, learn: bool) -> Learned:
+    """Hold the lessons of databases and those of routes and contracts, of the services named or of all.
+
+    Where there are databases alone, that none has routes is no error. Without `learn` nothing is asked of a database.
+    """
+    databases = [one.name for one in teaching_data.teachable(settings, names)] if learn else []
+    others = [name for name in names if name not in databases]
+    rest = any(one.teach and one.name not in databases for one in settings.services) if not names else bool(others)
+    first = await teaching_data.teach(settings, databases, _say) if databases else None
+    if first is not None and not rest:
+        return first
+    second = await teaching.teach_routes(settings, others, _say, learn=learn)
+    if first is None:
+        return second
+    return teaching.Learned(
+        generations=(*first.generations, *second.generations),
+        notes=(*first.notes, *second.notes),
+        drift=second.drift,
+        asked=first.asked + second.asked,
+    )
+
+
+def _databases(settings: Settings, names: list[str]) -> list[str]:
+    """Return the databases to plan for. Raises UsageError where there is none."""
+    found = [service.name for service in teaching_data.teachable(settings, names)]
+    if not found:
+        raise UsageError("no database teaches.", hint='teach = ["schema"] below its [[service]]')
+    return found
 
 
 def _bytes_of(name: str) -> bytes:

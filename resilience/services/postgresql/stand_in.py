@@ -67,15 +67,27 @@ def find_binaries(*, prefer_major: int = 0) -> tuple[PostgresBinaries, ...]:
     )
 
 
+def find_programs(name: str) -> tuple[PostgresBinaries, ...]:
+    """Return the folders that hold this program, of the lowest major version first and then the system's."""
+    system = [PostgresBinaries(folder=folder, provider="system", major=_major(folder)) for folder in _folders(name)]
+    wheel = [PostgresBinaries(folder=folder, provider="wheel", major=_major(folder)) for folder in _wheel_folders()]
+    found = [one for one in (*system, *wheel) if one.major and (one.folder / name).is_file()]
+    return tuple(sorted(found, key=lambda one: (one.major, one.provider != "system")))
+
+
 def _system_folders() -> list[Path]:
-    """Return the folders of Debian, Red Hat and Homebrew, and those on PATH, that hold both `postgres` and `initdb`."""
+    return _folders("initdb", "postgres")
+
+
+def _folders(*programs: str) -> list[Path]:
+    """Return the folders of Debian, Red Hat and Homebrew, and those on PATH, that hold all these programs."""
     folders = [path for path in Path("/usr/lib/postgresql").glob("*/bin")]
     folders += [path for path in Path("/usr").glob("pgsql-*/bin")]
     folders += [path for path in Path("/opt/homebrew/opt").glob("postgresql@*/bin")]
-    for program in ("initdb", "postgres"):
+    for program in programs:
         if where := shutil.which(program):
             folders.append(Path(where).resolve().parent)
-    complete = (folder for folder in folders if (folder / "postgres").is_file() and (folder / "initdb").is_file())
+    complete = (folder for folder in folders if all((folder / program).is_file() for program in programs))
     return list(dict.fromkeys(folder.resolve() for folder in complete))
 
 
@@ -396,7 +408,16 @@ def _asyncpg() -> Any:
     return asyncpg
 
 
-async def connect(host: str, port: int, user: str, password: str, database: str, *, timeout_s: float = 3.0) -> Any:
+async def connect(
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    database: str,
+    *,
+    timeout_s: float = 3.0,
+    application: str = APPLICATION,
+) -> Any:
     """Return a connection of ours, named so that it does not count as use by the tests. No proxy, no TLS, no .pgpass."""
     return await _asyncpg().connect(
         host=host,
@@ -409,7 +430,7 @@ async def connect(host: str, port: int, user: str, password: str, database: str,
         command_timeout=timeout_s,
         passfile=os.devnull,
         statement_cache_size=0,
-        server_settings={"application_name": APPLICATION},
+        server_settings={"application_name": application},
     )
 
 

@@ -59,6 +59,6 @@ def test_it_is_deleted_with_the_key_where_it_was_the_last(type_in: Type, team: P
     assert "gone_since" in type_in("taught", "gone_since", "--delete").out
     assert key.path_in(data).exists()
     assert store.services() == ("backend_api",)
-    assert type_in("taught", "--delete", "--json").json == {"schema": 1, "deleted": ["backend_api"]}
+    assert type_in("taught", "--delete", "--json").json == {"schema": 1, "deleted": ["backend_api"], "data_deleted": []}
     assert not store.folder.exists()
     assert not key.path_in(data).exists()

@@ -60,7 +60,8 @@ def test_what_is_written_is_read_back_and_begins_nowhere_else() -> None:
 
 
 def test_schemas_differ_by_objects_and_not_by_their_order() -> None:
-    other = Item(kind="TABLE", schema="public", tag="users", sql="CREATE TABLE public.users ();\n", section=2)
+    text = TABLE.sql.replace("id int", "id int,\n    more text")
+    other = Item(kind="TABLE", schema="public", tag="users", sql=text, section=2)
     assert differing((TABLE, INDEX), (INDEX, TABLE)) == ()
-    assert differing((TABLE, INDEX), (other,)) == ("TABLE public.users is another", "INDEX public.i is gone")
+    assert differing((TABLE, INDEX), (other,)) == ("TABLE public.users: + more text", "INDEX public.i is gone")
     assert differing((TABLE,), (TABLE, INDEX)) == ("INDEX public.i is new",)

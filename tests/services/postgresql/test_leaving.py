@@ -24,7 +24,7 @@ def item(kind: str, sql: str, tag: str = "x", needs: tuple[str, ...] = ()) -> It
         "COMMENT ON TABLE cards IS 'test with 4111 1111 1111 1111';",
         "COMMENT ON TABLE x IS 'postgresql://app:geheim99@10.0.0.3/app';",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ select 'Bearer abcdef0123456789abcdef01' $$;",
-        "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $_$\nbegin\n -- token: ghp_abcdefghijklmnopqrst1234\n return 1;\nend $_$;",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $_$\n-- ghp_abcdefghijklmnopqrst1234\nbegin end $_$;",
         "CREATE FUNCTION f() RETURNS bytea LANGUAGE sql AS $$ select pgp_sym_encrypt(x, 'tell-nobody-77') from t $$;",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ select 'correct-horse-battery' $$;",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ select 'Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5' $$;",

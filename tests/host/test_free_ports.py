@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from resilience.lab.ports import free_port
+from resilience.host.free_ports import free_port
 
 
 def test_ports_are_free_below_the_kernels_own_range_and_never_given_twice() -> None:

