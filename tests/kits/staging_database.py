@@ -95,7 +95,11 @@ def asked(at: str, folder: Path, **fields: Any) -> Asked:
     """What a lesson of the database at this URL is given, with a scratch folder of its own."""
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    more = {name: fields.pop(name) for name in ("teach", "seed", "mask", "timeout_s", "tls_ca", "teach_from") if name in fields}
+    more = {
+        name: fields.pop(name)
+        for name in ("teach", "seed", "mask", "timeout_s", "tls_ca", "teach_from")
+        if name in fields
+    }
     service = Service(name="database", kind=KIND, url=Secret(at), local=Secret(""), **{"teach": ("schema",), **more})
     return Asked(service=service, root=folder, scratch=scratch, key=KEY, secrets=(Secret(SECRET),), **fields)
 
