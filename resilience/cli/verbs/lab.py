@@ -41,26 +41,25 @@ def lab(
 ) -> None:
     """The embedded staging by hand: type a fault, see what it does.
 
-        \b
-          resilience lab
-          resilience lab database-unavailable
+    \b
+      resilience lab
+      resilience lab database-unavailable
 
-        Then type a line, such as
+    Then type a line, such as
 
-        \b
-          outage                                   begin the outage of the scenario
-          redis refuse                             break one service by a fault
-          redis healthy                            and repair it
-          recovery                                 end all faults
-          status                                   addresses, faults, connections
-          quit
+    \b
+      outage                                   begin the outage of the scenario
+      redis refuse                             break one service by a fault
+      redis healthy                            and repair it
+      recovery                                 end all faults
+      status                                   addresses, faults, connections
+      quit
 
-        Faults: healthy, refuse, black_hole, silent, reset, end_of_file, garbage, cut, latency, rate, http_status, flapping.
+    Faults: healthy, refuse, black_hole, silent, reset, end_of_file, garbage, cut, latency, rate, http_status, flapping.
 
-        In another shell, paste the `export` lines that it prints; then `resilience assess`
-        looks at this staging, and docs/teaching.md lets it
-    teach its stand-ins. Nothing of yours is touched; quit, Ctrl-C or the end of the
-        input stops everything.
+    In another shell, paste the `export` lines that it prints; then `resilience assess`
+    looks at this staging, and docs/teaching.md lets it teach its stand-ins. Nothing of
+    yours is touched; quit, Ctrl-C or the end of the input stops everything.
     """
     log_to_stderr(verbose)
     world = Path(tempfile.mkdtemp(prefix="resilience-lab-"))
