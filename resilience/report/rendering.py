@@ -123,11 +123,19 @@ class _Rendering:
         self._put(name, text)
 
     def _put(
-        self, path: str, content: str | bytes | Iterable[str], *, texts: str | None = None, what: str = ""
+        self,
+        path: str,
+        content: str | bytes | Iterable[str],
+        *,
+        texts: str | None = None,
+        what: str = "",
+        durable: bool = True,
     ) -> bool:
         """Write one file, or say in the rest why it is missing; `content` may be a generator that fails on the way."""
         try:
-            self.written.append(publish(self.folder / path, content, self.redactor, texts=texts, held=self.held))
+            self.written.append(
+                publish(self.folder / path, content, self.redactor, texts=texts, held=self.held, durable=durable)
+            )
         except SecretLeakError as exc:
             self.leaks.append(exc)
             self.losses.say(f"{what or path}: refused, a secret would have been in it")
@@ -150,7 +158,7 @@ class _Rendering:
     def _export(self, name: str, files: Callable[[View], Iterable[File]], view: View) -> None:
         try:
             for file in files(view):
-                self._put(file.path, file.content, texts=file.texts)
+                self._put(file.path, file.content, texts=file.texts, durable=file.durable)
         except Exception as exc:  # noqa: BLE001 - one export that fails must not lose the others
             self.losses.lost(name, exc)
 

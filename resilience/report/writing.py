@@ -51,33 +51,35 @@ def publish(
     *,
     texts: str | None = None,
     held: Held | None = None,
+    durable: bool = True,
 ) -> Path:
     """Write the file as a whole or not at all. `texts` is all of it that is not numbers of ours, where that is known.
 
-    With `held` it gets its name later, by `Held.publish`.
+    With `held` it gets its name later, by `Held.publish`. `durable` False does not wait for the disk: a kill still leaves
+    the whole file or none, a power cut may leave an empty one, so that is for files that are made again from the record.
 
     Raises SecretLeakError, naming file and offset but never the value, where a secret is in the bytes; nothing is
     left then.
 
-    `redactor` None leaves the scan out, for who has no secrets. The bytes are on the disk (fsync) before the name
+    `redactor` None leaves the scan out, for who has no secrets. Durable bytes are on the disk (fsync) before the name
     appears. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    whole = content.encode("utf-8", "replace") if isinstance(content, str) else content
     try:
         with aside.open("wb") as file:
-            if isinstance(content, bytes):
-                file.write(content)
-            elif isinstance(content, str):
-                file.write(content.encode("utf-8", "replace"))
+            if isinstance(whole, bytes):
+                file.write(whole)
             else:
-                for piece in content:
+                for piece in whole:
                     file.write(piece.encode("utf-8", "replace"))
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         if redactor is not None:
             clean = texts is not None and redactor.leaks(texts.encode("utf-8", "replace")) is None
-            if not clean and (offset := scan(aside, redactor)) is not None:
+            if not clean and (offset := _leak(whole, aside, redactor)) is not None:
                 raise refused(path, offset)
         if held is None:
             aside.replace(path)
@@ -87,6 +89,12 @@ def publish(
         aside.unlink(missing_ok=True)
         raise
     return path
+
+
+def _leak(whole: bytes | Iterable[str], aside: Path, redactor: Redacts) -> int | None:
+    """Return where a secret begins in what was written: what is small is not read again for it."""
+    small = isinstance(whole, bytes) and len(whole) <= _CHUNK
+    return redactor.leaks(whole) if small and isinstance(whole, bytes) else scan(aside, redactor)
 
 
 def scan(path: Path, redactor: Redacts) -> int | None:

@@ -115,7 +115,7 @@ def _files(view: View) -> Iterator[File]:
         found = result(test, incident)
         if found is not None:
             path = f"{FOLDER}/{found['uuid']}-result.json"
-            yield File(path=path, content=json.dumps(found, ensure_ascii=False) + "\n")
+            yield File(path=path, content=json.dumps(found, ensure_ascii=False) + "\n", durable=False)
 
 
 def _environment(view: View) -> Iterator[File]:

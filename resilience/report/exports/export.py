@@ -14,12 +14,13 @@ class File:
 
     `path` is relative to the run's folder. `content` in pieces is written as it comes, so that a day of samples is
     never whole in memory. Where `texts` is given, only that is scanned for secrets: digits of ours may look like a
-    password of digits.
+    password of digits. `durable` False is for one of thousands: waiting for the disk at each took a third of the report.
     """
 
     path: str
     content: str | Iterable[str]
     texts: str | None = None
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
