@@ -49,7 +49,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
                 style: dict[str, Any] = {"fontsize": frame.font, "fontweight": "bold", "color": INK}
                 named = short(line.service, 14)
                 axes.text(shift + 0.02, middle, named, transform=transform, ha="left", va="center", **style)
-            _box(axes, line, start, end, middle, height, colours[name], frame)
+            _box(axes, line, name, start, end, middle, height, colours[name], frame)
             at += height
         at += gap
     notes = [
@@ -73,7 +73,15 @@ def _windows(window: Window) -> list[tuple[str, int | None, int | None]]:
 
 
 def _box(
-    axes: Any, line: Line, start: int | None, end: int | None, y: float, height: float, colour: str, frame: Frame
+    axes: Any,
+    line: Line,
+    name: str,
+    start: int | None,
+    end: int | None,
+    y: float,
+    height: float,
+    colour: str,
+    frame: Frame,
 ) -> None:
     """Draw one stretch: middle half, median, p5 to p95 and the maximum of what was answered, and the share that was lost.
 
@@ -97,7 +105,7 @@ def _box(
     q = [percentile(took, part) or took[0] for part in (0.05, 0.25, 0.5, 0.75, 0.95)]
     low, high = axes.get_xlim()
     told = f"p50 {seconds(share.p50_s)}, p95 {seconds(share.p95_s)}, max {seconds(share.max_s)}; lost {percent(lost)}"
-    hover_area(axes, (low, y - height / 2), high - low, height, f"{line.service}: {told}")
+    hover_area(axes, (low, y - height / 2), high - low, height, f"{line.service}, {name}: {told}")
     axes.plot([q[0], q[4]], [y, y], color=colour, linewidth=1.1, zorder=2, solid_capstyle="butt")
     axes.plot([q[1], q[3]], [y, y], color=colour, linewidth=6, zorder=2, solid_capstyle="butt")
     axes.plot([q[2], q[2]], [y - height * 0.36, y + height * 0.36], color=INK, linewidth=1.6, zorder=3)

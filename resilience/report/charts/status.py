@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES
+from resilience.core.marks import DARK, GREY, MODE_FILLS, NO_FALLBACK, RED, STATUSES, Mark, Tone
 from resilience.core.records import ConnectivityStatus
 from resilience.core.words import listing
 from resilience.report.charts.axes import dates, time_axis
@@ -32,8 +32,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
     sheet = Sheet(frame, top + mode + row * len(lines) + bottom)
     width = frame.width - left - right
     length = max((view.ends_at - view.starts_at).total_seconds(), 0.001)
-    if view.modes:
-        _mode_band(sheet, view, left, top, width, length)
+    unnamed = _mode_band(sheet, view, left, top, width, length) if view.modes else []
     axes = sheet.axes(left, top + mode, width, row * len(lines))
     time_axis(axes, view, 4 if frame.narrow else 9)
     axes.set_ylim(len(lines) - 0.5, -0.5)
@@ -53,7 +52,7 @@ def draw(view: View, frame: Frame) -> Figure | None:
             clip_on=False,
         )
     sheet.text(left + width + 0.05, top + mode - 0.02, "bad for", va="bottom")
-    legend(sheet, [mark for status, mark in STATUSES.items() if status in seen], left, top)
+    legend(sheet, [*(mark for status, mark in STATUSES.items() if status in seen), *unnamed], left, top)
     sheet.text(left + width, sheet.height - 0.20, f"UTC, {dates(view)}", ha="right")
     return sheet.figure
 
@@ -71,7 +70,9 @@ def _stretches(axes: Any, view: View, line: Line, place: int, length: float) -> 
     return {one.status for one in stretches}
 
 
-def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> None:
+def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> list[Mark]:
+    """Draw the modes in force, each with its name; return those that had no room for it, which the legend names."""
+    unnamed: dict[str, Mark] = {}
     axes = sheet.axes(left, top + 0.04, width, 0.22)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -85,10 +86,14 @@ def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, 
         wide = (one.end - one.start).total_seconds()
         colour, ink = MODE_FILLS.get(one.mode, (GREY, DARK))
         band = axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
-        hover(band, f"mode {one.mode}: {when(one.start)} to {when(one.end)} UTC, {span(one.end - one.start)}")
+        named = one.mode if one.mode == NO_FALLBACK else f"mode {one.mode}"
+        hover(band, f"{named}: {when(one.start)} to {when(one.end)} UTC, {span(one.end - one.start)}")
         name = one.mode
         if wide / length * width > 0.075 * len(name) + 0.04:
             axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
+        else:
+            unnamed[name] = Mark(word=name if name == NO_FALLBACK else f"mode {name}", tone=Tone.QUIET, fill=colour)
+    return list(unnamed.values())
 
 
 def say(view: View) -> tuple[str, str]:

@@ -89,7 +89,9 @@ def _bars(
         at = 0.0
         for outcome, count in parts:
             wide = max(count, most * 0.006)
-            says = f"{names[place]}: {count:,} {outcome_word(outcome)}"
+            says = f"{count:,} {outcome_word(outcome)}"
+            if names[place] != outcome_word(outcome):
+                says = f"{names[place]}: {says}"
             bar(axes, (at, place - 0.34), wide, 0.68, OUTCOMES[outcome], edge=0.6, says=says)
             at += wide
         total = sum(count for _, count in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as html_module
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -47,6 +48,35 @@ def test_every_section_has_a_chart_and_the_page_shows_each_chart_once_in_the_ord
     assert re.findall(r'<figure id="chart-(\w+)"', page) == list(charts.CHARTS)
     for chart in made:
         assert page.count(f"<h3>{chart.title}</h3>") == 1
+
+
+def cells(part: str) -> list[list[str]]:
+    """Return the rows of the tables in a part of the page, as a reader sees their cells."""
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in re.findall(r"<tr>(.*?)</tr>", part, re.DOTALL)
+    ]
+    return [[html_module.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in rows if row]
+
+
+def test_the_charts_of_a_page_say_the_numbers_of_its_tables(drill: View, drawings: Mapping[str, charts.Drawn]) -> None:
+    page = html(drill, charts=tuple(drawn.chart for drawn in drawings.values()))
+    parts = dict(re.findall(r'<h[23] id="([\w-]+)">(.*?)(?=<h[23] id=|<h1 id=|$)', page, re.DOTALL))
+    figures = dict(re.findall(r'<figure id="chart-(\w+)">(.*?)</figure>', page, re.DOTALL))
+    wanted: list[tuple[str, str]] = []
+    for row in cells(parts["down"]):
+        wanted.append(("status", f">{row[4]}<" if row[4] != "–" else ">0<"))
+    for outcome, count in cells(parts["counts"])[: len(drill.suites[0].totals)]:
+        wanted.append(("tests", f"<title>{count} {outcome}</title>"))
+    for service, *row in cells(parts["latency"]):
+        for name, took, lost in zip(("before", "during", "after"), row[::2], row[1::2], strict=True):
+            if " / " in took:
+                p50, p95, most = took.split(" / ")
+                said = f"{service}, {name}: p50 {p50}, p95 {p95}, max {most}; lost {lost}"
+                wanted.append(("distributions", f"<title>{said}</title>"))
+    for stage, status, _, took, _ in cells(parts["made"])[: len(drill.incident.stages)]:
+        wanted.append(("stages", f"<title>{stage}: {took}{'' if status == 'finished' else f', {status}'}, from "))
+    assert {name for name, _ in wanted} == {"status", "tests", "distributions", "stages"}
+    assert [(name, text) for name, text in wanted if html_module.unescape(figures[name]).count(text) < 2] == []
 
 
 @pytest.mark.parametrize("name", charts.CHARTS)
