@@ -18,7 +18,7 @@ from resilience.core.records import (
     TestOutcome,
     TestSuiteResult,
 )
-from resilience.core.words import cause_title, listing, plural
+from resilience.core.words import cause_title, gist, listing, plural
 
 Owners = Callable[[str], str]
 """Who answers for a path of the repository, by CODEOWNERS; empty for nobody."""
@@ -231,7 +231,7 @@ def _of_tests(
 
 
 def _first_line(test: TestOutcome) -> str:
-    return next(iter((test.message or test.reason or "").splitlines()), "")
+    return gist(test.message or test.reason or "")
 
 
 def _product(scene: Scene) -> Iterator[Task]:

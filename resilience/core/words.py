@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from resilience.core.marks import BLAME, FAULTS, OUTCOMES, STAGING, STATUSES, TIMED, Blame, outcome_word
@@ -53,6 +54,20 @@ def also_possible(causes: Sequence[Cause]) -> str:
 def plural(count: int, noun: str) -> str:
     """Return '1 test', '2 tests'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+_EXPLAINED = re.compile(r"\s+\+\s+(?:where|and)\s.*", re.DOTALL)
+"""Where pytest begins to explain of what an assertion's values are made."""
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,16}\b")
+
+
+def gist(said: str) -> str:
+    """Return what a failure said in one line: what was asserted and found, without where its values were had from.
+
+    The rest stands in the failure as pytest shows it; an address in memory is another in each run and tells nobody anything.
+    """
+    first = next(iter(said.splitlines()), "")
+    return _ADDRESS.sub("", _EXPLAINED.sub("", first)) or first
 
 
 def seconds(value: float | None) -> str:

@@ -14,7 +14,7 @@ from resilience.core.escalation import joint_text
 from resilience.core.groups import held_back
 from resilience.core.marks import LOOKS, STAGES, STATUSES, outcome_word, verdict_word
 from resilience.core.records import ConnectivityStatus, TestOutcome
-from resilience.core.words import also_possible, cause_title, plural, seconds
+from resilience.core.words import also_possible, cause_title, gist, plural, seconds
 from resilience.report.people import FILLS, PEOPLE, noted, sent_sentence
 from resilience.report.texts import pieces, shorten, task_pieces
 from resilience.report.view import Chart, Section, View
@@ -61,7 +61,7 @@ def _template() -> Any:
         cause_title=cause_title,
         also_possible=also_possible,
         outcome=outcome_word,
-        first_line=lambda text: next(iter(text.splitlines()), ""),
+        gist=gist,
         log_link=log_link,
         well_line=well_line,
         stage=lambda status: STAGES[status].word,

@@ -243,3 +243,15 @@ def test_every_type_of_service_can_be_said_to_be_down() -> None:
     assert {result(name).type for name in TYPES} == set(ServiceType)
     for name in TYPES:
         assert name in words.staging_line(health({name: S.UNAVAILABLE}))
+
+
+def test_the_gist_of_a_failure_is_what_was_asserted_without_where_its_values_were_had_from() -> None:
+    said = (
+        "AssertionError: assert 82200 == (9800 + 3600) + where 82200 = <function revenue at 0x7f0556e5de40>('2026-09')"
+    )
+    assert words.gist(said) == "AssertionError: assert 82200 == (9800 + 3600)"
+    assert words.gist("TypeError: <function f at 0x7f0556e5de40> is not iterable\nmore") == (
+        "TypeError: <function f> is not iterable"
+    )
+    assert words.gist("assert 1 + 1 == 3") == "assert 1 + 1 == 3"
+    assert words.gist("") == ""

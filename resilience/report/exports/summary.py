@@ -8,7 +8,7 @@ from resilience.core.escalation import escalation_lines
 from resilience.core.groups import groups
 from resilience.core.marks import STATUSES
 from resilience.core.records import Outcome
-from resilience.core.words import cause_title, plural, totals_line
+from resilience.core.words import cause_title, gist, plural, totals_line
 from resilience.report.exports.export import Export, File
 from resilience.report.markdown.blocks import plain, table
 from resilience.report.markdown.impact import task_line
@@ -81,17 +81,16 @@ def _services(view: View, most: int) -> Iterator[str]:
         return
     yield ""
     if rows:
+        # Three columns, which a phone shows whole.
         cells = (
             (
                 code(row.first.name) + (" (critical)" if row.first.critical else ""),
-                STATUSES[row.first.status].signed,
-                prose(row.why),
+                f"{STATUSES[row.first.status].signed}, {prose(row.why)}; now {STATUSES[row.now].signed}",
                 span(row.down_s),
-                STATUSES[row.now].signed,
             )
             for row in rows[:most]
         )
-        yield table(("service", "at first look", "why", "for", "now"), cells)
+        yield table(("service", "at first look, and now", "bad for"), cells)
         yield ""
     left = f"{plural(len(rows) - most, 'more service')} unwell; " if len(rows) > most else ""
     yield (
@@ -134,7 +133,7 @@ def _tests(view: View, most: int) -> Iterator[str]:
         yield f"{group.title} ({len(group.tests):,}):"
         yield ""
         for test in shown:
-            said = shorten(next(iter((test.message or test.reason or "").splitlines()), ""), 160)
+            said = shorten(gist(test.message or test.reason or ""), 160)
             place = test.failed_at or test.where
             yield f"- {code(test.id)}" + (f" at {code(place)}" if place else "") + (f": {code(said)}" if said else "")
         if len(group.tests) > len(shown):

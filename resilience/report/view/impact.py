@@ -15,6 +15,7 @@ from resilience.report.view.formats import percent, span, when
 from resilience.report.view.modes import mode_spans
 from resilience.report.view.services import DOWN, ServiceRow
 
+NOBODY = "nobody, as far as this run knows: resilience publish tells people, resilience ack says who looks after it"
 NAMED = 6
 """Services named at most; the others are counted."""
 
@@ -31,7 +32,6 @@ def impact(
         for label, value in (
             ("Lasted", _lasted(window, ends)),
             ("Services", _services(bad, rows)),
-            ("Longest", longest(rows)),
             ("Tests", _tests(incident)),
             ("Modes", _modes(incident, window, ends)),
             ("Who was told", told(incident)),
@@ -103,7 +103,7 @@ def _modes(incident: Incident, window: Window | None, ends: datetime) -> str:
 
 def told(incident: Incident) -> str:
     """Say whom we told and who took it, by the timeline; that nobody was told is said too."""
-    return "; ".join(_told(incident)) or "nobody by us: resilience publish tells people, resilience ack takes it"
+    return "; ".join(_told(incident)) or ("nobody, as it was a drill" if incident.drill else NOBODY)
 
 
 def _told(incident: Incident) -> Iterator[str]:

@@ -50,7 +50,8 @@ def incident(*events: TimelineEvent) -> Incident:
 
 def test_who_was_told_is_what_was_sent_and_who_took_it() -> None:
     at = factory.drill().incident.started_at
-    assert told(incident()).startswith("nobody by us: resilience publish")
+    assert told(replace(incident(), drill="")).startswith("nobody, as far as this run knows: resilience publish")
+    assert told(replace(incident(), drill="x")) == "nobody, as it was a drill"
     sent = TimelineEvent(at=at, what="published", detail="issue #12")
     taken = TimelineEvent(at=at, what="acknowledged", detail="on it (by ana@laptop)", kind=EventKind.BY_HAND)
     assert told(incident(sent, taken)) == (f"issue #12 at {at:%H:%M:%S} UTC; taken at {at:%H:%M:%S} UTC by ana@laptop")
