@@ -28,7 +28,7 @@ from resilience.host import seen as seeing
 from resilience.host.demand import on_demand
 from resilience.host.log import log_health
 from resilience.host.vantage import vantage
-from resilience.services.looking import ProbeContext, control, probe, probe_all
+from resilience.services.looking import ProbeContext, control, load, probe, probe_all
 from resilience.services.registry import KINDS
 from resilience.settings.build import require_configured
 from resilience.settings.environment import is_shipped
@@ -59,6 +59,8 @@ async def look(
     services = _asked_for(settings, critical=critical, names=names)
     # A look by URL alone says nothing of the services that are called the same here.
     seen = seeing.load(settings.state) if settings.source else {}
+    # Before the clock starts, as a driver's import is no time of a service's.
+    load({service.kind for service in services if service.configured})
     started_at, began = datetime.now(UTC), perf_counter()
     async with _context(settings) as context:
         observed, controls = await asyncio.gather(

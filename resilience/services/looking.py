@@ -23,7 +23,7 @@ from resilience.services.registry import resolve
 from resilience.services.watchdog import Watchdog
 from resilience.services.wire import Address, ProbeContext, Refused, Trace, dial, parse, why_tls_broke
 
-__all__ = ["ProbeContext", "control", "loop_is_alive", "probe", "probe_all"]
+__all__ = ["ProbeContext", "control", "load", "loop_is_alive", "probe", "probe_all"]
 
 Target = Literal["staging", "stand_in"]
 Probe = Callable[[Service, str, Trace, ProbeContext], Awaitable[None]]
