@@ -21,8 +21,11 @@ from resilience.host.demand import on_demand
 from resilience.host.files import make_private_folder, write_atomically
 from resilience.runs import folder as folders, owner
 
-with on_demand():
-    import fsspec
+try:
+    with on_demand():
+        import fsspec
+except ImportError:  # an extra: all but `--out s3://…` goes without it, and `check` says what to install
+    fsspec = None
 
 MANIFEST = "manifest.json"
 """The last object of a run to be written: where it is, all files that it lists are there whole."""
@@ -70,6 +73,8 @@ def check(out: str) -> str:
         )
     if not url.netloc and url.scheme not in ("file", "memory"):
         raise UsageError(f"--out {out}: it names no bucket.", hint="--out s3://BUCKET/FOLDER")
+    if fsspec is None:
+        raise UsageError(f"--out {url.scheme}://…: what writes to stores is not installed.", hint=_INSTALL)
     try:
         fsspec.get_filesystem_class(url.scheme)
     except (ImportError, ValueError) as exc:

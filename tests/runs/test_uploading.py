@@ -220,3 +220,16 @@ def test_an_s3_that_refuses_connections_is_given_up_within_the_patience_of_a_run
     assert late.why
     assert "testing" not in late.why
     assert time.monotonic() - began < uploading.PATIENCE_S
+
+
+def test_without_the_extra_a_run_goes_as_ever_and_a_store_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['fsspec'] = None\n"
+        "from resilience.notebook import headless\n"
+        "from resilience.runs import uploading\n"
+        "try: uploading.check('s3://bucket/x')\n"
+        "except Exception as exc: print(type(exc).__name__, exc)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("UsageError"), done.stderr
+    assert "resilience-runbook[bucket]" in done.stdout
