@@ -27,9 +27,9 @@ class At(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One turn of dials. Counted from `at`: after so many seconds, or so many connections to the first service.
+    """One turn of dials. Counted from `at`: after so many seconds, so many connections to the first service, or a test's begin.
 
-    With neither it happens at once; with both the seconds are waited for first.
+    With none it happens at once; with several the seconds are waited for first, the test last.
     """
 
     at: At
@@ -37,8 +37,12 @@ class Step:
     dial: Dial
     after_s: float = 0.0
     after_connections: int = 0
+    at_test: str = ""
+    """The end of a test's id: the turn comes as soon as that test, or one behind it, has begun."""
     for_s: float | None = None
     """Back to what was before after so long; None: until the recovery."""
+    for_tests: int = 0
+    """With `for_s`: not before so many tests have begun and ended while it lasted, however slow the machine is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

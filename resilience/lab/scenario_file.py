@@ -225,12 +225,17 @@ def _step(table: _Table, known: Sequence[str]) -> Step:
         dial=dial,
         after_s=table.number("after_s", 0.0),
         after_connections=table.whole("after_connections", 0),
+        at_test=table.text("at_test") if table.has("at_test") else "",
+        for_tests=table.whole("for_tests", 0),
         for_s=table.number("for_s", 0.0, least=0.05) if table.has("for_s") else None,
     )
     if dial.fail > dial.of:
         raise table.refuse("fail", dial.fail, f"at most of = {dial.of}")
-    if step.after_connections and step.at is not At.DURING_TESTS:
-        raise table.refuse("after_connections", step.after_connections, f'only at = "{At.DURING_TESTS}" to have this')
+    for key in ("after_connections", "at_test", "for_tests"):
+        if getattr(step, key) and step.at is not At.DURING_TESTS:
+            raise table.refuse(key, getattr(step, key), f'only at = "{At.DURING_TESTS}" to have this')
+    if step.for_tests and step.for_s is None:
+        raise table.refuse("for_tests", step.for_tests, "for_s beside it: the least time that it lasts")
     table.done()
     return step
 

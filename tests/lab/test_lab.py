@@ -86,13 +86,23 @@ print(revealed(load_settings()), load_settings(os.environ["RESILIENCE_CONFIG"]).
 async def test_the_main_drill_from_health_to_recovery(lab: Lab) -> None:
     """Well at first; then a database that is a black hole, a backend that misses it, Redis gone for a while; then well."""
     assert await faults(lab) == {}
+    (step,) = lab.scenario.at(At.DURING_TESTS)
+    assert step.for_tests
+    step = replace(step, for_s=0.05)
+    lab.scenario = replace(lab.scenario, steps=(*lab.scenario.at(At.OUTAGE), step))
     await lab.begin_outage()
     assert await faults(lab) == {"database": FaultCode.TCP_TIMEOUT, "backend_api": FaultCode.APP_OVERLOAD}
 
     lab.signals.mkdir(parents=True)
     (lab.signals / "run_tests.started").touch()
     await until(lambda: lab.staging.doors["redis"].dial.mode is Mode.HEALTHY)
-    (step,) = lab.scenario.at(At.DURING_TESTS)
+    begun = lab.folder / ".lab" / "begun"
+    begin = iter(range(100))
+
+    def begins(name: str = "") -> None:
+        with begun.open("a") as file:
+            file.write(f"{name or f'tests/test_x.py::test_{next(begin)}'}\n")
+
     port = lab.staging.doors["redis"].port
 
     def knock() -> bool:
@@ -104,16 +114,22 @@ async def test_the_main_drill_from_health_to_recovery(lab: Lab) -> None:
             pass  # met in the very moment in which the door was shut
         return False
 
-    knocks = 0
-    while not await asyncio.to_thread(knock):
-        knocks += 1
-        assert knocks < 200, "Redis was never refused"
+    for _ in range(20):
+        begins()
+        assert not await asyncio.to_thread(knock), "however many connections were made, its test has not begun"
+    begins(f"tests/integration/{step.at_test}")
+    await until(lambda: lab.staging.doors["redis"].dial.mode is Mode.REFUSE)
+    assert await asyncio.to_thread(knock)
+    for _ in range(10):
+        assert await asyncio.to_thread(knock), "no test has met it, however long it lasted"
         await asyncio.sleep(0.02)
-    assert knocks >= step.after_connections - 1
+    for _ in range(step.for_tests + 1):
+        begins()
+    await until(lambda: lab.staging.doors["redis"].dial.mode is Mode.HEALTHY)
     (lab.signals / "run_tests.finished").touch()
     await until(lambda: any(event.what == "staging is repaired" for event in lab.events))
     assert await faults(lab) == {}
-    assert [event.what for event in lab.events][:2] == ["database: black hole", "redis: refuse"]
+    assert [event.what for event in lab.events][:3] == ["database: black hole", "redis: refuse", "redis: healthy"]
 
 
 async def test_another_process_gets_the_same_settings(lab: Lab) -> None:

@@ -90,6 +90,8 @@ def test_all_of_staging_is_a_star() -> None:
         (STEP + "after_s = true\n", r"step\[1\]\.after_s=True.*a number"),
         (STEP + "after_s = nan\n", r"step\[1\]\.after_s=nan.*a number"),
         (STEP + "after_connections = 3\n", r"after_connections.*during_tests"),
+        (STEP + 'at_test = "test_a.py::test_a"\n', r"at_test.*during_tests"),
+        (STEP.replace("outage", "during_tests") + "for_tests = 3\n", r"for_tests.*for_s beside it"),
         (STEP + "wait = 3\n", r"step\[1\]\.wait=3.*no such key"),
         (STEP.replace('"refuse"', '"flapping"\nfail = 3\nof = 2'), r"step\[1\]\.fail=3.*at most of = 2"),
         ("[step]\nat = 'outage'\n", r"step=.*\[\[step\]\]"),
