@@ -239,7 +239,8 @@ class History:
             part = self.path.with_name(self.path.name + suffix)
             if part.exists():
                 part.replace(self.path.with_name(f"{self.path.stem}.damaged-{stamp}{self.path.suffix}{suffix}"))
-        self.notes.append(f"{self.path.name} was damaged; it was set aside and a new one begun")
+        aside = f"{self.path.stem}.damaged-{stamp}{self.path.suffix}"
+        self.notes.append(f"{self.path.name} was damaged; it was set aside as {aside} and a new one begun")
 
     def close(self) -> None:
         self._db.close()

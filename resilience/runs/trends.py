@@ -64,6 +64,8 @@ class Trends:
     runs: int
     why: str = ""
     """Why these are not of the history that hosts share, where they share one."""
+    notes: tuple[str, ...] = ()
+    """What is wrong with the history itself, as that it was damaged and set aside: nothing else would tell."""
 
     @property
     def is_empty(self) -> bool:
@@ -72,11 +74,14 @@ class Trends:
     @property
     def lines(self) -> tuple[str, ...]:
         """The whole in a few sentences; one where there is nothing."""
+        notes = tuple(f"{note}." for note in self.notes)
         if self.is_empty:
             return (
+                *notes,
                 f"No history of {self.environment} in this period, {self.period}: nobody looked. Hint: resilience assess",
             )
         return (
+            *notes,
             f"{self.environment}, {self.period}: {services_line(self.services(), len(set(self.days.day.tolist())))}.",
             f"Outages: {incidents_line(self.incidents)}.",
             f"Tests: {tests_line(self.tests, self.runs)}.",
@@ -137,7 +142,8 @@ def trends_of(settings: Settings, since: str, until: str) -> Trends:
         with History(Path(":memory:")) as none:
             return read_trends(none, settings.environment, period)
     with histories.chosen(settings) as here:
-        return replace(read_trends(here.history, settings.environment, period), why=here.why)
+        found = read_trends(here.history, settings.environment, period)
+        return replace(found, why=here.why, notes=tuple(here.history.notes))
 
 
 def read_trends(kept: History, environment: str, period: Period) -> Trends:

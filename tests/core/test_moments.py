@@ -12,6 +12,10 @@ NOW = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
 BERLIN, NEW_YORK = timezone(timedelta(hours=1)), timezone(timedelta(hours=-5))
 
 
+def test_of_checks_that_follow_each_other_the_seconds_are_told() -> None:
+    assert clock(NOW, now=NOW, zone=BERLIN, seconds=True) == "03:14:00 UTC (04:14 here)"
+
+
 @pytest.mark.parametrize(
     ("at", "zone", "said"),
     [

@@ -19,6 +19,7 @@ from resilience.cli.runs import working_on
 from resilience.show import sticky
 
 with on_demand():
+    from resilience.core import moments
     from resilience.host import signals
     from resilience.runs import runbook
     from resilience.show import terminal
@@ -59,7 +60,7 @@ def recover(
     def tell(check: RecoveryCheck) -> None:
         want = settings.recovery.good
         state = f"{check.in_a_row} good in a row ({want} needed)" if check.good else f"not yet: {check.why}"
-        terminal.say(f"{check.at:%H:%M:%SZ} {state}", console=console)
+        terminal.say(f"{moments.clock(check.at, now=check.at, seconds=True)} {state}", console=console)
         if check.in_a_row >= want:
             sticky.say("staging is back: restoring, then the tests" if run_tests else "staging is back: restoring")
 

@@ -37,12 +37,17 @@ def test_a_period_that_is_none_is_refused(type_in: Type, team: Path) -> None:
     type_in("history", "--since", "soon").complains("since 'soon'", "Hint: ")
 
 
-def test_a_damaged_history_is_left_as_it_is_by_who_only_reads(type_in: Type, team: Path) -> None:
+def test_a_damaged_history_is_told_and_none_of_it_is_lost(type_in: Type, team: Path) -> None:
+    """What is left of it may be all that there is of a year: it is kept to the byte, and whoever asked hears of it."""
     path = team / "outputs" / "history.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"no database at all" * 100)
+    damaged = b"no database at all" * 100
+    path.write_bytes(damaged)
     told = type_in("history")
     assert "Traceback" not in told.err
+    assert "damaged" in told.out + told.err or "cannot be read" in told.out + told.err
+    kept = [file.read_bytes() for file in path.parent.glob("history*.sqlite")]
+    assert damaged in kept
 
 
 def test_a_history_is_carried_to_another_checkout_and_twice_adds_nothing(
