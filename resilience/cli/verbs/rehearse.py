@@ -61,10 +61,7 @@ def rehearse(
 def _show(done: Rehearsal) -> None:
     """Print a line a service, and below it each test that did not end as on staging."""
     for name, one in done.fidelity.items():
-        sys.stdout.write(
-            f"{name}: fidelity {one.percent} %: {one.same} of {one.ran} tests end as on staging, "
-            f"{one.gaps} gaps, {one.differ} differ\n"
-        )
+        sys.stdout.write(f"{name}: {one.said}\n")
         for test in done.differing[name][:_SHOWN]:
             why = f": {test.why}" if test.why else ""
             sys.stdout.write(f"  {test.test}: {test.on_staging} on staging, {test.on_stand_ins} here{why}\n")

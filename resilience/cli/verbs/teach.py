@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,7 +19,8 @@ from resilience.cli.output import builtins_of, leave, print_json
 from resilience.core.errors import UsageError
 
 with on_demand():
-    from resilience.runs import teaching, teaching_data
+    from resilience.runs import due as deciding, rehearsing, teaching, teaching_data
+    from resilience.teach import store
 
 if TYPE_CHECKING:
     from resilience.core.settings import Settings
@@ -42,6 +45,9 @@ def teach(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what a lesson would take of databases, and keep nothing.")
     ] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="For a scheduler: teach and rehearse only if it is time for it.")
+    ] = False,
     config: Config = "",
     environment: Environment = "",
     as_json: Json = False,
@@ -53,18 +59,16 @@ def teach(
       resilience teach database --plan          what it would take, masked how
       resilience teach backend_api --har FILE   what a browser saved
       resilience teach --drift                  has staging changed since?
+      resilience teach --due                    for cron: only if it is time
     """
     settings = settings_from(config, environment)
     names = list(services or ())
-    if (har and drift) or (plan and (har or drift)):
-        raise UsageError("--har, --drift and --plan: one of them was expected.", hint="resilience teach --drift")
+    if sum(map(bool, (har, drift, plan, due))) > 1:
+        raise UsageError("--har, --drift, --plan and --due: one of them was expected.", hint="resilience teach --drift")
     if plan:
-        lines = asyncio.run(teaching_data.plan(settings, _databases(settings, names)))
-        if as_json:
-            print_json({"schema": 1, "plan": list(lines)})
-        else:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
-        leave(0)
+        _plan(settings, names, as_json)
+    if due:
+        _what_is_due(settings, names, as_json)
     if har:
         if len(names) != 1:
             raise UsageError(
@@ -105,6 +109,36 @@ def _databases(settings: Settings, names: list[str]) -> list[str]:
     if not found:
         raise UsageError("no database teaches.", hint='teach = ["schema"] below its [[service]]')
     return found
+
+
+def _plan(settings: Settings, names: list[str], as_json: bool) -> NoReturn:
+    lines = asyncio.run(teaching_data.plan(settings, _databases(settings, names)))
+    if as_json:
+        print_json({"schema": 1, "plan": list(lines)})
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    leave(0)
+
+
+def _what_is_due(settings: Settings, names: list[str], as_json: bool) -> NoReturn:
+    """Teach and rehearse where it is time for it; say so where it is not. What is not well now is tried again at the next call."""
+    kept, now = store.Store(settings.state), datetime.now(UTC)
+    learned = teaching.Learned(notes=("no lesson is due",), asked=0)
+    if deciding.lesson_due(settings, kept, now):
+        try:
+            learned = asyncio.run(_learned(settings, names, learn=True))
+        except UsageError as exc:
+            learned = replace(learned, notes=(str(exc),))  # its tests alone teach it, which no scheduler runs here
+    if deciding.rehearsal_due(settings, kept, now):
+        done = asyncio.run(rehearsing.rehearse(settings, output=_nowhere, say=_say))
+        told = tuple(f"{name}: {one.said}" for name, one in done.fidelity.items())
+        learned = replace(learned, notes=(*learned.notes, *told))
+    _tell(learned, as_json)
+    leave(0 if learned.generations or not learned.asked else 30)
+
+
+def _nowhere(_: bytes) -> None:
+    """Let what the tests print go to no log of a scheduler."""
 
 
 def _bytes_of(name: str) -> bytes:

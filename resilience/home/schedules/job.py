@@ -10,6 +10,8 @@ from resilience.core.settings import Settings
 
 EVERY_MINUTES = 5
 """The guide's interval of monitoring."""
+TEACH_LIMIT_S = 3000
+"""Seconds after which a lesson and a rehearsal are ended: before the next hour."""
 LIMIT_S = 280
 """Seconds after which a look is ended: before the next one begins."""
 
@@ -33,6 +35,8 @@ class Job:
     """Whether that file is the configuration's `staging_env`, which needs no shell to load it."""
     install: str
     """What pip installs where nothing is installed, as on CI's machines."""
+    teaches: bool = False
+    """Whether a service teaches its stand-in: then what is due of that is done beside the look, where this folder stays."""
 
     @property
     def name(self) -> str:
@@ -44,6 +48,11 @@ class Job:
     def words(self) -> tuple[str, ...]:
         """The words behind `resilience`: look, change nothing, and fail only where something failed."""
         return ("run", "--no-apply", "--fail-on", "failures")
+
+    @property
+    def teaching(self) -> tuple[str, ...]:
+        """The words behind `resilience`, each hour: a lesson and a rehearsal where they are due."""
+        return ("teach", "--due")
 
 
 def job_of(settings: Settings, *, executable: Path, install: str) -> Job:
@@ -60,6 +69,7 @@ def job_of(settings: Settings, *, executable: Path, install: str) -> Job:
         secrets=secrets,
         secrets_file=places.shown(settings.staging_env) if settings.staging_env else ".resilience/staging.env",
         reads_file_itself=settings.staging_env is not None,
+        teaches=any(service.teach for service in settings.services),
         install=install,
     )
 

@@ -355,3 +355,22 @@ def test_a_headless_run_teaches_where_it_is_asked_to(type_in: Type, team: Path, 
     assert said.code == 0, said.out + said.err
     (made,) = store().generations("backend_api")
     assert (made.source, len(made.manifest["tests"])) == ("traffic", 6)
+
+
+def test_what_is_due_is_done_and_nothing_in_between(type_in: Type, team: Path, staging: Staging) -> None:
+    first = type_in("teach", "--due")
+    assert first.code == 0, first.err
+    assert "backend_api: learned 3 answers (generation 1)" in first.out
+    asked = len(staging.asked)
+    again = type_in("teach", "--due")
+    assert (again.code, again.out) == (0, "no lesson is due\n")
+    assert len(staging.asked) == asked, "not even looked at"
+
+
+@pytest.mark.slow
+def test_a_rehearsal_is_due_after_a_lesson_of_the_tests(type_in: Type, team: Path, staging: Staging) -> None:
+    type_in("test", "--teach")
+    said = type_in("teach", "--due", "--json")
+    assert said.code == 0, said.err
+    assert "backend_api: fidelity 100 %: 6 of 6 tests end as on staging, 0 gaps, 0 differ" in said.json["notes"]
+    assert type_in("teach", "--due").out == "no lesson is due\n"

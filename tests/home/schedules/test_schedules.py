@@ -45,6 +45,24 @@ def job(root: Path, *, text: str = CONFIG) -> Job:
     return job_of(settings, executable=Path(sys.executable).with_name("resilience"), install="resilience-runbook==1.2")
 
 
+TEACHES = CONFIG + '[[service]]\nname = "api"\ntype = "http"\nurl = "http://a.example"\nteach = ["contract"]\n'
+
+
+def test_where_a_service_teaches_what_is_due_of_it_is_done_each_hour_on_a_machine_that_stays(repository: Path) -> None:
+    assert not job(repository).teaches
+    teaching = job(repository, text=TEACHES)
+    look, lesson = SCHEDULERS["cron"](teaching)["crontab"].splitlines()[-2:]
+    assert look.startswith("*/5 * * * * ")
+    assert lesson.startswith("17 * * * * ")
+    assert "flock -n .resilience/state/teach.lock" in lesson
+    assert f"{teaching.executable} teach --due >>" in lesson
+    units = SCHEDULERS["systemd"](teaching)
+    assert len(units) == 4
+    assert f'ExecStart="{teaching.executable}" teach --due\n' in units[f"{teaching.name}-teach.service"]
+    assert f"enable --now {teaching.name}-teach.timer" in units[f"{teaching.name}-teach.service"]
+    assert "OnCalendar=hourly" in units[f"{teaching.name}-teach.timer"]
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_the_shipped_files_are_what_is_printed(scheduler: str) -> None:
     for name, text in SCHEDULERS[scheduler](EXAMPLE).items():
