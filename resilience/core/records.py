@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from resilience.core.taught import Taught
+
 SCHEMA = 1
 """Version of every JSON document we write."""
 
@@ -793,6 +795,8 @@ class TestSuiteResult:
     held: Mapping[str, str] = field(default_factory=dict)
     spoke: int | None = None
     """How many tests spoke to staging, or, where stand-ins were used, to those; None where that cannot be seen."""
+    taught: tuple[Taught, ...] = ()
+    """What the stand-ins in use had been taught, as it stood when the tests ran."""
     schema: int = SCHEMA
 
     @property

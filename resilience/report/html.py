@@ -140,6 +140,7 @@ def _contents(view: View, has_history: bool) -> tuple[tuple[str, str], ...]:
             ("why", "Evidence", incident.health and incident.health.causes),
             ("timeline", "Timeline", view.timeline),
             ("all-tests", "Tests in full", view.suites),
+            ("taught", "What the stand-ins knew", view.taught),
             ("latency", "Latency", view.latency),
             ("changed", "What was changed", True),
             ("tell", "Whom to tell", incident.notices),

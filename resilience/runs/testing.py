@@ -38,6 +38,7 @@ from resilience.core.records import (
     Verdict,
 )
 from resilience.core.settings import Settings
+from resilience.core.taught import Taught, freshness, said
 from resilience.core.urls import url_parts
 from resilience.host import under_way
 from resilience.host.files import read_env_file, write_atomically
@@ -45,7 +46,7 @@ from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
 from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
 from resilience.teach.exchange import Exchange
-from resilience.teach.store import Store, lines, rehearsal_of
+from resilience.teach.store import Store, rehearsal_of, taught_of
 from resilience.teach.ways import led
 
 
@@ -182,9 +183,10 @@ async def run_commands(
             ),
         )
         told = staging_notes(decision, health, settings.planning, os.environ)
-        told = (*_of_the_taught(settings, stand_ins), *told)
+        taught = _of_the_taught(settings, stand_ins)
+        told = (*(said(one, datetime.now(UTC), settings.teach.stale_days) for one in taught), *told)
         result = with_held(result, held_for(decision, settings.services), health)
-        return replace(result, notes=(*told, *result.notes))
+        return replace(result, notes=(*told, *result.notes), taught=taught)
     finally:
         local.release(settings, run.incident.run)
 
@@ -220,10 +222,15 @@ async def told_by_recordings(
     return found
 
 
-def _of_the_taught(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[str, ...]:
-    """Return how old what the stand-ins say is, and how far it was found to be like staging: it stands beside the result."""
+def _of_the_taught(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[Taught, ...]:
+    """Return what the stand-ins in use say again, and how far that was found to be like staging: it stands beside the result."""
+    kept, now, days = Store(settings.state), datetime.now(UTC), settings.teach.stale_days
     names = [one.service for one in stand_ins if (service := settings.service(one.service)) and service.teach]
-    return lines(Store(settings.state), names, datetime.now(UTC), settings.teach.stale_days) if names else ()
+    current = [one for name in names for one in taught_of(kept, name) if one.current]
+    old = f"older than {days:g} days"
+    return tuple(
+        replace(one, stale=old) if not one.stale and freshness(one.at, now, days) == "stale" else one for one in current
+    )
 
 
 def _proved(settings: Settings, in_use: Sequence[str]) -> frozenset[str]:

@@ -18,7 +18,7 @@ from resilience.report.view.formats import span
 from resilience.report.view.services import well_line
 
 MOST_LINES = 60
-_SERVICES, _TESTS, _TASKS = 8, 5, 10
+_SERVICES, _TESTS, _TASKS, _TAUGHT = 8, 5, 10, 3
 
 
 def summary(view: View) -> str:
@@ -30,7 +30,7 @@ def summary(view: View) -> str:
     text: list[str] = []
     for services, tests, tasks in ((_SERVICES, _TESTS, _TASKS), (_SERVICES, 2, 8), (6, 1, 8), (4, 1, 6), (3, 1, 4)):
         lines = [*_head(view), *_impact(view), *_left_to_do(view, tasks), *_services(view, services), *_cause(view)]
-        text = "\n".join([*lines, *_tests(view, tests), *_people(view)]).splitlines()
+        text = "\n".join([*lines, *_tests(view, tests), *_taught(view), *_people(view)]).splitlines()
         if len(text) <= MOST_LINES:
             break
     else:
@@ -141,6 +141,13 @@ def _tests(view: View, most: int) -> Iterator[str]:
     if counted:
         yield ""
         yield f"{', '.join(counted)}."
+
+
+def _taught(view: View) -> Iterator[str]:
+    """Yield what the stand-ins knew, one line for all."""
+    if view.taught:
+        yield ""
+        yield f"**Stand-ins:** {prose('; '.join(one.said for one in view.taught[:_TAUGHT]))}."
 
 
 def _people(view: View) -> Iterator[str]:

@@ -12,6 +12,7 @@ from resilience.report.markdown.latency import latency
 from resilience.report.markdown.people import notices, past, people
 from resilience.report.markdown.services import down
 from resilience.report.markdown.suites import suite_of
+from resilience.report.markdown.taught import taught
 from resilience.report.markdown.timeline import timeline
 from resilience.report.texts import prose
 from resilience.report.view import View
@@ -46,6 +47,7 @@ def _render(view: View, cut: Cut) -> str:
         *_run(view),
         *timeline(view, cut),
         *(part for suite in view.suites for part in suite_of(suite, cut)),
+        *taught(view),
         *latency(view, cut),
         *changes(view, cut),
         *notices(view),

@@ -19,6 +19,7 @@ from resilience.report.view.modes import ModeSpan, mode_spans
 from resilience.report.view.review import review
 from resilience.report.view.services import ServiceRow, services
 from resilience.report.view.suites import SuiteView, suites
+from resilience.report.view.taught import TaughtRow, taught
 from resilience.report.view.timeline import Row, timeline
 from resilience.report.view.window import bounds, window_of
 
@@ -105,6 +106,8 @@ class View:
     impact: tuple[tuple[str, str], ...] = ()
     review: tuple[tuple[str, str, str], ...] = ()
     """Label, value, and what to type where the value is empty."""
+    taught: tuple[TaughtRow, ...] = ()
+    """What the stand-ins of the test run had been taught."""
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     """Where in which log a test's failure stands, by its id."""
     people: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +166,7 @@ def build(
         tasks=left_to_do(incident, before=incident.left_to_do),
         impact=impact(incident, rows, lines, window, ends),
         review=review(incident, lines, window),
+        taught=taught(incident),
         places=dict(places or {}),
         timeline=timeline(incident, lines, window),
         window=window,
