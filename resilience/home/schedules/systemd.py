@@ -27,6 +27,7 @@ def files(job: Job) -> Mapping[str, str]:
 
 
 def _service(job: Job, name: str, what: str, words: tuple[str, ...], limit_s: int) -> str:
+    """Return a unit that runs once: what the look found is in its exit code, and no failure of the unit's."""
     root = _escaped(str(job.root))
     load = "" if job.reads_file_itself else f"EnvironmentFile=-{root}/{_escaped(job.secrets_file)}\n"
     command = " ".join((f'"{_escaped(str(job.executable))}"', *words))

@@ -36,16 +36,20 @@ def taught(incident: Incident) -> tuple[TaughtRow, ...]:
 
 
 def _row(one: Taught, at: datetime) -> TaughtRow:
+    """Return one row; only what tests taught can be rehearsed on, and what is wrong is told from the worst on."""
     found = one.fidelity
     told = plural(one.exchanges, "answer")
     what = plural(one.operations, "operation") if one.operations else told
+    what = one.what or what
     if one.tests:
         what = f"{told} of {plural(one.tests, 'test')}"
     fidelity = "never rehearsed" if one.source == "traffic" else ""
     if found is not None:
         fidelity = f"fidelity {found.percent} %: {plural(found.gaps, 'gap')}, {found.differ} differ"
     changed = one.drift.drift if one.drift is not None else ()
-    wrong = [f"changed since: {line}" for line in changed] + [f"gap: {line}" for line in one.gaps]
+    wrong = [f"changed since: {line}" for line in changed]
+    wrong += [f"schema drifted from the code: {line}" for line in one.of_the_code]
+    wrong += [f"gap: {line}" for line in one.gaps]
     left = [f"and {len(wrong) - _GAPS} more: resilience taught {one.service}"] if wrong[_GAPS:] else []
     stale = [f"stale: {one.stale}"] if one.stale else []
     return TaughtRow(
