@@ -35,6 +35,11 @@ from resilience.settings.telling import (
 from resilience.settings.variables import VARIABLE, Variables, shown_path
 from resilience.settings.wishes import read_deadlines, read_wishes
 
+CONFIGURATION_KEYS = (
+    *("runbook", "service", "modes", "recovery", "escalation", "history", "teach", "safety", "control"),
+    *("publish", "alerts", "watch", "maintenance"),
+)
+
 
 def require_configured(settings: Settings) -> Settings:
     """Return the settings back, or raise NotConfiguredError where no service of staging is configured at all."""
@@ -74,21 +79,7 @@ def build(
     Nothing is read: that the files named here exist is for the caller to see to. Services may all be unconfigured.
     """
     document = parse(toml_text, shown_path(source, root))
-    document.only(
-        "runbook",
-        "service",
-        "modes",
-        "recovery",
-        "escalation",
-        "history",
-        "teach",
-        "safety",
-        "control",
-        "publish",
-        "alerts",
-        "watch",
-        "maintenance",
-    )
+    document.only(*CONFIGURATION_KEYS)
     runbook = document.table("runbook")
     runbook.only(
         *("environment", "issue", "env_file", "env_target", "outputs", "python", "env_command"),

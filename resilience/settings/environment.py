@@ -11,14 +11,15 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-from resilience.core.errors import SettingsError, UsageError
+from resilience.core.errors import SettingsError, UsageError, did_you_mean
 from resilience.core.kind import Kind, Kinds
 from resilience.core.secret import Secret
 from resilience.core.settings import PROFILE_FILES, Service, Settings
 from resilience.core.urls import url_parts
 from resilience.host.ports import read_ports
-from resilience.settings.build import build
+from resilience.settings.build import CONFIGURATION_KEYS, build
 from resilience.settings.service import PERCENT_HINT
+from resilience.settings.variables import shown_path
 
 CONFIG_NAMES = ("resilience.toml", "config/runbook.toml")
 LARGEST_FILE = 1_000_000
@@ -46,6 +47,7 @@ def load_settings(
         return _shipped_settings(environment, cwd, environ, kinds)
     root = find_root(source)
     text = _read(source, root)
+    _refuse_another_tools(text, source, root)
     settings = build(
         text,
         source=source,
@@ -239,6 +241,30 @@ def _refuse_foreign(found: Path) -> None:
             expected="a configuration that only its owner and group may write",
             hint=f"chmod o-w {shlex.quote(str(found))}; or {named}",
         )
+
+
+def _refuse_another_tools(text: str, source: Path, root: Path) -> None:
+    """Refuse a file that is another tool's: no key of it is one of ours, nor like one.
+
+    To name our keys helps nobody there: the file is to be moved where it has our name, else another is to be named.
+    """
+    try:
+        keys = tomllib.loads(text).keys()
+    except tomllib.TOMLDecodeError:
+        return
+    if not keys or any(did_you_mean(key, CONFIGURATION_KEYS).startswith("did") for key in keys):
+        return
+    shown = shown_path(source, root)
+    moved = f"mv {shlex.quote(shown)} {shlex.quote(f'{shown}.old')} && resilience init --write"
+    raise SettingsError(
+        name="configuration",
+        source=shown,
+        found=f"another tool's, with {', '.join(list(keys)[:3])}",
+        expected="tables such as [runbook], [[service]] and [modes.full]",
+        hint=moved
+        if shown in CONFIG_NAMES
+        else "resilience --config PATH/resilience.toml doctor; or: resilience init --write",
+    )
 
 
 def _profile_texts(source: Path, root: Path) -> dict[str, str]:

@@ -233,6 +233,29 @@ def test_the_file_with_stagings_values_is_read_below_the_root_and_may_be_missing
     assert load_settings(cwd=repository, environ={}).services[0].url.reveal() == "redis://r.example"
 
 
+@pytest.mark.parametrize("name", ["resilience.toml", "config/runbook.toml"])
+def test_another_tools_file_under_our_name_is_refused_with_what_to_type(repository: Path, name: str) -> None:
+    write(repository / name, 'name = "chaos"\n[experiments]\nkill = true\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(cwd=repository, environ={})
+    assert "another tool's, with name, experiments" in str(caught.value)
+    assert f"mv {name} {name}.old && resilience init --write" in str(caught.value)
+
+
+def test_another_tools_file_that_was_named_is_not_to_be_moved(repository: Path) -> None:
+    path = write(repository / "pyproject.toml", "[project]\nname = 'a'\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path, cwd=repository, environ={})
+    assert "mv " not in str(caught.value)
+    assert "resilience init --write" in str(caught.value)
+
+
+def test_a_mistyped_key_makes_no_configuration_another_tools(repository: Path) -> None:
+    write(repository / "resilience.toml", "[runbok]\n[experiments]\n")
+    with pytest.raises(SettingsError, match='did you mean "runbook"'):
+        load_settings(cwd=repository, environ={})
+
+
 def test_no_url_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         settings_for_url([], cwd=tmp_path, environ={})
