@@ -18,7 +18,7 @@ from resilience import stand_ins as local
 from resilience.core import codec
 from resilience.core.errors import RecordError, ResilienceError
 from resilience.core.mode import decide
-from resilience.core.plan import held_markers, selection, taken_from_tests
+from resilience.core.plan import held_markers, selection, staging_exports, staging_notes, taken_from_tests
 from resilience.core.records import (
     ConnectivityStatus,
     Decision,
@@ -155,10 +155,14 @@ async def replay(settings: Settings, ground: Ground, lines: Sequence[bytes]) -> 
 
 
 def _beginning(settings: Settings, begun: Begun, snapshot: Path) -> dict[str, Any]:
-    """Return what the tests' own process is told at its start: how staging is, and the variables of stand-ins in use."""
+    """Return what the tests' own process is told at its start: how staging is, and the variables to be had.
+
+    Those are of the stand-ins in use, and of staging where the configuration hands its own values on; a stand-in in use is
+    the later wish.
+    """
     decision = begun.decision
     by_hand = [settings.service(one.service) for one in begun.stand_ins if one.provider == BY_HAND]
-    environ: dict[str, str] = {}
+    environ = staging_exports(decision, begun.health, settings.planning, os.environ)
     for service in by_hand:
         if service is not None:
             environ |= service.local_values
@@ -172,6 +176,7 @@ def _beginning(settings: Settings, begun: Begun, snapshot: Path) -> dict[str, An
         "looked_at": begun.health.started_at.isoformat(),
         "well": decision.mode is TestExecutionMode.FULL,
         "environ": environ,
+        "notes": list(staging_notes(decision, begun.health, settings.planning, os.environ)),
         "taken": sorted(taken_from_tests(decision, settings.services, settings.wishes)),
         "snapshot": str(snapshot),
     }

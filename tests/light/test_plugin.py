@@ -237,6 +237,31 @@ def test_a_profile_that_was_only_copied_sends_no_test_to_a_stand_in_that_nobody_
     assert "FLAG 1 REDIS_URL redis://" in team.pytest("-s").stdout
 
 
+GIVEN = """
+import os
+
+AT_IMPORT = os.environ.get("SHOP_URL")
+
+def test_shows():
+    print("\\nGIVEN", AT_IMPORT)
+"""
+
+
+def test_stagings_own_values_are_there_before_the_first_import_where_staging_exports_asks_never_over_the_shells(
+    team: Team, backend: Backend
+) -> None:
+    backend.up()
+    config = (team.root / "resilience.toml").read_text()
+    exported = 'timeout_s = 2.0\nlocal = "http://127.0.0.1:1"\nexports = { SHOP_URL = "{local}" }'
+    config = config.replace("timeout_s = 2.0", exported)
+    team.put({"resilience.toml": config, "tests/test_shop.py": GIVEN})
+    assert "GIVEN None" in team.pytest("-s").stdout
+    team.put({"resilience.toml": f"[runbook]\nstaging_exports = true   # ours\n{config}"})
+    assert f"GIVEN {backend.url}" in team.pytest("-s").stdout
+    assert "GIVEN http://mine" in team.pytest("-s", SHOP_URL="http://mine").stdout
+    assert "GIVEN None" in team.pytest("-s", TEST_OFFLINE="true").stdout
+
+
 MARKED = """
 import pytest
 

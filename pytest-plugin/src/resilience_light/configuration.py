@@ -58,9 +58,18 @@ class Configuration:
     @property
     def env_file(self):
         """The active env file: `[runbook] env_file`, else the guide's."""
-        table = re.search(r"^\s*\[runbook\]\s*$(.*?)(?=^\s*\[|\Z)", self.text, re.M | re.S)
-        value = table and re.search(r"^\s*env_file\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", table.group(1), re.M)
+        value = self._of_runbook(r"env_file\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
         return os.path.join(self.root, (value and (value.group(1) or value.group(2))) or _DEFAULT)
+
+    @property
+    def staging_exports(self):
+        """Whether the tests are to get staging's own values, which have to be there before their first module is imported."""
+        return bool(self._of_runbook(r"staging_exports\s*=\s*true\b"))
+
+    def _of_runbook(self, line):
+        """Return the match of a line of the table [runbook], or None."""
+        table = re.search(r"^\s*\[runbook\][ \t]*(?:#.*)?$(.*?)(?=^\s*\[|\Z)", self.text, re.M | re.S)
+        return table and re.search(r"^\s*" + line, table.group(1), re.M)
 
     def stand_in_names(self):
         """Return the variables that lead to stand-ins: those of each `local`, and every export.

@@ -117,7 +117,7 @@ class Session:
         self.recorder = recorder.Recorder(settings)
         recorder._spoken.install()
         self.recorder.start(early_config)
-        if configuration.wishes_early(os.environ):
+        if self.configuration.staging_exports or configuration.wishes_early(os.environ):
             self.begin()
 
     def begin(self):
@@ -209,6 +209,8 @@ class Session:
         lines = []
         if self.begun is not None and not self.begun["well"]:
             lines += ["resilience: " + line for line in self.begun["lines"]]
+        if self.begun is not None:
+            lines += ["resilience: " + line for line in self.begun.get("notes", ())]
         if self.kept:
             lines.append(
                 "resilience: kept your shell's own %s; %s has others (--resilience-env-override lets it win)"
