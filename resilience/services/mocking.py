@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from aiohttp import web
+
+from resilience.host.under_way import UnderWay
 
 MARK = "X-Resilience-Mock"
 """The header by which every answer of a mock says whose it is and from where it was had."""
 ECHO, RECORDED, CONTRACT, MISS, SYNTHETIC = "echo", "recorded", "contract", "miss", "synthetic"
 """From where a stand-in has an answer. Synthetic is what it knows by itself: that it is well, tokens that verify, and what was
 dialled."""
+UNDER_WAY: ContextVar[UnderWay | None] = ContextVar("under_way", default=None)
+"""The test that was under way when the request that is being answered came; it is looked up once."""
 Answered = tuple[float, str, str, str]
 """One answer: when (seconds since the epoch), from where, to what, and the id of the test that asked, empty where nobody knows."""
 HEALTH = ("health", "healthz", "ready", "readyz", "live", "livez", "ping", "status", "up")

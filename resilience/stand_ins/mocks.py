@@ -26,8 +26,8 @@ from pkgutil import resolve_name
 
 from aiohttp import web
 
-from resilience.host.under_way import under_way
-from resilience.services.mocking import MARK, SYNTHETIC, Config, Dial, Imitation, Mock, bearer, port_of
+from resilience.host.under_way import UnderWay, under_way
+from resilience.services.mocking import MARK, SYNTHETIC, UNDER_WAY, Config, Dial, Imitation, Mock, bearer, port_of
 from resilience.services.place import COUNTS
 
 WORKERS = 16
@@ -81,6 +81,7 @@ class Mocks:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.under_way = Path(config.under_way) if config.under_way else None
         self.imitations: dict[str, Imitation] = {}
         for mock in config.services:
             mock.imitation = mock.imitation or our_mocks()[mock.kind]
@@ -198,24 +199,25 @@ class _Place:
         if request.method in ("GET", "HEAD") and asked in health and (own or not imitation.says_health):
             return mock.health()
         self.answering[id(request)] = imitation
+        at, under = time.time(), self._under_way(request)
+        UNDER_WAY.set(under)
         try:
             if own:
                 response = await imitation.answer(request, mock)
                 return _marked(response, mock.name, imitation.source(request, response))
-            at, asked_by = time.time(), self._test(request)
             response = await imitation.answer(request, mock)
             source = imitation.source(request, response)
-            mock.told.append((at, source.partition(";")[0], f"{request.method} {request.path}", asked_by))
+            mock.told.append(
+                (at, source.partition(";")[0], f"{request.method} {request.path}", under.test if under else "")
+            )
             return _marked(response, mock.name, source)
         finally:
             del self.answering[id(request)]
 
-    def _test(self, request: web.Request) -> str:
-        """Return the test that is under way, as far as anybody can tell."""
-        folder = self.all.config.under_way
-        worker = self.workers.get(port_of(request), "")
-        found = under_way(Path(folder), worker) if folder else None
-        return found.test if found else ""
+    def _under_way(self, request: web.Request) -> UnderWay | None:
+        """Return the test that is under way in the process to which this port belongs, as far as anybody can tell."""
+        folder = self.all.under_way
+        return under_way(folder, self.workers.get(port_of(request), "")) if folder is not None else None
 
     def fail(self, request: web.Request, mock: Mock) -> web.StreamResponse:
         """Answer with the dialled status, or cut the connection; a count of failures to come goes down by one."""

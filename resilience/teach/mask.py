@@ -44,6 +44,7 @@ _ASKED_WITH = frozenset({"code", "state", "pin"})
 """The same in a query or a form alone: in JSON an order has a state, and an error a code."""
 _TEXTS = ("text/", "application/xml", "application/javascript", "application/x-ndjson", "application/graphql")
 _LONGEST_TEXT = 4 << 20
+_SHORT, _REMEMBERED = 512, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ class Masker:
     """At replay: pseudonyms that a generation holds → what a request had in their place, which an answer may say back."""
     values: tuple[str, ...] = ()
     """The secrets themselves, longest first, for whole values and for texts."""
+    _known: dict[str, str] = field(default_factory=dict)
+    _pseudonyms: dict[str, str] = field(default_factory=dict)
 
     def exchange(self, exchange: Exchange) -> Exchange:
         return replace(exchange, asked=self.asked(exchange.asked), answer=self.answer(exchange.answer))
@@ -96,7 +99,14 @@ class Masker:
         """Return the pseudonym of a secret, itself where it is one."""
         if not value or PSEUDONYM.fullmatch(value) or TOKEN.fullmatch(value):
             return value
-        found = f"mask-{hmac.new(self.key, value.encode('utf-8', 'surrogateescape'), hashlib.sha256).hexdigest()[:20]}"
+        found = self._pseudonyms.get(value)
+        if found is None:
+            if len(self._pseudonyms) >= _REMEMBERED:
+                self._pseudonyms.clear()
+            digits = hmac.new(self.key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:20]
+            found = f"mask-{digits}"
+            if len(value) <= _SHORT:
+                self._pseudonyms[value] = found
         self.used.add(found)
         if found in self.seen:
             self.sent[found] = value
@@ -109,9 +119,23 @@ class Masker:
         return self.pseudonym(value)
 
     def text(self, text: str) -> str:
-        """Return a text of any kind without tokens and without secrets that are known by value."""
+        """Return a text of any kind without tokens and without secrets that are known by value.
+
+        Short ones are remembered, as the headers and paths of a suite's requests are the same again and again; with a token in
+        them they are not, which may have ended by the next time.
+        """
         if not text:
             return text
+        if len(text) > _SHORT or "eyJ" in text:
+            return self._text(text)
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[text] = self._text(text)
+        return known
+
+    def _text(self, text: str) -> str:
         if "eyJ" in text:
             text = _JWT.sub(lambda match: self._jwt(match[0]), text)
         text = _KNOWN.sub(lambda match: self.pseudonym(match[0]), text)
