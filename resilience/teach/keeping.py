@@ -44,7 +44,8 @@ def keep(heard: Sequence[Heard], passed: Collection[str], unwell_before: Collect
         exchange, why = _exchange(one)
         name = one.owner.removeprefix("test ") if one.owner.startswith("test ") else ""
         if exchange is None:
-            gaps[f"{one.service}: {one.method} {one.path.partition('?')[0]}: {why}"] += 1
+            what = f"{one.method} {one.path.partition('?')[0]}" if one.method else "a connection"
+            gaps[f"{one.service}: {what}: {why}"] += 1
             if one.owner:
                 out.setdefault(one.owner, why)
             continue

@@ -22,8 +22,9 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ BODY_AT_MOST = 8 << 20
 ALL_AT_MOST = 256 << 20
 """Bytes of all bodies that are kept."""
 _SMALL = 1 << 20
+_TLS, _HTTP_2 = b"\x16", b"PRI * HTTP/2.0"
+"""What begins a handshake (RFC 8446, 5.1), and a connection of HTTP/2 that nobody asked for first (RFC 9113, 3.4)."""
 _HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -112,6 +115,9 @@ class Recorder:
         self.kept = 0
         self.ports: dict[str, dict[str, int]] = {}
         self._runners: list[web.AppRunner] = []
+        self._servers: list[asyncio.Server] = []
+        self._unheard: set[asyncio.BaseTransport] = set()
+        """Connections that have said nothing yet."""
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._folder = Path(config.under_way)
 
@@ -129,14 +135,22 @@ class Recorder:
                     )  # fmt: skip
                     await runner.setup()
                     self._runners.append(runner)
-                    await web.TCPSite(runner, "127.0.0.1", 0).start()
-                    door.port = self.ports[upstream.name][worker] = runner.addresses[0][1]
+                    assert runner.server is not None
+                    front = partial(_Front, runner.server, door.other, self._unheard)
+                    server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0, backlog=128)
+                    self._servers.append(server)
+                    door.port = self.ports[upstream.name][worker] = server.sockets[0].getsockname()[1]
         except BaseException:
             await self.stop()
             raise
         return self
 
     async def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for transport in self._unheard:
+            transport.close()
+        self._servers.clear()
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
         self._runners.clear()
@@ -176,6 +190,39 @@ class Recorder:
         self.heard.append(one)
 
 
+class _Front(asyncio.Protocol):
+    """The first bytes of a connection: those of HTTP/1 go on to the server, any other are of a client that cannot be recorded."""
+
+    def __init__(self, server: web.Server, other: Callable[[str], None], unheard: set[asyncio.BaseTransport]) -> None:
+        self._server, self._other, self._unheard = server, other, unheard
+        self._transport: asyncio.Transport
+        self._seen = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._unheard.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unheard.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand the connection over at its first bytes that no other protocol begins with."""
+        self._seen += data
+        spoken = "TLS" if self._seen[:1] == _TLS else "HTTP/2" if self._seen.startswith(_HTTP_2) else ""
+        if not spoken and _HTTP_2.startswith(self._seen):
+            return
+        self._unheard.discard(self._transport)
+        if spoken:
+            self._other(spoken)
+            self._transport.abort()
+            return
+        handler = self._server()
+        handler.connection_made(self._transport)
+        self._transport.set_protocol(handler)
+        handler.data_received(self._seen)
+
+
 class _Door:
     """One port: one upstream, and one worker's tests."""
 
@@ -188,6 +235,15 @@ class _Door:
         app = web.Application(client_max_size=1 << 62)
         app.router.add_route("*", "/{tail:.*}", self.handle)
         return app
+
+    def other(self, spoken: str) -> None:
+        """Keep that a client of the test under way spoke another protocol: all of its test is lost."""
+        now, at = self.recorder.now(self.worker), time.time()
+        one = Heard(service=self.upstream.name, method="", path="", began=at, ended=at, worker=self.worker or "main")
+        one.lost = f"its client speaks {spoken}, and not HTTP/1.1 without TLS as the recorder does"
+        if now is not None:
+            one.owner, one.test, one.attempt = now.owner, now.test, now.attempt
+        self.recorder.keep(one)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Pass a request on and its answer back; keep both where nothing was cut and one test asked for it from end to end."""

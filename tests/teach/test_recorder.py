@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -14,6 +15,7 @@ import pytest
 import trustme
 from aiohttp import web
 
+from resilience.teach.keeping import keep
 from resilience.teach.recorder import Config, Recorder, Upstream, heard_from, read_config, scrubbed, told
 from tests.kits.taught_kit import Lessons, client, lessons
 
@@ -165,8 +167,8 @@ async def test_it_is_no_proxy_and_answers_to_no_other_name(lab: Lessons, raw: by
 
 async def test_it_listens_on_loopback_alone(lab: Lessons) -> None:
     async with lab.recorder() as recorder:
-        for runner in recorder._runners:
-            assert {address[0] for address in runner.addresses} == {"127.0.0.1"}
+        assert {socket.getsockname()[0] for server in recorder._servers for socket in server.sockets} == {"127.0.0.1"}
+        assert len(recorder._servers) == sum(map(len, recorder.ports.values()))
 
 
 async def test_addresses_are_turned_both_ways_and_cookies_come_back_over_loopback(lab: Lessons) -> None:
@@ -240,3 +242,40 @@ async def test_what_was_heard_comes_out_as_it_went_in(lab: Lessons) -> None:
         {"services": [{"name": "a", "origin": "http://h:1", "tls_ca": ""}], "under_way": "/x", "workers": 3}
     )
     assert read_config(line) == config
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
+    ],
+    ids=["TLS", "HTTP/2"],
+)
+async def test_a_client_that_speaks_something_else_is_a_gap_of_its_test(lab: Lessons, first: bytes, said: str) -> None:
+    """It pins TLS, or speaks HTTP/2 alone: its test fails through the recorder, and the lesson says why."""
+    async with lab.recorder() as recorder:
+        with lab.test("a::t"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", recorder.ports["api"][""])
+            writer.write(first)
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b"", "ended at once: nothing of ours would be understood"
+            writer.close()
+        async with client(recorder.ports["api"][""]) as http:
+            with lab.test("a::u"):
+                assert (await http.get("/gzip")).status_code == 200
+    (gap,) = keep(recorder.heard, {"a::t", "a::u"}).gaps[:1]
+    assert gap == f"api: a connection: its client speaks {said}, and not HTTP/1.1 without TLS as the recorder does"
+    assert set(keep(recorder.heard, {"a::t", "a::u"}).tests) == {"a::u"}
+
+
+async def test_a_request_that_comes_byte_by_byte_is_passed_on(lab: Lessons) -> None:
+    async with lab.recorder() as recorder:
+        reader, writer = await asyncio.open_connection("127.0.0.1", recorder.ports["api"][""])
+        for byte in (
+            f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{recorder.ports['api']['']}\r\nConnection: close\r\n\r\n".encode()
+        ):
+            writer.write(bytes([byte]))
+            await writer.drain()
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
