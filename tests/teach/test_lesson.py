@@ -6,11 +6,15 @@ import base64
 import json
 import urllib.parse
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from resilience.teach.exchange import Answer, Asked, Exchange
+from resilience.teach.lesson import Lesson, masker_of, teach
+from resilience.teach.store import Store
 from tests.kits.taught_kit import Lessons, client, lessons, source
 
 PLANTED = (
@@ -190,3 +194,24 @@ async def test_a_malformed_recording_is_never_served(lab: Lessons) -> None:
     with pytest.raises(LookupError):
         async with lab.stand_in():
             pass
+
+
+def test_a_signed_host_and_a_cookie_of_its_host_alone_are_gaps(tmp_path: Path) -> None:
+    """A stand-in has another host than the one that was signed, and no TLS, without which no client keeps such a cookie."""
+    signature = "AWS4-HMAC-SHA256 Credential=a/20261125/x, SignedHeaders=host;x-amz-date, Signature=00ff"
+    cookie = ("Set-Cookie", "__Host-session=abcdef; Path=/; Secure")
+    exchanges = [
+        Exchange(
+            asked=Asked(method="GET", path="/signed", headers=(("Authorization", signature),)),
+            answer=Answer(status=200, headers=(cookie,)),
+            owner="test a::t",
+        )
+    ]
+    store = Store(tmp_path)
+    with store.lesson():
+        lesson = Lesson(service="api", source="traffic", at=datetime.now(UTC), exchanges=exchanges)
+        generation = teach(store, lesson, masker_of(b"k" * 32, (), exchanges))
+    assert generation is not None
+    signed, host = generation.manifest["gaps"]
+    assert signed.startswith("1 requests sign their Host header")
+    assert host.startswith("__Host- cookies are kept by no client")

@@ -221,6 +221,43 @@ def test_a_killed_lesson_leaves_nothing_of_what_it_heard(type_in: Type, team: Pa
             assert b"wonderland" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
+def test_a_secret_of_a_test_is_in_no_byte_of_state_temporary_files_reports_and_logs(
+    type_in: Type, team: Path, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the lesson to the outage: sent in a header, a cookie, a query, a form and JSON, and said back by staging."""
+    planted, temporary = "swordfish-4711-of-nobody", team.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("NOBODY_KNOWS", planted)
+    (team / "tests" / "test_shop.py").write_text(
+        SUITE
+        + textwrap.dedent("""
+            SECRET = os.environ["NOBODY_KNOWS"]
+            def test_sends_a_secret():
+                ask("/items?page=1&api_key=" + SECRET, Authorization="Bearer " + SECRET, Cookie="session=" + SECRET)
+                assert ask("/echo", {"password": SECRET})[1] == {"password": SECRET}
+                form = urllib.request.Request(os.environ["BACKEND_URL"] + "/login", ("user=a&password=" + SECRET).encode())
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(form)
+                refused.value.close()
+        """)
+    )
+    assert type_in("test", "--teach", "--json").code == 0
+    staging.broken = 1_000_000
+    try:
+        type_in("apply")
+        said = type_in("test", "--json")
+        files = [path for path in team.parent.rglob("*") if path.is_file()]
+        holding = [str(path) for path in files if planted.encode() in path.read_bytes()]
+    finally:
+        type_in("restore")
+    assert set(outcomes(said.json).values()) == {"passed"}, said.json
+    assert set(answered(said.json)) == {"recorded"}
+    assert any(path.name == "recordings.har" for path in files)
+    assert holding == []
+
+
 def test_routes_are_asked_by_get_one_after_the_other(type_in: Type, team: Path, staging: Staging) -> None:
     said = type_in("teach", "--json")
     assert said.code == 0, said.err
