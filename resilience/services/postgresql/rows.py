@@ -16,6 +16,8 @@ from resilience.services.postgresql.fakes import LONGEST_BYTES, LONGEST_TEXT
 from resilience.services.postgresql.schema import Column, Schema, Table, quoted
 from resilience.services.postgresql.seed_rules import RowRule
 
+_OLDEST = 12
+"""The first whose catalog tells generated columns and the leaves of partitions."""
 _AT_ONCE = 2000
 _SAMPLE = 60
 _TABLES_AT_ONCE = 50
@@ -35,6 +37,12 @@ async def settle(connection: Any) -> None:
 
     `row_security = off` has a policy that would hide rows end the lesson: hidden rows would be holes nobody sees.
     """
+    version = connection.get_server_version()
+    if version.major < _OLDEST:
+        raise SeedError(
+            f"rows are taken from PostgreSQL {_OLDEST} and newer; staging is {version.major}.",
+            hint='teach = ["schema"]',
+        )
     reads, isolation = await connection.fetchrow(
         "select current_setting('transaction_read_only'), current_setting('transaction_isolation')"
     )

@@ -18,6 +18,18 @@ async def test_rows_are_taken_only_from_one_snapshot_that_cannot_be_written(stag
                 await rows.settle(staging)
 
 
+class Old:
+    """A server of 2018."""
+
+    def get_server_version(self) -> asyncpg.types.ServerVersion:
+        return asyncpg.types.ServerVersion(11, 22, 0, "final", 0)
+
+
+async def test_a_server_whose_catalog_cannot_be_read_is_told_by_its_version() -> None:
+    with pytest.raises(SeedError, match="PostgreSQL 12 and newer; staging is 11"):
+        await rows.settle(Old())
+
+
 async def test_rows_of_partitions_and_of_tables_that_inherit_come_with_where_they_lie(
     staging: asyncpg.Connection,
 ) -> None:
