@@ -78,7 +78,7 @@ async def plan(settings: Settings, names: Sequence[str] = ()) -> tuple[str, ...]
     found: list[str] = []
     with _scratch(settings) as scratch:
         for service in teachable(settings, names):
-            asked = _asked(settings, Store(settings.state), service, scratch)
+            asked = _asked(settings, _before(Store(settings.state), service), service, scratch)
             found += await _lessons(service).plan(asked)
     return tuple(found)
 
@@ -90,7 +90,8 @@ async def _lesson(
     lessons = _lessons(service)
     await until_well(settings, [service], say)
     began = datetime.now(UTC)
-    asked = _asked(settings, store, service, scratch, say)
+    before = _before(store, service)
+    asked = _asked(settings, before, service, scratch, say)
     say(f"{service.name}: reading {' and '.join(service.teach)}")
     taken = await lessons.take(asked)
     await well_now(settings, [service])
@@ -103,17 +104,31 @@ async def _lesson(
         "build": "",
         "exchanges": 0,
         "teach": list(service.teach),
-        "gaps": list(dict.fromkeys(proved.gaps)),
+        "gaps": list(dict.fromkeys((*proved.gaps, *_other_key(before, keys.mark(asked.key))))),
         "masked": {"key": keys.mark(asked.key)},
         **proved.manifest,
     }
     return await asyncio.to_thread(store.write, service.name, manifest, proved.files)
 
 
+def _before(store: Store, service: Service) -> Generation | None:
+    return next((one for one in store.current(service.name) if one.source == DATABASE and not one.problem), None)
+
+
+def _other_key(before: Generation | None, key: str) -> tuple[str, ...]:
+    """Return, as a gap, that the key is another than before: what was lost cannot be had again, and nothing is unmasked by it."""
+    if before is None or before.manifest.get("masked", {}).get("key") in (key, None):
+        return ()
+    return (f"masked with another key than generation {before.number}: the same value has another pseudonym now",)
+
+
 def _asked(
-    settings: Settings, store: Store, service: Service, scratch: Path, say: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    before: Generation | None,
+    service: Service,
+    scratch: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Asked:
-    before = next((one for one in store.current(service.name) if one.source == DATABASE and not one.problem), None)
     known = before.manifest.get("columns", ()) if before is not None else ()
     return Asked(
         service=service,

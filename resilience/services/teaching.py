@@ -39,7 +39,7 @@ class Asked:
     service: Service
     root: Path
     scratch: Path
-    key: bytes
+    key: bytes = field(repr=False)
     """By which what is masked gets its pseudonyms."""
     deny_hosts: Sequence[str] = ()
     secrets: Sequence[Secret] = ()
@@ -56,6 +56,8 @@ class Taken:
     files: Mapping[str, bytes]
     manifest: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
+    unmasked: Any = field(default=None, repr=False)
+    """What `prove` turns into files, of staging as it is: for memory alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

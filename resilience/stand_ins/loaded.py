@@ -90,4 +90,5 @@ def _teaches(wanted: Wanted) -> tuple[str, ...]:
 
 def mark(generation: Generation) -> str:
     """Return what names the bytes of a generation, and not when it was taught: one that is equal needs no other template."""
-    return hashlib.sha256(json.dumps(generation.manifest["files"], sort_keys=True).encode()).hexdigest()
+    told = [generation.manifest["files"], generation.manifest.get("seed")]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

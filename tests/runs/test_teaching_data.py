@@ -139,7 +139,7 @@ async def test_a_killed_lesson_leaves_no_session_no_process_and_no_generation_an
     for line in lesson.stdout:
         if "proving" in line:
             break
-    assert eventually(lambda: (settings.data / "lesson" / "data").exists())
+    assert eventually(lambda: any((settings.data / "lesson").glob("data-*")))
     lesson.send_signal(signal.SIGKILL)
     lesson.wait()
     lesson.stdout.close()

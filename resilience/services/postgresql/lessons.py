@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,12 +13,14 @@ import asyncpg
 
 from resilience.core.errors import StandInError
 from resilience.core.redact import Redactor
+from resilience.core.settings import Service
 from resilience.host.free_ports import free_port
 from resilience.services.place import Endpoint
 from resilience.services.postgresql import archive, templates
 from resilience.services.postgresql.archive import ArchiveError, Item
 from resilience.services.postgresql.leaving import is_of_the_schema, kept
 from resilience.services.postgresql.reading import Reading, dump, read
+from resilience.services.postgresql.seed import Seed, SeedAsked, SeedError, check, load, mask, plan, take
 from resilience.services.postgresql.stand_in import (
     APPLICATION,
     PostgresServer,
@@ -37,8 +40,14 @@ _PROOF_S = 120.0
 class _PostgreSQL(Lessons):
     """Schema by pg_dump, object by object; proved by restoring it; loaded as a template that each run has a copy of."""
 
+    def check(self, service: Service) -> None:
+        check(service.seed, service.mask)
+
     async def take(self, asked: Asked) -> Taken:
         return await read(asked, partial(_take, asked))
+
+    async def plan(self, asked: Asked) -> Sequence[str]:
+        return await read(asked, partial(_planned, asked))
 
     async def prove(self, asked: Asked, taken: Taken) -> Taken:
         """Restore it into a server of its own, of the version that a stand-in here would have. Raises CannotTeachError.
@@ -54,7 +63,7 @@ class _PostgreSQL(Lessons):
             )
         items = archive.restored(taken.files[SCHEMA])
         server = PostgresServer(
-            asked.scratch / "data",
+            asked.scratch / f"data-{secrets.token_hex(4)}",
             free_port(),
             user="resilience",
             password=asked.key.hex()[:32],
@@ -79,8 +88,18 @@ class _PostgreSQL(Lessons):
                 database=server.database,
             )
             older = major(server.version) < major(theirs)
+            seed: list[Seed] = []
+
+            async def rows(inside: Any) -> tuple[str, ...]:
+                seed.append(await mask(inside, taken.unmasked, _seed_asked(asked)))
+                return await load(inside, seed[0].manifest, seed[0].files.__getitem__)
+
             async with templates.at(place, "postgres") as connection:
-                _, found = await templates.template(connection, place, asked.service.name, "proof", items, older=older)
+                _, found = await templates.template(
+                    connection, place, asked.service.name, "proof", items, older=older, rows=rows
+                )
+        except SeedError as exc:
+            raise CannotTeachError(f"{asked.service.name}: nothing was learned: {exc.message}", hint=exc.hint) from exc
         finally:
             await server.stop()
         gaps = (*taken.gaps, *(found.gaps if found is not None else ()))
@@ -88,7 +107,19 @@ class _PostgreSQL(Lessons):
             gaps = (f"proved in PostgreSQL {major(server.version)}; staging is {major(theirs)}", *gaps)
         proof = {"restored": len(found.made) if found is not None else 0, "in": server.version}
         here = list(found.gaps) if found is not None else []
-        return Taken(files=taken.files, manifest={**taken.manifest, "proof": proof, "restore_gaps": here}, gaps=gaps)
+        manifest = {**taken.manifest, "proof": proof, "restore_gaps": here}
+        files = dict(taken.files)
+        for one in seed:
+            files |= one.files
+            gaps = (*gaps, *one.gaps)
+            counts = [int(table["rows"]) for table in one.manifest["tables"]]
+            manifest |= {
+                "seed": one.manifest,
+                "personal": dict(one.manifest.get("personal", {})),
+                "columns": sorted(one.manifest["columns"]),
+                "what": f"{manifest['what']}, {sum(counts)} rows of {len(counts)} tables",
+            }
+        return Taken(files=files, manifest=manifest, gaps=gaps)
 
     async def load(self, place: Endpoint, taught: TaughtData, *, ours: bool) -> tuple[str, ...]:
         """Replace the stand-in's database by a copy of the template, which is made where this generation has none yet.
@@ -97,13 +128,18 @@ class _PostgreSQL(Lessons):
         """
 
         items = archive.restored(taught.read(SCHEMA))
+        seed = taught.manifest.get("seed")
+
+        async def rows(inside: Any) -> tuple[str, ...]:
+            return await load(inside, seed or {}, taught.read)
+
         try:
             async with templates.at(place, "postgres" if place.database != "postgres" else "template1") as connection:
                 if not ours and not await _ours_to_replace(connection, place):
                     raise CannotTeachError("its database has tables that are not from a lesson: nothing was loaded")
                 older = major(version_of(connection)) < major(str(taught.manifest.get("version", "")))
                 name, found = await templates.template(
-                    connection, place, taught.service, taught.mark, items, older=older
+                    connection, place, taught.service, taught.mark, items, older=older, rows=rows if seed else None
                 )
                 try:
                     settings = {str(key): str(value) for key, value in taught.manifest.get("settings", {}).items()}
@@ -163,7 +199,8 @@ order by name
 
 
 async def _take(asked: Asked, reading: Reading) -> Taken:
-    """Dump the schema, and leave out what may not be kept."""
+    """Dump the schema, and leave out what may not be kept; take the rows of the same moment into memory."""
+    settings = {row["name"]: row["value"] for row in await reading.connection.fetch(_SETTINGS)}
     try:
         every = archive.read(await reading.dump())
     except ArchiveError as exc:
@@ -174,9 +211,48 @@ async def _take(asked: Asked, reading: Reading) -> Taken:
         "version": reading.version,
         "objects": dict(sorted(counts.items())),
         "what": f"{_counted(counts)} of PostgreSQL {reading.version}",
-        "settings": {row["name"]: row["value"] for row in await reading.connection.fetch(_SETTINGS)},
+        "settings": settings,
     }
-    return Taken(files={SCHEMA: archive.written(items)}, manifest=manifest, gaps=gaps)
+    try:
+        planned = await plan(reading.connection, _seed_asked(asked))
+        rows = await take(reading.connection, planned, _seed_asked(asked))
+    except SeedError as exc:
+        raise CannotTeachError(f"{asked.service.name}: {exc.message}", hint=exc.hint) from exc
+    new = tuple(f"column {name} is new: it is masked until `mask` says otherwise" for name in planned.new)
+    return Taken(
+        files={SCHEMA: archive.written(items)}, manifest=manifest, gaps=(*gaps, *planned.gaps, *new), unmasked=rows
+    )
+
+
+def _seed_asked(asked: Asked) -> SeedAsked:
+    """Return what of rows is asked: without rules the ledgers of migrations alone, without which `prepare` would run every one."""
+    service = asked.service
+    return SeedAsked(
+        rules=service.seed, mask=service.mask, key=asked.key, secrets=tuple(asked.secrets), known=asked.known
+    )
+
+
+async def _planned(asked: Asked, reading: Reading) -> tuple[str, ...]:
+    """Return what a lesson would take, a table a line with what is masked and kept in it, and what `mask` could say."""
+    try:
+        planned = await plan(reading.connection, _seed_asked(asked))
+    except SeedError as exc:
+        raise CannotTeachError(f"{asked.service.name}: {exc.message}", hint=exc.hint) from exc
+    lines = [f"{asked.service.name}: the schema of PostgreSQL {reading.version}, and of rows:"]
+    for table in planned.tables:
+        lines.append(f"  {table.name}: {table.rows} rows, about {table.bytes / 1024:.0f} KiB ({table.why})")
+        if table.masked:
+            lines.append(f"    masked: {', '.join(f'{name} ({how})' for name, how in table.masked.items())}")
+        if table.kept:
+            lines.append(f"    kept: {', '.join(table.kept)}")
+        lines += [f'    could be kept: mask = {{ "{name}" = "keep" }}  {why}' for name, why in table.proposed.items()]
+    if not planned.tables:
+        lines.append('  none; rules name some: seed = ["users where id < 200"]')
+    lines += [f"  new: {name}" for name in planned.new]
+    lines += [f"  gap: {gap}" for gap in planned.gaps]
+    if planned.refused:
+        lines.append(f"  refused: {planned.refused}")
+    return tuple(lines)
 
 
 def _counted(counts: Counter[str]) -> str:

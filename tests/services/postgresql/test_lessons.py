@@ -13,6 +13,7 @@ from resilience.services.postgresql import archive, lessons, templates
 from resilience.services.postgresql.lessons import LESSONS, SCHEMA
 from resilience.services.postgresql.stand_in import PostgresBinaries, find_binaries
 from resilience.services.teaching import CannotTeachError, Taken, TaughtData
+from tests.kits import seed_kit
 from tests.kits.servers.postgres import Postgres, binaries
 from tests.kits.staging_database import (
     EVERY_SORT,
@@ -257,3 +258,78 @@ async def test_names_are_looked_up_where_stagings_login_does(server: Postgres, t
         assert await connection.fetchval("select count(*) from one") == 0
         assert await connection.fetchval("show timezone") == "Asia/Tokyo"
     await LESSONS.unload(place, "database")
+
+
+async def test_masked_rows_come_back_in_a_stand_in_and_no_original_is_in_any_byte_of_it(
+    server: Postgres, tmp_path: Path
+) -> None:
+    if not find_binaries() or not await _has(server, "citext"):
+        pytest.skip("needs a PostgreSQL with contrib")
+    await database(server, "people", f"{seed_kit.SCHEMA}; {seed_kit.DATA}")
+    given = asked(
+        server.url("sslmode=disable", database="people"),
+        tmp_path,
+        teach=("schema", "seed"),
+        seed=("orders where id < 12", "countries"),
+        mask={"countries.name": "keep"},
+    )
+    lines = await LESSONS.plan(given)
+    assert "public.users: " in "\n".join(lines)
+    assert any("email (email)" in line for line in lines)
+    taken = await LESSONS.prove(given, await LESSONS.take(given))
+    assert taken.unmasked is None
+    assert "rows of" in str(taken.manifest["what"])
+    assert "public.users.email" in taken.manifest["columns"]
+    every = b"".join(taken.files.values()) + json.dumps([taken.manifest, taken.gaps]).encode()
+    assert [word for word in seed_kit.PLANTED if word.encode() in every] == []
+    assert found_in(tmp_path, list(seed_kit.PLANTED)) == {}, "the scratch server's data, write-ahead log and log"
+    place = place_of(server, "people_copy")
+    await LESSONS.load(place, taught(taken, "p" * 64), ours=True)
+    async with talking(server, "people_copy") as connection:
+        assert await connection.fetchval("select count(*) from orders") == 11
+        assert await connection.fetchval("select count(*) from orders o join users u on u.email = o.user_email") == 11
+        assert await connection.fetchval("select count(*) from countries where name = 'Germany'") == 1, "kept by rule"
+        assert await connection.fetchval("select version_num from alembic_version") == "a1b2c3d4", "the ledger is whole"
+        assert await connection.fetchval("select count(*) from spend"), "the materialised view is filled from the rows"
+        assert await connection.fetchval("insert into teams (title) values ('x') returning id") > 2, "sequences go on"
+    again = await LESSONS.prove(given, await LESSONS.take(given))
+    assert again.files == taken.files, "equal to the byte"
+    await LESSONS.unload(place, "database")
+
+
+async def test_the_schema_alone_brings_the_ledgers_of_migrations_with_it(server: Postgres, tmp_path: Path) -> None:
+    sql = (
+        "create table alembic_version (version_num text primary key); create table t (x int); insert into t values (1);"
+    )
+    at = await database(server, "ledger", sql + "insert into alembic_version values ('a1b2')")
+    given = asked(at, tmp_path)
+    taken = await LESSONS.prove(given, await LESSONS.take(given))
+    assert [table["name"] for table in taken.manifest["seed"]["tables"]] == ["public.alembic_version"]
+    place = place_of(server, "ledger_copy")
+    await LESSONS.load(place, taught(taken, "l" * 64), ours=True)
+    async with talking(server, "ledger_copy") as connection:
+        assert await connection.fetchval("select version_num from alembic_version") == "a1b2"
+        assert await connection.fetchval("select count(*) from t") == 0
+    await LESSONS.unload(place, "database")
+
+
+@pytest.mark.parametrize(
+    ("seed", "said"), [(("usrs where id < 3",), "staging has no table usrs"), (("t where y = 1",), "seed rule")]
+)
+async def test_a_rule_that_staging_does_not_fit_fails_the_lesson_with_its_text(
+    server: Postgres, tmp_path: Path, seed: tuple[str, ...], said: str
+) -> None:
+    at = await database(server, "ruled", "create table t (x int)")
+    with pytest.raises(CannotTeachError, match=said):
+        await LESSONS.take(asked(at, tmp_path, teach=("schema", "seed"), seed=seed))
+
+
+def test_a_rule_that_nobody_can_read_is_said_before_staging_is_asked(tmp_path: Path) -> None:
+    given = asked("postgresql://x@127.0.0.1:1/x", tmp_path, teach=("schema", "seed"), seed=("delete from users",))
+    with pytest.raises(ValueError, match="delete from users"):
+        LESSONS.check(given.service)
+
+
+async def _has(server: Postgres, extension: str) -> bool:
+    async with talking(server) as connection:
+        return bool(await connection.fetchval("select true from pg_available_extensions where name = $1", extension))
