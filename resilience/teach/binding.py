@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 from resilience.teach.exchange import SHARED, Place, canonical, places, same
 from resilience.teach.replay import Bound, Recorded, body_places, said
@@ -58,15 +59,23 @@ def _given(mine: Recorded, theirs: Recorded) -> _Given:
 
 
 def _was_given(old: object, new: object, given: _Given) -> bool:
-    """Whether a value of a request is what staging gave before, or holds it, as a header does its token."""
+    """Whether a value of a request is what staging gave, holds it, as a header does a token, or is held by it, as a cursor is.
+
+    It may be wrong by chance without harm: what was given is not free, and must be the recorded one to the letter.
+    """
     if type(old) is not type(new):
         return False
     if (type(new), old, new) in given:
         return True
     if not (isinstance(old, str) and isinstance(new, str)):
         return False
-    for _, before, now in sorted(given, key=lambda pair: -len(str(pair[1]))):
-        if isinstance(before, str) and isinstance(now, str) and len(before) >= _LEAST:
+    pairs = [(a, b) for _, a, b in given if isinstance(a, str) and isinstance(b, str)]
+    if min(len(old), len(new)) >= _LEAST:
+        forms = ((old, new), (quote(old, safe=""), quote(new, safe="")))
+        if any(a in before and b in now for before, now in pairs for a, b in forms):
+            return True
+    for before, now in sorted(pairs, key=lambda pair: -len(pair[0])):
+        if len(before) >= _LEAST:
             old = old.replace(before, now)
     return old == new
 

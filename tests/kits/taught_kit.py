@@ -231,7 +231,8 @@ class Staging:
 
     async def _absolute(self, _: web.Request) -> web.StreamResponse:
         following = f"{self.origin}/items?page=2"
-        return web.json_response({"next": following}, headers={"Next-Page": following})
+        cursor = f"{following}&cursor={uuid.uuid4().hex}%3D"
+        return web.json_response({"next": following}, headers={"Next-Page": cursor})
 
     async def _big(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

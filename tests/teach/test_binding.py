@@ -132,6 +132,21 @@ async def test_a_number_that_staging_gave_leaves_a_name_of_the_test_bound(lab: L
             assert source(await create(http, NEW, version=count)) == "recorded"
 
 
+async def test_a_cursor_in_an_address_that_staging_gave_leaves_a_name_of_the_test_bound(lab: Lessons) -> None:
+    for _ in range(2):
+        async with lab.recorder() as recorder, client(recorder.ports["api"][""]) as http:
+            with lab.test("a::t"):
+                await create(http, f"lamp-{uuid.uuid4()}")
+                await http.get((await http.get("/absolute")).headers["Next-Page"])
+        lab.learn(recorder.heard)
+    async with lab.stand_in() as mocks, client(mocks.mock("api").port) as http:
+        with lab.test("a::t"):
+            assert source(await create(http, NEW)) == "recorded"
+            following = (await http.get("/absolute")).headers["Next-Page"]
+            assert source(await http.get(following[:-4] + "0%3D")) == "miss"
+            assert source(await http.get(following)) == "recorded"
+
+
 async def test_a_token_that_a_lasting_fixture_was_given_leaves_a_name_of_the_test_bound(lab: Lessons) -> None:
     async def log_in(http: httpx.AsyncClient) -> dict[str, str]:
         token = (await http.post("/opaque")).json()["access_token"]
