@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.cli.demand import on_demand
@@ -13,8 +12,7 @@ from resilience.core.errors import RecordError
 with on_demand():
     from resilience import stand_ins as local
     from resilience.core import moments, next_steps
-    from resilience.fallback import journal as journals
-    from resilience.host import vantage
+    from resilience.fallback import journal as journals, standing
 
 if TYPE_CHECKING:
     from resilience.core.next_steps import Situation
@@ -43,33 +41,12 @@ def where_things_stand(settings: Settings) -> Standing:
         situation = next_steps.Situation(configured=configured, left_behind=str(left.path) if left else "")
         return Standing(situation=situation, applied=str(left or ""))
     dead = [stand_in.service for stand_in in local.status(settings) if not stand_in.ready]
-    return Standing(situation=situation_of(journal, dead, configured=configured), applied=_sentence(journal))
-
-
-def situation_of(
-    journal: Journal | None, dead: list[str], *, killed: str = "", configured: bool = True, left_behind: str = ""
-) -> Situation:
-    """Return what a journal, or a file without one, dead stand-ins and a killed run mean for the next step."""
-    if journal is None:
-        return next_steps.Situation(killed=killed, configured=configured, left_behind=left_behind)
-    folder = Path(journal.folder)
-    return next_steps.Situation(
-        fallback="unfinished" if journal.unfinished else "applied",
-        elsewhere="" if is_here(journal) else journal.host,
-        killed=killed,
-        run=f"{folder.parent.name}/{folder.name}",
-        dead=tuple(dead),
-        configured=configured,
-    )
-
-
-def is_here(journal: Journal) -> bool:
-    return journal.host == vantage.vantage().host
+    return Standing(situation=standing.situation_of(journal, dead, configured=configured), applied=_sentence(journal))
 
 
 def _sentence(journal: Journal) -> str:
     now = datetime.now(UTC)
     since = f"since {moments.clock(journal.started_at, now=now)}, {moments.ago(journal.started_at, now=now)}"
     state = "unfinished" if journal.unfinished else "applied"
-    where = "here" if is_here(journal) else f"on host {journal.host}"
+    where = "here" if standing.is_here(journal) else f"on host {journal.host}"
     return f"A fallback is {state} {where}: mode {journal.mode}, by {journal.user}, {since}."

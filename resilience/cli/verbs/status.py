@@ -19,9 +19,8 @@ from resilience.core.errors import RecordError, UsageError
 
 with on_demand():
     from resilience import stand_ins as local
-    from resilience.cli import standing
     from resilience.core import codec, moments, next_steps, records, words
-    from resilience.fallback import journal as journals
+    from resilience.fallback import journal as journals, standing
     from resilience.host import files, lock
     from resilience.runs import escalating, folder as folders, memory, owner, recalling
     from resilience.show import terminal
