@@ -19,6 +19,7 @@ from resilience.notebook import endings
 from resilience.notebook.endings import BROKEN, Break
 from resilience.notebook.parameters import MARK, NOTEBOOKS
 from resilience.notebook.passed import ParameterValues, declared_in, parse
+from resilience.notebook.shipped import notebooks_folder
 from resilience.notebook.stopping import Stopping
 from resilience.notebook.telling import Moment
 from resilience.runs.folder import change_incident, read_incident, record_stage
@@ -56,13 +57,6 @@ class Executed:
 
     def stage(self, name: StageName) -> Stage | None:
         return next((stage for stage in self.stages if stage.name is name), None)
-
-
-def notebooks_folder() -> Path:
-    """Return the folder of our notebooks: in the wheel, or in the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_shipped" / "notebooks"
-    return shipped if shipped.is_dir() else package.parent / "notebooks"
 
 
 def declared_parameters(notebook: Path) -> tuple[str, ...]:
