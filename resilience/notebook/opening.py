@@ -11,6 +11,7 @@ from resilience.core.errors import RecordError
 from resilience.core.redact import Redactor
 from resilience.notebook import kernel
 from resilience.notebook.cockpit import Notebook
+from resilience.notebook.links import links_of
 from resilience.notebook.passed import read_parameters
 from resilience.runs.configuration import load_settings
 from resilience.runs.runbook import Run, applied_run, open_run
@@ -28,6 +29,7 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
     Raises SettingsError for an unknown parameter or a value that cannot be used, UsageError where the run is not there.
     """
     parameters = read_parameters(namespace)
+    environ = dict(os.environ)
     kernel.show_records()
     if kernel.in_kernel():
         kernel.forget_own_variables(os.environ)
@@ -48,10 +50,11 @@ def open_notebook(namespace: Mapping[str, Any]) -> Notebook:
         parameters=given,
     )
     kernel.redact_outputs(run.redactor)
-    notebook = Notebook(run, parameters, interactive=kernel.interactive())
+    saved = run.folder / "notebooks" if kernel.run_by_us() else None
+    notebook = Notebook(run, parameters, interactive=kernel.interactive(), links=links_of(environ, headless=saved))
     if not notebook.interactive and not kernel.run_by_us():
         kernel.after_a_cell_that_raised(notebook.broke_off)
-    notebook.show_applied()
+    notebook.show_strip()
     return notebook
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from resilience.core.errors import OrderError
 from resilience.core.records import Incident, StageName
@@ -30,6 +31,7 @@ class Steps:
         self.interactive = interactive
         self.task: asyncio.Task[None] | None = None
         self.sections: dict[str, Section] = {}
+        self._strip: Any = None
 
     @property
     def incident(self) -> Incident:
@@ -41,18 +43,28 @@ class Steps:
         if self.task is not None and not self.task.done():
             self.task.cancel()
 
+    @property
+    def strip(self) -> Any:
+        """The strip at the top of a page that a person clicks on; made when it is first needed."""
+        if self._strip is None:
+            self._strip = _controls().ControlledStrip(self.stop)
+        return self._strip
+
+    def _cell(self, name: str) -> Section:
+        """Return the section of this name, placed into the cell that runs now, also where that is run again."""
+        section = self._section(name)
+        section.place()
+        return section
+
     def _section(self, name: str) -> Section:
         if name not in self.sections:
-            self.sections[name] = self._new_section()
+            self.sections[name] = self._new_section(name)
         return self.sections[name]
 
-    def _new_section(self) -> Section:
+    def _new_section(self, name: str) -> Section:
         if not self.interactive:
             return Section()
-        # Not at start-up: ipywidgets is slow to load, and headless there is nobody to click.
-        from resilience.notebook.controls import ControlledSection
-
-        return ControlledSection(refuse_busy=self._refuse_busy, stop=self.stop)
+        return cast(Section, _controls().ControlledSection(name, strip=self.strip, refuse_busy=self._refuse_busy))
 
     async def _do(self, section: Section, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Carry out a step within its cell; an error is the cell's."""
@@ -65,7 +77,7 @@ class Steps:
             )
             raise
         finally:
-            self._busy(section, False)
+            self._show_standing()
 
     def _start(self, section: Section, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Carry out a step that was clicked, as a task, and return at once, as the kernel must go on answering clicks.
@@ -73,10 +85,11 @@ class Steps:
         The run's record is read again first: another notebook or a command line may have gone on with it. An error or a
         stop is shown where the result would be, as a task's exception is seen nowhere else.
         """
-        if self._refuse_busy(section):
+        if self._refuse_busy():
             return
-        self._busy(section, True)
+        self._busy(True)
         section.begin(what)
+        section.focus()
 
         async def run() -> None:
             try:
@@ -88,30 +101,35 @@ class Steps:
             except Exception as exc:  # noqa: BLE001 - shown instead of raised, see above
                 section.show(views.error(exc), views.text(exc))
             finally:
-                self._busy(section, False)
+                self._busy(False)
                 self._ended()
+                section.focus()
 
         self.task = asyncio.get_running_loop().create_task(run())
 
     def _ended(self) -> None:
         """Show anew what depends on how the clicked step ended."""
 
-    def _refuse_busy(self, section: Section) -> bool:
+    def _show_standing(self) -> None:
+        """Show anew how things stand."""
+
+    def _refuse_busy(self) -> bool:
         busy = self.task is not None and not self.task.done()
         if busy:
-            section.say("Something is still running: wait for it, or stop it.")
+            self.strip.say("Something is still running: wait for it, or stop it.")
         return busy
 
-    def _busy(self, owner: Section, busy: bool) -> None:
+    def _busy(self, busy: bool) -> None:
         for section in self.sections.values():
-            section.set_busy(busy, owner is section)
+            section.set_busy(busy)
+        if self.interactive:
+            self.strip.set_busy(busy)
 
     def _clicked(self, action: str) -> Confirmation:
         return confirm(action, parameter="apply", declared=False, clicked_by=who())
 
     def _only_looked(self, section: Section, stage: StageName, agreed: Confirmation, why: str) -> None:
         if self.interactive:
-            section.show("", "")
             return
         self.run.skip(stage, why)
         plan = self.incident.plan
@@ -127,7 +145,8 @@ class Steps:
     def _note_by_hand(self, section: Section, stage: StageName, note: str) -> None:
         done = self.run.done_by_hand(stage, note)
         line = f"{stage.value.replace('_', ' ')} was done by hand by {done.by}: {done.note}"
-        section.show(views.box(line, kind="good"), line)
+        section.result(views.box(line, kind="good"), line)
+        self._show_standing()
 
     def _fresh(self, record: Any, stage: StageName) -> None:
         """Refuse to build upon a record that is older than `max_age_minutes`; a missing one is refused by the run."""
@@ -140,6 +159,13 @@ class Steps:
             f"what {stage.value} left in run {self.incident.run} is {age:.0f} minutes old; at most {limit:g} are taken.",
             hint=f"run notebooks/{NOTEBOOKS[stage]}.ipynb again, or -p max_age_minutes {age + 1:.0f}",
         )
+
+
+def _controls() -> ModuleType:
+    # Not at start-up: ipywidgets is slow to load, and headless there is nobody to click.
+    from resilience.notebook import controls
+
+    return controls
 
 
 def who() -> str:

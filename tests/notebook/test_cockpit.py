@@ -40,6 +40,15 @@ def button(section: Section, label: str) -> Any:
     return next(control for control in section.controls if getattr(control, "description", "") == label)
 
 
+def said(cockpit: Notebook) -> str:
+    """What the strip says beside the next step."""
+    return unescape(str(cockpit.strip.message.value))
+
+
+def seen(control: Any) -> bool:
+    return bool(control.layout.display != "none")
+
+
 async def done(cockpit: Notebook) -> None:
     assert cockpit.task is not None
     await asyncio.wait_for(asyncio.shield(cockpit.task), 60)
@@ -101,10 +110,13 @@ async def test_applying_asks_first_and_does_nothing_on_no(cockpit: Notebook) -> 
     section = cockpit.sections["apply"]
     button(section, "Apply the plan…").click()
     assert cockpit.task is None
-    button(section, "No").click()
+    cockpit.strip.no.click()
     assert cockpit.task is None
     assert cockpit.incident.stage(StageName.APPLY_FALLBACK) is None
-    button(section, "Yes, do it").click()
+    cockpit.strip.yes.click()
+    assert cockpit.task is None, "a question that was answered is not there to be answered again"
+    button(section, "Apply the plan…").click()
+    cockpit.strip.yes.click()
     await done(cockpit)
     assert "APPLIED" in section.html
     agreed = [event.detail for event in cockpit.incident.timeline if event.kind is EventKind.CONFIRMED]
@@ -122,11 +134,11 @@ async def test_the_tests_run_by_a_click_and_a_double_click_runs_them_once(cockpi
     run.click()
     assert cockpit.task is first
     assert run.disabled
-    assert "still running" in section.message.value
-    assert not section.stop.disabled
+    assert seen(cockpit.strip.stop)
+    assert not seen(cockpit.strip.next)
     await done(cockpit)
     assert not run.disabled
-    assert section.stop.disabled
+    assert not seen(cockpit.strip.stop)
     assert cockpit.incident.tests is not None
     assert [test.outcome for test in cockpit.incident.tests.tests] == [Outcome.PASSED] * 2
     assert "PASSED" in section.html
@@ -141,7 +153,7 @@ async def test_a_test_run_can_be_stopped_and_says_so(cockpit: Notebook, team: Pa
     async with asyncio.timeout(30):
         while "running" not in section.html:  # noqa: ASYNC110 - watched from outside, as a person would
             await asyncio.sleep(0.05)
-    section.stop.click()
+    cockpit.strip.stop.click()
     async with asyncio.timeout(30):
         await asyncio.wait({cockpit.task})  # type: ignore[arg-type]
     assert "Stopped by you" in section.html
@@ -184,7 +196,7 @@ async def test_watching_goes_on_after_a_bad_look_says_when_the_next_is_and_can_b
     assert "next look at " in section.html
     assert "last bad check" in section.html
     assert not cockpit.task.done()  # type: ignore[union-attr]
-    section.stop.click()
+    cockpit.strip.stop.click()
     async with asyncio.timeout(30):
         await asyncio.wait({cockpit.task})  # type: ignore[arg-type]
     assert "Stopped by you" in section.html
@@ -205,26 +217,28 @@ async def test_a_new_kernel_knows_what_is_applied_goes_on_with_it_and_undoes_it(
     # Another page, on a run of its own.
     page = Notebook(Run.create(load_settings(config)), ParameterValues(PARAMETERS), interactive=True)
     try:
-        page.show_applied()
+        page.show_strip()
         await prepared(page)
         for verb in (page.apply, page.run_tests, page.validate_recovery, page.restore):
             await verb()
-        section = page.sections["banner"]
-        assert f"APPLIED by run {run.applied_id} since " in section.html
-        assert button(section, "Go on").layout.display is None
-        button(section, "Go on").click()
+        strip = page.strip
+        assert "mode degraded · since " in strip.facts.value
+        assert strip.next.description == "Go on"
+        assert "another run is applied here" in said(page)
+        strip.next.click()
         assert page.run.folder == run.folder
-        assert "goes on with that run" in section.html
+        assert f"Going on with run {run.incident.run}" in said(page)
+        assert strip.next.description == "Run the tests"
         assert "APPLIED: 1 stand-in ready" in page.sections["apply"].html
         assert "carried out" in page.sections["plan"].html
         assert "nothing has been done yet" not in page.sections["plan"].html
-        button(section, "Undo…").click()
+        strip.undo.click()
         assert page.incident.restored is None
-        button(section, "Yes, do it").click()
+        strip.yes.click()
         await done(page)
-        assert "RESTORED: every file is as it was" in section.html
-        assert button(section, "Go on").layout.display == "none"
-        assert "RESTORED" in section.message.value
+        assert "RESTORED: every file is as it was" in page.sections["restore"].html
+        assert not seen(strip.undo)
+        assert "in this checkout" in strip.facts.value
         assert not (stood_in / ".env.test.active").exists()
     finally:
         await run.restore()
@@ -247,11 +261,11 @@ async def test_run_all_on_the_run_that_is_applied_shows_what_it_knows_and_does_n
     assert found is not None
     page = Notebook(found, ParameterValues(PARAMETERS), interactive=True)
     try:
-        page.show_applied()
+        page.show_strip()
         await prepared(page)
         for verb in (page.apply, page.run_tests, page.validate_recovery, page.restore, page.report):
             await verb()
-        assert "goes on with that run" in page.sections["banner"].html
+        assert page.strip.next.description == "Watch staging"
         assert "carried out" in page.sections["plan"].html
         assert "APPLIED: 1 stand-in ready" in page.sections["apply"].html
         assert "TESTS" in page.sections["tests"].html
@@ -259,9 +273,9 @@ async def test_run_all_on_the_run_that_is_applied_shows_what_it_knows_and_does_n
         assert (stood_in / ".env.test.active").read_bytes() == before
         # Undone elsewhere meanwhile: this page finds out when it is asked to go on.
         await run.restore()
-        button(page.sections["banner"], "Go on").click()
-        assert "Nothing is applied here any more" in page.sections["banner"].message.value
-        assert "APPLIED by run" not in page.sections["banner"].html
+        page._go_on()
+        assert "Nothing is applied here any more" in said(page)
+        assert "mode degraded · since " not in page.strip.facts.value
         assert len(list((stood_in / "outputs").glob("*/*/incident.json"))) == 1
     finally:
         await run.restore()
@@ -274,7 +288,7 @@ async def test_restoring_asks_first(cockpit: Notebook) -> None:
     section = cockpit.sections["restore"]
     button(section, "Restore…").click()
     assert cockpit.incident.restored is None
-    button(section, "Yes, do it").click()
+    cockpit.strip.yes.click()
     await done(cockpit)
     assert "nothing to put back" in section.html
 
@@ -301,7 +315,7 @@ async def test_a_note_of_a_person_stands_in_the_report_that_is_written_then(
     section = cockpit.sections["report"]
     next(control for control in section.controls if isinstance(control, ipywidgets.Text)).value = "called the provider"
     button(section, "Add to the timeline").click()
-    assert "Noted on the timeline of staging-" in section.html
+    assert "Noted on the timeline of staging-" in cockpit.sections["publish"].html
     button(section, "Write the report").click()
     await done(cockpit)
     assert "called the provider" in (cockpit.run.folder / "report.html").read_text()
@@ -321,13 +335,13 @@ async def test_publishing_shows_the_exact_text_first_and_writes_nothing_where_no
         assert "no repository is configured" in section.html
         cockpit.run.settings = replace(cockpit.settings, issue="1278", publish=PublishSettings(repository="octo/shop"))
         button(section, "Publish…").click()
-        assert section.said == "The text to be written:"
-        shown = unescape(section.html).removeprefix("<pre>").removesuffix("</pre>")
+        assert said(cockpit).endswith("The text to be written:</span>")
+        shown = unescape(cockpit.sections["publish"].html).removeprefix("<pre>").removesuffix("</pre>")
         assert double.requests == []
-        button(section, "Yes, do it").click()
+        cockpit.strip.yes.click()
         await done(cockpit)
         assert double.on()[0]["body"] == shown
-        assert "Published the incident's comment" in unescape(section.html)
+        assert "Published the incident's comment" in unescape(cockpit.sections["publish"].html)
 
 
 async def test_the_report_is_written_by_a_click(cockpit: Notebook) -> None:

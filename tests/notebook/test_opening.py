@@ -53,14 +53,14 @@ async def test_a_page_of_a_person_goes_on_with_what_is_applied_and_a_headless_on
         assert found.folder == run.folder
         headless = open_notebook(parameters)
         assert headless.run.folder != run.folder
-        assert f"APPLIED by run {run.applied_id} since " in headless.sections["banner"].text
+        assert "APPLIED: applied (mode degraded · since " in headless.sections["strip"].text
         # One whose undo data are damaged is not taken up: the banner says so.
         journal = load_settings().state / "journal.json"
         kept = journal.read_bytes()
         journal.write_text("{")
         assert _applied(parameters) is None
-        assert "cannot be read" in open_notebook(parameters).sections["banner"].text
+        assert "cannot be read" in open_notebook(parameters).sections["strip"].text
         journal.write_bytes(kept)
     finally:
         await run.restore()
-    assert "banner" not in open_notebook(parameters).sections
+    assert "APPLIED: nothing (in this checkout)" in open_notebook(parameters).sections["strip"].text

@@ -60,7 +60,7 @@ def test_no_output_is_committed_and_cell_ids_are_hand_picked(name: str) -> None:
     for cell in document["cells"]:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
-        assert set(cell["metadata"]) <= {"tags"}
+        assert set(cell["metadata"]) <= {"tags", "jupyter"}
     assert set(document["metadata"]) == {"kernelspec", "language_info"}
 
 
@@ -86,6 +86,14 @@ def test_the_first_cell_says_what_it_changes_and_the_last_what_to_do_next(name: 
     assert told[-1]["source"].startswith("## What to do next")
     for link in re.findall(r"\]\(([^)]+)\)", told[-1]["source"]):
         assert (NOTEBOOKS / link).is_file(), link
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_is_hidden_where_nobody_is_to_change_it(name: str) -> None:
+    """By the key that JupyterLab keeps itself; a frame to explore is shown with its code, and so is the period of the trends."""
+    for cell in cells(name):
+        shown = "explore" in cell["metadata"].get("tags", []) or name == "07_trends"
+        assert shown or cell["metadata"]["jupyter"] == {"source_hidden": True}, cell["id"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,19 @@ from resilience.core.records import (
     Restored,
     TestSuiteResult,
 )
-from resilience.show.notebook.blocks import box, busy, by_hand_view, error, head, page
+from resilience.show.notebook.blocks import (
+    as_of,
+    box,
+    busy,
+    by_hand_view,
+    error,
+    folded,
+    head,
+    links_view,
+    listed,
+    page,
+    stamp,
+)
 from resilience.show.notebook.fallback import applied_view, plan_view, restored_view
 from resilience.show.notebook.incident import incident_view
 from resilience.show.notebook.mode import decision_view, modes_view
@@ -24,13 +36,15 @@ from resilience.show.notebook.phases import phases_view
 from resilience.show.notebook.recovery import gauge, recovery_view
 from resilience.show.notebook.services import health_view, pill
 from resilience.show.notebook.spark import spark
+from resilience.show.notebook.strip import Fact, step_text, step_view, strip_text, strip_view
 from resilience.show.notebook.tests import progress_view, tests_view
 from resilience.show.notebook.texts import text
 
 __all__ = [
-    "applied_view", "box", "busy", "by_hand_view", "decision_view", "error", "gauge", "head", "health_view", "html",
-    "incident_view", "modes_view", "page", "phases_view", "pill", "plan_view", "progress_view", "recovery_view",
-    "restored_view", "spark", "tests_view", "text",
+    "Fact", "applied_view", "as_of", "box", "busy", "by_hand_view", "decision_view", "error", "folded", "gauge",
+    "head", "health_view", "html", "incident_view", "links_view", "listed", "modes_view", "page", "phases_view",
+    "pill", "plan_view", "progress_view", "recovery_view", "restored_view", "spark", "stamp", "step_text",
+    "step_view", "strip_text", "strip_view", "tests_view", "text",
 ]  # fmt: skip
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 
 from resilience.core.errors import ResilienceError
 from resilience.core.marks import LOOKS, Mark, Tone
+from resilience.core.moments import clock
 
 GOOD, WARN, BAD, DIM = (LOOKS[tone].ink for tone in (Tone.GOOD, Tone.PARTIAL, Tone.BAD, Tone.QUIET))
 
@@ -40,12 +42,24 @@ color:#fff;margin-right:3px;font-weight:600}
 .rb.rb tr{background:none}
 .rb details{margin:.3em 0}
 .rb svg{vertical-align:middle}
+.rb img.chart{max-width:100%;background:#fff;margin:.3em 0}
+[data-jp-theme-light=false] .rb img.chart,.vscode-dark .rb img.chart{filter:invert(.92) hue-rotate(180deg)}
 </style>"""
 
 
 def page(*parts: str) -> str:
     """Wrap fragments into one with our style, and keep MathJax from reading a shell's `$(…)` as a formula."""
     return f'{_STYLE}<div class="rb tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
+
+
+def as_of(at: datetime) -> str:
+    """Return 'as of 03:14 UTC', beside what the clock on the wall shows where that differs."""
+    return f"as of {clock(at, now=at)}"
+
+
+def stamp(at: datetime) -> str:
+    """Return the time that what follows is true of: the page is read later, and beside newer results."""
+    return f'<div class="dim">{escape(as_of(at))}</div>'
 
 
 def head(line: str) -> str:
@@ -102,6 +116,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> 
 def listed(lines: Iterable[str], *, code: bool = False) -> str:
     items = "".join(f"<li><code>{escape(x)}</code></li>" if code else f"<li>{escape(x)}</li>" for x in lines)
     return f"<ul>{items}</ul>" if items else ""
+
+
+def links_view(links: Mapping[str, str]) -> str:
+    """Return the files that can be opened from the page, by name; nothing for those without a link."""
+    found = [f'<a href="{escape(href)}">{escape(name)}</a>' for name, href in links.items() if href]
+    return f"<div>Open: {' · '.join(found)}</div>" if found else ""
 
 
 def folded(title: str, body: str, *, is_open: bool = False) -> str:

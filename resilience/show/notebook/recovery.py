@@ -9,14 +9,16 @@ from resilience.core.records import Recovery, RecoveryCheck
 from resilience.core.words import plural, recovery_line
 from resilience.show.notebook.blocks import GOOD, box, folded, head, table, yes_or_no
 
+_CELLS = 12
+
 
 def gauge(in_a_row: int, needed: int, checks: Sequence[RecoveryCheck] = ()) -> str:
-    """Draw n of m good checks as a row of cells, with the latest reason of a bad one."""
+    """Draw n of m good checks as a row of cells, with the latest reason of a bad one; beyond a row's length only the words."""
     cells = "".join(
         f'<span class="cell" style="background:{GOOD}">✓</span>'
         if position < in_a_row
         else '<span class="cell todo">·</span>'
-        for position in range(max(needed, in_a_row if in_a_row <= 12 else needed))
+        for position in range(max(needed, in_a_row if in_a_row <= _CELLS else needed) if needed <= _CELLS else 0)
     )
     last = next((check for check in reversed(checks) if not check.good), None)
     why = f'<div class="dim">last bad check at {last.at:%H:%M:%S} UTC: {escape(last.why)}</div>' if last else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from resilience.core.groups import TestGroup, groups
@@ -41,14 +41,17 @@ def progress_view(
     return "".join(parts)
 
 
-def tests_view(result: TestSuiteResult) -> str:
-    """Return the verdict first, then the counts, then each test that needs a person."""
+def tests_view(result: TestSuiteResult, link: Callable[[str], str] | None = None) -> str:  # noqa: PT028 - no test
+    """Return the verdict first, then the counts, then each test that needs a person.
+
+    `link` returns the link to a place in the team's files, or "" for none.
+    """
     lines = result_lines(result)
     kind = next(kind for kind, tone in BOXES.items() if tone is VERDICTS[result.verdict].tone)
     parts = [box(lines[0].strip(), kind=kind), *(f"<div>{escape(line.strip())}</div>" for line in lines[1:])]
     parts.append(f'<div class="dim">in {escape(seconds(result.duration_s))}, exit code {result.exit_code}</div>')
     found = groups(result)
-    parts.extend(_tests(group, is_open=group.messages or group is found[0]) for group in found)
+    parts.extend(_tests(group, link or (lambda _: ""), is_open=group.messages or group is found[0]) for group in found)
     if result.reached:
         rows = [
             [
@@ -64,14 +67,14 @@ def tests_view(result: TestSuiteResult) -> str:
     return "".join(parts)
 
 
-def _tests(group: TestGroup, *, is_open: bool = False) -> str:
+def _tests(group: TestGroup, link: Callable[[str], str], *, is_open: bool = False) -> str:
     """Return one group as a table, cut to what a notebook can hold; the rest is counted."""
     rows = []
     for test in group.tests[:_TESTS_SHOWN]:
         said = test.message or test.reason or ""
         rows.append(
             [
-                ("", f"<code>{escape(test.id)}</code>"),
+                ("", f"<code>{escape(test.id)}</code>" + _place(test.failed_at or test.where, link)),
                 ("line", marked(OUTCOMES[test.outcome])),
                 ("line", escape(test.service or "")),
                 ("", escape(said[:300])),
@@ -85,3 +88,9 @@ def _tests(group: TestGroup, *, is_open: bool = False) -> str:
     shown = table(["Test", "Outcome", "Service", "Said"], rows)
     meaning = f'<div class="dim">{escape(group.meaning)}</div>'
     return folded(f"{group.title} ({len(group.tests):,})", meaning + shown + more, is_open=is_open)
+
+
+def _place(where: str | None, link: Callable[[str], str]) -> str:
+    """Return the place in the team's files as a link, and nothing where the page cannot open it: the test's name says it."""
+    href = link(where) if where else ""
+    return f'<br><a href="{escape(href)}">{escape(where or "")}</a>' if href else ""
