@@ -20,6 +20,7 @@ async def test_each_row_that_is_refused_is_named_with_its_constraint(
     empty: asyncpg.Connection, staging_server: PostgresServer
 ) -> None:
     await empty.execute(TABLE)
+    written = len(staging_server.log.read_text())
     table = (await read_schema(empty)).tables["public.t"]
     good = ["1", "o'\\", "2", "ok", "x"]
     rows = [
@@ -40,6 +41,6 @@ async def test_each_row_that_is_refused_is_named_with_its_constraint(
     assert second == ()
     assert third == (Refused(row=0, state="23514", constraint="t_a_check"),)
     assert await empty.fetchval("select count(*) from t") == 0
-    log = staging_server.log.read_text()
+    log = staging_server.log.read_text()[written:]
     assert "Failing row" not in log
     assert "t_a_check" not in log
