@@ -63,6 +63,8 @@ _OF_THE_MOMENT = frozenset(
     }
 )
 _OF_WHO_ASKS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_OF_A_PART = frozenset({"range", "if-range", "if-none-match", "if-match", "if-modified-since", "if-unmodified-since"})
+"""What is asked with these may be answered without the body in which a change would be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,9 @@ class Changes:
 def sample(recordings: Sequence[Recorded], known: Collection[str] = ()) -> tuple[tuple[Asked, tuple[Answer, ...]], ...]:
     """Return GETs that anybody may ask again at any time, each with all its recorded answers; spread over the paths.
 
-    Left out is what asks as somebody, as only a pseudonym is known of them, and what a test may have made: GETs of tests that
-    changed something, and of things that a change answered with. `known` are headers, in lower case, that the configuration gives.
+    Left out is what asks as somebody, as only a pseudonym is known of them, what asks for a part or on a condition, and what a test
+    may have made: GETs of tests that changed something, and of things that a change answered with. `known` are headers, in lower
+    case, that the configuration gives.
     """
     by_request: dict[tuple[str, str], list[Exchange]] = {}
     changing = {one.exchange.owner for one in recordings if not one.exchange.reads} - {SHARED}
@@ -88,7 +91,7 @@ def sample(recordings: Sequence[Recorded], known: Collection[str] = ()) -> tuple
         if asked.method != "GET" or exchange.owner in changing or exchange.answer.status >= 500:
             continue
         own = [(name, value) for name, value in asked.headers if name.lower() not in known]
-        if any(name.lower() in _OF_WHO_ASKS for name, _ in own) or _hides(target, own):
+        if any(name.lower() in _OF_WHO_ASKS | _OF_A_PART for name, _ in own) or _hides(target, own):
             continue
         if made.isdisjoint(part for part in re.split(r"[/?&=]", target) if len(part) >= _LEAST):
             by_request.setdefault((asked.path, asked.query), []).append(exchange)

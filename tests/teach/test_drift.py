@@ -85,6 +85,8 @@ def test_only_gets_are_asked_again_that_anybody_may_ask_of_things_that_no_test_m
         recorded(Asked(method="HEAD", path="/health"), answer(b""), "test a"),
         recorded(Asked(method="GET", path="/me", headers=(("Authorization", "Bearer mask-00"),)), answer({}), "test a"),
         recorded(Asked(method="GET", path="/s/mask-0123456789abcdef0123"), answer({}), "test a"),
+        recorded(Asked(method="GET", path="/seen", headers=(("If-None-Match", '"a"'),)), answer(b"", 304), "test a"),
+        recorded(Asked(method="GET", path="/piece", headers=(("Range", "bytes=0-9"),)), answer(b"", 206), "test a"),
         recorded(Asked(method="GET", path="/broken"), answer({}, 503), "test a"),
     ]
     (chosen,) = sample(recordings)
