@@ -47,7 +47,7 @@ async def compare(
     recordings: list[Recorded] = []
     for one in current:
         recordings += recordings_of(one)
-    chosen = sample(recordings, [name.lower() for name in service.headers])
+    chosen = sample(recordings, [name.lower() for name in service.headers], service.teach_routes)
     answers = await ask_again(service, settings.root, [asked for asked, _ in chosen], until, settings.deadlines)
     drift, added, unchecked = list[str](), list[str](), list[str]()
     checked = 0

@@ -75,12 +75,14 @@ class Changes:
     added: tuple[str, ...] = ()
 
 
-def sample(recordings: Sequence[Recorded], known: Collection[str] = ()) -> tuple[tuple[Asked, tuple[Answer, ...]], ...]:
+def sample(
+    recordings: Sequence[Recorded], known: Collection[str] = (), routes: Collection[str] = ()
+) -> tuple[tuple[Asked, tuple[Answer, ...]], ...]:
     """Return GETs that anybody may ask again at any time, each with all its recorded answers; spread over the paths.
 
     Left out is what asks as somebody, as only a pseudonym is known of them, what asks for a part or on a condition, and what a test
     may have made: GETs of tests that changed something, and of things that a change answered with. `known` are headers, in lower
-    case, that the configuration gives.
+    case, that the configuration gives, as are `routes`, which no test has to have made.
     """
     by_request: dict[tuple[str, str], list[Exchange]] = {}
     changing = {one.exchange.owner for one in recordings if not one.exchange.reads} - {SHARED}
@@ -93,7 +95,8 @@ def sample(recordings: Sequence[Recorded], known: Collection[str] = ()) -> tuple
         own = [(name, value) for name, value in asked.headers if name.lower() not in known]
         if any(name.lower() in _OF_WHO_ASKS | _OF_A_PART for name, _ in own) or _hides(target, own):
             continue
-        if made.isdisjoint(part for part in re.split(r"[/?&=]", target) if len(part) >= _LEAST):
+        ours = asked.path in routes or target in routes
+        if ours or made.isdisjoint(part for part in re.split(r"[/?&=]", target) if len(part) >= _LEAST):
             by_request.setdefault((asked.path, asked.query), []).append(exchange)
     chosen = _spread(by_request, SAMPLE)
     return tuple((exchanges[0].asked, tuple(one.answer for one in exchanges)) for exchanges in chosen)

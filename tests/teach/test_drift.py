@@ -93,6 +93,8 @@ def test_only_gets_are_asked_again_that_anybody_may_ask_of_things_that_no_test_m
     assert chosen[0] == GET
     assert len(chosen[1]) == 2
     assert {asked.path for asked, _ in sample(recordings, ["authorization"])} == {"/items", "/me"}
+    given = [*recordings, recorded(Asked(method="GET", path="/items/item-0007"), made, "")]
+    assert {asked.path for asked, _ in sample(given, routes=["/items/item-0007"])} == {"/items", "/items/item-0007"}
 
 
 def test_a_sample_is_spread_over_the_sorts_of_paths() -> None:
