@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets as lots
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,20 +68,23 @@ def to_run_again(settings: Settings, store: Store, result: TestSuiteResult) -> A
         if test.outcome not in _FAILED or not test.rounds:
             continue
         found = {
-            name: passed[0]
-            for name, generations in by_service.items()
-            if (passed := [one for one in generations if _passed(one, test.id)])
+            name: passed for name, every in by_service.items() if (passed := _newest_passed(every, test.id)) is not None
         }
         seen = {name.rstrip("?") for one in test.evidence for name in one.used} or set(known.get(test.id, ()))
         if found and seen <= set(found):
             fits.append((test, {name: found[name] for name in (seen or found)}))
-    chosen: dict[str, Generation] = {}
-    for _, found in fits:
-        for name, one in found.items():
-            if name not in chosen or chosen[name].number < one.number:
-                chosen[name] = one
+    chosen = _newest_of(found for _, found in fits)
     tests = tuple(test for test, found in fits if all(chosen[name] == one for name, one in found.items()))
     return Again(tests=tests[:TESTS], generations=chosen)
+
+
+def _newest_of(found: Iterable[Mapping[str, Generation]]) -> dict[str, Generation]:
+    chosen: dict[str, Generation] = {}
+    for generations in found:
+        for name, one in generations.items():
+            if name not in chosen or chosen[name].number < one.number:
+                chosen[name] = one
+    return chosen
 
 
 def _by_tests(settings: Settings, store: Store, service: Service) -> list[Generation]:
@@ -98,9 +101,12 @@ def _by_tests(settings: Settings, store: Store, service: Service) -> list[Genera
     ]
 
 
-def _passed(generation: Generation, test: str) -> bool:
-    manifest = generation.manifest
-    return test in manifest.get("tests", {}) and manifest.get("ended", {}).get(test) in _PASSED
+def _newest_passed(generations: Sequence[Generation], test: str) -> Generation | None:
+    """Return the newest generation that holds recordings of this test, and on whose staging it passed."""
+    for one in generations:
+        if test in one.manifest.get("tests", {}) and one.manifest.get("ended", {}).get(test) in _PASSED:
+            return one
+    return None
 
 
 async def look_again(

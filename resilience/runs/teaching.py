@@ -302,18 +302,8 @@ async def teach_routes(
     or 4xx is not learned. Raises UsageError where there is nothing to ask for, NotWellError and LockedError.
     """
     store = Store(settings.state)
-    known = drifting.comparable(settings, store, names)
-    agreeing = contracted(settings, names)
-    wanted = any(one.teach_routes and (TRAFFIC in one.teach or one.name in names) for one in settings.services)
-    asked = teachable(settings, names) if wanted or not (agreeing or known) else ()
-    routed = [service for service in asked if service.teach_routes]
+    known, routed, agreeing = _of_a_lesson(settings, store, names, learn=learn)
     services = [one for one in settings.services if one in known or (learn and (one in routed or one in agreeing))]
-    if not services and learn:
-        raise UsageError(
-            "no service that teaches has teach_routes or a contract.", hint='teach_routes = ["/api/products"]'
-        )
-    if not services:
-        raise UsageError("nothing is taught that staging could be compared with.", hint="resilience teach")
     with store.lesson():
         await until_well(settings, services, say)
         until = monotonic() + LESSON_S
@@ -331,21 +321,37 @@ async def teach_routes(
             await well_now(settings, services)
         except NotWellError as exc:
             if learn:
-                _all_stale(store, [one for one in services if one in routed or one in agreeing], str(exc))
+                _all_stale(store, {one.name: one for one in (*routed, *agreeing)}.values(), str(exc))
             raise
         for name, found in drift.items():
             store.note_drift(name, found)
         learned = Learned(notes=tuple(line for name, found in drift.items() for line in drifting.told(name, found)))
         if learn:
             masker = masker_of(keys.make(settings.data, os.environ), settings.secrets, ())
-            for more in (
-                await _write(settings, store, routed, answers, "routes", began),
-                await _agree(settings, store, documents, masker, began),
-            ):
-                learned = Learned(
-                    generations=(*learned.generations, *more.generations), notes=(*learned.notes, *more.notes)
-                )
+            routes = await _write(settings, store, routed, answers, "routes", began)
+            agreed = await _agree(settings, store, documents, masker, began)
+            learned = Learned(
+                generations=(*routes.generations, *agreed.generations),
+                notes=(*learned.notes, *routes.notes, *agreed.notes),
+            )
     return replace(learned, drift=drift, asked=len(services) if learn and (routed or agreeing) else 0)
+
+
+def _of_a_lesson(
+    settings: Settings, store: Store, names: Sequence[str], *, learn: bool
+) -> tuple[Sequence[Service], Sequence[Service], Sequence[Service]]:
+    """Return the services to compare, those whose routes are asked, and those with a contract. Raises UsageError for none."""
+    known, agreeing = drifting.comparable(settings, store, names), contracted(settings, names)
+    wanted = any(one.teach_routes and (TRAFFIC in one.teach or one.name in names) for one in settings.services)
+    asked = teachable(settings, names) if wanted or not (agreeing or known) else ()
+    routed = [service for service in asked if service.teach_routes]
+    if learn and not (known or routed or agreeing):
+        raise UsageError(
+            "no service that teaches has teach_routes or a contract.", hint='teach_routes = ["/api/products"]'
+        )
+    if not learn and not known:
+        raise UsageError("nothing is taught that staging could be compared with.", hint="resilience teach")
+    return known, routed, agreeing
 
 
 async def _documents(settings: Settings, services: Iterable[Service]) -> Documents:
