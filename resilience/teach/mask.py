@@ -209,7 +209,7 @@ class Masker:
         if name == "set-cookie":
             first, sign, rest = value.partition(";")
             return f"{self._cookie(first.strip())}{sign}{rest}"
-        if name in ("location", "content-location", "link", "referer"):
+        if name in ("location", "content-location", "link", "referer") or value.startswith(("http://", "https://")):
             before, mark, query = value.partition("?")
             return f"{self.text(before)}{mark}{self._form(query)}"
         if name in _SECRET_HEADERS or (is_secret_name(name) and name not in ("www-authenticate", "etag")):
