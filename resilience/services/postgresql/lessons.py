@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,18 @@ from resilience.services.postgresql import archive, templates
 from resilience.services.postgresql.archive import ArchiveError, Item
 from resilience.services.postgresql.leaving import is_of_the_schema, kept
 from resilience.services.postgresql.reading import Reading, dump, read
-from resilience.services.postgresql.seed import Seed, SeedAsked, SeedError, check, load, mask, plan, take
+from resilience.services.postgresql.seed import (
+    Seed,
+    SeedAsked,
+    SeedError,
+    SeedPlan,
+    Taken as TakenRows,
+    check,
+    load,
+    mask,
+    plan,
+    take,
+)
 from resilience.services.postgresql.stand_in import (
     APPLICATION,
     PostgresServer,
@@ -44,7 +56,8 @@ class _PostgreSQL(Lessons):
         check(service.seed, service.mask)
 
     async def take(self, asked: Asked) -> Taken:
-        return await read(asked, partial(_take, asked))
+        found = await read(asked, partial(_take, asked))
+        return await asyncio.to_thread(_taken, asked, *found)
 
     async def plan(self, asked: Asked) -> Sequence[str]:
         return await read(asked, partial(_planned, asked))
@@ -198,26 +211,36 @@ order by name
 """What of a login's own settings changes what a query gives, and where it looks names up: the stand-in's user is another."""
 
 
-async def _take(asked: Asked, reading: Reading) -> Taken:
-    """Dump the schema, and leave out what may not be kept; take the rows of the same moment into memory."""
+async def _take(asked: Asked, reading: Reading) -> tuple[bytes, dict[str, Any], SeedPlan, TakenRows]:
+    """Return the dump of the schema, what its login's settings are, and the rows of the same moment, in memory.
+
+    The dump is made beside the rows, and nothing is computed here that can wait: staging's locks are held meanwhile.
+    """
     settings = {row["name"]: row["value"] for row in await reading.connection.fetch(_SETTINGS)}
+    dumping = asyncio.ensure_future(reading.dump())
     try:
-        every = archive.read(await reading.dump())
+        planned = await plan(reading.connection, _seed_asked(asked))
+        rows = await take(reading.connection, planned, _seed_asked(asked))
+        return await dumping, {"version": reading.version, "settings": settings}, planned, rows
+    except SeedError as exc:
+        raise CannotTeachError(f"{asked.service.name}: {exc.message}", hint=exc.hint) from exc
+    finally:
+        dumping.cancel()
+        await asyncio.gather(dumping, return_exceptions=True)
+
+
+def _taken(asked: Asked, dumped: bytes, manifest: dict[str, Any], planned: SeedPlan, rows: TakenRows) -> Taken:
+    """Leave out of a dump what may not be kept. It searches each statement for secrets, which takes time: for a thread."""
+    try:
+        every = archive.read(dumped)
     except ArchiveError as exc:
         raise CannotTeachError(f"{asked.service.name}: the dump of its schema cannot be read: {exc}") from exc
     items, gaps = kept(every, Redactor(asked.secrets) if asked.secrets else None)
     counts = Counter(item.kind for item in items)
-    manifest: dict[str, Any] = {
-        "version": reading.version,
+    manifest |= {
         "objects": dict(sorted(counts.items())),
-        "what": f"{_counted(counts)} of PostgreSQL {reading.version}",
-        "settings": settings,
+        "what": f"{_counted(counts)} of PostgreSQL {manifest['version']}",
     }
-    try:
-        planned = await plan(reading.connection, _seed_asked(asked))
-        rows = await take(reading.connection, planned, _seed_asked(asked))
-    except SeedError as exc:
-        raise CannotTeachError(f"{asked.service.name}: {exc.message}", hint=exc.hint) from exc
     new = tuple(f"column {name} is new: it is masked until `mask` says otherwise" for name in planned.new)
     return Taken(
         files={SCHEMA: archive.written(items)}, manifest=manifest, gaps=(*gaps, *planned.gaps, *new), unmasked=rows
