@@ -119,7 +119,11 @@ class Cockpit:
         """Click a link, and return the name of the tab that it opened beside the notebook."""
         self.page.locator(f".jp-Notebook a:text-is('{label}') >> visible=true").first.click()
         tab = self.page.locator(f".lm-TabBar-tabLabel:text-is('{label}')")
-        tab.wait_for(timeout=30_000)
+        try:
+            tab.wait_for(timeout=30_000)
+        except sync_api.TimeoutError:
+            self.shoot("not-opened")
+            raise
         return str(tab.inner_text())
 
     def back(self) -> None:

@@ -28,12 +28,13 @@ opacity:0;scroll-margin-top:17rem;scroll-margin-bottom:75vh}
 .jp-Notebook .jp-Cell:has(.rb-strip) :is(.jp-Cell-inputWrapper,.jp-OutputArea-promptOverlay){display:none}
 .jp-Notebook .jp-OutputArea-child:has(.rb-run){display:none}
 .jp-Notebook .jp-Cell:has(.rb-strip) .jp-OutputPrompt{visibility:hidden}
-.jp-Notebook .jp-Cell:not(.jp-mod-active) .jp-InputPlaceholder{font-size:10px;line-height:1;min-height:0;padding:0;border:0;
+.jp-Notebook .jp-Cell .jp-InputPlaceholder{font-size:10px;line-height:1;min-height:0;padding:0;border:0;
 background:none;opacity:.5}
-.jp-Notebook .jp-Cell:not(.jp-mod-active) .jp-InputPlaceholder *{font-size:10px;line-height:1;padding:0;border:0;background:none}
+.jp-Notebook .jp-Cell .jp-InputPlaceholder *{font-size:10px;line-height:1;padding:0;border:0;background:none}
 </style>"""
 """Stays at the top where JupyterLab scrolls. What is shown by a widget replaces what is saved of it while its kernel lives, and
-a widget whose kernel is gone says nothing; the code, which nbconvert does not hide by itself, is hidden there too."""
+a widget whose kernel is gone says nothing; the code, which nbconvert does not hide by itself, is hidden there too. What stands for
+hidden code keeps its height in the active cell: a click makes its cell the active one, and missed what moved below it."""
 
 GONE = "The buttons went with the kernel: Run, then Run All Cells brings them back and changes nothing."
 
