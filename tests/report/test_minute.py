@@ -14,6 +14,7 @@ from resilience.core.records import EventKind, Incident, TimelineEvent
 from resilience.report.exports.summary import summary
 from resilience.report.html import html
 from resilience.report.markdown import markdown
+from resilience.report.people import PEOPLE
 from resilience.report.series import Columns
 from resilience.report.view import View, build
 from tests.kits import incident_factory as factory
@@ -147,3 +148,7 @@ def test_two_hundred_services_stay_below_three_megabytes_and_none_is_left_out() 
     assert "170 services were well all the time" in page
     assert "25 more services unwell" in page
     assert len(markdown(view)) <= 60_000
+    # Where not even the shortest lists fit, as with every service unwell in another way.
+    text = markdown(view, limit=12_000)
+    assert len(text) <= 12_000
+    assert all(f"<!-- people:{key} -->" in text and f"<!-- /people:{key} -->" in text for key in PEOPLE), "cut off"

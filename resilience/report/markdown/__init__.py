@@ -32,9 +32,11 @@ def markdown(view: View, *, limit: int = LIMIT) -> str:
         text = _render(view, level)
         if len(text) <= limit:
             return text
-    # Only absurdly many services or causes come here; the head says what matters, so it is what stays.
-    tail = "\n\n_Cut here to fit a GitHub comment; all of it is in `report.html`._\n"
-    return text[: limit - len(tail)].rsplit("\n\n", 1)[0] + tail
+    # Only very many services or causes come here; the head says what matters, so it is what stays, with what people wrote.
+    kept = "\n\n".join(people(view))
+    tail = f"\n\n_Cut here to fit a GitHub comment; all of it is in `report.html`._\n\n{kept}\n"
+    head = text.partition(kept)[0] if kept else text
+    return head[: max(limit - len(tail), 0)].rsplit("\n\n", 1)[0] + tail
 
 
 def _render(view: View, cut: Cut) -> str:
