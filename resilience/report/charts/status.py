@@ -71,8 +71,9 @@ def _stretches(axes: Any, view: View, line: Line, place: int, length: float) -> 
 
 
 def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, length: float) -> list[Mark]:
-    """Draw the modes in force, each with its name; return those that had no room for it, which the legend names."""
+    """Draw the modes in force, each with its name; return those that had no room for it anywhere, for the legend."""
     unnamed: dict[str, Mark] = {}
+    named: set[str] = set()
     axes = sheet.axes(left, top + 0.04, width, 0.22)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -86,14 +87,15 @@ def _mode_band(sheet: Sheet, view: View, left: float, top: float, width: float, 
         wide = (one.end - one.start).total_seconds()
         colour, ink = MODE_FILLS.get(one.mode, (GREY, DARK))
         band = axes.add_patch(Rectangle((start, 0), wide, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.2))
-        named = one.mode if one.mode == NO_FALLBACK else f"mode {one.mode}"
-        hover(band, f"{named}: {when(one.start)} to {when(one.end)} UTC, {span(one.end - one.start)}")
+        said = one.mode if one.mode == NO_FALLBACK else f"mode {one.mode}"
+        hover(band, f"{said}: {when(one.start)} to {when(one.end)} UTC, {span(one.end - one.start)}")
         name = one.mode
         if wide / length * width > 0.075 * len(name) + 0.04:
+            named.add(name)
             axes.text(start + wide / 2, 0.47, name, ha="center", va="center", fontsize=sheet.frame.small, color=ink)
         else:
             unnamed[name] = Mark(word=name if name == NO_FALLBACK else f"mode {name}", tone=Tone.QUIET, fill=colour)
-    return list(unnamed.values())
+    return [mark for name, mark in unnamed.items() if name not in named]
 
 
 def say(view: View) -> tuple[str, str]:
