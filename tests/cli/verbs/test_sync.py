@@ -13,7 +13,7 @@ from tests.kits.typing_in import Type
 
 
 def test_without_a_shared_history_there_is_nothing_to_send(type_in: Type, team: Path) -> None:
-    type_in("sync").complains("nothing is shared", "RESILIENCE_HISTORY=")
+    type_in("sync").complains("no history is shared", "RESILIENCE_HISTORY=")
 
 
 def test_what_waited_for_the_shared_history_is_sent_and_read_there(
@@ -37,3 +37,21 @@ def test_what_waited_for_the_shared_history_is_sent_and_read_there(
         assert told.json["services"][0]["samples"] == 2
     finally:
         server.remove()
+
+
+def test_a_run_whose_store_was_down_is_brought_by_sync(
+    type_in: Type, team: Path, staging: SmallStaging, tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    store = tmp_path / "store"
+    store.write_text("in the way")
+    told = type_in("run", "--no-apply", "--out", f"file://{store}")
+    assert "not uploaded yet" in told.err
+    assert told.out.splitlines()[-1].endswith("report.html")
+    assert Path(told.out.splitlines()[-1]).exists()
+    assert type_in("sync").code == 30
+    store.unlink()
+    told = type_in("sync")
+    assert told.code == 0
+    assert told.out.startswith(f"uploaded: file://{store}/")
+    assert len(list(store.rglob("manifest.json"))) == 1
