@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from resilience.core.settings import Settings
+from resilience.core.taught import DATABASE
+from resilience.runs.rehearsing import ended, rehearsed
 from resilience.teach.store import Store, rehearsal_of
 
 REHEARSED_DAYS = 7
@@ -30,11 +32,10 @@ def _latest(store: Store, service: str, now: datetime) -> timedelta:
 
 
 def rehearsal_due(settings: Settings, store: Store, now: datetime) -> bool:
-    """Say whether what tests taught of a service was not rehearsed yet, or not for a week."""
-    for service in settings.services:
-        for one in store.current(service.name) if service.teach else ():
-            if one.source == "traffic" and not one.problem:
-                fidelity, _ = rehearsal_of(one)
-                if fidelity is None or now - fidelity.at > timedelta(days=REHEARSED_DAYS):
-                    return True
+    """Say whether what tests or a database taught was not rehearsed yet, or not for a week, and there is what to compare with."""
+    for one in rehearsed(store, settings).values():
+        fidelity, _ = rehearsal_of(one)
+        old = fidelity is None or now - fidelity.at > timedelta(days=REHEARSED_DAYS)
+        if old and (one.source != DATABASE or ended(settings, one)):
+            return True
     return False

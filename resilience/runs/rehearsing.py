@@ -19,16 +19,19 @@ from resilience.core.errors import UsageError
 from resilience.core.plan import child_environment
 from resilience.core.records import Outcome, PlannedCommand, StandIn, TestExecutionMode, TestOutcome, TestSuiteResult
 from resilience.core.settings import Settings
-from resilience.core.taught import Fidelity
+from resilience.core.taught import DATABASE, Fidelity
 from resilience.fallback import journal as journals
 from resilience.host import under_way
 from resilience.host.lock import locked
+from resilience.runs.earlier import ended_on_staging, users_of
 from resilience.runs.looking import look_as_tests_do
 from resilience.runs.testing import commands_of, doors_of, without_worker
 from resilience.suite.records import Instruments, Place, Request
 from resilience.suite.testrun import run_suite
 from resilience.teach.store import Generation, Store
 
+REHEARSED = frozenset({"traffic", DATABASE})
+"""Sources of what tests can be run on as a whole; of routes and contracts alone few would find what they ask."""
 REASON = "a rehearsal contacts no staging, and nothing stands in for {}"
 _RAN = frozenset({"passed", "failed", "error", "xfailed", "xpassed"})
 """Ends of a test on real staging that say what the test and its service are like."""
@@ -63,18 +66,26 @@ async def rehearse(
     output: Callable[[bytes], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Rehearsal:
-    """Run the tests of mode full on the stand-ins, compare each with how it ended in the lesson, and keep the fidelity.
+    """Run the tests of mode full on the stand-ins, compare each with how it ended on staging, and keep the fidelity.
 
     The team's own commands, in a folder of their own below the state; the stand-ins are started for it and stopped again. Raises
-    UsageError where nothing is taught by tests or a fallback is applied, SettingsError where no command is known, LockedError.
+    UsageError where there is nothing to rehearse on or to compare with, or a fallback is applied, SettingsError where no command
+    is known, LockedError.
     """
     if journals.load(settings.state) is not None:
         raise UsageError("a fallback is applied: its stand-ins are in use.", hint="resilience restore")
     store = Store(settings.state)
-    taught = _taught(store, settings)
+    taught = rehearsed(store, settings)
     if not taught:
         raise UsageError(
-            "no stand-in was taught by tests: there is nothing to rehearse.", hint="resilience test --teach"
+            "no stand-in was taught by tests or by a database: there is nothing to rehearse.",
+            hint="resilience test --teach; resilience teach",
+        )
+    before = {name: ended(settings, generation) for name, generation in taught.items()}
+    if not any(before.values()):
+        raise UsageError(
+            f"no full run of the tests on real staging is kept, with which one on {', '.join(taught)} could be compared.",
+            hint="resilience test, while staging is well",
         )
     wanted = [service for service in settings.services if service.local]
     planned = tuple(PlannedCommand(command=command) for command in commands) or commands_of(
@@ -93,17 +104,28 @@ async def rehearse(
             result = await _run(there, planned, ready, folder, output)
         finally:
             await local.stop(settings, [one.service for one in started if one.started_here])
-    return _compared(store, taught, result, ready)
+    return _compared(store, taught, before, result, ready)
 
 
-def _taught(store: Store, settings: Settings) -> dict[str, Generation]:
-    """Return by service what tests taught it and is whole."""
+def rehearsed(store: Store, settings: Settings) -> dict[str, Generation]:
+    """Return by service what it is rehearsed on and is whole: what tests taught it, or the database it is loaded with."""
     found = {}
     for service in settings.services:
         for generation in store.current(service.name) if service.teach else ():
-            if generation.source == "traffic" and not generation.problem:
+            if generation.source in REHEARSED and not generation.problem:
                 found[service.name] = generation
     return found
+
+
+def ended(settings: Settings, generation: Generation) -> dict[str, str]:
+    """Return how the tests that use this service ended on real staging.
+
+    In the lesson where tests held it. No test is in a lesson of a database: there it is how each ended when it last ran.
+    """
+    if generation.source == DATABASE:
+        latest = ended_on_staging(settings, _RAN)
+        return {test: latest[test] for test in users_of(settings, generation.service, latest)}
+    return {str(test): str(end) for test, end in generation.manifest.get("ended", {}).items() if end in _RAN}
 
 
 @contextmanager
@@ -170,27 +192,30 @@ def _of_staging(settings: Settings) -> set[str]:
 
 
 def _compared(
-    store: Store, taught: Mapping[str, Generation], result: TestSuiteResult, stand_ins: Sequence[StandIn]
+    store: Store,
+    taught: Mapping[str, Generation],
+    before: Mapping[str, Mapping[str, str]],
+    result: TestSuiteResult,
+    stand_ins: Sequence[StandIn],
 ) -> Rehearsal:
-    """Compare by service the tests that asked it in the lesson, and write what that gives beside the generation."""
-    ended = {test.id: test for test in result.tests}
+    """Compare by service the tests that use it with how they ended before, and write what that gives beside the generation."""
+    ends = {test.id: test for test in result.tests}
     fidelity, differing, absent = {}, {}, set[str]()
     at = datetime.now(UTC)
     for service, generation in taught.items():
-        before = {str(test): str(end) for test, end in generation.manifest.get("ended", {}).items() if end in _RAN}
-        here = {test: end for test, end in before.items() if test in ended and _ran(ended[test])}
-        absent |= set(before) - set(here)
+        here = {test: end for test, end in before[service].items() if test in ends and _ran(ends[test])}
+        absent |= set(before[service]) - set(here)
         others = tuple(
-            Compared(test=test, on_staging=end, on_stand_ins=ended[test].outcome.value, why=ended[test].reason or "")
+            Compared(test=test, on_staging=end, on_stand_ins=ends[test].outcome.value, why=ends[test].reason or "")
             for test, end in here.items()
-            if ended[test].outcome.value != end
+            if ends[test].outcome.value != end
         )
         counts = Counter(one.on_stand_ins == Outcome.STAND_IN_GAP.value for one in others)
         fidelity[service] = Fidelity(
             at=at, same=len(here) - len(others), ran=len(here), gaps=counts[True], differ=counts[False]
         )
         differing[service] = others
-        passed = tuple(test for test in here if ended[test].outcome is Outcome.PASSED)
+        passed = tuple(test for test in here if ends[test].outcome is Outcome.PASSED)
         if here:
             store.note_fidelity(generation, fidelity[service], passed)
     return Rehearsal(

@@ -27,11 +27,12 @@ def test_what_was_not_run_on_either_side_counts_neither_way(tmp_path: Path) -> N
         generation = store.write(
             "api", {"at": datetime.now(UTC).isoformat(), "source": "traffic", "ended": ended}, {"recordings.har": b""}
         )
+    seen = {test: end for test, end in ended.items() if end != "infrastructure_unavailable"}
     told = result(
         same=Outcome.PASSED, bug=Outcome.FAILED, gap=Outcome.STAND_IN_GAP, other=Outcome.FAILED,
         held=Outcome.INFRASTRUCTURE_UNAVAILABLE, outage=Outcome.PASSED, doubt=Outcome.UNDECIDED, new=Outcome.FAILED,
     )  # fmt: skip
-    rehearsal = _compared(store, {"api": generation}, told, ())
+    rehearsal = _compared(store, {"api": generation}, {"api": seen}, told, ())
     one = rehearsal.fidelity["api"]
     assert (one.same, one.ran, one.gaps, one.differ) == (2, 5, 1, 2)
     assert {test.test for test in rehearsal.differing["api"]} == {"gap", "other", "doubt"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from resilience.core.records import Incident
-from resilience.core.taught import Taught, age
+from resilience.core.taught import DATABASE, Taught, age
 from resilience.core.words import plural
 
 _GAPS = 5
@@ -36,14 +36,14 @@ def taught(incident: Incident) -> tuple[TaughtRow, ...]:
 
 
 def _row(one: Taught, at: datetime) -> TaughtRow:
-    """Return one row; only what tests taught can be rehearsed on, and what is wrong is told from the worst on."""
+    """Return one row; only what tests or a database taught can be rehearsed on, and what is wrong is told from the worst on."""
     found = one.fidelity
     told = plural(one.exchanges, "answer")
     what = plural(one.operations, "operation") if one.operations else told
     what = one.what or what
     if one.tests:
         what = f"{told} of {plural(one.tests, 'test')}"
-    fidelity = "never rehearsed" if one.source == "traffic" else ""
+    fidelity = "never rehearsed" if one.source in ("traffic", DATABASE) else ""
     if found is not None:
         fidelity = f"fidelity {found.percent} %: {plural(found.gaps, 'gap')}, {found.differ} differ"
     changed = one.drift.drift if one.drift is not None else ()

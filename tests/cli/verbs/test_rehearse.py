@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.kits.database_project import project as of_a_database
+from tests.kits.servers.postgres import binaries
+from tests.kits.staging_database import database, running
 from tests.kits.taught_kit import SUITE, Staging, project, served
 from tests.kits.typing_in import Type
 
@@ -26,6 +30,28 @@ name = "cache"
 type = "redis"
 url = "${CACHE_URL}"
 markers = ["cache"]
+"""
+OF_A_DATABASE = """
+import asyncio, os
+import asyncpg
+
+def ask(query):
+    async def asked():
+        connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+    return asyncio.run(asked())
+
+def test_table():
+    ask("insert into t values (2)")
+
+def test_row():
+    assert ask("select count(*) from t where x = 1") == 1
+
+def test_without():
+    pass
 """
 
 
@@ -74,3 +100,27 @@ def test_a_test_that_ends_otherwise_is_told_apart_from_a_gap(type_in: Type, team
     assert "fidelity 83 %: 5 of 6 tests end as on staging, 0 gaps, 1 differ" in said.out, said.out
     assert "test_me: passed on staging, " in said.out
     assert "1 tests of the lesson were held back or not selected here" in said.out
+
+
+@pytest.mark.slow  # a PostgreSQL that stands for staging, one to prove the lesson in, and the stand-in: 6 s
+@pytest.mark.skipif(binaries() is None, reason="no PostgreSQL binaries on this machine")
+def test_a_database_alone_is_rehearsed_on_against_the_last_run_on_staging(
+    type_in: Type, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running() as server:
+        asyncio.run(database(server, "staging", "create table t (x int); insert into t values (1)"))
+        folder = of_a_database(home.parent / "team", server, "staging")
+        (folder / "tests").mkdir()
+        (folder / "tests" / "test_db.py").write_text(OF_A_DATABASE)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("DATABASE_URL", server.url("sslmode=disable", database="staging"))
+        assert type_in("teach").code == 0
+        type_in("rehearse").complains("no full run of the tests on real staging", "resilience test")
+        assert type_in("test").code == 0
+        said = type_in("rehearse", "--json")
+        assert said.code == 0, said.err
+        one = said.json["services"]["database"]
+        assert (one["same"], one["ran"], one["percent"]) == (1, 2, 50), one
+        assert [test["test"] for test in one["differing"]] == ["tests/test_db.py::test_row"]
+        assert "fidelity 50 %" in type_in("taught").out
+        assert "fidelity 50 %" in type_in("status").out
