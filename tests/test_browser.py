@@ -154,7 +154,7 @@ def test_what_is_applied_is_known_after_a_restart_a_reload_and_in_a_second_tab(o
     lab = outage.lab
     config = lab.config.read_text()
     # So many that the watching does not end by itself before it is stopped.
-    lab.config.write_text(config.replace("good = 5", "good = 9999"))
+    lab.config.write_text(config.replace("good = 5", "good = 1000"))
     with cockpit_server(lab.folder, lab.environ, outage.folder / "own") as url:
         first = outage.tab()
         first.open(url)

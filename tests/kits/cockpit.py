@@ -19,6 +19,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_SHOWN = "[...document.querySelectorAll('.jp-Notebook')].find(book => book.getClientRects().length)"
+"""The notebook in front: a page that opened two holds both."""
 _URL = re.compile(r"http://(?:127\.0\.0\.1|localhost):\d+/\S*token=\w+")
 
 
@@ -133,7 +135,7 @@ class Cockpit:
         """Wait until a text stands on the page, wherever it is scrolled to."""
         try:
             self.page.wait_for_function(
-                "text => document.querySelector('.jp-Notebook').innerText.includes(text)",
+                f"text => {_SHOWN}?.innerText.includes(text)",
                 arg=text,
                 timeout=seconds * 1000,
             )
@@ -142,7 +144,7 @@ class Cockpit:
             raise AssertionError(f"{text!r} was not seen in: {self.text()}") from None
 
     def text(self) -> str:
-        return str(self.page.evaluate("() => document.querySelector('.jp-Notebook').innerText"))
+        return str(self.page.evaluate(f"() => {_SHOWN}.innerText"))
 
     def on_screen(self, text: str) -> None:
         """Wait until a text can be read without scrolling: below the strip, and above the lower edge."""
