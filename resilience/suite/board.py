@@ -114,7 +114,7 @@ class Board:
         collected_roots = {root for (root, _), test in record.tests.items() if not test.collector}
         for key, test in record.tests.items():
             judged = _with_why_not_run(judge_test(test, scene), test, not_run)
-            held_by_plan = test.held is not None and test.held[0] in planned and not test.failures
+            held_by_plan = _held_by_plan(test, judged, planned)
             ran = (test.begun and test.held is None) or test.collector
             known = self.standings.get(key)
             if known is None:
@@ -279,6 +279,13 @@ class Board:
 def _is_the_products(standing: Standing) -> bool:
     """Whether this test's failure is surely the product's: no second run settles anything about it."""
     return standing.judged.outcome in (Outcome.FAILED, Outcome.ERROR) and not standing.judged.again
+
+
+def _held_by_plan(test: Test, judged: Judged, planned: Collection[str]) -> bool:
+    """Whether the plan holds this test back: it was, or it ran for its set-up alone and met no more than what is down."""
+    if test.let is not None and judged.outcome is Outcome.INFRASTRUCTURE_UNAVAILABLE:
+        return test.let.reason in planned
+    return test.held is not None and test.held[0] in planned and not test.failures
 
 
 def _was_left(entry: tuple[Key, Standing]) -> bool:

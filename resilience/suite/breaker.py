@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,6 +48,8 @@ class Breaker:
         self._streak: dict[str, int] = {}
         self._slow: set[str] = set()
         self._fixtures: dict[str, dict[str, int]] = {}
+        self._made: set[str] = set()
+        self._waited: set[str] = set()
         self._back: set[str] = set()
         self._more = False
         """Whether another fixture failed while its service was held back already, as where modules had opened it."""
@@ -98,6 +100,18 @@ class Breaker:
             counts = self._fixtures.setdefault(service, {})
             counts[fixture] = counts.get(fixture, 0) + 1
             self._more = self._more or service in self.open
+
+    def made(self, tests: Iterable[Test], stuck: str, fixture: str) -> None:
+        """Remember for which set-ups tests ran though their past held them, so that the next process tries none of them again.
+
+        `stuck` is the test that waited in vain until this process was ended, `fixture` the one that connected, where it was one.
+        """
+        for test in tests:
+            if test.let is None:
+                continue
+            self._made |= test.let.keys
+            if test.id == stuck:
+                self._waited |= {fixture} if fixture else frozenset() if test.let.whole else test.let.keys
 
     def step(self, control: Path) -> None:
         """Open the breaker for services that fail in a row and are confirmed down; close it when they are back."""
@@ -151,4 +165,4 @@ class Breaker:
             if name in down
         }
         held = {"markers": markers, "fixtures": fixtures, "tests": tests, "back": sorted(self._back - set(self.open))}
-        replace_json(control, held)
+        replace_json(control, held | {"made": sorted(self._made), "waited": sorted(self._waited)})

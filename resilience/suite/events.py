@@ -39,6 +39,18 @@ class Failure:
     """The end of what was captured."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Let:
+    """A test that ran for what its set-up leaves in the process, though earlier runs saw it connect to what is down."""
+
+    reason: str
+    """Why it would have been held back."""
+    keys: frozenset[str]
+    """Its set-ups."""
+    whole: bool
+    """Whether its own part ran as well."""
+
+
 @dataclass(slots=True)
 class Test:
     """One test of one execution of a command, as far as its events go."""
@@ -54,6 +66,7 @@ class Test:
     duration_s: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     held: tuple[str, str | None] | None = None
+    let: Let | None = None
     left_out: str = ""
     reason: str = ""
     markers: tuple[str, ...] = ()
@@ -164,6 +177,10 @@ class Record:
         if kind == "held":
             test = self._test(session, event.get("id"))
             test.held = (str(event.get("reason", "")), event.get("service"))
+            return kind, test, None
+        if kind == "let":
+            test = self._test(session, event.get("id"))
+            test.let = Let(reason=str(event["reason"]), keys=frozenset(event["keys"]), whole=bool(event["whole"]))
             return kind, test, None
         if kind == "skip":
             test = self._test(session, event.get("id"))

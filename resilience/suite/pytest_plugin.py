@@ -1241,6 +1241,15 @@ class Recorder:
         self.held_fixtures = {}
         self.held_tests = {}
         """Tests that earlier runs saw connect to what is down now."""
+        self.set_up = set()
+        """Set-ups that were begun in this process."""
+        self.let_go = set()
+        """Set-ups, as tests have them together, for which a test ran though it was held by its past."""
+        self.made_before = frozenset()
+        """Set-ups for which a test ran in an earlier process of this command, which was ended."""
+        self.waited = frozenset()
+        """Set-ups in which an earlier process waited in vain until it was ended."""
+        self.call_held = None
         self.next_look = 0.0
         self.control_seen = None
         self.rearm = False
@@ -1521,8 +1530,16 @@ class Recorder:
                 self.look()
         if self.by_fixture:
             self.lasting = tuple(key for key in _fixture_keys(item) if key in self.by_fixture)
+        self.call_held = None
         if self.held or self.held_fixtures or self.held_tests:
             self.hold(item)
+        self.set_up.update(_unittest_keys(item, ("setUp",)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item):
+        if self.call_held is not None:
+            found, self.call_held = self.call_held, None
+            self.hold_for(item, found)
 
     def look(self):
         """Read what the parent holds back, if it changed."""
@@ -1543,6 +1560,8 @@ class Recorder:
             self.held = held
             self.held_fixtures = {name: tuple(value) for name, value in control.get("fixtures", {}).items()}
             self.held_tests = control.get("tests", {})
+            self.made_before = frozenset(control.get("made", ()))
+            self.waited = frozenset(control.get("waited", ()))
         except Exception:
             return
 
@@ -1561,8 +1580,30 @@ class Recorder:
                     break
         if found is None:
             found = self.held_tests.get(item.nodeid)
-        if found is None:
-            return
+            if found is None or self.makes(item, found):
+                return
+        self.hold_for(item, found)
+
+    def makes(self, item, found):
+        """Whether a test that only its past holds runs all the same, as the first in this process to make one of its set-ups.
+
+        What a set-up leaves in the process is there then for other tests, as in plain pytest. Each combination of set-ups is
+        tried once. Where a process was ended since, a set-up that an earlier one had begun is made again without the test's own
+        part: that may be what waited. One in which it waited is not.
+        """
+        keys = frozenset(_set_ups(item))
+        new = keys - self.set_up
+        if not new or keys in self.let_go or keys & self.waited:
+            return False
+        self.let_go.add(keys)
+        if new <= self.made_before:
+            self.call_held = found
+        self.writer.event(
+            "let", id=self._id(item.nodeid), reason=found[0], keys=sorted(keys), whole=self.call_held is None
+        )
+        return True
+
+    def hold_for(self, item, found):
         reason, service = found
         self.state = "held"
         self.writer.event("held", id=self._id(item.nodeid), reason=reason, service=service)
@@ -1689,7 +1730,9 @@ class Recorder:
             self.under_way.enter(lasting, True)
         before, spawned = len(_spoken.connected), _spoken.spawned
         _spoken.spawned = False
-        self.setting_up.append("%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname))
+        key = "%s::%s" % (getattr(fixturedef, "baseid", ""), fixturedef.argname)
+        self.set_up.add(key)
+        self.setting_up.append(key)
         outcome = yield
         self.setting_up.pop()
         if lasting:
@@ -1937,6 +1980,18 @@ def _fixture_keys(item):
             alone = name in initial and name not in asked and getattr(defs[-1], "scope", "") == "function"
             yield "%s%s::%s" % ("autouse " if alone else "", getattr(defs[-1], "baseid", ""), name)
     for key in _unittest_keys(item, ("setUpClass", "setUp")):
+        yield key
+
+
+def _set_ups(item):
+    """Yield the set-ups of a test: fixtures, what pytest makes of setup_module and its like, unittest's; none of pytest's own."""
+    info = getattr(item, "_fixtureinfo", None)
+    for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
+        base = getattr(defs[-1], "baseid", "") if defs else ""
+        where = getattr(getattr(defs[-1], "func", None), "__module__", "") or "" if defs else "_pytest"
+        if base or where.split(".")[0] != "_pytest":
+            yield "%s::%s" % (base, name)
+    for key in _unittest_keys(item, ("setUp",)):
         yield key
 
 

@@ -225,6 +225,7 @@ class Rounds:
         if execution.stalled and stalls.service is not None:
             execution.service, execution.stuck = stalls.service, stalls.stuck
             tools.breaker.stalled(stalls.service, stalls.fixture)
+            tools.breaker.made(record.tests.values(), stalls.stuck[1], stalls.fixture)
         if not record.started and execution.exit_code and tools.looker.services:
             await tools.looker.look(list(tools.looker.services))
         await tools.looker.settle(record, execution.ended)

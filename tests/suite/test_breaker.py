@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from resilience.core.records import Outcome, TestExecutionMode, Verdict
 from resilience.suite import uses
 from resilience.suite.records import Progress
+from tests.kits.alone import NO_XDIST
 from tests.kits.testrun_kit import (
     INFRA,
     PYTEST,
@@ -257,3 +260,130 @@ async def test_a_fixture_that_fails_after_the_breaker_opened_during_collection_i
     assert result.totals.passed == 40
     later = [test for test in result.tests if "later" in test.id]
     assert [(test.outcome, test.rounds) for test in later] == [(INFRA, 0)] * 10
+
+
+SET_UPS = """
+import os, pytest
+from helpers import hello
+
+@pytest.fixture
+def cache():
+    os.environ["SHOP_SETTINGS"] = "made"
+    return hello()
+
+@pytest.mark.parametrize("n", range(5))
+def test_cached(cache, n): pass
+def test_neighbour(): assert os.environ["SHOP_SETTINGS"] == "made"
+"""
+DEAD = {"database": "database is unavailable (connection refused)"}
+
+
+@pytest.mark.parametrize(
+    "command", [PYTEST, f"{PYTEST.replace(NO_XDIST, '')} -n 2 --dist loadfile"], ids=["alone", "xdist"]
+)
+async def test_what_the_set_up_of_held_tests_leaves_in_the_process_is_there_for_their_neighbours(
+    root: Path, out: Path, database: LineServer, command: str
+) -> None:
+    write(root, test_db=SET_UPS, test_other="def test_other(): pass\n")
+    known = out / "uses.json"
+    assert (await run(root, out / "up", {"database": database.up()}, command, uses=known)).exit_code == 0
+    database.down()
+    result = await run(root, out / "down", {"database": database}, command, uses=known, attempts=0, dead=DEAD)
+    found = by_id(result)
+    assert (found["test_neighbour"], found["test_other"]) == (Outcome.PASSED, Outcome.PASSED)
+    assert {found[f"test_cached[{n}]"] for n in range(5)} == {INFRA}
+    assert [test.rounds for test in result.tests if "cached" in test.id] == [1, 0, 0, 0, 0]
+    assert result.exit_code == 10, "the plan had held them back, the one that made the set-up too"
+
+
+async def test_as_many_tests_run_against_a_dead_service_as_there_are_different_set_ups(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    write(
+        root,
+        test_body="""
+        import pytest
+        from helpers import hello
+        @pytest.mark.parametrize("n", range(4))
+        def test_without_set_up(n, tmp_path, monkeypatch): hello()
+        """,
+        test_two="""
+        import pytest
+        from helpers import hello
+        @pytest.fixture
+        def one(): pass
+        @pytest.fixture(params=range(3))
+        def two(request): pass
+        @pytest.mark.parametrize("n", range(3))
+        def test_one(one, n): hello()
+        def test_two(two): hello()
+        @pytest.mark.parametrize("n", range(3))
+        def test_both(one, two, n): hello()
+        """,
+        test_module="""
+        from helpers import hello
+        def setup_module(): hello()
+        def test_a(): pass
+        def test_b(): pass
+        """,
+        test_unit="""
+        import unittest
+        from helpers import hello
+        class TestClass(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls): hello()
+            def test_c(self): pass
+            def test_d(self): pass
+        class TestEach(unittest.TestCase):
+            def setUp(self): hello()
+            def test_e(self): pass
+            def test_f(self): pass
+        class TestPlain:
+            def setup_class(self): hello()
+            def test_g(self): pass
+            def test_h(self): pass
+        """,
+    )
+    known = out / "uses.json"
+    assert (await run(root, out / "up", {"database": database.up()}, uses=known)).exit_code == 0
+    database.down()
+    result = await run(root, out / "down", {"database": database}, uses=known, attempts=0, dead=DEAD)
+    assert {test.outcome for test in result.tests} == {INFRA}
+    ran = [test.id.rpartition("::")[2] for test in result.tests if test.rounds]
+    assert ran == ["test_a", "test_one[0]", "test_two[0]", "test_c", "test_e", "test_g"]
+
+
+async def test_a_mute_service_ends_one_test_of_a_set_up_and_its_neighbours_have_it_in_the_new_process_too(
+    root: Path, out: Path, database: LineServer
+) -> None:
+    """The first ends at the limit with its process; in the next one the set-up is made again, and the test's own part is held."""
+    write(
+        root,
+        test_db="""
+        import os, pytest
+        from helpers import hello
+        @pytest.fixture
+        def cache():
+            os.environ["SHOP_SETTINGS"] = "made"
+        @pytest.mark.parametrize("n", range(4))
+        def test_body(cache, n): hello(timeout=None)
+        def test_neighbour(): assert os.environ["SHOP_SETTINGS"] == "made"
+        """,
+        test_late="""
+        import pytest
+        from helpers import hello
+        @pytest.fixture(autouse=True)
+        def every(request): hello(timeout=None)
+        @pytest.mark.parametrize("n", range(4))
+        def test_waits(n): pass
+        """,
+    )
+    known = out / "uses.json"
+    assert (await run(root, out / "up", {"database": database.up()}, uses=known)).exit_code == 0
+    database.down().up(silent=True)
+    result = await run(root, out / "mute", {"database": database}, uses=known, attempts=0, dead=DEAD, stall_s=1.5)
+    assert by_id(result)["test_neighbour"] is Outcome.PASSED
+    lost = [test for test in result.tests if "neighbour" not in test.id]
+    assert {test.outcome for test in lost} == {INFRA}
+    assert [test.rounds for test in lost] == [1, 0, 0, 0] * 2
+    assert sum("went on in a new process" in note for note in result.notes) == 2
