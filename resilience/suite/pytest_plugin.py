@@ -1515,6 +1515,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
+        """Hold back a test before its set-up begins, by what the parent said last; where failures are slow, wait for its word."""
         if self.under_way is not None:
             self.under_way.begin(item.nodeid)
         now = time.monotonic()
