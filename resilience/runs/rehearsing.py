@@ -149,7 +149,8 @@ async def _run(
     standing = [service for service in settings.services if service.name in names]
     values = {name: value.reveal() for service in standing for name, value in service.exports.items()}
     values |= {name: value for service in standing for name, value in service.local_values.items()}
-    doors, workers = await doors_of(settings, stand_ins)
+    asked = [one.command for one in planned]
+    doors, workers, _ = await doors_of(settings, stand_ins, asked, os.environ)
     environ = child_environment(without_worker(os.environ), {**values, **workers}, _of_staging(settings) - set(values))
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     held = {

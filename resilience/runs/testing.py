@@ -45,6 +45,7 @@ from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
 from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
+from resilience.suite.workers import workers_asked
 from resilience.teach.exchange import Exchange
 from resilience.teach.store import Store, rehearsal_of, taught_of
 from resilience.teach.ways import led
@@ -137,7 +138,8 @@ async def run_commands(
     environ["RESILIENCE_SNAPSHOT"] = str(snapshot)
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     notes = under_way.folder_in(settings.data) if any(one.provider == "mock" for one in stand_ins) else None
-    doors, workers = await doors_of(settings, stand_ins)
+    asked = [one.command for one in planned]
+    doors, workers, shared = await doors_of(settings, stand_ins, asked, environ)
     environ |= workers
     if through is not None:
         environ |= through.environ
@@ -186,7 +188,7 @@ async def run_commands(
         taught = _of_the_taught(settings, stand_ins)
         told = (*(said(one, datetime.now(UTC), settings.teach.stale_days) for one in taught), *told)
         result = with_held(result, held_for(decision, settings.services), health)
-        return replace(result, notes=(*told, *result.notes), taught=taught)
+        return replace(result, notes=(*told, *shared, *result.notes), taught=taught)
     finally:
         local.release(settings, run.incident.run)
 
@@ -251,21 +253,34 @@ def without_worker(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in _OF_A_WORKER}
 
 
-async def doors_of(settings: Settings, stand_ins: Sequence[StandIn]) -> tuple[tuple[Door, ...], dict[str, str]]:
-    """Return the ports at which stand-ins know the workers of pytest-xdist apart, and the variable that leads them there."""
+async def doors_of(
+    settings: Settings, stand_ins: Sequence[StandIn], commands: Sequence[str], environ: Mapping[str, str]
+) -> tuple[tuple[Door, ...], dict[str, str], tuple[str, ...]]:
+    """Return the ports at which stand-ins know the workers of pytest-xdist apart, and the variable that leads them there.
+
+    A database that was taught has no such ports: each worker that these commands will start is led to a copy of its own. The third
+    are sentences on those that could have none.
+    """
     doors: list[Door] = []
     values: dict[str, list[str]] = {}
+    notes: list[str] = []
+    number = workers_asked(commands, settings.root, environ)
     for stand_in in stand_ins:
         service = settings.service(stand_in.service)
-        ports = await local.workers(service) if service is not None and stand_in.provider == "mock" else ()
-        if service is None or not ports:
+        if service is None or not service.teach:
             continue
+        ports = await local.workers(service) if stand_in.provider == "mock" else ()
         parts = url_parts(service.local, service.kind)
-        for port in ports:
-            doors.append(Door(service=service.name, port=port, stand_in=True))
-            for name, value in led(service.exports, parts, port).items():
+        given = [led(service.exports, parts, port) for port in ports]
+        doors += (Door(service=service.name, port=port, stand_in=True) for port in ports)
+        if stand_in.started_here and not ports:
+            copied = await local.copies(service, number)
+            given = [dict(one) for one in copied.values]
+            notes += [copied.why] if copied.why else []
+        for one in given:
+            for name, value in one.items():
                 values.setdefault(name, []).append(value)
-    return tuple(doors), {WORKERS: json.dumps(values)} if values else {}
+    return tuple(doors), {WORKERS: json.dumps(values)} if values else {}, tuple(notes)
 
 
 def with_held(result: TestSuiteResult, services: Mapping[str, str], health: InfrastructureHealth) -> TestSuiteResult:

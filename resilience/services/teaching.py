@@ -100,6 +100,17 @@ class Lessons:
         """Remove what was loaded for this service. Return whether any was there."""
         raise NotImplementedError
 
+    async def loaded(self, place: Endpoint) -> bool:
+        """Whether what the stand-in holds is a copy of what was taught, and not anybody's."""
+        return False
+
+    async def copies(self, place: Endpoint, number: int) -> tuple[str, ...]:
+        """Make so many databases beside the stand-in's, each as that is now, in place of those of an earlier run.
+
+        Return their names. Raises CannotTeachError where they cannot be had.
+        """
+        return ()
+
     async def shape(self, place: Endpoint) -> object | None:
         """Return what the stand-in's data look like now, for `drift`; None where it cannot be told."""
         return None

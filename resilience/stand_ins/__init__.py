@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from resilience.stand_ins.forgetting import forget as forget
     from resilience.stand_ins.holding import folder as folder, hold as hold, release as release, warning as warning
     from resilience.stand_ins.offers import availability as availability
+    from resilience.stand_ins.per_worker import copies as copies
     from resilience.stand_ins.ports import Placement as Placement, foreseen as foreseen, placed as placed
     from resilience.stand_ins.present import status as status
     from resilience.stand_ins.starting import start as start
@@ -24,6 +25,7 @@ _DOORS = {
     "Placement": "ports",
     "availability": "offers",
     "connections": "usage",
+    "copies": "per_worker",
     "folder": "holding",
     "forget": "forgetting",
     "foreseen": "ports",
@@ -39,8 +41,8 @@ _DOORS = {
 
 __all__ = [
     "Placement",
-    *("answers", "availability", "connections", "folder", "foreseen", "forget", "hold", "placed", "release", "start"),
-    *("status", "stop", "warning", "workers"),
+    *("answers", "availability", "connections", "copies", "folder", "foreseen", "forget", "hold", "placed", "release"),
+    *("start", "status", "stop", "warning", "workers"),
 ]
 
 

@@ -47,6 +47,8 @@ from resilience.services.teaching import Asked, CannotTeachError, Lessons, Taken
 
 SCHEMA = "schema.json"
 _PROOF_S = 120.0
+_NAME_BYTES = 63
+"""PostgreSQL cuts longer names, by which two workers would have one."""
 
 
 class _PostgreSQL(Lessons):
@@ -147,13 +149,17 @@ class _PostgreSQL(Lessons):
             return await load(inside, seed or {}, taught.read)
 
         try:
-            async with templates.at(place, "postgres" if place.database != "postgres" else "template1") as connection:
+            async with templates.at(place, _beside(place)) as connection:
                 if not ours and not await _ours_to_replace(connection, place):
                     raise CannotTeachError("its database has tables that are not from a lesson: nothing was loaded")
                 older = major(version_of(connection)) < major(str(taught.manifest.get("version", "")))
                 name, found = await templates.template(
                     connection, place, taught.service, taught.mark, items, older=older, rows=rows if seed else None
                 )
+                for worker in await templates.copies(connection, place.database):
+                    if worker != place.database:
+                        with suppress(asyncpg.ObjectInUseError):
+                            await templates.drop(connection, worker)
                 try:
                     settings = {str(key): str(value) for key, value in taught.manifest.get("settings", {}).items()}
                     await templates.copy(connection, name, place.database, place.user, settings)
@@ -166,13 +172,44 @@ class _PostgreSQL(Lessons):
     async def unload(self, place: Endpoint, service: str) -> bool:
         """Drop the templates of a service and every copy. A server that does not answer holds them until it is asked again."""
         gone = False
-        async with templates.at(place, "postgres" if place.database != "postgres" else "template1") as connection:
+        async with templates.at(place, _beside(place)) as connection:
             rows = await connection.fetch(
                 "select datname from pg_database where starts_with(datname, $1)", templates.prefix(service)
             )
             for name in (*(row["datname"] for row in rows), *await templates.copies(connection, place.database)):
                 gone = await templates.drop(connection, name) or gone
         return gone
+
+    async def loaded(self, place: Endpoint) -> bool:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            async with templates.at(place, _beside(place)) as connection:
+                return await templates.is_copy(connection, place.database)
+        return False
+
+    async def copies(self, place: Endpoint, number: int) -> tuple[str, ...]:
+        """Copy the run's own copy, and not the template: what `prepare` did there holds for every worker.
+
+        PostgreSQL copies no database to which somebody is connected. Those of more workers than there are now go.
+        """
+        names = tuple(f"{place.database}_gw{worker}" for worker in range(number))
+        if len(names[-1].encode()) > _NAME_BYTES:
+            raise CannotTeachError("its name leaves no room for that of a copy")
+        try:
+            async with templates.at(place, _beside(place)) as connection:
+                for name in await templates.copies(connection, place.database):
+                    if name != place.database and name not in names:
+                        await templates.drop(connection, name)
+                settings = await templates.settings_of(connection, place.database)
+                for name in names:
+                    there = await connection.fetchval("select true from pg_database where datname = $1", name)
+                    if there and not await templates.is_copy(connection, name):
+                        raise CannotTeachError(f"a database {name} is there that is no copy of ours")
+                    await templates.copy(connection, place.database, name, place.user, settings)
+        except asyncpg.ObjectInUseError as exc:
+            raise CannotTeachError("somebody is connected to it, so no copies could be made") from exc
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            raise CannotTeachError(f"no copies could be made: {type(exc).__name__}: {exc}") from exc
+        return names
 
     async def shape(self, place: Endpoint) -> tuple[Item, ...] | None:
         """Return the objects of the stand-in's database; None where no pg_dump here reads its server."""
@@ -283,6 +320,11 @@ def _counted(counts: Counter[str]) -> str:
     words = {"TABLE": "table", "VIEW": "view", "MATERIALIZED VIEW": "materialised view", "FUNCTION": "function"}
     told = {word: counts[kind] for kind, word in words.items() if counts[kind] or kind == "TABLE"}
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in told.items())
+
+
+def _beside(place: Endpoint) -> str:
+    """Return a database from which the stand-in's own can be dropped and copied."""
+    return "postgres" if place.database != "postgres" else "template1"
 
 
 async def _ours_to_replace(connection: Any, place: Endpoint) -> bool:

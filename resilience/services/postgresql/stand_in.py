@@ -474,7 +474,7 @@ async def extensions(connection: Any) -> Mapping[str, bool]:
 
 
 async def count_connections(host: str, port: int, user: str, password: str, database: str) -> int | None:
-    """Count the connections to this database since the server's log or statistics began, our own left out.
+    """Count the connections to this database, and to the copies of it for workers, since log or statistics began; ours left out.
 
     Our own server logs each connection with its application_name, which is exact at once. Of another server the statistics
     are asked, from a database other than the one that is counted; None before PostgreSQL 14, which has no such number.
@@ -491,7 +491,8 @@ async def count_connections(host: str, port: int, user: str, password: str, data
             return await asyncio.to_thread(_count_in_log, Path(log), database)
         if connection.get_server_version().major < 14:
             return None
-        return int(await connection.fetchval("select sessions from pg_stat_database where datname = $1", database) or 0)
+        told = "select sum(sessions) from pg_stat_database where regexp_replace(datname, '_gw[0-9]+$', '') = $1"
+        return int(await connection.fetchval(told, database) or 0)
     finally:
         await close(connection)
 
@@ -504,7 +505,7 @@ def _count_in_log(log: Path, database: str) -> int:
     wanted = re.compile(
         rb"connection authorized: user=.* database="
         + re.escape(database.encode())
-        + rb"(?= |$)(?! application_name="
+        + rb"(?:_gw[0-9]+)?(?= |$)(?! application_name="
         + APPLICATION.encode()
         + rb")",
         re.MULTILINE,

@@ -95,8 +95,9 @@ async def copy(connection: Any, source: str, name: str, owner: str, settings: Ma
 
     Raises asyncpg's ObjectInUseError where the database is in use, at once: PostgreSQL itself would wait 5 s for its end.
     """
-    if await connection.fetchval("select true from pg_stat_activity where datname = $1 limit 1", name):
-        raise asyncpg.ObjectInUseError(f"database {name} is in use")
+    for one in (name, source):
+        if await connection.fetchval("select true from pg_stat_activity where datname = $1 limit 1", one):
+            raise asyncpg.ObjectInUseError(f"database {one} is in use")
     await drop(connection, name)
     made = await quoted(connection, name)
     await connection.execute(
@@ -106,6 +107,18 @@ async def copy(connection: Any, source: str, name: str, owner: str, settings: Ma
         told = "select format('alter database %I set %I to %s', $1::text, $2::text, $3::text)"
         await connection.execute(await connection.fetchval(told, name, setting, value))
     await connection.execute(f"comment on database {made} is '{MARK}'")
+
+
+async def settings_of(connection: Any, name: str) -> dict[str, str]:
+    """Return a database's own settings, as `copy` takes them: what is a list stands as it is, all else as a literal."""
+    lists = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+    rows = await connection.fetch(
+        "select split_part(one, '=', 1) as name, substr(one, strpos(one, '=') + 1) as value, "
+        "quote_literal(substr(one, strpos(one, '=') + 1)) as literal from pg_db_role_setting s "
+        "join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as one where s.setrole = 0 and d.datname = $1",
+        name,
+    )
+    return {row["name"]: row["value"] if row["name"].lower() in lists else row["literal"] for row in rows}
 
 
 async def drop(connection: Any, name: str) -> bool:

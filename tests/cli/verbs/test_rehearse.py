@@ -50,6 +50,11 @@ def test_table():
 def test_row():
     assert ask("select count(*) from t where x = 1") == 1
 
+def test_of_its_worker():
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    name = ask("select current_database()")
+    assert not worker or name == f"app_test_{worker}"
+
 def test_without():
     pass
 """
@@ -120,7 +125,11 @@ def test_a_database_alone_is_rehearsed_on_against_the_last_run_on_staging(
         said = type_in("rehearse", "--json")
         assert said.code == 0, said.err
         one = said.json["services"]["database"]
-        assert (one["same"], one["ran"], one["percent"]) == (1, 2, 50), one
+        assert (one["same"], one["ran"], one["percent"]) == (2, 3, 66), one
         assert [test["test"] for test in one["differing"]] == ["tests/test_db.py::test_row"]
-        assert "fidelity 50 %" in type_in("taught").out
-        assert "fidelity 50 %" in type_in("status").out
+        assert "fidelity 66 %" in type_in("taught").out
+        assert "fidelity 66 %" in type_in("status").out
+        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "tests")
+        said = type_in("rehearse", "--json", "--", *command)
+        one = said.json["services"]["database"]
+        assert (one["same"], one["ran"]) == (2, 3), (one, "a worker was led to no copy of its own")
