@@ -105,6 +105,7 @@ KEYS = {
     "teach": '["traffic"]',
     "teach_contract": '"/docs/openapi.json"',
     "teach_routes": '["/orders"]',
+    "recorder_tls": "true",
     "teach_from": '"postgresql://127.0.0.1/replica"',
     "seed": '["users where id < 9"]',
     "mask": '{ "users.name" = "keep" }',

@@ -19,7 +19,7 @@ GROUP = "resilience.services"
 SHARED_KEYS = (
     *("headers", "expect_status", "expect_body", "expect_json", "mock_routes", "echo"),
     *("readiness_url", "write_check"),
-    *("teach", "teach_contract", "teach_routes", "teach_from", "seed", "mask", "require", "build_from"),
+    *("teach", "teach_contract", "teach_routes", "recorder_tls", "teach_from", "seed", "mask", "require", "build_from"),
 )
 """Keys of `[[service]]` that several kinds may take; each is a field of `Service`."""
 Facts = Mapping[str, str]

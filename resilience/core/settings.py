@@ -125,6 +125,8 @@ class Service:
     """Column → how its values are masked; `keep` is the only way to keep one."""
     teach_routes: tuple[str, ...] = ()
     """Paths, with their queries, that a lesson asks by GET."""
+    recorder_tls: bool = False
+    """Whether the recorder and the stand-in speak TLS as well, for clients that insist on it."""
     require: str = "any"
     """`recorded` makes a test that was given anything weaker of this stand-in a gap."""
     build_from: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from resilience.core.records import (
 from resilience.core.settings import Service, Settings
 from resilience.core.taught import Drift
 from resilience.fallback import journal as journals
-from resilience.host import under_way
+from resilience.host import trust, under_way
 from resilience.runs import drifting, testing
 from resilience.runs.drifting import Documents
 from resilience.runs.folder import RunFolder
@@ -160,9 +160,10 @@ async def run_and_learn(
         await until_well(settings, services, say)
         notes_folder = under_way.folder_in(settings.data)
         began = datetime.now(UTC)
-        async with Recording(services, notes_folder, root=settings.root) as recording:
+        async with Recording(services, notes_folder, root=settings.root, folder=settings.state / "lesson") as recording:
+            own = _own(settings) if recording.secure else frozenset()
             result = await testing.run_commands(
-                run, planned, decision, health, options, through=_through(recording, notes_folder)
+                run, planned, decision, health, options, through=_through(recording, notes_folder, own)
             )
             try:
                 heard = await recording.end()
@@ -171,7 +172,7 @@ async def run_and_learn(
                 again = await testing.run_commands(run, planned, decision, health, options)
                 said = f"{exc} The tests were run once more, directly on staging."
                 return replace(again, notes=(said, *again.notes))
-        learned = await _learn(run, store, services, heard, result, began)
+        learned = await _learn(run, store, services, heard, result, began, trust.words(own))
 
     def told() -> Mapping[str, Sequence[Exchange]]:
         """Return what the tests that did not pass were told: what is learned is only of those that did."""
@@ -198,9 +199,14 @@ async def run_and_learn_if_well(
         return replace(result, notes=(f"nothing was learned: {exc}", *result.notes))
 
 
-def _through(recording: Recording, notes: Path) -> testing.Through:
+def _own(settings: Settings) -> frozenset[str]:
+    """Return the variables that the team sets itself, in its shell or for its tests: none of them is set over."""
+    return frozenset({*os.environ, *(name for service in settings.services for name in service.exports)})
+
+
+def _through(recording: Recording, notes: Path, own: Collection[str]) -> testing.Through:
     """Return how the tests are led to the recorder: by the environment of their process alone."""
-    exports: dict[str, str] = {}
+    exports: dict[str, str] = trust.trusting(recording.folder, own) if recording.secure else {}
     doors: list[Door] = []
     for way in recording.ways:
         exports |= way.exports
@@ -217,6 +223,7 @@ async def _learn(
     heard: Sequence[Heard],
     result: TestSuiteResult,
     began: datetime,
+    untrusted: Sequence[str] = (),
 ) -> Learned:
     """Learn from what was heard, unless a look from then until now found staging unwell; then say so beside the old lesson."""
     settings = run.settings
@@ -251,9 +258,10 @@ async def _learn(
             at=began,
             exchanges=kept.exchanges.get(service.name, ()),
             build=await build_of(service, settings.root),
-            gaps=tuple(gap for gap in kept.gaps),
+            gaps=(*kept.gaps, *(untrusted if service.recorder_tls else ())),
             unwell=kept.unwell,
             origin=origin_of(service),
+            tls=service.recorder_tls,
             ended=_ended(service.name, heard, result.tests),
         )
         made = await asyncio.to_thread(teach, store, lesson, masker)
@@ -262,6 +270,7 @@ async def _learn(
     agreed = await _agree(settings, store, documents, masker, began)
     generations += agreed.generations
     notes += agreed.notes
+    notes += untrusted
     if kept.gaps:
         notes.append(f"not learned: {kept.gaps[0]}" + (f", and {len(kept.gaps) - 1} more" if kept.gaps[1:] else ""))
     return Learned(generations=tuple(generations), notes=tuple(notes))

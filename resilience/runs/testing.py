@@ -271,7 +271,7 @@ async def doors_of(
             continue
         ports = await local.workers(service) if stand_in.provider == "mock" else ()
         parts = url_parts(service.local, service.kind)
-        given = [led(service.exports, parts, port) for port in ports]
+        given = [led(service.exports, parts, port, tls=service.recorder_tls) for port in ports]
         doors += (Door(service=service.name, port=port, stand_in=True) for port in ports)
         if stand_in.started_here and not ports:
             copied = await local.copies(service, number)

@@ -112,6 +112,7 @@ def read_service(
         seed=_seed(table, teach),
         mask=_mask(table, teach),
         teach_routes=_teach_routes(table),
+        recorder_tls=table.flag("recorder_tls", False),
         require=_word(table, "require", ("any", "recorded")),
         build_from=_build_from(table),
         options={key: _option(table, key, kind) for key in kind.options},

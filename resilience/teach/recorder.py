@@ -4,7 +4,8 @@
 
 It reads one line of JSON from stdin and says on stdout, in one line, on which ports of 127.0.0.1 it listens. The line `end` on
 stdin makes it write what it heard and end; the end of stdin, that is of whoever started it, makes it end and write nothing.
-Nothing it hears is ever on a disk: it is masked first, by whoever asked for it.
+Nothing it hears is ever on a disk: it is masked first, by whoever asked for it. Where a service is to have TLS, a second line is
+the certificate of the authority that clients are to trust, made anew each time; its key never leaves this process.
 
 Each port leads to one fixed upstream. Bodies pass as they are; of headers only those that are an address of the upstream (in
 Location and Link also those that name one) are turned, for a client that follows it would pass us by. Cookies lose `Domain` and
@@ -26,6 +27,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import aiohttp
@@ -33,6 +35,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from resilience.host.either import HANDSHAKE, Either
 from resilience.host.under_way import UnderWay, under_way
 
 BODY_AT_MOST = 8 << 20
@@ -40,8 +43,8 @@ BODY_AT_MOST = 8 << 20
 ALL_AT_MOST = 256 << 20
 """Bytes of all bodies that are kept."""
 _SMALL = 1 << 20
-_TLS, _HTTP_2 = b"\x16", b"PRI * HTTP/2.0"
-"""What begins a handshake (RFC 8446, 5.1), and a connection of HTTP/2 that nobody asked for first (RFC 9113, 3.4)."""
+_HTTP_2 = b"PRI * HTTP/2.0"
+"""What begins a connection of HTTP/2 that nobody asked for first (RFC 9113, 3.4)."""
 _HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -52,6 +55,7 @@ _HOP = frozenset(
 _ADDRESSES = frozenset({"location", "content-location", "link"})
 _AFTER_ORIGIN = ("", "/", "?", "#")
 _SCRUB = re.compile(r";\s*(?:domain=[^;]*|secure)(?=;|$)", re.I)
+_SCRUB_DOMAIN = re.compile(r";\s*domain=[^;]*(?=;|$)", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +65,23 @@ class Upstream:
     name: str
     origin: str
     tls_ca: str = ""
+    tls: bool = False
+    """Whether its ports speak TLS as well, with who begins with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What the recorder is told. `workers` of pytest-xdist get a port each, beside the one for a process without."""
+    """What the recorder is told. `workers` of pytest-xdist get a port each, beside the one for a process without.
+
+    `folder` is the lesson's own, in which a key of TLS lies for the moment in which it is read.
+    """
 
     services: tuple[Upstream, ...]
     under_way: str
     workers: int = 0
     body_at_most: int = BODY_AT_MOST
     all_at_most: int = ALL_AT_MOST
+    folder: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,8 +125,11 @@ class Recorder:
         self.kept = 0
         self.ports: dict[str, dict[str, int]] = {}
         self._runners: list[web.AppRunner] = []
-        self._servers: list[asyncio.Server] = []
-        self._unheard: set[asyncio.BaseTransport] = set()
+        self.certificate = b""
+        """The authority that clients are to trust, where a service has TLS."""
+        self._tls: ssl.SSLContext | None = None
+        self._servers: list[asyncio.Server | Either] = []
+        self._unheard: set[asyncio.Transport] = set()
         """Connections that have said nothing yet."""
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._folder = Path(config.under_way)
@@ -124,6 +137,9 @@ class Recorder:
     async def start(self) -> Recorder:
         """Listen, a port for each service and worker. Raises OSError, and ssl.SSLError for authorities that cannot be read."""
         try:
+            if any(upstream.tls for upstream in self.config.services):
+                authority = resolve_name("resilience.host.authority:Authority")()
+                self.certificate, self._tls = authority.certificate, authority.context(Path(self.config.folder))
             for upstream in self.config.services:
                 self._sessions[upstream.name] = self._session(upstream)
                 self.ports[upstream.name] = {}
@@ -137,19 +153,26 @@ class Recorder:
                     self._runners.append(runner)
                     assert runner.server is not None
                     front = partial(_Front, runner.server, door.other, self._unheard)
-                    server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0, backlog=128)
-                    self._servers.append(server)
-                    door.port = self.ports[upstream.name][worker] = server.sockets[0].getsockname()[1]
+                    door.port = self.ports[upstream.name][worker] = await self._listen(front, door)
         except BaseException:
             await self.stop()
             raise
         return self
 
+    async def _listen(self, front: Callable[[], asyncio.Protocol], door: _Door) -> int:
+        if door.upstream.tls and self._tls is not None:
+            either = Either(front, self._tls, refused=door.shaken)
+            self._servers.append(either)
+            return either.port
+        server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0, backlog=128)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
     async def stop(self) -> None:
         for server in self._servers:
             server.close()
         for transport in self._unheard:
-            transport.close()
+            transport.abort()
         self._servers.clear()
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
@@ -193,7 +216,7 @@ class Recorder:
 class _Front(asyncio.Protocol):
     """The first bytes of a connection: those of HTTP/1 go on to the server, any other are of a client that cannot be recorded."""
 
-    def __init__(self, server: web.Server, other: Callable[[str], None], unheard: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, server: web.Server, other: Callable[[str], None], unheard: set[asyncio.Transport]) -> None:
         self._server, self._other, self._unheard = server, other, unheard
         self._transport: asyncio.Transport
         self._seen = b""
@@ -209,7 +232,7 @@ class _Front(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand the connection over at its first bytes that no other protocol begins with."""
         self._seen += data
-        spoken = "TLS" if self._seen[:1] == _TLS else "HTTP/2" if self._seen.startswith(_HTTP_2) else ""
+        spoken = "TLS" if self._seen[:1] == HANDSHAKE else "HTTP/2" if self._seen.startswith(_HTTP_2) else ""
         if not spoken and _HTTP_2.startswith(self._seen):
             return
         self._unheard.discard(self._transport)
@@ -237,10 +260,23 @@ class _Door:
         return app
 
     def other(self, spoken: str) -> None:
-        """Keep that a client of the test under way spoke another protocol: all of its test is lost."""
+        if self.upstream.tls:
+            self.lost(f"its client speaks {spoken}, and not HTTP/1.1 as the recorder does")
+            return
+        way = "; recorder_tls = true lets the recorder speak it" if spoken == "TLS" else ""
+        self.lost(f"its client speaks {spoken}, and not HTTP/1.1 without TLS as the recorder does{way}")
+
+    def shaken(self, why: str) -> None:
+        self.lost(
+            f"its client does not take the certificate of the recorder ({why}): it pins another one, or does not read "
+            "SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS"
+        )
+
+    def lost(self, why: str) -> None:
+        """Keep that a client of the test under way could not be heard: all of its test is lost."""
         now, at = self.recorder.now(self.worker), time.time()
         one = Heard(service=self.upstream.name, method="", path="", began=at, ended=at, worker=self.worker or "main")
-        one.lost = f"its client speaks {spoken}, and not HTTP/1.1 without TLS as the recorder does"
+        one.lost = why
         if now is not None:
             one.owner, one.test, one.attempt = now.owner, now.test, now.attempt
         self.recorder.keep(one)
@@ -363,19 +399,23 @@ class _Door:
             one.notes.append(f"{name} turned")
             return value.replace(origin, self._here(request))
         if low == "set-cookie":
-            turned = scrubbed(value)
+            turned = scrubbed(value, secure=_over_tls(request))
             if turned != value:
                 one.notes.append("cookie turned")
             return turned
         return value
 
     def _here(self, request: web.Request) -> str:
-        return f"http://{request.headers.get('Host', '')}"
+        return f"{'https' if _over_tls(request) else 'http'}://{request.headers.get('Host', '')}"
 
 
-def scrubbed(cookie: str) -> str:
-    """Return a Set-Cookie without what keeps a client on loopback from sending it back."""
-    return _SCRUB.sub("", cookie)
+def _over_tls(request: web.Request) -> bool:
+    return request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
+
+
+def scrubbed(cookie: str, *, secure: bool = False) -> str:
+    """Return a Set-Cookie without what keeps a client on loopback from sending it back; over TLS that is its domain alone."""
+    return (_SCRUB_DOMAIN if secure else _SCRUB).sub("", cookie)
 
 
 def _text(headers: Any) -> list[tuple[str, str]]:
@@ -430,6 +470,8 @@ async def serve() -> int:
     await recorder.start()
     try:
         sys.stdout.write(json.dumps(recorder.ports) + "\n")
+        if recorder.certificate:
+            sys.stdout.write(json.dumps(recorder.certificate.decode()) + "\n")
         sys.stdout.flush()
         word = await reader.readline()
     finally:

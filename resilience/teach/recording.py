@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from pkgutil import resolve_name
 
 from resilience.core.errors import ResilienceError
 from resilience.core.settings import Service
@@ -30,25 +32,40 @@ class RecorderError(ResilienceError):
 class Recording:
     """A recorder under way. Use it as a context; `end` takes what it heard, and leaving without it throws that away."""
 
-    def __init__(self, services: Sequence[Service], under_way: Path, *, root: Path, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        under_way: Path,
+        *,
+        root: Path,
+        workers: int = WORKERS,
+        folder: Path | None = None,
+    ) -> None:
+        """Record these services. `folder` is the lesson's own: whom clients are to trust lies there, and it is removed."""
         self.services = tuple(services)
+        self.folder = folder or under_way / "lesson"
+        self.secure = any(service.recorder_tls for service in services)
+        """Whether clients have to trust an authority of this lesson, whose files are in the folder."""
         self.config = Config(
             services=tuple(
                 Upstream(
                     name=service.name,
                     origin=address_of(service),
                     tls_ca=str(root / service.tls_ca) if service.tls_ca else "",
+                    tls=service.recorder_tls,
                 )
                 for service in services
             ),
             under_way=str(under_way),
             workers=workers,
+            folder=str(self.folder),
         )
         self.ways: tuple[Way, ...] = ()
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Recording:
         """Start it. Raises RecorderError where it does not say in time where it listens."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         environ = {**os.environ, "PYTHONPATH": import_path(os.environ.get("PYTHONPATH", ""))}
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "resilience.teach.recorder",
@@ -62,7 +79,11 @@ class Recording:
             async with asyncio.timeout(_START_S):
                 await process.stdin.drain()
                 line = await process.stdout.readline()
+                certificate = await process.stdout.readline() if self.secure else b""
             ports = json.loads(line)
+            if self.secure:
+                write_trust = resolve_name("resilience.host.authority:write_trust")
+                write_trust(self.folder, json.loads(certificate).encode())
         except (OSError, TimeoutError, ValueError) as exc:
             why = await self._last_words()
             await self._end()
@@ -116,6 +137,7 @@ class Recording:
 
     async def _end(self) -> None:
         """End the process by closing its stdin, and by force where that does not."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         process, self._process = self._process, None
         if process is None:
             return

@@ -63,11 +63,11 @@ def origin_of(service: Service) -> str:
 
 
 def way(service: Service, ports: Mapping[str, int]) -> Way:
-    exports, parts = service.staging_exports, url_parts(service.url, service.kind)
+    exports, parts, tls = service.staging_exports, url_parts(service.url, service.kind), service.recorder_tls
     return Way(
         service=service.name,
-        exports=led(exports, parts, ports[""]),
-        workers=tuple(led(exports, parts, ports[name]) for name in ports if name),
+        exports=led(exports, parts, ports[""], tls=tls),
+        workers=tuple(led(exports, parts, ports[name], tls=tls) for name in ports if name),
         ports=tuple(ports.values()),
     )
 
@@ -82,8 +82,11 @@ def workers_of(ways: Sequence[Way]) -> str:
     return json.dumps(found)
 
 
-def led(exports: Mapping[str, Secret], parts: UrlParts, port: int) -> dict[str, str]:
-    """Return exports with this port of 127.0.0.1 in the place of the address that these parts name; the rest is not turned."""
+def led(exports: Mapping[str, Secret], parts: UrlParts, port: int, *, tls: bool = False) -> dict[str, str]:
+    """Return exports with this port of 127.0.0.1 in the place of the address that these parts name; the rest is not turned.
+
+    A scheme becomes the one without TLS, unless the port speaks `tls` as well: then each export keeps its own.
+    """
     told = str(parts.port) if parts.port is not None else ""
     host = f"[{parts.host}]" if ":" in parts.host else parts.host
     found = {}
@@ -95,7 +98,8 @@ def led(exports: Mapping[str, Secret], parts: UrlParts, port: int) -> dict[str, 
             found[name] = str(port)
         else:
             scheme, sign, rest = value.partition("://")
-            plain = f"{scheme.replace('https', 'http').replace('wss', 'ws')}://" if sign else ""
+            kept = scheme if tls else scheme.replace("https", "http").replace("wss", "ws")
+            plain = f"{kept}://" if sign else ""
             rest = rest if sign else value
             for netloc in (f"{host}:{told}", host):
                 if netloc in rest:

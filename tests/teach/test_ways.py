@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +39,12 @@ def service(url: str, kind: str = "http", **exports: str) -> Service:
 def test_the_address_is_turned_and_nothing_else(url: str, value: str, expected: str) -> None:
     one = service(url, X=value)
     assert led(one.staging_exports, url_parts(one.url, one.kind), 99) == {"X": expected}
+
+
+def test_where_the_port_speaks_tls_each_export_keeps_its_scheme() -> None:
+    one = service("https://api.example/", A="https://api.example/v1", B="http://api.example", C="api.example:443")
+    made = way(replace(one, recorder_tls=True), {"": 99})
+    assert made.exports == {"A": "https://127.0.0.1:99/v1", "B": "http://127.0.0.1:99", "C": "127.0.0.1:99"}
 
 
 def test_an_address_is_whole_and_an_origin_as_servers_write_it() -> None:

@@ -13,7 +13,7 @@ KIND = Kind(
     schemes={"http": Scheme(port=80, local=True), "https": Scheme(port=443, tls=True)},
     keys=(
         *("headers", "expect_status", "expect_body", "expect_json", "mock_routes"),
-        *("teach", "teach_contract", "teach_routes", "require", "build_from"),
+        *("teach", "teach_contract", "teach_routes", "recorder_tls", "require", "build_from"),
     ),
     options={"mock": ""},
     choices={"mock": ("backend", "auth")},

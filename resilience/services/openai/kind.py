@@ -14,7 +14,7 @@ KIND = Kind(
     url_prefix="openai+",
     keys=(
         *("headers", "expect_status", "expect_body", "expect_json"),
-        *("teach", "teach_contract", "teach_routes", "require", "build_from"),
+        *("teach", "teach_contract", "teach_routes", "recorder_tls", "require", "build_from"),
     ),
     templates=(
         Template(

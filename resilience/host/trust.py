@@ -1,0 +1,24 @@
+"""Say by which variables programs are told whom to trust over TLS, beside those they trust as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+CERTIFICATE, BUNDLE = "authority.pem", "trusted.pem"
+VARIABLES = {"SSL_CERT_FILE": BUNDLE, "REQUESTS_CA_BUNDLE": BUNDLE, "NODE_EXTRA_CA_CERTS": CERTIFICATE}
+"""Variable → the file it names: Python's ssl, httpx, aiohttp, curl and Go; requests; Node.js, which adds it to its own."""
+
+
+def trusting(folder: Path, own: Collection[str]) -> dict[str, str]:
+    """Return the variables by which programs trust the authority of this folder; those that are the team's `own` stay theirs."""
+    return {name: str(folder / file) for name, file in VARIABLES.items() if name not in own}
+
+
+def words(own: Collection[str]) -> tuple[str, ...]:
+    """Return what is not trusted for it: who reads only a variable that the team has set itself."""
+    return tuple(
+        f"{name} is set already and stays as it is: a client that reads it trusts no port of ours with TLS"
+        for name in VARIABLES
+        if name in own
+    )
