@@ -139,7 +139,13 @@ def values_to_apply(
     for service in chosen:
         values |= service.local_values
         values |= {name: value.reveal() for name, value in service.exports.items()}
+    values = {**trusted_for(chosen, told.trusted), **values}
     return {**values, APPLIED: run or "planned"}
+
+
+def trusted_for(services: Sequence[Service], trusted: Mapping[str, str]) -> Mapping[str, str]:
+    """Return by which variables tests trust the stand-ins of these services: by none, where none speaks TLS."""
+    return trusted if any(service.recorder_tls for service in services) else {}
 
 
 def _guide_values(

@@ -370,6 +370,7 @@ class Planning:
     staging_exports: bool
     guide_variables: bool
     secrets: tuple[Secret, ...]
+    trusted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +415,8 @@ class Settings:
     profiles: Mapping[TestExecutionMode, Path] = field(default_factory=dict)
     profile_values: Mapping[TestExecutionMode, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Mode → the variables of its env file, verbatim (degraded → .env.test.resilient, …)."""
+    trusted: Mapping[str, str] = field(default_factory=dict)
+    """Variables by which the tests trust stand-ins that speak TLS, without those that the team sets itself."""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[Secret, ...] = ()
     """Every secret value known: passwords and user info of URLs, header values, variables with secret names."""
@@ -448,6 +451,7 @@ class Settings:
             staging_exports=self.staging_exports,
             guide_variables=self.guide_variables,
             secrets=self.secrets,
+            trusted=self.trusted,
         )
 
     def service(self, name: str) -> Service | None:

@@ -54,13 +54,13 @@ class Authority:
 def kept(folder: Path) -> Authority:
     """Return the authority of this folder: made once, so that shells which took over its variables go on trusting it."""
     with suppress(OSError, ValueError):
-        found = trustme.CA.from_pem((folder / CERTIFICATE).read_bytes(), (folder / KEY).read_bytes())
-        authority = Authority(found)
+        key, begin, certificate = (folder / KEY).read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
+        authority = Authority(trustme.CA.from_pem(begin + certificate, key))
         write_trust(folder, authority.certificate)
         return authority
     authority = Authority()
     make_private_folder(folder)
-    write_atomically(folder / KEY, authority.key(), mode=0o600)
+    write_atomically(folder / KEY, authority.key() + authority.certificate, mode=0o600)  # in one, so never of two
     write_trust(folder, authority.certificate)
     return authority
 

@@ -84,6 +84,10 @@ class Either:
                 self._refused("it ended the handshake")
 
 
+def over_tls(transport: asyncio.BaseTransport | None) -> bool:
+    return transport is not None and transport.get_extra_info("sslcontext") is not None
+
+
 async def _readable(client: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     there: asyncio.Future[None] = loop.create_future()

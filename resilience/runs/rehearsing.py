@@ -16,7 +16,7 @@ from pathlib import Path
 
 from resilience import stand_ins as local
 from resilience.core.errors import UsageError
-from resilience.core.plan import child_environment
+from resilience.core.plan import child_environment, trusted_for
 from resilience.core.records import Outcome, PlannedCommand, StandIn, TestExecutionMode, TestOutcome, TestSuiteResult
 from resilience.core.settings import Settings
 from resilience.core.taught import DATABASE, Fidelity
@@ -149,6 +149,7 @@ async def _run(
     standing = [service for service in settings.services if service.name in names]
     values = {name: value.reveal() for service in standing for name, value in service.exports.items()}
     values |= {name: value for service in standing for name, value in service.local_values.items()}
+    values = {**trusted_for(standing, settings.trusted), **values}
     asked = [one.command for one in planned]
     doors, workers, _ = await doors_of(settings, stand_ins, asked, os.environ)
     environ = child_environment(without_worker(os.environ), {**values, **workers}, _of_staging(settings) - set(values))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resilience.core.errors import ResilienceError
-from resilience.core.plan import child_environment
+from resilience.core.plan import child_environment, trusted_for
 from resilience.core.records import (
     ConnectivityResult,
     Outcome,
@@ -25,6 +25,7 @@ from resilience.core.records import (
     TestSuiteResult,
 )
 from resilience.core.settings import Service, Settings
+from resilience.host.trust import STAND_INS
 from resilience.runs.testing import without_worker
 from resilience.services.mocking import Config, Mock
 from resilience.stand_ins.mocks import Mocks
@@ -183,12 +184,14 @@ def _mocks(settings: Settings, served: Sequence[Service], generations: Mapping[s
             Mock(
                 name=service.name, kind="", imitation="resilience.teach.serve:Taught",
                 taught=(str(generations[service.name].folder),), teach_key=key.hex(), origin=origin_of(service),
+                tls=service.recorder_tls,
             )
             for service in served
         ),
         token=lots.token_urlsafe(24),
         under_way=str(notes),
         key_file=str(settings.data / "mocks.key"),
+        tls=str(settings.data / STAND_INS),
     )  # fmt: skip
 
 
@@ -201,6 +204,7 @@ def _environment(settings: Settings, served: Sequence[Service], mocks: Mocks) ->
         workers = {f"gw{number}": port for number, port in enumerate(mocks.workers.get(service.name, ()))}
         ways.append(way(service, {"": mocks.mock(service.name).port, **workers}))
         values |= ways[-1].exports
+    values = {**trusted_for(served, settings.trusted), **values}
     environ = child_environment(without_worker(os.environ), {**values, WORKERS: workers_of(ways)}, taken - set(values))
     environ["PATH"] = settings.path(environ.get("PATH", os.defpath))
     return environ

@@ -201,7 +201,8 @@ async def run_and_learn_if_well(
 
 def _own(settings: Settings) -> frozenset[str]:
     """Return the variables that the team sets itself, in its shell or for its tests: none of them is set over."""
-    return frozenset({*os.environ, *(name for service in settings.services for name in service.exports)})
+    exported = {name for service in settings.services for name in service.exports}
+    return trust.own_in(os.environ, settings.data) | exported
 
 
 def _through(recording: Recording, notes: Path, own: Collection[str]) -> testing.Through:

@@ -77,6 +77,8 @@ class Mock:
     """The folders of what staging taught of it."""
     teach_key: str = ""
     """The key of their pseudonyms, in hexadecimal digits."""
+    tls: bool = False
+    """Whether its ports speak TLS as well, with who begins with it."""
     origin: str = ""
     """Scheme, host and port of staging's own, which stand in recorded headers."""
 
@@ -117,6 +119,8 @@ class Config:
     checkout: str = ""
     """The nonce of the checkout whose mocks they are."""
     key_file: str = ""
+    tls: str = ""
+    """The folder of the authority that clients are to trust, where a service has TLS."""
     under_way: str = ""
     """Where the suite's processes note which test they are in: see `resilience.host.under_way`."""
     agent_execution_s: float = 20.0

@@ -21,6 +21,7 @@ from resilience.core.settings import (
     TeachSettings,
 )
 from resilience.core.urls import is_loopback, url_parts
+from resilience.host.trust import STAND_INS, own_in, trusting
 from resilience.settings.secrets import all_secrets
 from resilience.settings.service import read_service, stand_in_names
 from resilience.settings.tables import Table, parse
@@ -102,6 +103,7 @@ def build(
     recovery.only("good", "interval_s", "dwell_s", "commands")
     target = runbook.text("env_target")
     alerts, watch = read_alerts(document.table("alerts"), variables), read_watch(document.table("watch"), variables)
+    data = root / state / "data" if state else _data_folder(root, environ, home)
     return Settings(
         root=root,
         source=source,
@@ -111,7 +113,7 @@ def build(
         env_target=root / target if target else None,
         outputs=root / runbook.text("outputs", "outputs", filled=True),
         state=root / state if state else root / ".resilience" / "state",
-        data=root / state / "data" if state else _data_folder(root, environ, home),
+        data=data,
         python=runbook.text("python"),
         env_command=runbook.text("env_command"),
         staging_exports=runbook.flag("staging_exports", False),
@@ -138,11 +140,18 @@ def build(
         deadlines=deadlines,
         profiles=variables.paths,
         profile_values={mode: dict(variables.plain(mode)) for mode in variables.paths},
+        trusted=_trusted(services, environ, data),
         values=variables.used,
         secrets=all_secrets(services, variables, secrets_of(alerts, watch)),
         applied_run=environ.get("RESILIENCE_APPLIED", ""),
         drill=environ.get("RESILIENCE_DRILL", ""),
     )
+
+
+def _trusted(services: Sequence[Service], environ: Mapping[str, str], data: Path) -> dict[str, str]:
+    if not any(service.recorder_tls for service in services):
+        return {}
+    return trusting(data / STAND_INS, own_in(environ, data))
 
 
 def _check_together(services: Sequence[Service], tables: Sequence[Table], variables: Variables) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from resilience.core.errors import ResilienceError, StandInError
-from resilience.host import under_way
+from resilience.core.settings import Service
+from resilience.host import trust, under_way
 from resilience.host.files import write_atomically
 from resilience.host.processes import SIGTERM, Launch, import_path
 from resilience.services.place import COUNTS, ask_json, netloc, port_open
@@ -121,6 +122,7 @@ def _item(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[str
         "expect_body": service.expect_body,
         "expect_status": stand_ins.health_status(service),
         **_taught(wanted, ground, lacking),
+        **_secured(service, ground, lacking),
     }
 
 
@@ -152,6 +154,23 @@ def _taught(wanted: Wanted, ground: SupervisedGround, lacking: dict[str, tuple[s
     }
 
 
+def _secured(service: Service, ground: SupervisedGround, lacking: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return what makes a mock speak TLS as well; as gaps, which clients that insist on it do not come to it all the same."""
+    if not service.recorder_tls:
+        return {}
+    plain = [
+        f"{name} leads to it by http://, and to staging by https://: "
+        'a client that insists on https needs "https://{host}:{port}"'
+        for name, value in service.exports.items()
+        if value.reveal().startswith("http:")
+        and name in service.staging_exports
+        and service.staging_exports[name].reveal().startswith("https:")
+    ]
+    own = trust.words(trust.own_in(os.environ, ground.data))
+    lacking[service.name] = (*lacking.get(service.name, ()), *plain, *own)
+    return {"tls": True}
+
+
 async def _run(
     ground: SupervisedGround, items: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -171,6 +190,8 @@ async def _run(
         "agent_thinking_s": limits.agent_thinking_s,
         "agent_tool_s": limits.agent_tool_s,
     }
+    if any(item.get("tls") for item in by_name.values()):
+        config["tls"] = str(ground.data / trust.STAND_INS)
     text = json.dumps(config, indent=1).encode()
     path, log = ground.data / CONFIG, ground.logs / "mocks.log"
     write_atomically(path, text, durable=False)
@@ -182,7 +203,7 @@ async def _run(
         stop_signals=(SIGTERM,),
         env={
             "PYTHONPATH": import_path(os.environ.get("PYTHONPATH", "")),
-            # The mocks speak no TLS, and aiohttp reads the system's certificates at import: 0.04 s.
+            # The mocks are nobody's clients over TLS, and aiohttp reads the system's certificates at import: 0.04 s.
             "SSL_CERT_FILE": os.devnull,
             "SSL_CERT_DIR": os.devnull,
         },

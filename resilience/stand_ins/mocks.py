@@ -16,6 +16,7 @@ import os
 import random
 import secrets
 import signal
+import ssl
 import sys
 import time
 from collections import deque
@@ -26,8 +27,9 @@ from pkgutil import resolve_name
 
 from aiohttp import web
 
+from resilience.host.either import Either
 from resilience.host.under_way import UnderWay, under_way
-from resilience.services.mocking import MARK, SYNTHETIC, UNDER_WAY, Config, Dial, Imitation, Mock, bearer, port_of
+from resilience.services.mocking import MARK, MISS, SYNTHETIC, UNDER_WAY, Config, Dial, Imitation, Mock, bearer, port_of
 from resilience.services.place import COUNTS
 
 WORKERS = 16
@@ -88,11 +90,14 @@ class Mocks:
             if mock.imitation not in self.imitations:
                 self.imitations[mock.imitation] = resolve_name(mock.imitation)(config)
         self.runners: list[web.AppRunner] = []
+        self.eithers: list[Either] = []
+        """The ports that speak TLS as well."""
         self.workers: dict[str, list[int]] = {}
 
     async def start(self) -> Mocks:
         """Listen on every port, or on none. Raises OSError where one is taken."""
         places: dict[tuple[str, int], list[Mock]] = {}
+        context = self._tls()
         for number, mock in enumerate(self.config.services):
             places.setdefault((mock.bind, mock.port or -number), []).append(mock)
         try:
@@ -100,27 +105,64 @@ class Mocks:
                 runner = web.AppRunner(self._app(mocks), access_log=None, shutdown_timeout=0.2, handle_signals=False)
                 await runner.setup()
                 self.runners.append(runner)
-                await web.TCPSite(runner, bind, max(port, 0)).start()
+                tls = context if any(mock.tls for mock in mocks) else None
+                used = await self._listen(runner, tls, mocks, bind, max(port, 0))
                 for mock in mocks:
-                    mock.port = runner.addresses[0][1]
+                    mock.port = used
                 if any(mock.taught for mock in mocks):
-                    await self._open_for_workers(runner, bind, mocks)
+                    await self._open_for_workers(runner, tls, bind, mocks)
         except BaseException:
             await self.stop()
             raise
         return self
 
-    async def _open_for_workers(self, runner: web.AppRunner, bind: str, mocks: Sequence[Mock]) -> None:
+    def _tls(self) -> ssl.SSLContext | None:
+        """Return how those speak TLS that are to; the authority is read only where one is."""
+        if not any(mock.tls for mock in self.config.services):
+            return None
+        folder = Path(self.config.tls)
+        authority = resolve_name("resilience.host.authority:kept")(folder)
+        made: ssl.SSLContext = authority.context(folder)
+        return made
+
+    async def _listen(
+        self,
+        runner: web.AppRunner,
+        tls: ssl.SSLContext | None,
+        mocks: Sequence[Mock],
+        bind: str,
+        port: int,
+        worker: str = "",
+    ) -> int:
+        """Listen on a port, and return which it is; a handshake that fails is a miss of the test under way."""
+        if tls is None:
+            await web.TCPSite(runner, bind, port).start()
+            return int(runner.addresses[-1][1])
+        assert runner.server is not None
+
+        def refused(why: str) -> None:
+            found = under_way(self.under_way, worker) if self.under_way is not None else None
+            said = f"a handshake of TLS that failed: {why}"
+            mocks[0].told.append((time.time(), MISS, said, found.test if found else ""))
+
+        either = Either(runner.server, tls, bind=bind, port=port, refused=refused)
+        self.eithers.append(either)
+        return either.port
+
+    async def _open_for_workers(
+        self, runner: web.AppRunner, tls: ssl.SSLContext | None, bind: str, mocks: Sequence[Mock]
+    ) -> None:
         """Open a port for each worker of pytest-xdist, by which a request says in which process its test is."""
-        for _ in range(WORKERS):
-            await web.TCPSite(runner, bind, 0).start()
-        ports = [address[1] for address in runner.addresses[1:]]
+        ports = [await self._listen(runner, tls, mocks, bind, 0, f"gw{number}") for number in range(WORKERS)]
         for mock in mocks:
             self.workers[mock.name] = ports
         for imitation in {id(one): one for one in self.imitations.values()}.values():
             imitation.workers |= {port: f"gw{number}" for number, port in enumerate(ports)}
 
     async def stop(self) -> None:
+        for either in self.eithers:
+            either.close()
+        self.eithers.clear()
         await asyncio.gather(*(runner.cleanup() for runner in self.runners))
         self.runners.clear()
 

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pkgutil import resolve_name
 
 from resilience.core.errors import StandInError
 from resilience.core.records import StandIn
 from resilience.core.settings import Service
+from resilience.host.trust import STAND_INS
 from resilience.services.place import port_open
 from resilience.services.standing_in import Server, Wanted, stand_ins_of
 from resilience.stand_ins import comparing, containers, lease, loaded as loading, own, own_rules, prepare as preparing
@@ -54,6 +56,9 @@ async def start(
     async with only_one(checkout.data, timeout_s=checkout.deadlines.fallback_prepare_s):
         ground = SupervisedGround(checkout, fresh=fresh, say=on_progress or (lambda _: None))
         lease.touch(ground.folder)
+        if any(one.service.recorder_tls for one in wanted):
+            # Whoever stands in: the tests are told of its files, and a client fails at one that is not there.
+            await asyncio.to_thread(resolve_name("resilience.host.authority:kept"), ground.data / STAND_INS)
         by_name = {one.service.name: one.service for one in wanted}
         provided: list[Provided] = []
         finished: list[StandIn] = []

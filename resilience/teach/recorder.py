@@ -35,7 +35,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from resilience.host.either import HANDSHAKE, Either
+from resilience.host.either import HANDSHAKE, Either, over_tls
 from resilience.host.under_way import UnderWay, under_way
 
 BODY_AT_MOST = 8 << 20
@@ -399,18 +399,14 @@ class _Door:
             one.notes.append(f"{name} turned")
             return value.replace(origin, self._here(request))
         if low == "set-cookie":
-            turned = scrubbed(value, secure=_over_tls(request))
+            turned = scrubbed(value, secure=over_tls(request.transport))
             if turned != value:
                 one.notes.append("cookie turned")
             return turned
         return value
 
     def _here(self, request: web.Request) -> str:
-        return f"{'https' if _over_tls(request) else 'http'}://{request.headers.get('Host', '')}"
-
-
-def _over_tls(request: web.Request) -> bool:
-    return request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
+        return f"{'https' if over_tls(request.transport) else 'http'}://{request.headers.get('Host', '')}"
 
 
 def scrubbed(cookie: str, *, secure: bool = False) -> str:

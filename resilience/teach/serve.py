@@ -22,6 +22,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from resilience.core.errors import ResilienceError
+from resilience.host.either import over_tls
 from resilience.services.mocking import (
     CONTRACT as SAYS_CONTRACT,
     MARK,
@@ -180,7 +181,7 @@ class Taught(Imitation):
         for key, value in answer.headers:
             low = key.lower()
             if low == "set-cookie":
-                value = scrubbed(value)
+                value = scrubbed(value, secure=over_tls(request.transport))
             if low not in _HOP or (head and low == "content-length"):
                 value = self._here(value, request, service)
                 headers.add(key, await self._with_tokens(value, service) if _TOKENS_IN in value else value)
@@ -242,7 +243,8 @@ class Taught(Imitation):
 
     def _here(self, value: str, request: web.Request, service: _Service) -> str:
         """Return a header's text with this stand-in's address for staging's own."""
-        return value.replace(service.origin, f"http://{request.host}") if service.origin else value
+        scheme = "https" if over_tls(request.transport) else "http"
+        return value.replace(service.origin, f"{scheme}://{request.host}") if service.origin else value
 
     def source(self, request: web.Request, response: web.StreamResponse) -> str:
         return response.headers.get(MARK, "").partition("; ")[2] or MISS
