@@ -26,7 +26,7 @@ def trusting(folder: Path, own: Collection[str]) -> dict[str, str]:
 def words(own: Collection[str]) -> tuple[str, ...]:
     """Return what is not trusted for it: who reads only a variable that the team has set itself."""
     return tuple(
-        f"{name} is set already and stays as it is: a client that reads it trusts no port of ours with TLS"
+        f"{name} is set already and stays as it is: a client that reads it trusts no port of ours; unset it for the tests"
         for name in VARIABLES
         if name in own
     )

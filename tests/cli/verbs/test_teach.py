@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from resilience.runs.configuration import load_settings
@@ -411,3 +412,64 @@ def test_a_rehearsal_is_due_after_a_lesson_of_the_tests(type_in: Type, team: Pat
     assert said.code == 0, said.err
     assert "backend_api: fidelity 100 %: 6 of 6 tests end as on staging, 0 gaps, 0 differ" in said.json["notes"]
     assert type_in("teach", "--due").out == "no lesson is due\n"
+
+
+TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+
+
+@pytest.fixture
+def insisting(team: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A team whose client speaks https and nothing else."""
+    for name in TRUST:
+        monkeypatch.delenv(name, raising=False)
+    config, suite = team / "resilience.toml", team / "tests" / "test_shop.py"
+    plain, told = 'BACKEND_URL = "http://{host}:{port}"', 'BACKEND = "{host}:{port}"'
+    config.write_text(config.read_text().replace(plain, told).replace("teach = [", "recorder_tls = true\nteach = [", 1))
+    suite.write_text(suite.read_text().replace('os.environ["BACKEND_URL"]', '"https://" + os.environ["BACKEND"]'))
+    return team
+
+
+@pytest.mark.slow
+def test_clients_that_insist_on_https_teach_and_are_answered_as_staging_did(
+    type_in: Type, insisting: Path, staging: Staging
+) -> None:
+    taught = type_in("test", "--teach", "--json")
+    assert "backend_api: learned 13 answers of 6 tests (generation 1)" in taught.json["notes"], taught.out + taught.err
+    assert not (load_settings(None).state / "lesson").exists()
+    staging.broken = 1_000_000
+    env_file = load_settings(None).env_file
+    try:
+        applied = type_in("apply", "--json")
+        assert applied.code == 0, applied.out + applied.err
+        assert all(f"{name}=" in env_file.read_text() for name in TRUST)
+        said = type_in("test", "--json")
+    finally:
+        type_in("restore")
+    assert set(outcomes(said.json).values()) == {"passed"}, said.out + said.err
+    assert set(answered(said.json)) == {"recorded"}
+    assert not env_file.exists()
+    key = load_settings(None).data / "tls" / "authority.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+def test_whom_a_team_trusts_itself_stays_and_what_then_fails_is_named(
+    type_in: Type, insisting: Path, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    suite = insisting / "tests" / "test_shop.py"
+    suite.write_text(suite.read_text().partition("@pytest.fixture")[0] + "def test_one():\n    ask('/items')\n")
+    taught = type_in("test", "--teach", "--json")
+    assert set(outcomes(taught.json).values()) == {"failed"}, taught.out + taught.err
+    said = "\n".join(taught.json["notes"])
+    assert "SSL_CERT_FILE is set already and stays as it is" in said
+    assert "does not take the certificate of the recorder" in said
+    staging.broken = 1_000_000
+    try:
+        applied = type_in("apply", "--json")
+        assert "SSL_CERT_FILE=" not in load_settings(None).env_file.read_text()
+        assert "SSL_CERT_FILE is set already" in applied.out
+        found = type_in("test", "--json")
+    finally:
+        type_in("restore")
+    assert set(outcomes(found.json).values()) == {"stand_in_gap"}, "no failure of the code: it could not ask"
