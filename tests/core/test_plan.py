@@ -565,3 +565,16 @@ def test_the_address_of_a_host_that_must_not_be_tested_against_is_given_to_no_te
     given = staging_exports(chosen(M.FULL), replace(found, services=services), exporting(tmp_path).planning, {})
     assert "REDIS_URL" in given
     assert "DATABASE_URL" not in given
+
+
+def test_tests_are_told_whom_to_trust_where_a_stand_in_speaks_tls_and_never_over_their_own(tmp_path: Path) -> None:
+    found = config(tmp_path)
+    services = tuple(replace(one, recorder_tls=one.name == "backend_api") for one in found.services)
+    trusted = {"SSL_CERT_FILE": "/data/tls/trusted.pem", "REQUESTS_CA_BUNDLE": "/data/tls/trusted.pem"}
+    settings = replace(found, services=services, trusted=trusted)
+    before = {"SSL_CERT_FILE": "/theirs.pem"}
+    written = values(tmp_path, chosen(M.DEGRADED, ["backend_api"]), settings=settings, before=before)
+    assert written["SSL_CERT_FILE"] == "/theirs.pem"
+    assert written["REQUESTS_CA_BUNDLE"] == "/data/tls/trusted.pem"
+    other = values(tmp_path, chosen(M.DEGRADED, ["redis"]), settings=settings)
+    assert not trusted.keys() & other.keys(), "no stand-in of this plan speaks TLS"

@@ -300,3 +300,14 @@ def test_how_old_what_was_taught_may_become_has_its_table() -> None:
     assert (found.every_hours, found.stale_days, found.delete_after_days) == (1, 2, 3)
     with pytest.raises(SettingsError, match="stale_day"):
         settings(TEACHING + "[teach]\nstale_day = 2\n")
+
+
+def test_tests_trust_stand_ins_with_tls_and_a_variable_of_the_teams_own_stays() -> None:
+    assert settings(TEACHING).trusted == {}
+    assert not settings(TEACHING).services[0].recorder_tls
+    asked = TEACHING + "recorder_tls = true\n"
+    ours = settings(asked).trusted
+    assert set(ours) == {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+    assert ours["SSL_CERT_FILE"] == str(settings(asked).data / "tls" / "trusted.pem")
+    theirs = settings(asked, {"SSL_CERT_FILE": "/theirs.pem", "REQUESTS_CA_BUNDLE": ours["REQUESTS_CA_BUNDLE"]}).trusted
+    assert set(theirs) == {"REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}, "a shell may hold ours already"

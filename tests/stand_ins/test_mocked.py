@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
+import pytest
 
 from resilience import stand_ins as local
+from resilience.core.secret import Secret
 from resilience.core.settings import Deadlines, Settings
 from resilience.services.mocking import Config, Mock
 from resilience.stand_ins.mocked import CONFIG
@@ -85,3 +88,24 @@ async def test_the_imports_of_the_mocks_are_preparation_and_may_take_longer_than
     (late,) = await local.start(settings.services, short)
     assert not late.ready
     assert "FALLBACK_PREPARE_TIMEOUT" in late.error
+
+
+async def test_an_export_by_http_to_what_staging_has_by_https_is_a_gap_of_a_stand_in_with_tls(
+    checkout: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/theirs.pem")
+    for name in ("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        monkeypatch.delenv(name, raising=False)
+    (port,) = free_ports(1)
+    here, there = f"//127.0.0.1:{port}", "https://api.example"
+    one = replace(
+        service("backend_api", f"http:{here}/health", recorder_tls=True),
+        exports={"PLAIN": Secret(f"http:{here}"), "TLS": Secret(f"https:{here}")},
+        staging_exports={"PLAIN": Secret(there), "TLS": Secret(there)},
+    )
+    settings = checkout([one])
+    (found,) = await local.start([one], settings)
+    assert [gap.partition(" ")[0] for gap in found.gaps] == ["PLAIN", "SSL_CERT_FILE"], found
+    trusted = ssl.create_default_context(cafile=str(settings.data / "tls" / "trusted.pem"))
+    async with httpx.AsyncClient(trust_env=False, verify=trusted) as http:
+        assert (await http.get(f"https:{here}/health")).headers["X-Resilience-Mock"] == "backend_api; synthetic"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import time
@@ -133,3 +134,30 @@ def test_the_process_says_what_is_wrong_and_leaves(tmp_path: Path) -> None:
     )
     assert told.returncode == 2
     assert "kind 'database', expected one of backend" in told.stderr
+
+
+async def test_a_mock_with_tls_answers_both_and_a_client_that_does_not_trust_it_was_given_a_miss(
+    tmp_path: Path,
+) -> None:
+    notes, tls = tmp_path / "under-way", tmp_path / "tls"
+    notes.mkdir()
+    note(notes / "main", "a::t")
+    services = (
+        Mock(name="api", kind="backend", routes=("/users",), tls=True),
+        Mock(name="other", kind="backend", routes=("/users",)),
+    )
+    configured = read_config(write_config(Config(services=services, token=TOKEN, under_way=str(notes), tls=str(tls))))
+    async with Mocks(configured) as mocks:
+        trusted = ssl.create_default_context(cafile=str(tls / "trusted.pem"))
+        async with httpx.AsyncClient(trust_env=False, verify=trusted) as http:
+            for scheme in ("https", "http"):
+                answer = await http.get(at(mocks, "api", "/users", scheme))
+                assert (answer.status_code, answer.headers["X-Resilience-Mock"]) == (200, "api; echo")
+            with pytest.raises(httpx.TransportError):
+                await http.get(at(mocks, "other", "/users", "https"))
+        async with httpx.AsyncClient(trust_env=False) as http:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await http.get(at(mocks, "api", "/users", "https"))
+            told = (await http.get(at(mocks, "api", "/__resilience__/answers"))).json()["api"]
+        assert [source for _, source, _, _ in told] == ["echo", "echo", "miss"]
+        assert (told[-1][2].partition(":")[0], told[-1][3]) == ("a handshake of TLS that failed", "a::t")
