@@ -1246,7 +1246,7 @@ class Recorder:
         self.let_go = set()
         """Set-ups, as tests have them together, for which a test ran though it was held by its past."""
         self.made_before = frozenset()
-        """Set-ups for which a test ran in an earlier process of this command, which was ended."""
+        """Set-ups for which a test ran in an earlier process of this run."""
         self.waited = frozenset()
         """Set-ups in which an earlier process waited in vain until it was ended."""
         self.call_held = None
@@ -1589,7 +1589,7 @@ class Recorder:
         """Whether a test that only its past holds runs all the same, as the first in this process to make one of its set-ups.
 
         What a set-up leaves in the process is there then for other tests, as in plain pytest. Each combination of set-ups is
-        tried once. Where a process was ended since, a set-up that an earlier one had begun is made again without the test's own
+        tried once. In a later process of the run, a set-up that an earlier one had begun is made again without the test's own
         part: that may be what waited. One in which it waited is not.
         """
         keys = frozenset(_set_ups(item))
