@@ -111,7 +111,9 @@ class Breaker:
                 continue
             self._made |= test.let.keys
             if test.id == stuck:
-                self._waited |= {fixture} if fixture else frozenset() if test.let.whole else test.let.keys
+                in_its_own_part = not fixture and test.let.whole
+                known = {fixture} & test.let.keys
+                self._waited |= set() if in_its_own_part else known or test.let.keys
 
     def step(self, control: Path) -> None:
         """Open the breaker for services that fail in a row and are confirmed down; close it when they are back."""

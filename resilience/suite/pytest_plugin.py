@@ -1534,7 +1534,7 @@ class Recorder:
         self.call_held = None
         if self.held or self.held_fixtures or self.held_tests:
             self.hold(item)
-        self.set_up.update(_unittest_keys(item, ("setUp",)))
+        self.set_up.update(_unittest_keys(item, ("setUpClass", "setUp")))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
@@ -1990,9 +1990,10 @@ def _set_ups(item):
     for name, defs in (getattr(info, "name2fixturedefs", None) or {}).items():
         base = getattr(defs[-1], "baseid", "") if defs else ""
         where = getattr(getattr(defs[-1], "func", None), "__module__", "") or "" if defs else "_pytest"
-        if base or where.split(".")[0] != "_pytest":
+        # One of unittest's for each class, of which many may inherit the same method.
+        if (base or where.split(".")[0] != "_pytest") and not name.lstrip("_").startswith("unittest_setUpClass"):
             yield "%s::%s" % (base, name)
-    for key in _unittest_keys(item, ("setUp",)):
+    for key in _unittest_keys(item, ("setUpClass", "setUp")):
         yield key
 
 

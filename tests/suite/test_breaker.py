@@ -334,6 +334,7 @@ async def test_as_many_tests_run_against_a_dead_service_as_there_are_different_s
             def setUpClass(cls): hello()
             def test_c(self): pass
             def test_d(self): pass
+        class TestHeir(TestClass): pass
         class TestEach(unittest.TestCase):
             def setUp(self): hello()
             def test_e(self): pass
@@ -369,6 +370,19 @@ async def test_a_mute_service_ends_one_test_of_a_set_up_and_its_neighbours_have_
         def test_body(cache, n): hello(timeout=None)
         def test_neighbour(): assert os.environ["SHOP_SETTINGS"] == "made"
         """,
+        test_unit="""
+        import unittest
+        from helpers import hello
+        class Base(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls): hello(timeout=None)
+        class TestFirst(Base):
+            def test_1(self): pass
+        class TestSecond(Base):
+            def test_2(self): pass
+        class TestThird(Base):
+            def test_3(self): pass
+        """,
         test_late="""
         import pytest
         from helpers import hello
@@ -385,5 +399,5 @@ async def test_a_mute_service_ends_one_test_of_a_set_up_and_its_neighbours_have_
     assert by_id(result)["test_neighbour"] is Outcome.PASSED
     lost = [test for test in result.tests if "neighbour" not in test.id]
     assert {test.outcome for test in lost} == {INFRA}
-    assert [test.rounds for test in lost] == [1, 0, 0, 0] * 2
-    assert sum("went on in a new process" in note for note in result.notes) == 2
+    assert [test.rounds for test in lost] == [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0]
+    assert sum("went on in a new process" in note for note in result.notes) == 3
