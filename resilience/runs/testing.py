@@ -44,6 +44,7 @@ from resilience.host import under_way
 from resilience.host.files import read_env_file, write_atomically
 from resilience.runs.folder import RunFolder
 from resilience.runs.looking import assess_document, look, look_as_tests_do, look_deeper, samples_of
+from resilience.runs.own_databases import logins, not_used
 from resilience.suite.records import WORKERS, Door, Instruments, Place, Progress, Request
 from resilience.suite.workers import workers_asked
 from resilience.teach.exchange import Exchange
@@ -144,6 +145,7 @@ async def run_commands(
     if through is not None:
         environ |= through.environ
         doors, notes = through.doors, through.under_way
+    before = await logins(settings, stand_ins)
     local.hold(settings, run.incident.run)
     try:
         result = await run_suite(
@@ -184,6 +186,8 @@ async def run_commands(
                 output=options.output,
             ),
         )
+        after = await logins(settings, stand_ins)
+        shared += not_used(settings, before, after, [test.id for test in result.tests])
         told = staging_notes(decision, health, settings.planning, os.environ)
         taught = _of_the_taught(settings, stand_ins)
         told = (*(said(one, datetime.now(UTC), settings.teach.stale_days) for one in taught), *told)

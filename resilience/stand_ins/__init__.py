@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from resilience.stand_ins.present import status as status
     from resilience.stand_ins.starting import start as start
     from resilience.stand_ins.stopping import stop as stop
-    from resilience.stand_ins.usage import answers as answers, connections as connections, workers as workers
+    from resilience.stand_ins.usage import (
+        answers as answers,
+        connections as connections,
+        logins as logins,
+        workers as workers,
+    )
 
 _DOORS = {
     "answers": "usage",
@@ -30,6 +35,7 @@ _DOORS = {
     "forget": "forgetting",
     "foreseen": "ports",
     "hold": "holding",
+    "logins": "usage",
     "placed": "ports",
     "release": "holding",
     "start": "starting",
@@ -41,7 +47,19 @@ _DOORS = {
 
 __all__ = [
     "Placement",
-    *("answers", "availability", "connections", "copies", "folder", "foreseen", "forget", "hold", "placed", "release"),
+    *(
+        "answers",
+        "availability",
+        "connections",
+        "copies",
+        "folder",
+        "foreseen",
+        "forget",
+        "hold",
+        "logins",
+        "placed",
+        "release",
+    ),
     *("start", "status", "stop", "warning", "workers"),
 ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from resilience.core.settings import Service
 from resilience.services.standing_in import Told, stand_ins_of
+from resilience.services.teaching import lessons_of
 from resilience.stand_ins.endpoints import endpoint
 
 
@@ -52,6 +54,27 @@ async def workers(service: Service) -> tuple[int, ...]:
             return await stand_ins_of(service.kind).workers(service, endpoint(service))
     except Exception:  # noqa: BLE001 - as above
         return ()
+
+
+async def logins(service: Service, services: Sequence[Service]) -> Mapping[str, int]:
+    """Return how often tests logged in to each database of a server that was loaded with what this service taught.
+
+    The stand-in's own, with its copies, has the empty name; those of other services and the server's own are left out. It takes
+    5 s at most; empty where it cannot be told.
+    """
+    lessons = lessons_of(service.kind)
+    if lessons is None:
+        return {}
+    try:
+        place = endpoint(service)
+        async with asyncio.timeout(5.0):
+            if not await lessons.loaded(place):
+                return {}
+            found = await lessons.logins(place)
+        others = {endpoint(one).database for one in services if one.name != service.name and one.kind is service.kind}
+    except Exception:  # noqa: BLE001 - as above
+        return {}
+    return {name: count for name, count in found.items() if name not in others}
 
 
 def _is_the_teams(service: Service) -> bool:

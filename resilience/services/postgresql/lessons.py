@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -40,6 +41,7 @@ from resilience.services.postgresql.stand_in import (
     connect,
     find_binaries,
     find_programs,
+    logins,
     version_of,
 )
 from resilience.services.standing_in import major
@@ -210,6 +212,14 @@ class _PostgreSQL(Lessons):
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             raise CannotTeachError(f"no copies could be made: {type(exc).__name__}: {exc}") from exc
         return names
+
+    async def logins(self, place: Endpoint) -> Mapping[str, int]:
+        """As the server's log tells; those to the databases that every server has, from which others are made, are left out."""
+        found: Counter[str] = Counter()
+        for name, count in (await logins(place.bind, place.port, place.user, place.password, _beside(place))).items():
+            if name not in ("postgres", "template1") or name == place.database:
+                found["" if re.sub(r"_gw[0-9]+$", "", name) == place.database else name] += count
+        return found
 
     async def shape(self, place: Endpoint) -> tuple[Item, ...] | None:
         """Return the objects of the stand-in's database; None where no pg_dump here reads its server."""

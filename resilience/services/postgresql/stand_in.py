@@ -516,6 +516,31 @@ def _count_in_log(log: Path, database: str) -> int:
         return 0
 
 
+_LOGIN = re.compile(rb"connection authorized: user=.* database=(.*?)(?: application_name=(.*))?$", re.MULTILINE)
+
+
+async def logins(host: str, port: int, user: str, password: str, database: str) -> Mapping[str, int]:
+    """Return database → logins since our server's log began, without our own; empty of a server that is not ours.
+
+    It is asked in `database`.
+    """
+    connection = await connect(host, port, user, password, database)
+    try:
+        log = await connection.fetchval("select current_setting('resilience.log', true)")
+    finally:
+        await close(connection)
+    return await asyncio.to_thread(_logins_in, Path(log)) if log else {}
+
+
+def _logins_in(log: Path) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for match in _LOGIN.finditer(log.read_bytes()):
+        if not (match[2] or b"").startswith(APPLICATION.encode()):
+            name = match[1].decode("utf-8", "replace")
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
 _CREATES_EXTENSION = re.compile(
     r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?["\\]*([a-z][\w-]*)|CreateExtension\(\s*["']([a-z][\w-]*)""", re.I
 )
