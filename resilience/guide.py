@@ -287,7 +287,7 @@ class ResilientTestRunner:
         return applied
 
     async def restore(self) -> None:
-        """Put everything back to the byte, and end the stand-ins that apply started. No database is touched.
+        """Put everything back to the byte, and end the stand-ins that apply started. No database of staging is touched.
 
         Raises EditedError for a file that somebody changed since, LockedError while another process applies or tests, or
         where the fallback was applied on another host.

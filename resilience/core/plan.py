@@ -379,7 +379,7 @@ def _steps(
 def _undo(stand_ins: Sequence[PlannedStandIn], changes: Sequence[EnvChange], files: Sequence[str]) -> tuple[str, ...]:
     if not changes:
         return ()
-    undo = [f"resilience restore: put {listing(files)} back to the byte (no database is touched)"]
+    undo = [f"resilience restore: put {listing(files)} back to the byte (no database of staging is touched)"]
     if stand_ins:
         undo.append(f"stop the stand-ins started here: {listing([stand_in.service for stand_in in stand_ins])}")
     undo.append('shells that ran eval "$(resilience env)": eval "$(resilience env --unset)"')

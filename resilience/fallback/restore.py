@@ -27,7 +27,7 @@ async def restore(
     on_step: OnStep | None = None,
     take_over: bool = False,
 ) -> Restored:
-    """Put everything back to the byte and stop the stand-ins that apply started. No database is touched.
+    """Put everything back to the byte and stop the stand-ins that apply started. No database of staging is touched.
 
     `shell_run` is the run whose values the calling shell took over (Settings.applied_run); where it is this one, the
     result names the variables that the shell must unset itself. What was there is compared at the end, and the undo

@@ -61,7 +61,7 @@ EVERY_ACTION = frozenset({"assess", "apply", "tests", "recovery", "restore", "re
 _AFTER_RUN_ALL_S = 0.5
 _READ = ("report.html", "summary.md", "report.md")
 """Files of a run that a person opens to read."""
-_RESTORE = "This puts the env file back to the byte and stops the stand-ins that apply started. No database is touched."
+_RESTORE = "This puts the env file back to the byte and stops the stand-ins that apply started. No database of staging is touched."
 
 
 class Notebook(Steps):

@@ -282,7 +282,7 @@ def _sentences(document: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield f"It belongs to run {applied['run']}, whose records are in {applied['folder']}."
         steps = [f"at {datetime.fromisoformat(step['at']):%H:%M:%S} UTC {step['what']}" for step in applied["steps"]]
         yield f"These steps were done: {'; '.join(steps)}."
-        yield f"Restore puts back to the byte {words.listing(applied['files'])}, and touches no database."
+        yield f"Restore puts back to the byte {words.listing(applied['files'])}, and touches no database of staging."
     yield "Nobody holds the lock." if held is None else f"The lock is held by {held['who']}."
     if latest:
         yield f"The latest run is {_latest(latest, now)}."

@@ -106,7 +106,7 @@ def show_restored(restored: Restored, *, console: Console = out) -> None:
     for copy in restored.kept_copies:
         console.print(f"Your edit was kept: {escape(copy)}", soft_wrap=True)
     if restored.stopped:
-        console.print(f"Stopped: {', '.join(restored.stopped)}. No database was touched.")
+        console.print(f"Stopped: {', '.join(restored.stopped)}. No database of staging was touched.")
     if restored.shell_variables:
         console.print(
             'A shell took over these variables; undo them there: [bold]eval "$(resilience env --unset)"[/bold]'

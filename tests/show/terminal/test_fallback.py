@@ -74,7 +74,11 @@ def test_a_decision_names_its_reasons_and_what_is_held_back() -> None:
 
 def test_restoring_says_what_was_put_back_kept_and_stopped() -> None:
     text = printed(lambda console: terminal.show_restored(RESTORED, console=console))
-    for part in ("Restored to the byte: ", "Your edit was kept: ", "Stopped: database. No database was touched."):
+    for part in (
+        "Restored to the byte: ",
+        "Your edit was kept: ",
+        "Stopped: database. No database of staging was touched.",
+    ):
         assert part in text
     nothing = Restored(run="", restored_at=NOW, files=(), identical=True, nothing_to_do=True)
     assert "Nothing is applied here" in printed(lambda console: terminal.show_restored(nothing, console=console))
