@@ -18,8 +18,12 @@ from resilience.core.taught import DATABASE
 from resilience.runs.teaching import Learned, NotWellError, until_well, well_now
 from resilience.services.teaching import Asked, CannotTeachError, Lessons, Taken, lessons_of
 from resilience.settings.service import TRAFFIC
+from resilience.suite import uses
 from resilience.teach import key as keys
 from resilience.teach.store import Generation, Store
+
+_TESTS = 5
+"""So many tests are named in a gap."""
 
 
 def teachable(settings: Settings, names: Sequence[str] = ()) -> tuple[Service, ...]:
@@ -104,7 +108,11 @@ async def _lesson(
         "build": "",
         "exchanges": 0,
         "teach": list(service.teach),
-        "gaps": list(dict.fromkeys((*proved.gaps, *_other_key(before, keys.mark(asked.key))))),
+        "gaps": list(
+            dict.fromkeys(
+                (*proved.gaps, *_of_tests(settings, service, proved), *_other_key(before, keys.mark(asked.key)))
+            )
+        ),
         "masked": {"key": keys.mark(asked.key)},
         **proved.manifest,
     }
@@ -120,6 +128,21 @@ def _other_key(before: Generation | None, key: str) -> tuple[str, ...]:
     if before is None or before.manifest.get("masked", {}).get("key") in (key, None):
         return ()
     return (f"masked with another key than generation {before.number}: the same value has another pseudonym now",)
+
+
+def _of_tests(settings: Settings, service: Service, proved: Taken) -> tuple[str, ...]:
+    """Return, as a gap, which tests what cannot be had here is a gap of: those that earlier runs saw use the service.
+
+    Which of its objects a test uses nobody sees; where no run saw which tests use the service, the objects alone are named.
+    """
+    if not proved.manifest.get("lacking"):
+        return ()
+    known = uses.load(settings.state / "uses.json")
+    tests = [Redactor(settings.secrets).text(test) for test, names in sorted(known.items()) if service.name in names]
+    if not tests:
+        return ("which tests need what cannot be had here no run has seen yet: resilience test, while staging is well",)
+    more = f" and {len(tests) - _TESTS:,} more" if tests[_TESTS:] else ""
+    return (f"may be gaps by what cannot be had here, as they use {service.name}: {', '.join(tests[:_TESTS])}{more}",)
 
 
 def _asked(

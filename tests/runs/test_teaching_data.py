@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from resilience.runs import teaching_data
 from resilience.runs.configuration import load_settings
 from resilience.runs.teaching import NotWellError
 from resilience.services.postgresql import reading
-from resilience.services.teaching import CannotTeachError
+from resilience.services.teaching import CannotTeachError, Taken
+from resilience.teach import key as keys
 from resilience.teach.store import Store, StoreError, taught_of
 from tests.kits.database_project import project
 from tests.kits.servers.postgres import Postgres, binaries
@@ -121,6 +123,44 @@ async def test_a_secret_that_came_through_after_all_is_never_written(
     learned = await teaching_data.teach(load_settings(None))
     assert learned.generations == ()
     assert "a secret of the configuration is in its schema.json" in learned.notes[0]
+
+
+async def test_a_lost_masking_key_is_a_gap_of_the_next_generation_and_of_no_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unproved(self: object, _asked: object, taken: Taken) -> Taken:
+        return replace(taken, unmasked=None)
+
+    monkeypatch.setattr("resilience.services.postgresql.lessons._PostgreSQL.prove", unproved)
+    others = "masked with another key than generation"
+    await teaching_data.teach(settings)
+    keys.delete(settings.data)
+    for number in (2, 3):
+        (made,) = (await teaching_data.teach(settings)).generations
+        told = [gap for gap in made.manifest["gaps"] if gap.startswith(others)]
+        assert told == ([f"{others} 1: the same value has another pseudonym now"] if number == 2 else []), number
+        assert made.manifest["masked"]["key"] == keys.mark(keys.make(settings.data, os.environ))
+
+
+async def test_what_cannot_be_had_here_names_the_tests_that_use_the_service_where_a_run_saw_which(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lacking(self: object, _asked: object, taken: Taken) -> Taken:
+        manifest = {**taken.manifest, "lacking": ["EXTENSION pgcrypto", "TABLE public.a"]}
+        return replace(taken, manifest=manifest, gaps=("EXTENSION pgcrypto cannot be had here",), unmasked=None)
+
+    monkeypatch.setattr("resilience.services.postgresql.lessons._PostgreSQL.prove", lacking)
+    (made,) = (await teaching_data.teach(settings)).generations
+    objects, tests = made.manifest["gaps"]
+    assert objects == "EXTENSION pgcrypto cannot be had here"
+    assert tests.startswith("which tests need what cannot be had here no run has seen yet")
+    known = {f"t.py::test_{number}": ["database", "redis"] for number in range(1, 8)} | {"t.py::other": ["redis"]}
+    (settings.state / "uses.json").write_text(json.dumps({"schema": 1, "tests": known}))
+    (made,) = (await teaching_data.teach(settings)).generations
+    named = ", ".join(f"t.py::test_{number}" for number in range(1, 6))
+    assert made.manifest["gaps"][1] == (
+        f"may be gaps by what cannot be had here, as they use database: {named} and 2 more"
+    )
 
 
 LESSON = """

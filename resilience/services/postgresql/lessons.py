@@ -124,7 +124,8 @@ class _PostgreSQL(Lessons):
             gaps = (f"proved in PostgreSQL {major(server.version)}; staging is {major(theirs)}", *gaps)
         proof = {"restored": len(found.made) if found is not None else 0, "in": server.version}
         here = list(found.gaps) if found is not None else []
-        manifest = {**taken.manifest, "proof": proof, "restore_gaps": here}
+        lacking = sorted(found.lacking) if found is not None else []
+        manifest = {**taken.manifest, "proof": proof, "restore_gaps": here, "lacking": lacking}
         files = dict(taken.files)
         for one in seed:
             files |= one.files

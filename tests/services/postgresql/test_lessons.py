@@ -187,6 +187,7 @@ async def test_an_extension_that_no_stand_in_here_has_is_a_gap_at_teach_time(ser
     assert "EXTENSION pgcrypto cannot be had here" in text
     assert "there is no TABLE public.a" in text
     assert "FUNCTION public.h(text)" in text
+    assert {"EXTENSION pgcrypto", "TABLE public.a", "FUNCTION public.h(text)"} <= set(taken.manifest["lacking"])
 
 
 async def _proved_with(chosen: PostgresBinaries, given: object) -> Taken:
