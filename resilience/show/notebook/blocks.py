@@ -24,6 +24,7 @@ overflow-wrap:anywhere}
 .rb.rb th{font-weight:600;color:var(--jp-ui-font-color2,inherit);white-space:nowrap}
 .rb.rb td.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .rb.rb td.line{white-space:nowrap}
+.rb.rb td.place{min-width:13.5em}
 .rb .pill{display:inline-block;border-radius:1em;padding:0 .65em;color:#fff;font-weight:600;white-space:nowrap}
 .rb .dim{color:var(--jp-ui-font-color2,inherit);opacity:.9}
 .rb ul,.rb ol{margin:.2em 0 .8em;padding-left:1.4em}

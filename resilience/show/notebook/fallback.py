@@ -73,7 +73,7 @@ def _stand_in(stand_in: StandIn) -> list[tuple[str, str]]:
         ("line", escape(stand_in.service)),
         ("line", yes_or_no(stand_in.ready, "ready", "not ready")),
         ("", escape(f"{stand_in.provider} {stand_in.version}".strip()) + (f"<br>{escape(said)}" if said else "")),
-        ("", f"<code>{escape(stand_in.endpoint)}</code>"),
+        ("place", f"<code>{escape(stand_in.endpoint)}</code>"),
         ("num", escape(seconds(stand_in.start_s + stand_in.prepare_s))),
     ]
 

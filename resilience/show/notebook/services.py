@@ -51,7 +51,7 @@ def _row(result: ConnectivityResult) -> list[tuple[str, str]]:
         ("line", pill(result.status)),
         ("num", escape(seconds(result.response_time_s)) if configured else ""),
         ("", escape(found)),
-        ("", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
+        ("place", f"<code>{escape(result.endpoint)}</code>" if result.endpoint else ""),
     ]
 
 

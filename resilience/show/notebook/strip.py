@@ -23,7 +23,7 @@ body:has(.rb-live) .rb-saved{display:none}
 .jp-Notebook:not(:has(.widget-html)):not(:has(.jp-CodeMirrorEditor .highlight)) .rb-gone{display:block}
 .jp-Notebook .jp-CodeCell .jp-Cell-inputWrapper:has(.highlight){display:none}
 .jp-Notebook .rb-here{outline:none!important;box-shadow:none!important;height:1px;min-height:0;margin:0;padding:0;border:0;
-opacity:0;scroll-margin-top:17rem;scroll-margin-bottom:75vh}
+opacity:0;scroll-margin-top:20rem;scroll-margin-bottom:75vh}
 .jp-Notebook .jp-OutputArea-child:has(.rb-here){height:0;overflow:visible}
 .jp-Notebook .jp-Cell:has(.rb-strip) :is(.jp-Cell-inputWrapper,.jp-OutputArea-promptOverlay){display:none}
 .jp-Notebook .jp-OutputArea-child:has(.rb-run){display:none}

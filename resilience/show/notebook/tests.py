@@ -8,7 +8,7 @@ from html import escape
 from resilience.core.groups import TestGroup, groups
 from resilience.core.marks import OUTCOMES, VERDICTS, outcome_word
 from resilience.core.records import TestSuiteResult
-from resilience.core.words import result_lines, seconds
+from resilience.core.words import gist, result_lines, seconds
 from resilience.show.notebook.blocks import BOXES, GOOD, WARN, box, folded, head, listed, marked, table
 
 _TESTS_SHOWN = 40
@@ -71,10 +71,14 @@ def _tests(group: TestGroup, link: Callable[[str], str], *, is_open: bool = Fals
     """Return one group as a table, cut to what a notebook can hold; the rest is counted."""
     rows = []
     for test in group.tests[:_TESTS_SHOWN]:
-        said = test.message or test.reason or ""
+        said = gist(test.message or test.reason or "")
         rows.append(
             [
-                ("", f"<code>{escape(test.id)}</code>" + _place(test.failed_at or test.where, link)),
+                (
+                    "",
+                    f"<code>{escape(test.id).replace('::', '::<wbr>')}</code>"
+                    + _place(test.failed_at or test.where, link),
+                ),
                 ("line", marked(OUTCOMES[test.outcome])),
                 ("line", escape(test.service or "")),
                 ("", escape(said[:300])),

@@ -23,6 +23,15 @@ def test_a_long_list_of_tests_is_cut_and_says_so() -> None:
     assert "and 60 more, in junit.xml" in shown
 
 
+def test_a_failure_says_its_gist_and_its_name_breaks_where_the_test_begins() -> None:
+    """pytest's "+ where" and addresses filled the column; a long name broke in the middle of a word."""
+    said = "AssertionError: assert 82200 == 1 +  where 82200 = <function revenue at 0x7f9c93e120c0>('2026-09')"
+    tests = (TestOutcome(id="tests/test_a.py::TestB::test_c", outcome=Outcome.FAILED, message=said),)
+    shown = views.html(TestSuiteResult(**{**_fields(TESTS), "tests": tests}))  # type: ignore[arg-type]
+    assert "AssertionError: assert 82200 == 1<" in shown
+    assert "<code>tests/test_a.py::<wbr>TestB::<wbr>test_c</code>" in shown
+
+
 def test_a_running_suite_shows_bar_counts_and_failures() -> None:
     shown = views.progress_view(
         {"passed": 3, "failed": 1, "infrastructure_unavailable": 1},
