@@ -436,6 +436,8 @@ def test_clients_that_insist_on_https_teach_and_are_answered_as_staging_did(
     taught = type_in("test", "--teach", "--json")
     assert "backend_api: learned 13 answers of 6 tests (generation 1)" in taught.json["notes"], taught.out + taught.err
     assert not (load_settings(None).state / "lesson").exists()
+    rehearsed = type_in("rehearse", "--json")
+    assert rehearsed.code == 0, rehearsed.out + rehearsed.err
     staging.broken = 1_000_000
     env_file = load_settings(None).env_file
     try:
