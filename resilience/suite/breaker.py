@@ -146,7 +146,8 @@ class Breaker:
     def _down(self) -> dict[str, str]:
         """Return service → why its tests are held back: what is open, and what was known to be down before and is not back."""
         known = self.dead if self.skipping else {}
-        return {name: why for name, why in known.items() if name not in self._back} | self.open
+        # The plan's own word first: what it held back stays a reduced selection where the breaker opens as well.
+        return self.open | {name: why for name, why in known.items() if name not in self._back}
 
     def write(self, control: Path) -> None:
         """Write what is held back, for the plug-in to read before its next test: by marker, by fixture, and by the test's past."""

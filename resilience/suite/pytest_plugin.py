@@ -1577,7 +1577,7 @@ class Recorder:
         if found is None and self.held_fixtures:
             for name in _fixture_keys(item):
                 if name in self.held_fixtures and not self.tries(name):
-                    found = self.held_fixtures[name]
+                    found = self.held_tests.get(item.nodeid, self.held_fixtures[name])
                     break
         if found is None:
             found = self.held_tests.get(item.nodeid)
