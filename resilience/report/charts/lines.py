@@ -38,10 +38,12 @@ def left_out(view: View) -> str:
     if not others:
         return ""
     bad = sum(bad_s(line) > 0 for line in others)
-    return (
-        f" Drawn are {len(drawn)} of {plural(len(lines), 'service')}, those that were bad for longest; of the others "
-        f"{bad:,} were unwell and {len(others) - bad:,} well all the time: they are in the tables."
+    rest = (
+        f"of the others {bad:,} were unwell and {len(others) - bad:,} well all the time: they are in the tables."
+        if bad
+        else "the others were well all the time: they are in the tables."
     )
+    return f" Drawn are {len(drawn)} of {plural(len(lines), 'service')}, those that were bad for longest; {rest}"
 
 
 def since(view: View, at: int) -> float:

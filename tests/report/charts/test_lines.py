@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from resilience.core.records import ConnectivityStatus as S, Sample
-from resilience.report.charts.lines import SHOWN, drawn_lines, event_marks, since, threshold
+from resilience.report.charts.lines import SHOWN, drawn_lines, event_marks, left_out, since, threshold
 from resilience.report.series import Columns, micros
 from resilience.report.view import View, build
 from tests.kits import incident_factory as factory
@@ -22,6 +22,13 @@ def test_of_very_many_services_those_that_were_down_longest_are_drawn() -> None:
     ]  # fmt: skip
     drawn = drawn_lines(build(factory.green().incident, Columns.of(samples)))
     assert {line.service for line in drawn} == {f"s{number}" for number in range(6, SHOWN + 6)}
+
+
+def test_services_that_are_not_drawn_are_counted_where_any_of_them_was_unwell() -> None:
+    """Where none was, it said that "0 were unwell"."""
+    samples = [Sample(at=START, service=f"s{number}", status=S.AVAILABLE, response_time_s=0.01) for number in range(20)]
+    said = left_out(build(factory.green().incident, Columns.of(samples)))
+    assert said.endswith("; the others were well all the time: they are in the tables.")
 
 
 def test_services_stand_in_the_order_of_the_table(drill: View) -> None:
