@@ -36,8 +36,8 @@ def fill(path: Path) -> None:
     """Write the days of a year; each has some 25 buckets, as a service that is looked at all day has."""
     chance = random.Random(1)
     with History(path) as history, history.writing():
-        environment = history._word("staging")
-        for service in [history._word(f"service-{number:03}") for number in range(SERVICES)]:
+        environment = history.number_of("staging")
+        for service in [history.number_of(f"service-{number:03}") for number in range(SERVICES)]:
             rows = []
             for day in range(FIRST, FIRST + DAYS):
                 counts = {chance.randrange(80, 190): chance.randrange(1, 30) for _ in range(25)}
