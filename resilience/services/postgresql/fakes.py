@@ -378,7 +378,7 @@ def _date(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
 
 def _bytes(fakes: Fakes, value: str, attempt: int, bounds: Bounds) -> str:
     """Return as many other bytes, in PostgreSQL's hex form, up to LONGEST_BYTES."""
-    length = min((len(value) - 2) // 2, LONGEST_BYTES)
+    length = min(max(len(value) - 2, 0) // 2, LONGEST_BYTES)
     return "\\x" + hashlib.shake_256(fakes.digest("bytes", value, attempt)).hexdigest(length)
 
 

@@ -27,6 +27,7 @@ def test_each_kind_that_a_rule_may_name_has_a_fake() -> None:
 
 @FEW
 @given(st.sampled_from(SORTS), TEXTS)
+@example("bytes", "0")
 def test_the_same_value_has_the_same_fake_and_blank_ones_stay(kind: str, value: str) -> None:
     fake = FAKES.fake(kind, value)
     assert fake == Fakes(b"one key of the tests").fake(kind, value)
