@@ -7,7 +7,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,23 +93,23 @@ def send(settings: Settings, *, patience_s: float = PATIENCE_S) -> tuple[Uploade
 
     After `patience_s` it goes on in the background for as long as this process lives, and the rest waits.
     """
+    entries, stuck = _entries(settings)
     done: list[Uploaded] = []
-    late: list[Uploaded] = []
-    entries = list(_entries(settings))
 
     def work() -> None:
         for path, entry in entries:
             done.append(_send(path, entry))
 
-    if not entries:
-        return ()
-    thread = threading.Thread(target=work, name="upload", daemon=True)
-    thread.start()
-    thread.join(patience_s)
+    if entries:
+        thread = threading.Thread(target=work, name="upload", daemon=True)
+        thread.start()
+        thread.join(patience_s)
     finished = tuple(done)
-    for _, entry in entries[len(finished) :]:
-        late.append(Uploaded(run=entry["run"], to=entry["to"], why=f"not there after {patience_s:.0f} s"))
-    return (*finished, *late)
+    late = (
+        Uploaded(run=entry["run"], to=entry["to"], why=f"not there after {patience_s:.0f} s")
+        for _, entry in entries[len(finished) :]
+    )
+    return (*finished, *late, *stuck)
 
 
 def waiting(settings: Settings) -> tuple[str, ...]:
@@ -122,19 +121,31 @@ def _waiting(settings: Settings) -> Path:
     return settings.state / "uploads"
 
 
-def _entries(settings: Settings) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Yield what waits, oldest first, but for runs that go on; an entry whose folder is gone is forgotten."""
+def _entries(settings: Settings) -> tuple[list[tuple[Path, dict[str, str]]], list[Uploaded]]:
+    """Return what can be sent, oldest first, and what cannot with the reason; runs that go on are neither.
+
+    A promise whose run's folder is gone is forgotten: there is nothing left to send.
+    """
+    found, stuck = [], []
     for path in sorted(_waiting(settings).glob("*.json")):
         try:
             entry = json.loads(path.read_bytes())
-            incident = folders.read_incident(Path(entry["folder"]))
+            folder, run, to = Path(entry["folder"]), str(entry["run"]), str(entry["to"])
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            stuck.append(
+                Uploaded(run=path.stem, to=str(path), why=f"its promise cannot be read ({type(exc).__name__})")
+            )
+            continue
+        try:
+            incident = folders.read_incident(folder)
         except FileNotFoundError:
             path.unlink(missing_ok=True)
-            continue
-        except (RecordError, OSError, ValueError, KeyError):
-            continue
-        if incident.verdict is not Verdict.RUNNING or owner.is_killed(incident):
-            yield path, entry
+        except (RecordError, OSError) as exc:
+            stuck.append(Uploaded(run=run, to=to, why=f"its record cannot be read ({type(exc).__name__})"))
+        else:
+            if incident.verdict is not Verdict.RUNNING or owner.is_killed(incident):
+                found.append((path, entry))
+    return found, stuck
 
 
 def _send(path: Path, entry: dict[str, str]) -> Uploaded:

@@ -110,6 +110,15 @@ def test_a_run_whose_folder_is_gone_is_forgotten(settings: Settings, tmp_path: P
     assert uploading.waiting(settings) == ()
 
 
+def test_a_run_whose_record_cannot_be_read_waits_and_is_said_to(settings: Settings, tmp_path: Path) -> None:
+    run = ended(settings, f"file://{tmp_path / 'store'}")
+    (run.folder / "incident.json").write_text("{")
+    (late,) = uploading.send(settings)
+    assert late.run == run.incident.run
+    assert "record" in late.why
+    assert uploading.waiting(settings) != ()
+
+
 def test_an_upload_that_takes_longer_than_a_run_waits_is_said_to_wait(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
