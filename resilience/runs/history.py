@@ -41,6 +41,7 @@ from resilience.runs.folder import INCIDENT, read_incident, read_samples
 from resilience.runs.histogram import bucket_of, pack, percentile_of, unpack
 from resilience.runs.memory import LOOKS
 from resilience.runs.noted import note_tests
+from resilience.runs.pruning import MINUTE_US
 
 VERSION = 3
 """`user_version` of the file; `MIGRATIONS[n]` leads from n to n + 1."""
@@ -49,9 +50,8 @@ TAKEN_BACK = "acknowledgement taken back"
 """What a timeline says of an ack that ends as it begins."""
 LAPSE_H = 24.0
 """Hours without a bad sample after which an incident that nobody saw recover is no longer the same outage."""
-_MINUTE = 60_000_000
-_A_DAY = 1440
-"""Minutes."""
+LAPSE_US = int(LAPSE_H * 3_600_000_000)
+DAY_MINUTES = 1440
 _BAD = (ConnectivityStatus.UNAVAILABLE, ConnectivityStatus.DEGRADED)
 _ANSWERED = (ConnectivityStatus.AVAILABLE, ConnectivityStatus.DEGRADED)
 _KNOWN = (*_ANSWERED, ConnectivityStatus.UNAVAILABLE)
@@ -222,7 +222,7 @@ class History:
         """Make the days of what a file without them has kept by minute; that is done once, when it is first opened by us."""
         days: dict[tuple[int, int, int], Sums] = {}
         for environment, service, day, *figures in self._db.execute(
-            "SELECT environment, service, minute / ?, samples, lost, max_us, counts FROM minute", (_A_DAY,)
+            "SELECT environment, service, minute / ?, samples, lost, max_us, counts FROM minute", (DAY_MINUTES,)
         ):
             days.setdefault((environment, service, day), Sums()).merge(*figures)
         self._db.executemany(
@@ -374,7 +374,7 @@ class History:
         """
         told = [(micros(sample.at), sample) for sample in samples]
         keys = [(self.number_of(sample.target), self.number_of(sample.service), at) for at, sample in told]
-        known = self._known(run, keys)
+        known = self.known(run, keys)
         fresh: list[tuple[int, Sample]] = []
         for key, pair in zip(keys, told, strict=True):
             if key not in known:
@@ -382,7 +382,7 @@ class History:
                 fresh.append(pair)
         return fresh
 
-    def _known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+    def known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
         """Return samples of this run that are kept, of these (target, service, time) at least those that are.
 
         By service and time, as a run may have a million others.
@@ -429,10 +429,10 @@ class History:
         days: dict[tuple[str, int], Sums] = {}
         for at, sample in fresh:
             if sample.target == "staging" and sample.status in _KNOWN:
-                minute = at // _MINUTE
+                minute = at // MINUTE_US
                 took, lost = _us(sample.response_time_s), sample.status is ConnectivityStatus.UNAVAILABLE
                 minutes.setdefault((sample.service, minute), Sums()).count(took, lost=lost)
-                days.setdefault((sample.service, minute // _A_DAY), Sums()).count(took, lost=lost)
+                days.setdefault((sample.service, minute // DAY_MINUTES), Sums()).count(took, lost=lost)
         for table, rows in (("minute", minutes), ("day", days)):
             self.merge(table, environment, rows)
 
@@ -528,7 +528,7 @@ class History:
 
     def _open_at(self, environment: int, since: int, bad: Sequence[int], incident: Incident) -> str | None:
         """Return the latest incident that was open between `since` and the run's last bad sample, else its start."""
-        lapse = int(LAPSE_H * 3_600_000_000)
+        lapse = LAPSE_US
         until = max(bad, default=micros(incident.started_at))
         row = self._db.execute(
             "SELECT id FROM incident WHERE environment = ? AND opened_us - ? <= ?"
@@ -578,7 +578,7 @@ class History:
 
     def open_incident(self, environment: str) -> IncidentRow | None:
         """Return the incident of this environment that lasts, or None; one that nobody saw end lapses after `LAPSE_H`."""
-        since = time.time_ns() // 1000 - int(LAPSE_H * 3_600_000_000)
+        since = time.time_ns() // 1000 - LAPSE_US
         row = self._db.execute(
             "SELECT incident.id FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
             " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
@@ -688,7 +688,7 @@ class History:
         row = self._db.execute(
             "SELECT opened_us, incident.id FROM incident JOIN word ON word.id = environment WHERE text = ? AND closed_us IS NULL"
             " AND last_bad_us >= ? ORDER BY opened_us DESC LIMIT 1",
-            (environment, time.time_ns() // 1000 - int(LAPSE_H * 3_600_000_000)),
+            (environment, time.time_ns() // 1000 - LAPSE_US),
         ).fetchone()
         if row is None:
             return None
@@ -724,12 +724,12 @@ class History:
             "SELECT service.text, minute, samples, lost, max_us, counts FROM minute"
             " JOIN word AS service ON service.id = minute.service JOIN word AS place ON place.id = minute.environment"
             " WHERE place.text = ? AND minute >= ? AND minute < ? ORDER BY service.text, minute",
-            (environment, micros(since) // _MINUTE, -(-micros(until) // _MINUTE)),
+            (environment, micros(since) // MINUTE_US, -(-micros(until) // MINUTE_US)),
         )
         return tuple(
             MinuteRow(
                 service,
-                moment(minute * _MINUTE),
+                moment(minute * MINUTE_US),
                 samples,
                 lost,
                 percentile_of(found := unpack(counts), 0.50, highest),
@@ -745,7 +745,7 @@ class History:
         Days are UTC's, the one of `until` the last. A percentile is that of its bucket, at most 9 % too high, and days stay
         when their samples were pruned.
         """
-        last = micros(until) // _MINUTE // _A_DAY
+        last = micros(until) // MINUTE_US // DAY_MINUTES
         rows = self._db.execute(
             "SELECT service.text, day, samples, lost, max_us, counts FROM day"
             " JOIN word AS service ON service.id = day.service JOIN word AS place ON place.id = day.environment"
@@ -754,7 +754,7 @@ class History:
         ).fetchall()
         return tuple(
             Day(
-                day=f"{moment(day * _A_DAY * _MINUTE):%Y-%m-%d}",
+                day=f"{moment(day * DAY_MINUTES * MINUTE_US):%Y-%m-%d}",
                 service=service,
                 availability=1 - lost / samples,
                 p50_s=percentile_of(found := unpack(counts), 0.50, highest),

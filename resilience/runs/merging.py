@@ -8,14 +8,10 @@ from typing import Any
 
 from resilience.core.records import ConnectivityStatus
 from resilience.runs.database import Database
-from resilience.runs.history import (
-    LAPSE_H,
-    SAMPLE_COLUMNS,
-    History,
-    Sums,
-)
+from resilience.runs.history import DAY_MINUTES, LAPSE_US, SAMPLE_COLUMNS, History, Sums
+from resilience.runs.pruning import MINUTE_US
 
-_DAY_US = 86_400_000_000
+_DAY_US = DAY_MINUTES * MINUTE_US
 _RUN = "host, name, network, started_us, finished_us, verdict, exit_code, mode, tested, revision"
 _CHUNK = 20_000
 """Samples that are held at once."""
@@ -77,7 +73,7 @@ class _Taking:
         for environment, service, minute, *figures in self._source.execute(
             "SELECT environment, service, minute, samples, lost, max_us, counts FROM minute"
         ):
-            ours = (self._number(environment), self._number(service), minute // 1440)
+            ours = (self._number(environment), self._number(service), minute // DAY_MINUTES)
             if ours in self._whole:
                 minutes.append((*ours[:2], minute, *figures))
         self._target.db.executemany("INSERT INTO minute VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", minutes)
@@ -85,18 +81,17 @@ class _Taking:
 
     def incidents(self) -> int:
         """Take the outages; return how many were new. One that overlaps another of its environment is the same outage."""
-        lapse = int(LAPSE_H * 3_600_000_000)
         new = 0
         db = self._target.db
         for name, environment, opened, closed, last_bad, detected, applied in self._source.execute(
             "SELECT id, environment, opened_us, closed_us, last_bad_us, detected_us, applied_us FROM incident ORDER BY opened_us"
         ):
             place = self._number(environment)
-            ends = closed if closed is not None else last_bad + lapse
+            ends = closed if closed is not None else last_bad + LAPSE_US
             same = db.execute(
                 "SELECT id FROM incident WHERE environment = ? AND opened_us <= ? AND coalesce(closed_us, last_bad_us + ?) >= ?"
                 " ORDER BY opened_us DESC LIMIT 1",
-                (place, ends, lapse, opened),
+                (place, ends, LAPSE_US, opened),
             ).fetchone()
             self._incidents[name] = str(same[0]) if same else name
             if same is None:
@@ -185,19 +180,11 @@ class _Taking:
         """Add the samples of this run that the target lacks, and their figures where the day was not taken whole."""
         db = self._target.db
         place = int(db.execute("SELECT environment FROM run WHERE id = ?", (run,)).fetchone()[0])
-        known = set(
-            map(
-                tuple,
-                db.execute(
-                    "SELECT target, service, at_us FROM sample WHERE run = ? AND at_us BETWEEN ? AND ?",
-                    (run, min(row[2] for row in rows), max(row[2] for row in rows)),
-                ),
-            )
-        )
+        keys = [(self._number(target), self._number(service), at) for target, service, at, *_ in rows]
+        known = self._target.known(run, keys)
         fresh = []
         sums: dict[str, dict[tuple[str, int], Sums]] = {"minute": {}, "day": {}}
-        for target, service, at, status, took, fault, stage, *phases in rows:
-            ours = (self._number(target), self._number(service), at)
+        for ours, (target, service, at, status, took, fault, stage, *phases) in zip(keys, rows, strict=True):
             if ours in known:
                 continue
             word = self._words[status]
@@ -209,7 +196,7 @@ class _Taking:
                 continue
             if (place, ours[1], at // _DAY_US) in self._whole:
                 continue
-            for table, key in (("minute", at // 60_000_000), ("day", at // _DAY_US)):
+            for table, key in (("minute", at // MINUTE_US), ("day", at // _DAY_US)):
                 row = sums[table].setdefault((self._words[service], key), Sums())
                 row.count(took, lost=word == ConnectivityStatus.UNAVAILABLE)
         self._target.add(fresh)

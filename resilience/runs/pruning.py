@@ -29,7 +29,8 @@ INCIDENTS = 4
 MINUTES = 3
 _CHUNK = 20_000
 """Samples of one transaction: some 50 ms, in which another process that writes waits."""
-_MINUTE = 60_000_000
+MINUTE_US = 60_000_000
+"""A minute, by whose number its figures are kept."""
 
 
 def prune(
@@ -53,7 +54,7 @@ def prune(
             break
     with _transaction(database):
         oldest = micros(now - timedelta(days=MINUTES * keep_days))
-        database.execute("DELETE FROM minute WHERE minute < ?", (oldest // _MINUTE,))
+        database.execute("DELETE FROM minute WHERE minute < ?", (oldest // MINUTE_US,))
         database.execute("DELETE FROM noted WHERE run IN (SELECT id FROM run WHERE started_us < ?)", (oldest,))
     while time.monotonic() < until and _used_bytes(database) > max_bytes:
         removed = _remove(database, _oldest(database))

@@ -19,6 +19,7 @@ import asyncpg
 
 from resilience.core.records import Incident, Sample
 from resilience.report.series import micros
+from resilience.runs import pruning
 from resilience.runs.database import Database
 from resilience.runs.history import MIGRATIONS, SAMPLE_COLUMNS, VERSION, History, HistoryError
 
@@ -121,7 +122,7 @@ class SharedHistory(History):
             self._words = dict(map(tuple, rows))
         return super().number_of(text)
 
-    def _known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+    def known(self, run: int, keys: Iterable[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
         columns = list(zip(*keys, strict=True))
         if not columns:
             return set()
@@ -159,10 +160,10 @@ class SharedHistory(History):
             gone = self._db.execute(
                 "DELETE FROM sample USING run WHERE run.id = sample.run"
                 " AND run.started_us < CASE WHEN run.incident IS NULL THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END",
-                (micros(at - timedelta(days=keep_days)), micros(at - timedelta(days=4 * keep_days))),
+                (micros(at - timedelta(days=keep_days)), micros(at - timedelta(days=pruning.INCIDENTS * keep_days))),
             ).rowcount
-            oldest = micros(at - timedelta(days=3 * keep_days))
-            self._db.execute("DELETE FROM minute WHERE minute < ?", (oldest // 60_000_000,))
+            oldest = micros(at - timedelta(days=pruning.MINUTES * keep_days))
+            self._db.execute("DELETE FROM minute WHERE minute < ?", (oldest // pruning.MINUTE_US,))
             self._db.execute("DELETE FROM noted WHERE run IN (SELECT id FROM run WHERE started_us < ?)", (oldest,))
         return gone
 

@@ -9,7 +9,7 @@ is volatile.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -110,15 +110,9 @@ def _one(
     if (mine.exchange.asked.method, set(asked)) != (theirs.exchange.asked.method, set(before)):
         return None
     answer, answer_before = body_places(mine.exchange.answer), body_places(theirs.exchange.answer)
-    pairs: dict[tuple[object, object], list[Place]] = defaultdict(list)
-    for place, value in asked.items():
-        # What the lesson before bound was kept with that lesson's value, which is compared like any other.
-        if same(before[place], value):
-            continue
-        if isinstance(value, list | dict) or isinstance(before[place], list | dict):
-            return None
-        if (before[place], value) in variables or not _was_given(before[place], value, given):
-            pairs[before[place], value].append(place)
+    pairs = _differing(asked, before, variables, given)
+    if pairs is None:
+        return None
     bounds = []
     for (old, new), where in pairs.items():
         if not _binds(old) or not _binds(new):
@@ -144,6 +138,28 @@ def _one(
     if ("status",) in moment:
         return None
     return replace(mine, bound=tuple(bounds), volatile=moment)
+
+
+def _differing(
+    asked: Mapping[Place, object],
+    before: Mapping[Place, object],
+    variables: Mapping[tuple[object, object], int],
+    given: _Given,
+) -> dict[tuple[object, object], list[Place]] | None:
+    """Return where two requests differ by what the test made up, as old and new value; None where they differ by more than scalars.
+
+    What staging gave is no such place, unless the test had made it up before.
+    """
+    pairs: dict[tuple[object, object], list[Place]] = defaultdict(list)
+    for place, value in asked.items():
+        # What the lesson before bound was kept with that lesson's value, which is compared like any other.
+        if same(before[place], value):
+            continue
+        if isinstance(value, list | dict) or isinstance(before[place], list | dict):
+            return None
+        if (before[place], value) in variables or not _was_given(before[place], value, given):
+            pairs[before[place], value].append(place)
+    return pairs
 
 
 def _binds(value: object) -> bool:

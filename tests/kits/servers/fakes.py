@@ -9,6 +9,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import trustme
 from cryptography import x509
@@ -209,6 +210,15 @@ class Certificates:
         now = datetime.now(UTC)
         self.now = now
         self.good = self.ca.issue_cert("localhost", "127.0.0.1")
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ca.pem and the good certificate into a folder; return the certificate's file and its key's."""
+        certificate, key = folder / "server.pem", folder / "server.key"
+        self.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+        self.good.private_key_pem.write_to_path(str(key))
+        certificate.write_bytes(b"".join(pem.bytes() for pem in self.good.cert_chain_pems))
+        key.chmod(0o600)
+        return certificate, key
 
     def context(self, leaf: trustme.LeafCert) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -24,12 +24,7 @@ pytestmark = pytest.mark.skipif(not speaks_tls(), reason="no PostgreSQL with TLS
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Lets nobody in without TLS."""
     folder = tmp_path_factory.mktemp("tls")
-    made = fakes.Certificates()
-    certificate, key = folder / "server.pem", folder / "server.key"
-    made.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
-    made.good.private_key_pem.write_to_path(str(key))
-    certificate.write_bytes(b"".join(pem.bytes() for pem in made.good.cert_chain_pems))
-    key.chmod(0o600)
+    certificate, key = fakes.Certificates().write(folder)
     hba = "hostssl tls all all scram-sha-256\nhost tls all all reject\nhost all all 127.0.0.1/32 scram-sha-256\n"
     with running(hba=hba, tls=(certificate, key)) as server:
         server.ca = str(folder / "ca.pem")  # type: ignore[attr-defined]

@@ -42,12 +42,7 @@ def cluster() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def server(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     folder = tmp_path_factory.mktemp("pgtls")
-    made = fakes.Certificates()
-    certificate, key = folder / "server.pem", folder / "server.key"
-    made.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
-    made.good.private_key_pem.write_to_path(str(key))
-    certificate.write_bytes(b"".join(pem.bytes() for pem in made.good.cert_chain_pems))
-    key.chmod(0o600)
+    certificate, key = fakes.Certificates().write(folder)
     hba = "host all nohba all reject\nhostssl all sslonly all scram-sha-256\nhost all sslonly all reject\n"
     hba += "host all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n"
     postgres = Postgres(hba=hba, tls=(certificate, key) if speaks_tls() else None)
