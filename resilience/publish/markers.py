@@ -40,14 +40,16 @@ class Mark:
     closed: datetime | None = None
 
     def text(self) -> str:
-        """Return the HTML comment. Hyphens are written as JSON escapes: two of them would end it."""
+        """Return the HTML comment. Hyphens and angle brackets are JSON escapes: they would end it, or begin another."""
         fields = {
             "environment": self.environment,
             "incident": self.incident,
             "opened": _iso(self.opened),
             "closed": _iso(self.closed) if self.closed else None,
         }
-        told = json.dumps(fields, sort_keys=True).replace("-", "\\u002d").replace(">", "\\u003e")
+        told = json.dumps(fields, sort_keys=True)
+        for sign in "-<>":
+            told = told.replace(sign, f"\\u{ord(sign):04x}")
         return f"<!-- resilience:{self.kind.value} {told} -->"
 
     def is_same_outage(self, other: Mark, *, edited_at: datetime, now: datetime) -> bool:
@@ -69,7 +71,8 @@ class Mark:
         return replace(self, incident=first.incident, opened=min(self.opened, first.opened))
 
 
-_MARK = re.compile(r"<!-- resilience:([a-z]+) (\{[^\n]{1,2000}?\}) -->")
+_MARK = re.compile(r"<!-- resilience:([a-z]+) (\{[^\n<]+?\}) -->")
+"""Each scan ends where another comment may begin, so that a hostile body costs no more than its length."""
 
 
 def mark_in(body: str) -> Mark | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from resilience.publish.markers import Kind, Mark, mark_in
 from tests.kits.records import AT
@@ -15,6 +15,7 @@ MARK = Mark(kind=Kind.STICKY, environment="staging", incident="staging-1", opene
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
+@example("\x1f" * 400, "a name <of> more than -- two thousand signs")
 def test_any_name_comes_back_and_ends_no_comment(environment: str, incident: str) -> None:
     mark = replace(MARK, environment=environment, incident=incident, closed=AT)
     text = mark.text()
